@@ -1,0 +1,56 @@
+"""The one exception tree of unislu.
+
+Every error a user can cause is a `UnisluError`. A message carries three things: the bad value, the
+place (a file, a line, an option) and the remedy. Leaves also subclass the built-in exception of
+the same meaning, so that `except ValueError` and `except FileNotFoundError` work as expected.
+"""
+
+from __future__ import annotations
+
+
+class UnisluError(Exception):
+    """Base of every error that unislu raises on purpose."""
+
+
+class OptionError(UnisluError, ValueError):
+    """A bad option: unknown task, `nan` bias, empty or duplicate entity type (exit code 2)."""
+
+
+class AudioError(UnisluError, ValueError):
+    """Audio that cannot be read: empty, truncated, not audio, no audio track."""
+
+
+class AudioNotFoundError(AudioError, FileNotFoundError):
+    """The audio file is missing, a directory, or unreadable."""
+
+
+class RecordError(UnisluError, ValueError):
+    """A malformed data record; the message names file, line and field."""
+
+
+class RecipeError(UnisluError, ValueError):
+    """A malformed training recipe; the message names the key."""
+
+
+class VocabularyError(UnisluError, ValueError):
+    """A tokenizer and an embedding that do not fit, or a name without a token."""
+
+
+class BundleError(UnisluError):
+    """A model bundle that cannot be used: missing file, wrong hash, unknown schema."""
+
+
+class BundleNotFoundError(BundleError, FileNotFoundError):
+    """No bundle at that path or of that name."""
+
+
+class EngineError(UnisluError, RuntimeError):
+    """An inference engine failed or cannot run this bundle."""
+
+
+class VoiceError(UnisluError, RuntimeError):
+    """A speech synthesiser failed or produced no audio."""
+
+
+class MissingDependencyError(UnisluError, ImportError):
+    """An optional dependency is not installed; the message holds the command that installs it."""
