@@ -1,0 +1,37 @@
+"""What every test shares: determinism, one thread, and no way out to the network."""
+
+from __future__ import annotations
+
+import os
+import socket
+from collections.abc import Iterator
+
+# Before any test imports a numeric library: tests are small, and threads only contend with each other.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+# Hugging Face libraries must fail at once instead of looking a name up.
+os.environ["HF_HUB_OFFLINE"] = "1"
+os.environ["TRANSFORMERS_OFFLINE"] = "1"
+
+import pytest
+
+
+def _refuse(self: socket.socket, address: object) -> None:
+    raise RuntimeError(f"a test tried to reach the network at {address!r}; mark it with @pytest.mark.network")
+
+
+@pytest.fixture(autouse=True)
+def no_network(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Refuses every outgoing connection to another machine, unless the test is marked `network`."""
+    if request.node.get_closest_marker("network") is None:
+        connect = socket.socket.connect
+
+        def guarded(self: socket.socket, address: object) -> None:
+            local = isinstance(address, str | bytes) or str(address[0]) in {"127.0.0.1", "::1", "localhost"}  # type: ignore[index]
+            if local:
+                connect(self, address)  # type: ignore[arg-type]
+            else:
+                _refuse(self, address)
+
+        monkeypatch.setattr(socket.socket, "connect", guarded)
+    yield
