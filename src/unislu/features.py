@@ -13,9 +13,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from .audio import SAMPLE_RATE
 from .errors import AudioError
 
-SAMPLE_RATE = 16_000
 HOP = SAMPLE_RATE // 100
 WINDOW = SAMPLE_RATE // 40
 MELS = 80

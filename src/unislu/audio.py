@@ -1,0 +1,345 @@
+"""Anything that holds sound → mono float32 at 16 kHz.
+
+Every source goes the same way: decode at its own rate, mix the channels by their mean, resample.
+Plain WAV is read here (at 16 kHz it then needs no decoder library at all); everything else,
+and all resampling, is done by PyAV, imported only when it is needed.
+
+What can be heard of a damaged file is returned with a warning; a file of which nothing can be
+heard is an `AudioError` that names the file, what was found and the remedy.
+"""
+
+from __future__ import annotations
+
+import io
+import os
+import stat
+import warnings
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, BinaryIO, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ._wav import BLOCK_SECONDS, Blocks, Float32, cut_off, to_float, wav_blocks
+from .errors import AudioError, AudioNotFoundError
+
+if TYPE_CHECKING:
+    import av
+    from av.audio.stream import AudioStream
+    from av.container import InputContainer
+
+SAMPLE_RATE = 16_000
+MIN_SECONDS = 0.1
+"""Shorter clips hold no word; they are refused instead of answered with nothing."""
+
+AudioSource: TypeAlias = "str | os.PathLike[str] | bytes | bytearray | memoryview | BinaryIO | NDArray[Any]"
+
+_MAX_PEAK = 32.0  # float audio far beyond ±1 is integer samples that nobody scaled
+_MAX_LOST_SECONDS = 0.5
+_MAX_LOST_SHARE = 0.02
+
+
+class AudioWarning(UserWarning):
+    """Part of the audio could not be read; the message names the file and what was lost."""
+
+
+@dataclass(frozen=True)
+class Audio:
+    """Decoded audio: `samples` is [n] float32, mono, 16 kHz, finite, nominally -1…1."""
+
+    samples: Float32
+    name: str
+    warnings: tuple[str, ...] = ()
+
+    @property
+    def duration(self) -> float:
+        """Length in seconds."""
+        return len(self.samples) / SAMPLE_RATE
+
+
+def load_audio(source: AudioSource, sample_rate: int | None = None) -> Float32:
+    """Like `read_audio`, but returns the samples alone and issues `AudioWarning` for damage."""
+    audio = read_audio(source, sample_rate)
+    for message in audio.warnings:
+        warnings.warn(message, AudioWarning, stacklevel=2)
+    return audio.samples
+
+
+def read_audio(source: AudioSource, sample_rate: int | None = None, *, name: str | None = None) -> Audio:
+    """Decode a path, bytes, a binary file object or an array.
+
+    Args:
+        source: a path to any audio or video container; its bytes; a binary file object, read from
+            its position to its end; or an array [n] or [n, channels] or [channels, n] (the
+            shorter axis is the channels) of float samples in -1…1 or of integers.
+        sample_rate: samples a second of an array; required for arrays, refused otherwise.
+        name: what messages call the source; by default the path.
+
+    Raises:
+        AudioNotFoundError: the path is missing, a directory or unreadable.
+        AudioError: nothing can be decoded, no audio track, too short, or samples not finite.
+    """
+    notes: list[str] = []
+    if isinstance(source, np.ndarray):
+        name = name or "array"
+        blocks = _array_blocks(source, sample_rate, name)
+        samples = _join(blocks, name)
+    elif sample_rate is not None:
+        raise AudioError(f"sample_rate={sample_rate} is only for arrays; files say their own: leave it out")
+    else:
+        file, name = _open(source, name)
+        with file:
+            blocks = wav_blocks(file, name, notes) or _container_blocks(file, name, notes)
+            samples = _join(blocks, name)
+    return Audio(_checked(samples, name), name, tuple(notes))
+
+
+def _open(source: Any, name: str | None) -> tuple[BinaryIO, str]:
+    """A seekable binary file over any source but arrays, and what to call it."""
+    if isinstance(source, bytes | bytearray | memoryview):
+        return _from_bytes(bytes(source), name or "bytes")
+    if isinstance(source, str | os.PathLike):
+        return _open_path(os.fspath(source), name)
+    if hasattr(source, "read"):
+        name = name or str(getattr(source, "name", "stream"))
+        data = source.read()
+        if not isinstance(data, bytes):
+            raise AudioError(f"{name}: gives {type(data).__name__} instead of bytes; open it with mode 'rb'")
+        return _from_bytes(data, name)
+    raise AudioError(
+        f"cannot read audio from {type(source).__name__}; "
+        "pass a path, bytes, a binary file object or a numpy array"
+    )
+
+
+def _open_path(path: str, name: str | None) -> tuple[BinaryIO, str]:
+    name = name or path
+    if "://" in path and not os.path.exists(path):
+        raise AudioNotFoundError(f"{name}: only local files are read; download it first and pass its path")
+    try:
+        file = open(path, "rb")  # noqa: SIM115 - the caller closes it
+    except FileNotFoundError:
+        raise AudioNotFoundError(f"{name}: no such file; check the path") from None
+    except IsADirectoryError:
+        raise AudioNotFoundError(f"{name}: is a directory; pass the audio files in it") from None
+    except PermissionError:
+        raise AudioNotFoundError(f"{name}: permission denied; make it readable (chmod +r)") from None
+    except (OSError, ValueError) as error:
+        raise AudioNotFoundError(f"{name}: cannot be opened ({error}); check the path") from None
+    status = os.fstat(file.fileno())
+    if stat.S_ISREG(status.st_mode):
+        if status.st_size == 0:
+            file.close()
+            raise _empty(name)
+        return file, name
+    with file:
+        if not (stat.S_ISFIFO(status.st_mode) or stat.S_ISSOCK(status.st_mode)):
+            raise AudioError(f"{name}: is a device, not a file; pass a file or a pipe")
+        return _from_bytes(file.read(), name)
+
+
+def _from_bytes(data: bytes, name: str) -> tuple[BinaryIO, str]:
+    if not data:
+        raise _empty(name)
+    return io.BytesIO(data), name
+
+
+def _empty(name: str) -> AudioError:
+    return AudioError(f"{name}: is empty (0 bytes); record or copy it again")
+
+
+def _checked(samples: Float32, name: str) -> Float32:
+    """Refuse what no model can hear, with the reason."""
+    seconds = len(samples) / SAMPLE_RATE
+    if seconds < MIN_SECONDS:
+        raise AudioError(
+            f"{name}: holds {seconds * 1000:.3g} ms of audio; at least {MIN_SECONDS * 1000:.0f} ms are needed"
+        )
+    peak = max(float(samples.max()), -float(samples.min()))
+    if peak > _MAX_PEAK:
+        raise AudioError(
+            f"{name}: float samples reach {peak:.6g} where -1…1 is expected; "
+            "divide them by full scale (32768 for 16 bits) or store integers"
+        )
+    return samples
+
+
+def _join(blocks: Blocks, name: str) -> Float32:
+    """Resample blocks to 16 kHz and concatenate: [n] float32. Refuses nan and inf."""
+    out: list[Float32] = []
+    resampler: _Resampler | None = None
+    seconds = 0.0
+    for rate, block in blocks:
+        finite = np.isfinite(block)
+        if not finite.all():
+            first = int(np.argmin(finite))
+            raise AudioError(
+                f"{name}: holds samples that are not numbers: {block[first]} "
+                f"at {seconds + first / rate:.3f} s and {np.count_nonzero(~finite) - 1} more; "
+                "export it again, e.g. as 16-bit PCM"
+            )
+        seconds += len(block) / rate
+        if resampler is not None and resampler.rate != rate:
+            out += resampler.flush()
+            resampler = None
+        if rate == SAMPLE_RATE:
+            out.append(block)
+            continue
+        resampler = resampler or _Resampler(rate)
+        out += resampler.push(block)
+    if resampler is not None:
+        out += resampler.flush()
+    if len(out) == 1:
+        return np.ascontiguousarray(out[0], np.float32)
+    return np.concatenate(out) if out else np.zeros(0, np.float32)
+
+
+class _Resampler:
+    """One stream of mono float32 from `rate` to 16 kHz, keeping the filter's state between blocks."""
+
+    def __init__(self, rate: int) -> None:
+        import av
+
+        self.rate = rate
+        self._resampler = av.AudioResampler(format="flt", layout="mono", rate=SAMPLE_RATE)
+        self._position = 0
+
+    def push(self, block: Float32) -> list[Float32]:
+        import av
+
+        frame = av.AudioFrame.from_ndarray(block[None, :], format="flt", layout="mono")
+        frame.sample_rate = self.rate
+        frame.pts = self._position
+        self._position += len(block)
+        return self._arrays(self._resampler.resample(frame))
+
+    def flush(self) -> list[Float32]:
+        return self._arrays(self._resampler.resample(None)) if self._position else []
+
+    @staticmethod
+    def _arrays(frames: list[av.AudioFrame]) -> list[Float32]:
+        return [frame.to_ndarray().reshape(-1).astype(np.float32) for frame in frames]
+
+
+def _array_blocks(array: NDArray[Any], rate: int | None, name: str) -> Blocks:
+    if rate is None:
+        raise AudioError(f"{name}: an array does not say its sample rate; pass sample_rate=, e.g. 16000")
+    if not isinstance(rate, int | np.integer) or not 1_000 <= rate <= 1_000_000:
+        raise AudioError(f"{name}: sample_rate={rate!r} is not a rate in Hz between 1000 and 1000000")
+    if array.dtype.kind not in "fi" and array.dtype != np.uint8:
+        raise AudioError(f"{name}: dtype {array.dtype} is not audio; pass float32 in -1…1 or int16")
+    if array.ndim not in (1, 2):
+        raise AudioError(f"{name}: shape {array.shape} is not audio; pass [n] or [n, channels]")
+    samples = to_float(array)
+    if samples.ndim == 2:
+        samples = samples.mean(axis=1 if samples.shape[1] <= samples.shape[0] else 0)
+    if samples.size:
+        yield int(rate), samples
+
+
+def _container_blocks(file: BinaryIO, name: str, notes: list[str]) -> Blocks:
+    """Decode the first audio track with PyAV, in blocks of some seconds."""
+    import av
+
+    head = file.read(12)
+    file.seek(0)
+    try:
+        # The file is already open: a playlist inside it must not make FFmpeg open others.
+        container = av.open(file, "r", options={"protocol_whitelist": "none"})
+    except av.FFmpegError as error:
+        raise AudioError(_not_audio(name, head, error)) from None
+    with container:
+        stream = _audio_track(container, name, notes)
+        heard = 0.0
+        for rate, block in _grouped(_frames(container, stream, name, notes)):
+            heard += len(block) / rate
+            yield rate, block
+        if not heard:
+            raise AudioError(
+                f"{name}: nothing in its audio track can be decoded "
+                f"({container.format.name}, {stream.codec_context.name}); export it again, e.g. as WAV"
+            )
+        expected = _declared_seconds(container, stream)
+        if expected - heard > max(_MAX_LOST_SECONDS, _MAX_LOST_SHARE * expected):
+            notes[:] = [*(note for note in notes if "damaged" not in note), cut_off(name, heard, expected)]
+
+
+def _not_audio(name: str, head: bytes, error: Exception) -> str:
+    if head[4:8] == b"ftyp":
+        return f"{name}: is an MP4 without its index, so it was cut off; copy or download it again"
+    reason = str(getattr(error, "strerror", "")) or str(error)
+    return f"{name}: is not audio (begins with {head!r}: {reason}); check what the file is"
+
+
+def _audio_track(container: InputContainer, name: str, notes: list[str]) -> AudioStream:
+    tracks = container.streams.audio
+    if not tracks:
+        kinds = ", ".join(sorted({stream.type for stream in container.streams})) or "nothing"
+        raise AudioError(f"{name}: has no audio track (it holds: {kinds}); pass a file with sound")
+    if len(tracks) > 1:
+        notes.append(f"{name}: has {len(tracks)} audio tracks; only the first was heard")
+    if tracks[0].codec_context is None:
+        raise AudioError(f"{name}: its audio codec is unknown here; convert it first, e.g. to WAV or FLAC")
+    return tracks[0]
+
+
+def _frames(
+    container: InputContainer, stream: AudioStream, name: str, notes: list[str]
+) -> Iterator[av.AudioFrame]:
+    """Decoded frames; damaged packets are skipped and counted."""
+    import av
+
+    damaged = 0
+    packets = container.demux(stream)
+    while True:
+        try:
+            packet = next(packets, None)
+        except av.FFmpegError:
+            damaged += 1
+            packet = None
+        if packet is None:
+            break
+        try:
+            decoded = packet.decode()
+        except av.FFmpegError:
+            damaged += 1
+            continue
+        yield from decoded
+    if damaged:
+        notes.append(f"{name}: {damaged} damaged packets were skipped; copy or export it again")
+
+
+def _grouped(frames: Iterator[av.AudioFrame]) -> Blocks:
+    """Mix each frame to mono and join frames of one rate to blocks of some seconds."""
+    rate, length = 0, 0
+    parts: list[Float32] = []
+    for frame in frames:
+        if parts and (frame.sample_rate != rate or length >= BLOCK_SECONDS * rate):
+            yield rate, np.concatenate(parts)
+            parts, length = [], 0
+        rate = frame.sample_rate
+        parts.append(_mono(frame))
+        length += frame.samples
+    if length:
+        yield rate, np.concatenate(parts)
+
+
+def _mono(frame: av.AudioFrame) -> Float32:
+    samples = frame.to_ndarray()
+    channels = frame.layout.nb_channels
+    if not frame.format.is_planar:
+        samples = samples.reshape(-1, channels).T
+    mixed: Float32 = to_float(samples)[0] if channels == 1 else to_float(samples).mean(axis=0)
+    return mixed
+
+
+def _declared_seconds(container: InputContainer, stream: AudioStream) -> float:
+    """The length that the file itself states, or 0 where FFmpeg only estimates it from the size."""
+    if container.format.name in ("mp3", "aac") and not stream.start_time:
+        return 0.0  # no Xing header: the estimate is wrong for variable bit rates
+    if stream.duration is not None and stream.time_base is not None:
+        return float(stream.duration * stream.time_base)
+    if container.duration is not None and len(container.streams) == 1:
+        return float(container.duration) / 1_000_000
+    return 0.0
