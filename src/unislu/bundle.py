@@ -1,0 +1,333 @@
+"""A model bundle: a folder with a manifest, two graphs, a tokenizer and a model card.
+
+    manifest.json   what this module reads and checks: see `Manifest`
+    encoder.onnx    log-mel of the true length → cross-attention keys and values
+    decoder.onnx    tokens and caches → logits of the last position and the updated cache
+    tokenizer.json  Whisper's byte-level BPE
+    MODEL_CARD.md   what the model was trained on and what it scores
+
+The default bundle lies inside the package. `export` writes manifests through `Manifest.to_dict`,
+`load` reads them through `Manifest.from_dict`: one schema, strict in both directions.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+import os
+from collections.abc import Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+from typing import Any
+
+from .errors import BundleError, BundleNotFoundError, MissingDependencyError
+
+SCHEMA_VERSION = 1
+MANIFEST = "manifest.json"
+ENCODER = "encoder.onnx"
+DECODER = "decoder.onnx"
+TOKENIZER = "tokenizer.json"
+MODEL_CARD = "MODEL_CARD.md"
+REQUIRED_FILES = (ENCODER, DECODER, TOKENIZER, MODEL_CARD)
+
+FORMATS = ("suffix", "inline", "inline-open", "bio")
+ALPHABETS = ("atomic", "plain")
+DEFAULT_PATH = Path(__file__).parent / "assets" / "default"
+
+_HASH_BLOCK = 1 << 20
+
+
+@dataclass(frozen=True)
+class AudioSettings:
+    """What the encoder expects of its input."""
+
+    sample_rate: int = 16_000
+    mels: int = 80
+    max_seconds: float = 30.0
+
+    def __post_init__(self) -> None:
+        if self.sample_rate != 16_000:
+            raise ValueError(f"sample_rate {self.sample_rate} is not 16000, the only one supported")
+        if self.mels not in (80, 128):
+            raise ValueError(f"mels {self.mels} is neither 80 nor 128")
+        if not 1.0 <= self.max_seconds <= 30.0:
+            raise ValueError(f"max_seconds {self.max_seconds} is outside 1…30")
+
+
+@dataclass(frozen=True)
+class DecoderSettings:
+    """Limits and defaults of decoding.
+
+    `max_positions`: prompt and output together. `bias`: the default added to the logit of an entity
+    opener, by closed tag or normalised open type; "*" is the default of the types not listed.
+    """
+
+    max_positions: int = 448
+    bias: Mapping[str, float] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if self.max_positions < 8:
+            raise ValueError(f"max_positions {self.max_positions} is too small for any output")
+        for name, value in self.bias.items():
+            if not isinstance(value, int | float) or not math.isfinite(value):
+                raise ValueError(f"bias of {name!r} is {value!r}, not a finite number")
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """The content of `manifest.json`.
+
+    name, version: of this bundle; both go into every result as `model`.
+    formats: the target formats the model writes, the default first. A model may write several, e.g.
+        closed entities `inline` and open ones `inline-open`.
+    vocabulary: `Vocabulary.to_manifest()`: rows, label sets, token ids by name.
+    files: sha256 in hexadecimal of every other file of the bundle, by its relative name.
+    quantization: "int8", "float32", …
+    types_seen: normalised open entity types of the training data; any other may be asked for as well.
+    provenance: free: checkpoint, recipe, seed, date, versions.
+    corpora: one mapping a corpus the model was trained on, with at least `name` and `licence`.
+    scores: free: measured figures by file and metric.
+    """
+
+    name: str
+    version: str
+    formats: tuple[str, ...]
+    vocabulary: Mapping[str, Any]
+    files: Mapping[str, str]
+    alphabet: str = "atomic"
+    quantization: str = "float32"
+    languages: tuple[str, ...] = ("en",)
+    types_seen: tuple[str, ...] = ()
+    audio: AudioSettings = AudioSettings()
+    decoder: DecoderSettings = DecoderSettings()
+    provenance: Mapping[str, Any] = field(default_factory=dict)
+    corpora: tuple[Mapping[str, Any], ...] = ()
+    scores: Mapping[str, Any] = field(default_factory=dict)
+    schema_version: int = SCHEMA_VERSION
+
+    def __post_init__(self) -> None:
+        """Raises ValueError with the field's name and value; `from_dict` turns it into a BundleError."""
+        if self.schema_version != SCHEMA_VERSION:
+            raise ValueError(
+                f"schema_version is {self.schema_version!r}, this unislu reads {SCHEMA_VERSION}; "
+                "install the version of unislu the bundle was made for, or export it again"
+            )
+        for key in ("name", "version", "quantization"):
+            if not isinstance(getattr(self, key), str) or not getattr(self, key).strip():
+                raise ValueError(f"{key} is {getattr(self, key)!r}, not a name")
+        if not self.formats or any(name not in FORMATS for name in self.formats):
+            raise ValueError(f"formats is {list(self.formats)}; choose from {', '.join(FORMATS)}")
+        if self.alphabet not in ALPHABETS:
+            raise ValueError(f"alphabet is {self.alphabet!r}; choose from {', '.join(ALPHABETS)}")
+        if not self.languages:
+            raise ValueError("languages is empty; name at least one, e.g. 'en'")
+        for key in ("size", "tokens", "entity_types", "sentiments"):
+            if key not in self.vocabulary:
+                raise ValueError(f"vocabulary has no {key!r}")
+        for name in REQUIRED_FILES:
+            if name not in self.files:
+                raise ValueError(f"files does not list {name}")
+        for name, digest in self.files.items():
+            _check_file_entry(name, digest)
+        for corpus in self.corpora:
+            if not {"name", "licence"} <= set(corpus):
+                raise ValueError(f"corpora lists {dict(corpus)!r} without name or licence")
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain data, in the order of the fields with the schema version first."""
+        values = {f.name: _plain(getattr(self, f.name)) for f in fields(self)}
+        return {"schema_version": values.pop("schema_version"), **values}
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any], where: str = MANIFEST) -> Manifest:
+        """Strict: an unknown, missing or ill-typed field is a `BundleError` that names `where` and the field."""
+        try:
+            values = _known(cls, data, "")
+            values["audio"] = AudioSettings(**_known(AudioSettings, data.get("audio", {}), "audio."))
+            decoder = _known(DecoderSettings, data.get("decoder", {}), "decoder.")
+            values["decoder"] = DecoderSettings(**decoder)
+            for key in ("formats", "languages", "types_seen", "corpora"):
+                if key in values:
+                    values[key] = tuple(_typed(values[key], list, key))
+            for key in ("vocabulary", "files", "provenance", "scores"):
+                if key in values:
+                    _typed(values[key], dict, key)
+            missing = [f.name for f in fields(cls)[:5] if f.name not in values]
+            if missing or "schema_version" not in values:
+                raise ValueError(f"{', '.join(missing) or 'schema_version'} is missing")
+            return cls(**values)
+        except (ValueError, TypeError, AttributeError) as error:
+            raise BundleError(f"{where}: {error}") from None
+
+
+def _known(cls: Any, data: Any, prefix: str) -> dict[str, Any]:
+    _typed(data, dict, prefix.rstrip(".") or "the manifest")
+    names = {f.name for f in fields(cls)}
+    unknown = sorted(set(data) - names)
+    if unknown:
+        raise ValueError(f"unknown field {prefix}{unknown[0]}; known are {', '.join(sorted(names))}")
+    return dict(data)
+
+
+def _typed(value: Any, kind: type, name: str) -> Any:
+    if not isinstance(value, kind):
+        raise ValueError(f"{name} is {type(value).__name__}, not {kind.__name__}")
+    return value
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, AudioSettings | DecoderSettings):
+        return {f.name: _plain(getattr(value, f.name)) for f in fields(value)}
+    if isinstance(value, Mapping):
+        return {str(key): _plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(item) for item in value]
+    return value
+
+
+def _check_file_entry(name: str, digest: Any) -> None:
+    parts = Path(name).parts
+    if not parts or Path(name).is_absolute() or ".." in parts:
+        raise ValueError(f"files lists {name!r}, which lies outside the bundle")
+    hexadecimal = isinstance(digest, str) and len(digest) == 64 and set(digest) <= set("0123456789abcdef")
+    if not hexadecimal:
+        raise ValueError(f"files has {digest!r} for {name}, not a sha256 in lower-case hexadecimal")
+
+
+@dataclass(frozen=True)
+class Bundle:
+    """A bundle on disk whose manifest is valid and whose files exist. Hashes: see `verify`."""
+
+    path: Path
+    manifest: Manifest
+
+    @property
+    def encoder(self) -> Path:
+        return self.path / ENCODER
+
+    @property
+    def decoder(self) -> Path:
+        return self.path / DECODER
+
+    @property
+    def tokenizer(self) -> Path:
+        return self.path / TOKENIZER
+
+    @property
+    def label(self) -> str:
+        """What results call the model: name and version."""
+        return f"{self.manifest.name} {self.manifest.version}"
+
+    def verify(self) -> None:
+        """Compare every file with its sha256; files are hashed in parallel, outside Python's lock.
+
+        Raises `BundleError` naming the first file that differs.
+        """
+        with ThreadPoolExecutor(max_workers=2) as pool:
+            digests = dict(zip(self.manifest.files, pool.map(self._digest, self.manifest.files), strict=True))
+        for name, expected in self.manifest.files.items():
+            if digests[name] != expected:
+                raise BundleError(
+                    f"{self.path / name}: its sha256 {digests[name][:12]}… is not the {expected[:12]}… of "
+                    f"{MANIFEST}: it is damaged or was changed; download or export the bundle again"
+                )
+
+    def _digest(self, name: str) -> str:
+        return file_digest(self.path / name)
+
+
+def file_digest(path: Path) -> str:
+    """sha256 of a file in hexadecimal. Raises `BundleError` when it cannot be read."""
+    digest = hashlib.sha256()
+    try:
+        with path.open("rb") as file:
+            while block := file.read(_HASH_BLOCK):
+                digest.update(block)
+    except OSError as error:
+        raise BundleError(f"{path}: cannot be read ({error.strerror}); check its permissions") from None
+    return digest.hexdigest()
+
+
+def write_manifest(folder: str | os.PathLike[str], manifest: Manifest) -> Path:
+    """Write `manifest.json` into a bundle folder; `manifest.files` must already hold the hashes."""
+    path = Path(folder) / MANIFEST
+    path.write_text(json.dumps(manifest.to_dict(), indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+    return path
+
+
+def hash_files(folder: str | os.PathLike[str], names: Iterable[str] = REQUIRED_FILES) -> dict[str, str]:
+    """sha256 of the named files of a bundle folder, for `Manifest.files`."""
+    return {name: file_digest(Path(folder) / name) for name in names}
+
+
+def open_bundle(bundle: str | os.PathLike[str] | None = None) -> Bundle:
+    """Find a bundle and read its manifest. Hashes are checked by `Bundle.verify`.
+
+    Args:
+        bundle: None for the embedded default; a folder; or `owner/name[@revision]` on the
+            Hugging Face hub, taken from the local cache when it is there.
+
+    Raises:
+        BundleNotFoundError: no such folder, or no default bundle in this installation.
+        BundleError: not a bundle, an invalid manifest, or a file is missing.
+        MissingDependencyError: a hub name without `huggingface_hub`.
+    """
+    path = resolve_bundle(bundle)
+    manifest = read_manifest(path)
+    for name in manifest.files:
+        if not (path / name).is_file():
+            raise BundleError(f"{path / name}: is missing; download or export the bundle again")
+    return Bundle(path, manifest)
+
+
+def read_manifest(path: Path) -> Manifest:
+    """Read and validate `manifest.json` of a bundle folder. Raises `BundleError`."""
+    file = path / MANIFEST
+    try:
+        data = json.loads(file.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise BundleError(f"{path}: no {MANIFEST}, so no bundle; make one with `unislu export`") from None
+    except OSError as error:
+        raise BundleError(f"{file}: cannot be read ({error.strerror}); check its permissions") from None
+    except ValueError as error:
+        raise BundleError(f"{file}: is not JSON ({error}); download or export the bundle again") from None
+    return Manifest.from_dict(data, str(file))
+
+
+def resolve_bundle(bundle: str | os.PathLike[str] | None = None) -> Path:
+    """The folder of a bundle; see `open_bundle`."""
+    if bundle is None:
+        if not (DEFAULT_PATH / MANIFEST).is_file():
+            raise BundleNotFoundError(
+                f"{DEFAULT_PATH}: no default bundle in this installation; name one with --bundle or load(…)"
+            )
+        return DEFAULT_PATH
+    path = Path(bundle).expanduser()
+    if path.is_dir():
+        return path
+    if path.exists():
+        raise BundleError(f"{path}: is a file; a bundle is the folder that holds {MANIFEST}")
+    name, _, revision = str(bundle).partition("@")
+    parts = name.split("/")
+    if isinstance(bundle, str) and len(parts) == 2 and all(parts) and not name.startswith((".", "~")):
+        return _from_hub(name, revision or None)
+    raise BundleNotFoundError(f"{path}: no such bundle; pass a folder, or owner/name of one on the hub")
+
+
+def _from_hub(name: str, revision: str | None) -> Path:
+    try:
+        from huggingface_hub import snapshot_download
+    except ImportError:
+        raise MissingDependencyError(
+            f"{name}: no such folder, and the hub needs huggingface_hub: pip install huggingface_hub"
+        ) from None
+    patterns = [MANIFEST, *REQUIRED_FILES]
+    try:
+        return Path(snapshot_download(name, revision=revision, allow_patterns=patterns))
+    except Exception as error:  # network, permission and name errors of three libraries
+        reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+        raise BundleNotFoundError(
+            f"{name}: neither a folder nor a bundle that can be had from the hub ({reason}); check the name"
+        ) from None
