@@ -142,7 +142,7 @@ class Manifest:
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any], where: str = MANIFEST) -> Manifest:
-        """Strict: an unknown, missing or ill-typed field is a `BundleError` that names `where` and the field."""
+        """Strict: an unknown, missing or ill-typed field is a `BundleError` naming `where` and it."""
         try:
             values = _known(cls, data, "")
             values["audio"] = AudioSettings(**_known(AudioSettings, data.get("audio", {}), "audio."))
