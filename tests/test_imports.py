@@ -82,7 +82,8 @@ def test_imports_go_one_way(name: str, path: Path) -> None:
         if other in {room, ""} or not at_run_time:
             continue
         if room in RUNTIME:
-            assert other in RUNTIME[room], f"{name} imports {target}: {room} may import {sorted(RUNTIME[room])}"
+            allowed = sorted(RUNTIME[room])
+            assert other in allowed, f"{name} imports {target}: {room} may import {allowed}"
         elif room not in OUTSIDE:
             assert other not in OUTSIDE, f"{name} imports {target}: the runtime may not import {other}"
         required = ONLY_PROTOCOL.get((room, other), target)
@@ -92,7 +93,8 @@ def test_imports_go_one_way(name: str, path: Path) -> None:
 @pytest.mark.parametrize("path", [path for _, path in MODULES], ids=[name for name, _ in MODULES])
 def test_annotations_are_lazy(path: Path) -> None:
     text = path.read_text(encoding="utf-8")
-    if any(isinstance(node, ast.FunctionDef | ast.ClassDef | ast.AnnAssign) for node in ast.walk(ast.parse(text))):
+    annotated = (ast.FunctionDef, ast.ClassDef, ast.AnnAssign)
+    if any(isinstance(node, annotated) for node in ast.walk(ast.parse(text))):
         assert "from __future__ import annotations" in text, f"{path} lacks the future import"
 
 
@@ -111,5 +113,6 @@ def test_importing_the_package_loads_nothing_heavy() -> None:
 
 @pytest.mark.parametrize("arguments", [["--help"], ["--version"], ["analyze", "--help"]], ids=" ".join)
 def test_help_loads_nothing_heavy(arguments: list[str]) -> None:
-    code = f"import contextlib\nfrom unislu.cli import main\nwith contextlib.suppress(SystemExit): main({arguments!r})"
+    lines = ["import contextlib", "from unislu.cli import main"]
+    code = "\n".join([*lines, f"with contextlib.suppress(SystemExit): main({arguments!r})"])
     assert _loaded_by(code) == set()
