@@ -1,0 +1,64 @@
+"""What is asked of the model: tasks, entity types, language; and how that starts the decoder."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from unislu.errors import OptionError
+from unislu.sequence.labels import normalize_type
+from unislu.sequence.target import Target
+from unislu.sequence.vocabulary import NO_TIMESTAMPS, PREVIOUS, START, TRANSCRIBE, Vocabulary
+
+TASKS = frozenset({"ner", "sa"})
+
+
+@dataclass(frozen=True)
+class Prompt:
+    """The question. `types` None = the closed set; a tuple = these types, kept in normalised form.
+
+    In a closed format `types` picks from the label set; in an open one it is the prompt.
+    Raises `OptionError` for an unknown task and for an empty or duplicate type.
+    """
+
+    tasks: frozenset[str] = TASKS
+    types: tuple[str, ...] | None = None
+    language: str = "en"
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "tasks", frozenset(self.tasks))
+        for task in sorted(self.tasks - TASKS):
+            raise OptionError(f"unknown task {task!r}: choose from {', '.join(sorted(TASKS))}")
+        if self.types is None:
+            return
+        names = tuple(normalize_type(name) for name in self.types)
+        for number, name in enumerate(names):
+            if not name:
+                raise OptionError(f"empty entity type {self.types[number]!r}: name it")
+            if name in names[:number]:
+                raise OptionError(f"duplicate entity type {self.types[number]!r}: ask for it once")
+        object.__setattr__(self, "types", names)
+
+    @classmethod
+    def of(cls, target: Target, types: tuple[str, ...] | None = None) -> Prompt:
+        """The prompt that asks for exactly what the target's annotation knows."""
+        tasks = {"ner": target.entities, "sa": target.sentiment}
+        return cls(frozenset(task for task, known in tasks.items() if known is not None), types)
+
+    @property
+    def ner(self) -> bool:
+        """Whether entities are asked for."""
+        return "ner" in self.tasks
+
+    @property
+    def sa(self) -> bool:
+        """Whether the sentiment is asked for."""
+        return "sa" in self.tasks
+
+
+def whisper_prefix(vocabulary: Vocabulary, prompt: Prompt, types: tuple[str, ...] = ()) -> list[int]:
+    """Whisper's decoder prefix, with `types` as the previous text. Raises `VocabularyError`: language."""
+    ids: list[int] = []
+    if types:
+        ids += [vocabulary[PREVIOUS], *vocabulary.tokenizer.encode(" " + ", ".join(types))]
+    names = (START, f"<|{prompt.language}|>", TRANSCRIBE, NO_TIMESTAMPS)
+    return [*ids, *(vocabulary[name] for name in names)]
