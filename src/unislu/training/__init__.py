@@ -1,0 +1,1 @@
+"""Training: recipe → examples → batches → dynamic loss → checkpoints → bundle. Needs `unislu[train]`."""

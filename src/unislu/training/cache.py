@@ -1,0 +1,166 @@
+"""Encoder outputs on disk, for training with a frozen encoder.
+
+Encoding costs more than half of a training step and its result never changes while the encoder is frozen, so it is
+done once: `python -m unislu.training.cache --encoder ENCODER OUT MANIFEST...`. One pair of files per manifest:
+`<name>.f16` holds rows of `d` float16, `<name>.jsonl` one line `{key, start, length}` per clip. Both only grow, a line
+is written after its rows, and a restart continues after the last whole line.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from unislu.audio import SAMPLE_RATE, load_audio
+from unislu.data.records import Record, read_records
+from unislu.errors import RecipeError
+from unislu.features import log_mel
+
+#: Log-mel `[80, frames]` float32 to encoder output `[frames // 2, d]` float32.
+Encoder = Callable[[NDArray[np.float32]], NDArray[np.float32]]
+POSITIONS_PER_SECOND = 50
+
+
+def cache_key(manifest: Path, audio: str) -> str:
+    """Name of a clip: its manifest's folder and the path the manifest gives."""
+    return f"{manifest.resolve().parent.name}/{audio}"
+
+
+class EncoderCache:
+    """Read access to every clip of a cache folder.
+
+    Raises:
+        RecipeError: the folder is missing or holds no clip.
+    """
+
+    def __init__(self, folder: str | Path):
+        self._rows: dict[str, tuple[str, int, int]] = {}
+        self._maps: dict[str, NDArray[np.float16]] = {}
+        folder = Path(folder)
+        for index in sorted(folder.glob("*.jsonl")):
+            data = index.with_suffix(".f16")
+            meta = json.loads(index.with_suffix(".meta").read_text())
+            self._maps[index.stem] = np.memmap(data, np.float16, "r").reshape(-1, meta["d"])
+            for row in _complete_lines(index):
+                self._rows[row["key"]] = (index.stem, row["start"], row["length"])
+        if not self._rows:
+            raise RecipeError(f"encoder cache {str(folder)!r} is empty: fill it with python -m unislu.training.cache")
+
+    def __contains__(self, key: str) -> bool:
+        return key in self._rows
+
+    def __len__(self) -> int:
+        return len(self._rows)
+
+    def length(self, key: str) -> int:
+        """Positions of a clip (50 a second)."""
+        return self._rows[key][2]
+
+    def __getitem__(self, key: str) -> NDArray[np.float16]:
+        """Encoder output of a clip, `[length, d]` float16."""
+        name, start, length = self._rows[key]
+        return self._maps[name][start : start + length]
+
+
+def _complete_lines(index: Path) -> Iterator[dict]:  # type: ignore[type-arg]
+    for line in index.read_bytes().splitlines(keepends=True):
+        if line.endswith(b"\n"):
+            yield json.loads(line)
+
+
+def fill(manifest: Path, out: Path, encode: Encoder, d: int, workers: int = 1) -> int:
+    """Encode every clip of a manifest that the cache lacks; return how many were added.
+
+    Clips are encoded one by one, as the runtime does: int8 activations are scaled per clip.
+    """
+    name = manifest.resolve().parent.name
+    out.mkdir(parents=True, exist_ok=True)
+    index, data = out / f"{name}.jsonl", out / f"{name}.f16"
+    (out / f"{name}.meta").write_text(json.dumps({"d": d}))
+    done = {row["key"]: row for row in _complete_lines(index)} if index.exists() else {}
+    rows = max((row["start"] + row["length"] for row in done.values()), default=0)
+    records = [r for r in read_records(manifest) if r.audio and cache_key(manifest, r.audio) not in done]
+
+    def encoded(record: Record) -> NDArray[np.float16]:
+        mel = log_mel(load_audio(manifest.parent / str(record.audio))[: 30 * SAMPLE_RATE])
+        return encode(mel).astype(np.float16)
+
+    started = time.monotonic()
+    with data.open("r+b" if data.exists() else "w+b") as sink, index.open("a") as lines, ThreadPoolExecutor(workers) as pool:
+        sink.truncate(rows * d * 2)
+        sink.seek(rows * d * 2)
+        added = 0
+        for number, (record, hidden) in enumerate(zip(records, pool.map(encoded, records), strict=True), start=1):
+            sink.write(hidden.tobytes())
+            sink.flush()
+            row = {"key": cache_key(manifest, str(record.audio)), "start": rows, "length": len(hidden)}
+            lines.write(json.dumps(row) + "\n")
+            rows += len(hidden)
+            added += len(hidden)
+            if number % 50 == 0:
+                lines.flush()
+                rate = added / POSITIONS_PER_SECOND / (time.monotonic() - started)
+                print(f"\r{name}: {number}/{len(records)} clips, {rate:.0f}x real time", end="", file=sys.stderr)
+    print(file=sys.stderr)
+    return len(records)
+
+
+def onnx_encoder(path: Path) -> tuple[Encoder, int]:
+    """An exported `encoder_hidden.onnx`, one thread a call: `(encode, d)`."""
+    import onnxruntime as ort
+
+    options = ort.SessionOptions()
+    options.intra_op_num_threads = 1
+    session = ort.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+
+    def encode(mel: NDArray[np.float32]) -> NDArray[np.float32]:
+        even = mel[None, :, : mel.shape[1] // 2 * 2]
+        hidden: NDArray[np.float32] = session.run(None, {"mel": even})[0][0]
+        return hidden
+
+    return encode, int(session.get_outputs()[0].shape[-1])
+
+
+def torch_encoder(backbone: str) -> tuple[Encoder, int]:
+    """The encoder of a Hugging Face Whisper folder: `(encode, d)`."""
+    import torch
+
+    from unislu.sequence import SLUE
+    from unislu.training.config import ModelConfig
+    from unislu.training.models.whisper import load_unified
+
+    model = load_unified(ModelConfig(backbone), SLUE).eval()
+
+    @torch.inference_mode()
+    def encode(mel: NDArray[np.float32]) -> NDArray[np.float32]:
+        even = torch.from_numpy(mel[None, :, : mel.shape[1] // 2 * 2])
+        hidden: NDArray[np.float32] = model.encode(even, torch.tensor([even.shape[2]]))[0].numpy()
+        return hidden
+
+    return encode, model.backbone.config.d_model
+
+
+def main(argv: list[str] | None = None) -> None:
+    """Fill a cache from manifests."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--encoder", required=True, help="encoder_hidden.onnx, or a Hugging Face Whisper folder or name")
+    parser.add_argument("--workers", type=int, default=2, help="clips encoded at the same time")
+    parser.add_argument("out", type=Path)
+    parser.add_argument("manifests", type=Path, nargs="+")
+    args = parser.parse_args(argv)
+    onnx = args.encoder.endswith(".onnx")
+    encode, d = onnx_encoder(Path(args.encoder)) if onnx else torch_encoder(args.encoder)
+    for manifest in args.manifests:
+        print(f"{manifest}: {fill(manifest, args.out, encode, d, args.workers)} clips added", flush=True)
+
+
+if __name__ == "__main__":
+    main()

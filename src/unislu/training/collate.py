@@ -1,0 +1,172 @@
+"""From examples to batches: the epoch's plan, length buckets, padding, audio."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, fields
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from unislu.audio import load_audio
+from unislu.errors import RecipeError
+from unislu.features import log_mel
+from unislu.training.cache import EncoderCache, cache_key
+from unislu.training.config import Recipe, SpecAugmentConfig
+from unislu.training.examples import Corpus, Example, ExampleMaker
+from unislu.training.loss import IGNORE
+
+_BUCKET_BATCHES = 64
+#: Text-only examples borrow the audio of a clip at most this long (encoder positions, 50 a second).
+_BORROWED_POSITIONS = 150
+
+
+@dataclass
+class Batch:
+    """Padded tensors of a batch.
+
+    tokens, labels, parts: `[batch, tokens]` int64; `labels` are shifted by one and `IGNORE` where nothing is learned.
+    dynamic: `[batch]` bool. memory: `[batch, positions, d]` float32 encoder outputs with lengths in positions, or
+    mel: `[batch, 80, frames]` float32 with lengths in frames.
+    """
+
+    tokens: Tensor
+    labels: Tensor
+    parts: Tensor
+    dynamic: Tensor
+    lengths: Tensor
+    memory: Tensor | None = None
+    mel: Tensor | None = None
+
+    def to(self, device: torch.device | str) -> Batch:
+        """The same batch on a device."""
+        moved = {f.name: getattr(self, f.name) for f in fields(self)}
+        return Batch(**{k: v if v is None else v.to(device) for k, v in moved.items()})
+
+
+class EpochPlan:
+    """Which examples an epoch trains, in which batches: a pure function of (recipe, epoch)."""
+
+    def __init__(self, recipe: Recipe, corpora: Sequence[Corpus], maker: ExampleMaker, source: AudioSource):
+        self._recipe, self._corpora, self._maker, self._source = recipe, corpora, maker, source
+
+    def batches(self, epoch: int) -> list[list[Example]]:
+        """Batches of similar cost, in random order."""
+        generator = random.Random(f"plan/{self._recipe.seed}/{epoch}")
+        examples = [e for corpus in self._corpora for e in self._corpus_examples(corpus, epoch, generator)]
+        generator.shuffle(examples)
+        size = self._recipe.batch_size
+        batches = []
+        for first in range(0, len(examples), size * _BUCKET_BATCHES):
+            bucket = sorted(examples[first : first + size * _BUCKET_BATCHES], key=self._cost)
+            batches += [bucket[i : i + size] for i in range(0, len(bucket), size)]
+        generator.shuffle(batches)
+        return batches
+
+    def _corpus_examples(self, corpus: Corpus, epoch: int, generator: random.Random) -> Iterator[Example]:
+        whole, rest = divmod(corpus.config.weight, 1.0)
+        records = corpus.records * int(whole)
+        records = records + generator.sample(corpus.records, round(rest * len(corpus.records)))
+        for copy, record in enumerate(records):
+            # A record drawn twice in an epoch gets another prompt each time.
+            example = self._maker(corpus, record, epoch * 1000 + copy // len(corpus.records))
+            if example is not None and self._source.has(example):
+                yield example
+
+    def _cost(self, example: Example) -> tuple[int, int]:
+        return (self._source.length(example) // 25, len(example.tokens))
+
+
+class AudioSource:
+    """Audio of examples, either as cached encoder outputs or as log-mel."""
+
+    def __init__(self, cache: EncoderCache | None, spec_augment: SpecAugmentConfig, borrowable: Sequence[tuple[Path, str]]):
+        self._cache, self._spec = cache, spec_augment
+        self._borrowable = list(borrowable)
+        if cache is not None:
+            known = [(m, a) for m, a in self._borrowable if cache_key(m, a) in cache]
+            self._borrowable = [c for c in known if cache.length(cache_key(*c)) <= _BORROWED_POSITIONS] or known[:100]
+
+    def has(self, example: Example) -> bool:
+        """Whether the example's clip is there (a cache may still be growing)."""
+        return example.clip is None or self._cache is None or cache_key(*example.clip) in self._cache
+
+    def length(self, example: Example) -> int:
+        """Encoder positions of the example's audio, for bucketing (0 when unknown before reading)."""
+        if example.clip is None:
+            return _BORROWED_POSITIONS
+        return self._cache.length(cache_key(*example.clip)) if self._cache is not None else len(example.tokens)
+
+    def clip(self, example: Example) -> tuple[Path, str]:
+        """The example's own clip, or the one a text-only example borrows."""
+        if example.clip is not None:
+            return example.clip
+        if not self._borrowable:
+            raise RecipeError("text_only corpora need at least one corpus with audio to borrow from")
+        return random.Random(example.id).choice(self._borrowable)
+
+    def memory(self, examples: Sequence[Example]) -> tuple[Tensor, Tensor]:
+        """Cached encoder outputs `[batch, positions, d]` float32 and lengths `[batch]`."""
+        assert self._cache is not None
+        rows = [self._cache[cache_key(*self.clip(e))] for e in examples]
+        lengths = torch.tensor([len(row) for row in rows])
+        memory = torch.zeros(len(rows), int(lengths.max()), rows[0].shape[1])
+        for padded, row in zip(memory, rows, strict=True):
+            padded[: len(row)] = torch.from_numpy(np.array(row, np.float32))
+        return memory, lengths
+
+    def mel(self, examples: Sequence[Example], generator: random.Random) -> tuple[Tensor, Tensor]:
+        """Log-mel `[batch, 80, frames]` float32, augmented, and lengths `[batch]` in frames."""
+        mels = []
+        for example in examples:
+            manifest, audio = self.clip(example)
+            mel = torch.from_numpy(log_mel(load_audio(manifest.parent / audio)))
+            mels.append(spec_augment(mel, self._spec, generator))
+        lengths = torch.tensor([mel.shape[1] for mel in mels])
+        padded = torch.zeros(len(mels), mels[0].shape[0], int(lengths.max()))
+        for row, mel in zip(padded, mels, strict=True):
+            row[:, : mel.shape[1]] = mel
+        return padded, lengths
+
+    @property
+    def cached(self) -> bool:
+        """Whether encoder outputs come from a cache."""
+        return self._cache is not None
+
+
+def spec_augment(mel: Tensor, config: SpecAugmentConfig, generator: random.Random) -> Tensor:
+    """Mask random spans of time and mel bins with the clip's mean (SpecAugment). `mel`: `[80, frames]`."""
+    mel = mel.clone()
+    fill = mel.mean()
+    for masks, width, size, axis in (
+        (config.time_masks, config.time_width, mel.shape[1], 1),
+        (config.mel_masks, config.mel_width, mel.shape[0], 0),
+    ):
+        for _ in range(masks):
+            span = generator.randint(0, min(width, size // 4))
+            start = generator.randint(0, size - span)
+            mel.narrow(axis, start, span).fill_(fill)
+    return mel
+
+
+def collate(examples: Sequence[Example], source: AudioSource, pad: int, seed: str = "") -> Batch:
+    """Pad a batch. `pad` is any valid token id; padded positions learn nothing."""
+    width = max(len(e.tokens) for e in examples) - 1
+    tokens = torch.full((len(examples), width), pad)
+    labels = torch.full((len(examples), width), IGNORE)
+    parts = torch.zeros(len(examples), width, dtype=torch.long)
+    for row, e in enumerate(examples):
+        n = len(e.tokens) - 1
+        tokens[row, :n] = torch.tensor(e.tokens[:-1])
+        first = e.learned_from - 1
+        labels[row, first:n] = torch.tensor(e.tokens[e.learned_from :])
+        parts[row, first:n] = torch.tensor(e.parts[e.learned_from :])
+    dynamic = torch.tensor([e.dynamic for e in examples])
+    if source.cached:
+        memory, lengths = source.memory(examples)
+        return Batch(tokens, labels, parts, dynamic, lengths, memory=memory)
+    mel, lengths = source.mel(examples, random.Random(f"{seed}/{examples[0].id}"))
+    return Batch(tokens, labels, parts, dynamic, lengths, mel=mel)

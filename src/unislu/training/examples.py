@@ -1,0 +1,178 @@
+"""From records to training examples: what is fed, what is learned, over which audio.
+
+An example is a pure function of (recipe seed, epoch, record): prompts, negatives and dropout come from a generator that
+belongs to it, so a run resumed in the middle, or split over processes, sees exactly the same examples.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from unislu.data.prompts import open_prompt
+from unislu.data.records import Record, read_records
+from unislu.errors import RecipeError
+from unislu.sequence import ONTONOTES_TO_SLUE, Format, Prompt, Span, Target, Vocabulary, get_format, normalize_type
+from unislu.training.config import CorpusConfig, PromptConfig, Recipe
+
+#: Decoder positions of Whisper: prompt and output must fit.
+MAX_POSITIONS = 448
+
+
+@dataclass(frozen=True)
+class Example:
+    """One training example.
+
+    `tokens` is the decoder's input and target in one: prefix, then the rendered sequence. The first `learned_from`
+    ids are only fed. `parts` runs along `tokens` (0 transcript, 1 task). `clip` is the audio: (manifest, path).
+    """
+
+    id: str
+    tokens: tuple[int, ...]
+    parts: tuple[int, ...]
+    learned_from: int
+    clip: tuple[Path, str] | None
+    dynamic: bool
+    task_only: bool = False
+
+
+@dataclass
+class Corpus:
+    """A manifest in memory with its configuration."""
+
+    config: CorpusConfig
+    manifest: Path
+    records: list[Record]
+    #: Normalised type sets of its examples, from which negatives are drawn.
+    type_sets: list[tuple[str, ...]] = field(default_factory=list)
+
+
+def load_corpora(configs: Sequence[CorpusConfig]) -> list[Corpus]:
+    """Read every manifest of a recipe.
+
+    Raises:
+        RecipeError: a manifest that is empty, or lacks the annotation its configuration asks for.
+    """
+    corpora = []
+    for config in configs:
+        manifest = Path(config.manifest)
+        records = [r for r in read_records(manifest) if (r.duration or 0.0) <= 30.0][: config.limit]
+        if not records:
+            raise RecipeError(f"corpus {config.manifest!r} holds no record of at most 30 s")
+        if config.text_only and not any(r.sentiment for r in records):
+            raise RecipeError(f"corpus {config.manifest!r} is text_only but carries no sentiment to learn")
+        sets = {tuple(sorted({normalize_type(e.type) for e in r.entities})) for r in records if r.entities}
+        corpora.append(Corpus(config, manifest, records, sorted(sets)))
+    return corpora
+
+
+class ExampleMaker:
+    """Turns records into examples for one recipe.
+
+    Args:
+        recipe: for its format, prompts and seed.
+        vocabulary: the model's.
+        corpora: all corpora; negatives come from any corpus with open types.
+    """
+
+    def __init__(self, recipe: Recipe, vocabulary: Vocabulary, corpora: Sequence[Corpus]):
+        self._seed = recipe.seed
+        self._prompts: PromptConfig = recipe.prompts
+        self._vocabulary = vocabulary
+        self._closed: Format = get_format(recipe.model.format, vocabulary)
+        self._open: Format = get_format("inline-open", vocabulary)
+        self._suffix: Format = get_format("suffix", vocabulary)
+        self._sentiments = {name.lower(): name for name in vocabulary.labels.sentiments}
+        self._closed_types = frozenset(vocabulary.labels.entity_types)
+        self._others = [types for c in corpora if c.config.entities == "open" for types in c.type_sets]
+
+    def __call__(self, corpus: Corpus, record: Record, epoch: int) -> Example | None:
+        """The example of a record in an epoch, or `None` when it does not fit the decoder."""
+        generator = random.Random(f"{self._seed}/{epoch}/{corpus.manifest.parent.name}/{record.id}")
+        target = self._labelled(record.target())
+        if corpus.config.text_only:
+            return self._sentiment_only(corpus, record, target, generator)
+        fmt, prompt, target = self._question(corpus.config, target, generator)
+        rendered = fmt.render(target, prompt)
+        prefix = fmt.prefix(prompt)
+        clip = None if record.audio is None else (corpus.manifest, record.audio)
+        return self._example(record, prefix, rendered.ids, rendered.parts, clip, corpus.config.loss == "dynamic")
+
+    def _question(self, config: CorpusConfig, target: Target, generator: random.Random) -> tuple[Format, Prompt, Target]:
+        """Which format and prompt an annotated target is asked with."""
+        sentiment = frozenset({"sa"}) if target.sentiment else frozenset[str]()
+        if config.entities == "ignore" or target.entities is None:
+            fmt = self._suffix if self._closed is self._suffix else self._closed
+            return fmt, Prompt(sentiment), replace(target, entities=None)
+        if config.entities == "closed":
+            target = replace(target, entities=self._closed_spans(target.entities))
+            fmt = self._suffix if generator.random() < config.suffix else self._closed
+            return fmt, Prompt(sentiment | {"ner"}), target
+        drawn = open_prompt(
+            target, self._others, generator, negatives=self._prompts.negatives, dropout=self._prompts.dropout,
+            shuffle=self._prompts.shuffle, max_types=self._prompts.max_types,
+        )  # fmt: skip
+        if not drawn.types:  # neither entities nor negatives: there is no question to ask
+            return self._closed, Prompt(sentiment), replace(target, entities=None)
+        return self._open, Prompt(sentiment | {"ner"}, drawn.types), drawn.target
+
+    def _sentiment_only(
+        self, corpus: Corpus, record: Record, target: Target, generator: random.Random
+    ) -> Example | None:
+        """The transcript is given and only the sentiment learns, over the audio of any clip.
+
+        Half of the time names are tagged in the given transcript, so that the branch reads a tagged transcript as
+        well as a plain one; nothing is learned from those tags.
+        """
+        if target.sentiment is None:
+            return None
+        tagged = generator.random() < 0.5 and self._closed.name == "inline"
+        spans = _guessed_names(target.text, sorted(self._closed_types), generator) if tagged else ()
+        prompt = Prompt(frozenset({"ner", "sa"}) if tagged else frozenset({"sa"}))
+        target = replace(target, entities=spans if tagged else None)
+        rendered = self._closed.render(target, prompt)
+        example = self._example(record, self._closed.prefix(prompt), rendered.ids, rendered.parts, None, False)
+        return None if example is None else _only_sentiment(example, self._vocabulary["[SA]"])
+
+    def _example(
+        self, record: Record, prefix: Sequence[int], ids: Sequence[int], parts: Sequence[int],
+        clip: tuple[Path, str] | None, dynamic: bool,
+    ) -> Example | None:  # fmt: skip
+        if len(prefix) + len(ids) > MAX_POSITIONS:
+            return None
+        tokens = (*prefix, *ids)
+        return Example(record.id, tokens, (*[0] * len(prefix), *parts), len(prefix), clip, dynamic)
+
+    def _labelled(self, target: Target) -> Target:
+        """The sentiment as the label set writes it."""
+        if target.sentiment is None:
+            return target
+        label = self._sentiments.get(target.sentiment.lower())
+        if label is None:
+            raise RecipeError(
+                f"sentiment {target.sentiment!r} is none of {', '.join(self._vocabulary.labels.sentiments)}"
+            )
+        return replace(target, sentiment=label)
+
+    def _closed_spans(self, spans: Sequence[Span]) -> tuple[Span, ...]:
+        mapped = ((s, s.type if s.type in self._closed_types else ONTONOTES_TO_SLUE.get(s.type)) for s in spans)
+        return tuple(Span(s.start, s.end, name) for s, name in mapped if name in self._closed_types)
+
+
+def _only_sentiment(example: Example, control: int) -> Example:
+    """Learn only what follows the `[SA]` token."""
+    learned_from = example.tokens.index(control) + 1
+    return replace(example, learned_from=learned_from, task_only=True)
+
+
+def _guessed_names(text: str, types: Sequence[str], generator: random.Random) -> tuple[Span, ...]:
+    """Spans of capitalised words inside a sentence, with random types."""
+    spans, position = [], 0
+    for number, word in enumerate(text.split(" ")):
+        bare = word.rstrip(".,!?;:'\"")
+        if number and bare[:1].isupper() and len(bare) > 1 and bare.isalpha() and generator.random() < 0.7:
+            spans.append(Span(position, position + len(bare), generator.choice(types)))
+        position += len(word) + 1
+    return tuple(spans)

@@ -1,0 +1,150 @@
+"""Whisper with an extended vocabulary and true-length audio."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from unislu.errors import RecipeError
+from unislu.sequence import LabelSet, Vocabulary, WhisperTokenizer
+from unislu.training.config import ModelConfig
+from unislu.training.loss import batch_loss, token_losses
+
+if TYPE_CHECKING:
+    from transformers import WhisperForConditionalGeneration
+
+    from unislu.training.collate import Batch
+
+
+class UnifiedWhisper(nn.Module):
+    """A Whisper backbone whose new tokens are rows of their own, so that the old ones can stay as they are.
+
+    The embedding of all tokens is `cat(old rows, new rows)`, tied to the output projection as in Whisper.
+    """
+
+    def __init__(self, backbone: WhisperForConditionalGeneration, vocabulary: Vocabulary, config: ModelConfig):
+        super().__init__()
+        self.backbone = backbone
+        self.vocabulary = vocabulary
+        self.backbone.config.use_cache = False
+        old = backbone.model.decoder.embed_tokens.weight
+        missing = vocabulary.size - old.shape[0]
+        #: New rows `[new tokens, d]`: they start at the mean embedding plus a little noise.
+        noise = torch.randn(missing, old.shape[1], generator=torch.Generator().manual_seed(0))
+        self.new_rows = nn.Parameter(old.detach().float().mean(0) + 0.02 * noise)
+        self._freeze(config)
+
+    def _freeze(self, config: ModelConfig) -> None:
+        model = self.backbone.model
+        model.encoder.requires_grad_(not config.freeze_encoder)
+        model.encoder.embed_positions.requires_grad_(False)
+        model.decoder.embed_tokens.requires_grad_(not config.freeze_embeddings)
+        for layer in model.decoder.layers:
+            layer.encoder_attn.k_proj.requires_grad_(not config.freeze_cross_kv)
+            layer.encoder_attn.v_proj.requires_grad_(not config.freeze_cross_kv)
+
+    def embedding(self) -> Tensor:
+        """All rows `[vocab, d]`."""
+        return torch.cat([self.backbone.model.decoder.embed_tokens.weight, self.new_rows])
+
+    def encode(self, mel: Tensor, frames: Tensor) -> Tensor:
+        """Encoder output of true-length audio.
+
+        Args:
+            mel: log-mel `[batch, 80, frames]` float32, padded to the longest.
+            frames: true lengths `[batch]` int64.
+
+        Returns:
+            `[batch, ceil(frames / 2), d]`; positions past an example's own length are not meaningful.
+        """
+        encoder = self.backbone.model.encoder
+        inside = torch.arange(mel.shape[2], device=mel.device)[None] < frames[:, None]
+        x = F.gelu(encoder.conv1(mel * inside[:, None]))
+        x = F.gelu(encoder.conv2(x * inside[:, None])).permute(0, 2, 1)
+        x = x + encoder.embed_positions.weight[: x.shape[1]]
+        x = F.dropout(x, p=encoder.dropout, training=self.training)
+        keys = torch.arange(x.shape[1], device=x.device)[None] < (frames // 2)[:, None]
+        mask = keys[:, None, None, :].expand(-1, 1, x.shape[1], -1)
+        for layer in encoder.layers:
+            output = layer(x, mask)
+            x = output[0] if isinstance(output, tuple) else output
+        return encoder.layer_norm(x)
+
+    def decode(self, tokens: Tensor, memory: Tensor, memory_lengths: Tensor) -> Tensor:
+        """Decoder states `[batch, tokens, d]` for token ids `[batch, tokens]` over memory `[batch, time, d]`."""
+        decoder = self.backbone.model.decoder
+        embedded = F.embedding(tokens, self.embedding())
+        # The memory is padded: a boolean mask keeps each row inside its own audio.
+        keys = torch.arange(memory.shape[1], device=memory.device)[None] < memory_lengths[:, None]
+        x = embedded + decoder.embed_positions.weight[: tokens.shape[1]]
+        x = F.dropout(x, p=decoder.dropout, training=self.training)
+        n = tokens.shape[1]
+        causal = torch.ones(n, n, dtype=torch.bool, device=x.device).tril()[None, None]
+        cross = keys[:, None, None, :].expand(-1, 1, n, -1)
+        for layer in decoder.layers:
+            output = layer(x, attention_mask=causal, encoder_hidden_states=memory, encoder_attention_mask=cross)
+            x = output[0] if isinstance(output, tuple) else output
+        return decoder.layer_norm(x)
+
+    def forward(self, batch: Batch) -> Tensor:
+        """Loss of a batch (scalar)."""
+        if batch.memory is not None:
+            memory, lengths = batch.memory, batch.lengths
+        elif batch.mel is not None:
+            memory, lengths = self.encode(batch.mel, batch.lengths), batch.lengths // 2
+        else:
+            raise RecipeError("a batch has neither audio nor cached encoder outputs")
+        hidden = self.decode(batch.tokens, memory, lengths)
+        losses = token_losses(hidden, self.embedding(), batch.labels)
+        return batch_loss(losses, batch.labels, batch.parts, batch.dynamic)
+
+    def merged(self) -> WhisperForConditionalGeneration:
+        """A plain Hugging Face model with all rows in one embedding, for export and evaluation."""
+        import copy
+
+        model = copy.deepcopy(self.backbone)
+        rows = self.embedding().detach().clone()
+        model.model.decoder.embed_tokens = nn.Embedding.from_pretrained(rows, freeze=False)
+        model.proj_out = nn.Linear(rows.shape[1], rows.shape[0], bias=False)
+        model.proj_out.weight = model.model.decoder.embed_tokens.weight
+        model.config.vocab_size = rows.shape[0]
+        model.config.use_cache = True
+        return model
+
+    def save(self, folder: Path, unislu: dict[str, Any]) -> None:
+        """Write a Hugging Face folder plus `unislu.json` (vocabulary, format, labels, provenance)."""
+        folder.mkdir(parents=True, exist_ok=True)
+        self.merged().save_pretrained(folder)
+        self.vocabulary.tokenizer.save(folder / "tokenizer.json")  # type: ignore[attr-defined]
+        (folder / "unislu.json").write_text(json.dumps(unislu, indent=1, ensure_ascii=False), encoding="utf-8")
+
+
+def load_unified(config: ModelConfig, labels: LabelSet) -> UnifiedWhisper:
+    """The backbone of a recipe with its vocabulary extended by the labels' tokens.
+
+    Raises:
+        RecipeError: the backbone cannot be loaded.
+    """
+    from transformers import WhisperForConditionalGeneration
+
+    try:
+        backbone = WhisperForConditionalGeneration.from_pretrained(config.backbone, dtype=torch.float32)
+        tokenizer = WhisperTokenizer.from_file(_tokenizer_file(config.backbone))
+    except (OSError, ValueError) as error:
+        raise RecipeError(f"recipe key 'model.backbone': cannot load {config.backbone!r}: {error}") from error
+    rows = backbone.model.decoder.embed_tokens.weight.shape[0]
+    return UnifiedWhisper(backbone, Vocabulary.extend(tokenizer, rows, tokenizer.special_tokens, labels), config)
+
+
+def _tokenizer_file(backbone: str) -> Path:
+    local = Path(backbone) / "tokenizer.json"
+    if local.exists():
+        return local
+    from transformers.utils import cached_file
+
+    return Path(cached_file(backbone, "tokenizer.json"))
