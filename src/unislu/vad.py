@@ -1,0 +1,88 @@
+"""Long audio → windows that the encoder can hear at once, cut where it is quiet.
+
+This looks at energy alone: it finds pauses to cut at and recognises digital silence. It does not
+tell speech from other sound; the model, which was taught to answer noise with nothing, does.
+"""
+
+from __future__ import annotations
+
+from itertools import pairwise
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .audio import SAMPLE_RATE
+
+MAX_SECONDS = 30.0
+SILENCE_DB = -75.0
+"""Below this level, relative to full scale, in every frame a stretch is silence: 16-bit dither lies at
+about -90 dB, the quietest usable recordings at about -60 dB."""
+
+_FRAME = SAMPLE_RATE // 100
+_SMOOTHING = 30  # frames: a pause worth cutting at lasts about 0.3 s
+_SHARED = 1.8  # audio of up to this many windows is shared by two, which leaves them room to choose a pause
+_SAME_LEVEL_DB = 3.0  # pauses this close to the quietest one are as good; the best placed is taken
+
+
+def windows(samples: NDArray[np.float32], max_seconds: float = MAX_SECONDS) -> list[tuple[float, float]]:
+    """Cut audio into consecutive windows of at most `max_seconds`, at low-energy points.
+
+    Args:
+        samples: [n] float32, 16 kHz.
+        max_seconds: longest window, in seconds.
+
+    Returns:
+        (start, end) in seconds; they cover the audio without gaps or overlaps. The last two share
+        what is left evenly, so that no window is a snippet.
+    """
+    total = len(samples) / SAMPLE_RATE
+    if total <= max_seconds:
+        return [(0.0, total)]
+    level = _smoothed_db(samples)
+    limit = int(max_seconds * SAMPLE_RATE) // _FRAME
+    cuts = [0]
+    while len(level) - cuts[-1] > limit:
+        cuts.append(cuts[-1] + _next_cut(level[cuts[-1] :], limit))
+    edges = [cut * _FRAME / SAMPLE_RATE for cut in cuts] + [total]
+    return list(pairwise(edges))
+
+
+def _next_cut(level: NDArray[np.float64], limit: int) -> int:
+    """Where to cut audio that is longer than `limit` frames: a frame from 1 to `limit`."""
+    left = len(level)
+    if left > _SHARED * limit:  # more than two windows are left: the latest good pause
+        lowest, highest, wanted = limit // 2, limit, limit
+    else:  # two windows are left: the good pause nearest to the middle
+        wanted = left // 2
+        spread = min(limit - wanted, wanted // 3)
+        lowest, highest = wanted - spread, wanted + spread
+    region = level[lowest : highest + 1]
+    quiet = lowest + np.flatnonzero(region <= region.min() + _SAME_LEVEL_DB)
+    return max(1, int(quiet[np.argmin(np.abs(quiet - wanted))]))
+
+
+def is_silent(samples: NDArray[np.float32]) -> bool:
+    """Whether no frame of 10 ms rises above `SILENCE_DB`; a constant offset counts as silence.
+
+    Args:
+        samples: [n] float32, 16 kHz.
+    """
+    return bool(_frame_db(samples).max(initial=-np.inf) < SILENCE_DB)
+
+
+def _frame_db(samples: NDArray[np.float32]) -> NDArray[np.float64]:
+    """Level of each 10 ms without its mean, in dB of full scale: [ceil(n / 160)] float64."""
+    count = len(samples) // _FRAME
+    frames = samples[: count * _FRAME].reshape(count, _FRAME)
+    power = frames.var(axis=1, dtype=np.float64)
+    if rest := samples[count * _FRAME :].size:
+        power = np.append(power, samples[-rest:].var(dtype=np.float64))
+    level: NDArray[np.float64] = 10.0 * np.log10(np.maximum(power, 1e-12))
+    return level
+
+
+def _smoothed_db(samples: NDArray[np.float32]) -> NDArray[np.float64]:
+    """Level of each 10 ms averaged over the 0.3 s around it; the edges repeat their value."""
+    level = np.pad(_frame_db(samples), _SMOOTHING // 2, mode="edge")
+    sums = np.cumsum(np.insert(level, 0, 0.0))
+    return (sums[_SMOOTHING:] - sums[:-_SMOOTHING])[: -(-len(samples) // _FRAME)] / _SMOOTHING
