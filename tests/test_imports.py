@@ -27,7 +27,7 @@ RUNTIME = {
     "engines": RUNTIME_BASE,
 }
 # Everything else in the runtime may use the runtime; these stand outside and may use it, never the reverse.
-OUTSIDE = {"data", "training", "evaluation", "cli", "server", "scale"}
+OUTSIDE = {"data", "training", "evaluation", "cli", "server", "scale", "__main__"}
 # What the decoder may know of an engine is its protocol.
 ONLY_PROTOCOL = {("decoding", "engines"): "unislu.engines.protocol"}
 

