@@ -1,0 +1,84 @@
+"""For people at a terminal: the transcript with its entities marked, and the sentiment in one line."""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Iterator
+
+from ..result import Analysis
+from .spans import percent, pieces, printable, ranked
+
+_RESET, _BOLD, _DIM = "\x1b[0m", "\x1b[1m", "\x1b[2m"
+# Bright enough on a dark terminal, dark enough on a light one: cyan, magenta, green, yellow, blue, red.
+_TYPE_COLORS = (36, 35, 32, 33, 34, 31)
+_SENTIMENT_COLORS = {"positive": 32, "negative": 31, "mixed": 33}
+
+
+def render(analysis: Analysis, color: bool = False, width: int = 100) -> str:
+    """The result as a few lines; `color` adds ANSI sequences. `width`: characters a line."""
+    paint = _paint if color else _plain
+    head = printable(analysis.file or "audio")
+    lines = [paint(f"{head} · {analysis.duration:.1f} s", _DIM)]
+    if analysis.text is not None:
+        lines += _transcript(analysis, color, width)
+    if analysis.entities is not None:
+        count = len(analysis.entities)
+        lines.append(paint("entities   ", _DIM) + (str(count) if count else "none"))
+    if analysis.sentiment is not None:
+        parts = []
+        for name, score in ranked(dict(analysis.sentiment.scores)):
+            chosen = name == analysis.sentiment.label
+            shade = f"\x1b[{_SENTIMENT_COLORS.get(name, 39)}m{_BOLD}" if chosen else _DIM
+            parts.append(paint(f"{name} {percent(score)}", shade))
+        lines.append(paint("sentiment  ", _DIM) + " · ".join(parts))
+    return "\n".join(lines) + "\n"
+
+
+def _transcript(analysis: Analysis, color: bool, width: int) -> list[str]:
+    if not analysis.text:
+        return [(_paint if color else _plain)("(no speech)", _DIM)]
+    fragments: list[tuple[str, str]] = []
+    for text, entity in pieces(analysis):
+        if entity is None:
+            fragments.append((printable(text), ""))
+        elif color:
+            shade = f"\x1b[{_type_color(entity.type)}m"
+            fragments += [(printable(text), shade + _BOLD), (f"({printable(entity.type)})", shade + _DIM)]
+        else:
+            fragments.append((f"[{printable(text)}]({printable(entity.type)})", ""))
+    return list(_wrapped(fragments, width))
+
+
+def _type_color(name: str) -> int:
+    """The same colour for a type in every run."""
+    return _TYPE_COLORS[zlib.crc32(name.lower().encode()) % len(_TYPE_COLORS)]
+
+
+def _wrapped(fragments: list[tuple[str, str]], width: int) -> Iterator[str]:
+    """Break (text, ANSI code) fragments at blanks into lines of at most `width` visible characters."""
+    words: list[list[tuple[str, str]]] = [[]]
+    for text, code in fragments:
+        for number, part in enumerate(text.split(" ")):
+            if number:
+                words.append([])
+            if part:
+                words[-1].append((part, code))
+    line, used = "", 0
+    for word in words:
+        length = sum(len(text) for text, _ in word)
+        if used and used + 1 + length > width:
+            yield line
+            line, used = "", 0
+        if used:
+            line, used = line + " ", used + 1
+        line += "".join(_paint(text, code) if code else text for text, code in word)
+        used += length
+    yield line
+
+
+def _paint(text: str, code: str) -> str:
+    return f"{code}{text}{_RESET}"
+
+
+def _plain(text: str, code: str) -> str:
+    return text
