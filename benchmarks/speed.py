@@ -27,10 +27,10 @@ import numpy as np
 
 HERE = Path(__file__).parent
 OURS = {
-    "unislu: transcript": (),
-    "unislu: + entities": ("ner",),
-    "unislu: + sentiment": ("sa",),
-    "unislu: all": ("ner", "sa"),
+    "unislu: transcript": ("asr",),
+    "unislu: + entities": ("asr", "ner"),
+    "unislu: + sentiment": ("asr", "sa"),
+    "unislu: all": ("asr", "ner", "sa"),
 }
 TRANSCRIPT, ALL = "unislu: transcript", "unislu: all"
 BEAMS = {"faster-whisper, greedy": 1, "faster-whisper, beam 5 (its default)": 5}
@@ -199,7 +199,7 @@ def row(
 def comparisons(rows: list[dict[str, object]]) -> list[dict[str, object]]:
     """For each length: the cost of entities and sentiment, and the speed-up over each pipeline."""
     found = []
-    for seconds in dict.fromkeys(row["clip_seconds"] for row in rows):
+    for seconds in dict.fromkeys(r["clip_seconds"] for r in rows):
         latency = {r["system"]: r["latency_seconds"] for r in rows if r["clip_seconds"] == seconds}
         speedups = {
             system: round(latency[system] / latency[ALL], 2)

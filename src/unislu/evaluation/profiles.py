@@ -7,17 +7,15 @@ different profiles do not compare, hence every report names its profile.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
 
 from unislu.errors import MissingDependencyError, OptionError
+from unislu.style import normalize
 
 PROFILES = ("slue", "unislu")
 
-_SLUE_PUNCTUATION = re.compile(r"[.,!?;]")
-_APOSTROPHE = re.compile(r"(?<=\w)'(?=\w)")
 # The wheel adds four informal rules to OpenAI's list, and one of them turns the noun "cause" into
 # "because". Without them it gives what openai/whisper and transformers give.
 _ADDED_BY_THE_WHEEL = (r"\bkinda\b", r"\bsorta\b", r"\bdunno\b", r"\bcause\b")
@@ -46,15 +44,10 @@ def profile(name: str) -> Profile:
         MissingDependencyError: `unislu` was asked for and its normaliser is not installed.
     """
     if name == "slue":
-        return Profile("slue", _slue)
+        return Profile("slue", lambda text: normalize(text, ())[0])
     if name == "unislu":
         return Profile("unislu", _whisper_normalizer())
     raise OptionError(f"unknown profile {name!r}: choose one of {', '.join(PROFILES)}")
-
-
-def _slue(text: str) -> str:
-    text = text.lower().replace("’", "'")
-    return _APOSTROPHE.sub(" '", _SLUE_PUNCTUATION.sub("", text))
 
 
 @lru_cache(maxsize=1)

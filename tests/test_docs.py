@@ -1,0 +1,64 @@
+"""What the documentation promises: links that lead somewhere, code that compiles, commands that exist."""
+
+from __future__ import annotations
+
+import ast
+import re
+import shlex
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from unislu.cli import build_parser
+
+ROOT = Path(__file__).parents[1]
+PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md"), *(ROOT / "examples").glob("*.md")])
+NAMES = [str(page.relative_to(ROOT)) for page in PAGES]
+
+LINK = re.compile(r"(?<!!)\[[^\]]*\]\(([^)\s]+)\)")
+FENCE = re.compile(r"^```(\w*)\n(.*?)^```", re.MULTILINE | re.DOTALL)
+
+
+def _blocks(page: Path, *languages: str) -> Iterator[str]:
+    for language, body in FENCE.findall(page.read_text(encoding="utf-8")):
+        if language in languages:
+            yield body
+
+
+def _commands(page: Path) -> Iterator[list[str]]:
+    """The arguments of every `unislu …` line, up to a redirection or a pipe."""
+    for body in _blocks(page, "", "sh", "console"):
+        for line in body.replace("\\\n", " ").splitlines():
+            line = line.removeprefix("$ ")
+            if not line.startswith("unislu "):
+                continue
+            lexer = shlex.shlex(line, posix=True, punctuation_chars="<>|;&")
+            lexer.whitespace_split = True
+            words = list(lexer)
+            end = next((n for n, word in enumerate(words) if set(word) <= set("<>|;&")), len(words))
+            yield words[1:end]
+
+
+@pytest.mark.parametrize("page", PAGES, ids=NAMES)
+def test_links_lead_somewhere(page: Path) -> None:
+    text = FENCE.sub("", page.read_text(encoding="utf-8"))
+    for target in LINK.findall(text):
+        if not re.match(r"[a-z]+:", target):
+            path = page.parent / target.partition("#")[0] if not target.startswith("#") else page
+            assert path.exists(), f"{page.name} links to {target}"
+
+
+@pytest.mark.parametrize("page", PAGES, ids=NAMES)
+def test_python_compiles(page: Path) -> None:
+    for body in _blocks(page, "python"):
+        ast.parse(body)
+
+
+@pytest.mark.parametrize("page", PAGES, ids=NAMES)
+def test_commands_exist(page: Path) -> None:
+    for arguments in _commands(page):
+        try:
+            build_parser().parse_args(arguments)
+        except SystemExit as stop:
+            assert not stop.code, f"{page.name}: unislu {' '.join(arguments)}"
