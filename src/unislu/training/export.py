@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -9,8 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from unislu.errors import BundleError, MissingDependencyError
+from unislu.training.onnx_decoder import write_decoder
 from unislu.training.onnx_encoder import Shape, write_encoder
-from unislu.training.onnx_graph import EncoderInt8, FloatLinear
+from unislu.training.onnx_graph import EncoderInt8, FloatLinear, GraphWriter
 
 if TYPE_CHECKING:
     from transformers import WhisperForConditionalGeneration
@@ -26,9 +28,25 @@ def export_encoder(checkpoint: Path, out: Path, quantize: Quantize = None, hidde
     """
     model = load_checkpoint(checkpoint)
     linear = EncoderInt8() if quantize == "int8" else FloatLinear()
-    graph = write_encoder(checkpoint_weights(model), Shape.of(model.config), linear, hidden=hidden)
+    shape = Shape.of(model.config)
+    graph = write_encoder(
+        checkpoint_weights(model), shape, linear, hidden=hidden, int8_cache=quantize == "int8"
+    )
+    return _save(graph, shape, out)
+
+
+def export_decoder(checkpoint: Path, out: Path, quantize: Quantize = None) -> Path:
+    """Write the decoder graph of a Hugging Face Whisper folder to the file `out` and return it."""
+    model = load_checkpoint(checkpoint)
+    shape = Shape.of(model.config)
+    graph = write_decoder(checkpoint_weights(model), shape, quantized=quantize == "int8")
+    return _save(graph, shape, out)
+
+
+def _save(graph: GraphWriter, shape: Shape, out: Path) -> Path:
+    metadata = {key: str(value) for key, value in asdict(shape).items()}
     out.parent.mkdir(parents=True, exist_ok=True)
-    out.write_bytes(graph.model().SerializeToString())
+    out.write_bytes(graph.model(metadata).SerializeToString())
     return out
 
 

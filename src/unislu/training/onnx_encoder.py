@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from unislu.training.onnx_graph import MICROSOFT, FloatLinear, GraphWriter, Linear
+from unislu.training.onnx_graph import INT8_LIMIT, MICROSOFT, TINY, FloatLinear, GraphWriter, Linear
 
 LAYER_NORM_EPSILON = 1e-5
 KERNEL = 3
@@ -52,12 +52,15 @@ class Shape:
         )
 
 
-def write_encoder(weights: Weights, shape: Shape, linear: Linear, hidden: bool = False) -> GraphWriter:
+def write_encoder(
+    weights: Weights, shape: Shape, linear: Linear, *, hidden: bool = False, int8_cache: bool = False
+) -> GraphWriter:
     """Write the encoder.
 
     Inputs: `mel` float32 `[batch, mels, frames]`, frames even, all rows of one true length.
     Outputs: `hidden` float32 `[batch, frames/2, width]`, or with `hidden=False` for every decoder layer
-    `cross_key_i` and `cross_value_i`, float32 `[batch, heads, frames/2, head]`.
+    `cross_key_i` and `cross_value_i`, float32 `[batch, heads, frames/2, head]`; with `int8_cache` they are
+    int8, `batch` is 1, and `cross_scales` float32 `[1, 2 * layers, width]` has the scale of every channel.
     """
     graph = GraphWriter("encoder")
     mel = graph.input("mel", np.float32, ["batch", shape.mels, "frames"])
@@ -76,7 +79,7 @@ def write_encoder(weights: Weights, shape: Shape, linear: Linear, hidden: bool =
     if hidden:
         graph.output(normed, "hidden", np.float32, ["batch", "positions", shape.width])
     else:
-        _cross_outputs(graph, normed, weights, shape, linear)
+        _cross_outputs(graph, normed, weights, shape, linear, int8_cache)
     return graph
 
 
@@ -118,16 +121,42 @@ def _self_attention(
     return project(graph, mixed, weights, f"{name}.out_proj", linear)
 
 
-def _cross_outputs(graph: GraphWriter, x: str, weights: Weights, shape: Shape, linear: Linear) -> None:
+def _cross_outputs(
+    graph: GraphWriter, x: str, weights: Weights, shape: Shape, linear: Linear, int8_cache: bool
+) -> None:
     head = shape.width // shape.decoder_heads
+    scales = []
     for index in range(shape.decoder_layers):
         for part, kind in (("k", "key"), ("v", "value")):
             flat = project(graph, x, weights, f"decoder.layers.{index}.encoder_attn.{part}_proj", linear)
+            if int8_cache:
+                flat, scale = _quantize_cache(graph, flat)
+                scales.append(scale)
             split = graph.op("Reshape", [flat, graph.ints(0, 0, shape.decoder_heads, head)])
             name = f"cross_{kind}_{index}"
             graph.op("Transpose", [split], outputs=[name], perm=[0, 2, 1, 3])
             dims = ["batch", shape.decoder_heads, "positions", head]
-            graph.output(name, name, np.float32, dims)
+            graph.output(name, name, np.int8 if int8_cache else np.float32, dims)
+    if int8_cache:
+        stacked = graph.op("Concat", scales, axis=0)
+        table = graph.op("Reshape", [stacked, graph.ints(1, -1, shape.width)])
+        graph.output(table, "cross_scales", np.float32, [1, 2 * shape.decoder_layers, shape.width])
+
+
+def _quantize_cache(graph: GraphWriter, x: str) -> tuple[str, str]:
+    """`[1, n, width]` -> int8 with one symmetric scale per channel, and the scales `[width]`."""
+    peak = graph.op("ReduceMax", [graph.op("Abs", [x]), graph.ints(0, 1)], keepdims=0)
+    floor = graph.op("Max", [peak, graph.constant("tiny", np.array(TINY, np.float32))])
+    scale = graph.op("Mul", [floor, graph.constant("step", np.array(1 / INT8_LIMIT, np.float32))])
+    width = graph.op("Shape", [scale])
+    zero = graph.op("ConstantOfShape", [width], value=_int8_zero())
+    return graph.op("QuantizeLinear", [x, scale, zero], axis=2), scale
+
+
+def _int8_zero() -> Any:
+    from onnx import numpy_helper
+
+    return numpy_helper.from_array(np.zeros(1, np.int8))
 
 
 def project(graph: GraphWriter, x: str, weights: Weights, name: str, linear: Linear) -> str:

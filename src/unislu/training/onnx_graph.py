@@ -16,7 +16,7 @@ The matrices are stored in one of three ways:
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
@@ -64,7 +64,7 @@ class GraphWriter:
         from onnx import numpy_helper
 
         if name not in self.initializers:
-            self.initializers[name] = numpy_helper.from_array(np.ascontiguousarray(array), name)
+            self.initializers[name] = numpy_helper.from_array(np.asarray(array, order="C"), name)
         return name
 
     def ints(self, *values: int) -> str:
@@ -94,8 +94,8 @@ class GraphWriter:
         self._counter += 1
         return f"{stem}_{self._counter}"
 
-    def model(self) -> onnx.ModelProto:
-        """The finished model.
+    def model(self, metadata: Mapping[str, str] | None = None) -> onnx.ModelProto:
+        """The finished model, with `metadata` that ONNX Runtime hands to whoever loads it.
 
         Raises:
             onnx.checker.ValidationError: a node that does not fit its operator's schema.
@@ -107,6 +107,7 @@ class GraphWriter:
         )
         opsets = [helper.make_opsetid("", OPSET), helper.make_opsetid(MICROSOFT, MICROSOFT_OPSET)]
         model = helper.make_model(graph, opset_imports=opsets, ir_version=IR_VERSION, producer_name="unislu")
+        helper.set_model_props(model, dict(metadata or {}))
         checker.check_model(model)
         return model
 

@@ -1,0 +1,1 @@
+"""Inference engines: `encode` and `step`, nothing else. `onnx` is the default, `torch` the reference."""

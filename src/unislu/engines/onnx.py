@@ -1,0 +1,252 @@
+"""ONNX Runtime on the CPU: the default engine.
+
+Every buffer is a numpy array bound by address: the encoder writes its keys and values where the decoder
+reads them, and the decoder appends to its caches in place, so nothing is copied between steps. Windows
+are encoded one at a time: the matrix products are large enough to fill the cores, no frame is padding,
+and the result of a window does not depend on its neighbours in the batch.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from unislu.errors import BundleNotFoundError, EngineError
+
+if TYPE_CHECKING:
+    import onnxruntime
+
+SPINNING = "session.intra_op.allow_spinning"
+SCALES = "cross_scales"
+DTYPES = {"tensor(float)": np.dtype(np.float32), "tensor(int8)": np.dtype(np.int8)}
+
+
+@dataclass(frozen=True)
+class OnnxEncoded:
+    """Cross-attention caches of a batch of windows."""
+
+    caches: dict[str, NDArray[Any]]
+    """`cross_*` -> `[batch, heads, audio, head]`, and `cross_scales` where the caches are int8."""
+    lengths: NDArray[np.int32]
+    """True audio positions of each row, `[batch]`."""
+
+
+@dataclass
+class OnnxState:
+    """A decoder's caches, one row per hypothesis."""
+
+    encoded: OnnxEncoded
+    sources: tuple[int, ...]
+    """For every row, a mark that is equal for rows that hear the same audio."""
+    caches: dict[str, NDArray[np.float32]]
+    """`self_*` -> `[batch, heads, capacity, head]`."""
+    lengths: NDArray[np.int64]
+    """Tokens written, `[batch]`."""
+    step: _Binding | None = field(default=None, repr=False)
+    """The binding for one token per row, kept between steps."""
+
+
+class OnnxEngine:
+    """`Engine` over an encoder and a decoder graph of one bundle."""
+
+    def __init__(self, encoder: Path, decoder: Path, threads: int | None = None, spin: bool = True) -> None:
+        """Load both graphs.
+
+        Args:
+            encoder: the encoder graph's file.
+            decoder: the decoder graph's file.
+            threads: threads for one operator; `None` is one for each core.
+            spin: let idle threads wait busily: faster alone on a machine, slower beside other work.
+
+        Raises:
+            BundleNotFoundError: a file is missing.
+            EngineError: ONNX Runtime cannot load a graph.
+        """
+        self._encoder = _session(encoder, threads, spin)
+        self._decoder = _session(decoder, threads, spin)
+        self._outputs = {item.name: item for item in self._encoder.get_outputs()}
+        self._inputs = {item.name: item for item in self._decoder.get_inputs()}
+        self._caches = [name for name in self._inputs if name.startswith(("self_key", "self_value"))]
+        metadata = self._decoder.get_modelmeta().custom_metadata_map
+        self.vocab_size = int(metadata["vocabulary"])
+        self.max_tokens = int(metadata["text_positions"])
+        self._audio_positions = int(metadata["audio_positions"])
+
+    def encode(self, mel: NDArray[np.float32], frames: NDArray[np.int64]) -> OnnxEncoded:
+        """See `Engine.encode`."""
+        lengths = np.asarray(frames) // 2
+        if len(lengths) == 0 or lengths.min() < 1 or lengths.max() > self._audio_positions:
+            raise EngineError(
+                f"cannot encode windows of {list(map(int, frames))} frames; "
+                f"give 2 to {2 * self._audio_positions} frames of 10 ms each"
+            )
+        rows = [self._encode_row(mel[row, :, : 2 * length]) for row, length in enumerate(lengths)]
+        caches = rows[0] if len(rows) == 1 else _stack(rows, int(lengths.max()))
+        return OnnxEncoded(caches, lengths.astype(np.int32))
+
+    def start(self, encoded: OnnxEncoded) -> OnnxState:
+        """See `Engine.start`."""
+        batch = len(encoded.lengths)
+        caches = {name: self._cache(name, batch) for name in self._caches}
+        return OnnxState(encoded, tuple(range(batch)), caches, np.zeros(batch, np.int64))
+
+    def step(
+        self, tokens: NDArray[np.int64], state: OnnxState
+    ) -> tuple[NDArray[np.float32], OnnxState]:
+        """See `Engine.step`."""
+        batch, count = tokens.shape
+        if int(state.lengths.max()) + count > self.max_tokens:
+            raise EngineError(
+                f"cannot write {count} tokens after {int(state.lengths.max())}: the model has "
+                f"{self.max_tokens} positions; shorten the prompt or the window"
+            )
+        if batch > 1 and 1 < count <= batch:
+            for column in range(count):
+                logits, state = self.step(tokens[:, column : column + 1], state)
+            return logits, state
+        if count == 1:
+            state.step = state.step or self._binding(state, slice(None), 1)
+            logits = state.step.run(tokens, state.lengths)
+        else:
+            # The attention kernel takes several new tokens for one row only.
+            rows = [slice(row, row + 1) for row in range(batch)]
+            logits = np.concatenate(
+                [self._binding(state, row, count).run(tokens[row], state.lengths[row]) for row in rows]
+            )
+        state.lengths += count
+        return logits, state
+
+    def select(
+        self, state: OnnxState, rows: Sequence[int], lengths: Sequence[int] | None = None
+    ) -> OnnxState:
+        """See `Engine.select`."""
+        index = np.asarray(rows, np.int64)
+        kept = state.lengths[index] if lengths is None else np.asarray(lengths, np.int64)
+        longest = int(kept.max())
+        caches = {}
+        for name, old in state.caches.items():
+            caches[name] = self._cache(name, len(index))
+            caches[name][:, :, :longest] = old[index, :, :longest]
+        sources = tuple(state.sources[row] for row in index)
+        encoded = state.encoded
+        if sources != state.sources:
+            taken = {name: np.ascontiguousarray(cache[index]) for name, cache in encoded.caches.items()}
+            encoded = OnnxEncoded(taken, encoded.lengths[index])
+        return OnnxState(encoded, sources, caches, kept.copy())
+
+    def lengths(self, state: OnnxState) -> list[int]:
+        """See `Engine.lengths`."""
+        return [int(length) for length in state.lengths]
+
+    def _encode_row(self, mel: NDArray[np.float32]) -> dict[str, NDArray[Any]]:
+        """Run the encoder on one window `[mels, frames]`, writing into fresh arrays."""
+        row = np.ascontiguousarray(mel[None], np.float32)
+        binding = self._encoder.io_binding()
+        _bind(binding.bind_input, "mel", row)
+        caches = {}
+        for name, item in self._outputs.items():
+            shape = [1, *item.shape[1:]]
+            if name != SCALES:
+                shape[2] = row.shape[2] // 2
+            caches[name] = np.empty(shape, DTYPES[item.type])
+            _bind(binding.bind_output, name, caches[name])
+        self._encoder.run_with_iobinding(binding)
+        return caches
+
+    def _binding(self, state: OnnxState, rows: slice, count: int) -> _Binding:
+        return _Binding(self._decoder, self.vocab_size, state, rows, count)
+
+    def _cache(self, name: str, batch: int) -> NDArray[np.float32]:
+        _, heads, _, head = self._inputs[name].shape
+        return np.empty((batch, heads, self.max_tokens, head), np.float32)
+
+
+class _Binding:
+    """A decoder run over some rows of a state: all arrays bound once, small ones rewritten at each step."""
+
+    def __init__(
+        self,
+        session: onnxruntime.InferenceSession,
+        vocabulary: int,
+        state: OnnxState,
+        rows: slice,
+        count: int,
+    ) -> None:
+        cross_lengths = state.encoded.lengths[rows]
+        batch = len(cross_lengths)
+        self._session = session
+        self._tokens = np.empty((batch, count), np.int64)
+        self._positions = np.empty((batch, count), np.int64)
+        self._last = np.empty(batch, np.int32)
+        self._total = np.empty((), np.int32)
+        self._offsets = np.arange(count)
+        self._logits = np.empty((batch, vocabulary), np.float32)
+        cross = {name: cache[rows] for name, cache in state.encoded.caches.items()}
+        audio = next(cache for name, cache in cross.items() if name != SCALES).shape[2]
+        # The binding keeps addresses only; these references keep the memory.
+        self._inputs: dict[str, NDArray[Any]] = {
+            "tokens": self._tokens,
+            "positions": self._positions,
+            "self_last": self._last,
+            "self_total": self._total,
+            "cross_last": cross_lengths - 1,
+            "cross_total": np.array(audio, np.int32),
+            **cross,
+        }
+        updated = {name: cache[rows] for name, cache in state.caches.items()}
+        self._updated = updated | {name: cache for name, cache in cross.items() if name != SCALES}
+        self._binding = session.io_binding()
+        for name, array in (self._inputs | updated).items():
+            _bind(self._binding.bind_input, name, array)
+        for name, array in self._updated.items():
+            _bind(self._binding.bind_output, f"new_{name}", array)
+        _bind(self._binding.bind_output, "logits", self._logits)
+
+    def run(self, tokens: NDArray[np.int64], lengths: NDArray[np.int64]) -> NDArray[np.float32]:
+        """Append `tokens` `[batch, count]` after `lengths` `[batch]` and return the logits' buffer."""
+        self._tokens[:] = tokens
+        self._positions[:] = lengths[:, None] + self._offsets
+        self._last[:] = self._positions[:, -1]
+        self._total[...] = self._last.max() + 1
+        self._session.run_with_iobinding(self._binding)
+        return self._logits
+
+
+def _session(path: Path, threads: int | None, spin: bool) -> onnxruntime.InferenceSession:
+    import onnxruntime
+
+    if not path.is_file():
+        raise BundleNotFoundError(f"{path}: no such file; the bundle is incomplete, export or install it again")
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = threads or 0
+    options.log_severity_level = 3
+    options.add_session_config_entry(SPINNING, "1" if spin else "0")
+    try:
+        return onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+    except Exception as error:  # onnxruntime's exceptions share no public base class
+        raise EngineError(
+            f"{path}: onnxruntime {onnxruntime.__version__} cannot load this graph ({error}); "
+            'update it: pip install --upgrade onnxruntime'
+        ) from error
+
+
+def _bind(bind: Any, name: str, array: NDArray[Any]) -> None:
+    bind(name, "cpu", 0, array.dtype.type, array.shape, array.ctypes.data)
+
+
+def _stack(rows: Sequence[dict[str, NDArray[Any]]], longest: int) -> dict[str, NDArray[Any]]:
+    """Put the caches of single windows into one batch, rows padded at the end (never read there)."""
+    stacked = {}
+    for name, first in rows[0].items():
+        if name == SCALES:
+            stacked[name] = np.concatenate([row[name] for row in rows])
+            continue
+        stacked[name] = np.zeros((len(rows), first.shape[1], longest, first.shape[3]), first.dtype)
+        for index, row in enumerate(rows):
+            stacked[name][index, :, : row[name].shape[2]] = row[name][0]
+    return stacked

@@ -1,0 +1,67 @@
+"""What decoding asks of an engine, and nothing more.
+
+An engine turns log-mel features into an encoder state and then writes tokens one step at a time into a
+decoder state. Every row of a decoder state has its own length, so rows of one batch may have prompts
+of different sizes, be cut back, or be forked, without padding tokens.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+# `Any` on purpose: states are opaque to everyone but the engine that made them.
+EncoderState = Any
+DecoderState = Any
+
+
+class Engine(Protocol):
+    """A loaded model."""
+
+    vocab_size: int
+    """Rows of the embedding, the width of the logits."""
+    max_tokens: int
+    """Positions of the decoder: prefix and output together cannot be longer."""
+
+    def encode(self, mel: NDArray[np.float32], frames: NDArray[np.int64]) -> EncoderState:
+        """Encode log-mel features, float32 `[batch, mels, frames]`; `frames` int64 `[batch]` are the true lengths.
+
+        An odd last frame is dropped; what lies beyond a row's true length is ignored.
+
+        Raises:
+            EngineError: a length of fewer than two frames, or longer than the model's window.
+        """
+        ...
+
+    def start(self, encoded: EncoderState) -> DecoderState:
+        """A decoder state in which nothing has been written yet, one row for each encoded row."""
+        ...
+
+    def step(
+        self, tokens: NDArray[np.int64], state: DecoderState
+    ) -> tuple[NDArray[np.float32], DecoderState]:
+        """Append `tokens`, int64 `[batch, n]`, and return the logits of the last one, float32 `[batch, vocab]`.
+
+        `state` is used up: continue from the returned one, and `select` from it to keep several
+        continuations. The logits may be overwritten by the next step.
+
+        Raises:
+            EngineError: the row would be longer than `max_tokens`.
+        """
+        ...
+
+    def select(
+        self, state: DecoderState, rows: Sequence[int], lengths: Sequence[int] | None = None
+    ) -> DecoderState:
+        """A new, independent state made of `rows` of `state` (repeated to fork, left out to drop).
+
+        `lengths` cuts every chosen row back to that many tokens; `None` keeps them whole.
+        """
+        ...
+
+    def lengths(self, state: DecoderState) -> list[int]:
+        """The number of tokens written in each row."""
+        ...
