@@ -1,0 +1,90 @@
+"""The journals of a synthesis run: what makes it safe to kill and to continue.
+
+Each worker adds one JSON line to its own file after a clip is in place. A line that a kill cut short is
+ignored; its clip is made again. Finished runs keep the same facts in `manifest.jsonl` and `skipped.jsonl`.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+MANIFEST = "manifest.jsonl"
+SKIPPED = "skipped.jsonl"
+_PARTS = "journal-*.jsonl"
+
+
+@dataclass(frozen=True)
+class Entry:
+    """The outcome of one clip."""
+
+    key: str
+    status: str
+    """`ok`, `too_long`, `unspeakable` or `failed`."""
+    source_text: str
+    record: Mapping[str, Any] | None = None
+    """The manifest's line, when `status` is `ok`."""
+    reasons: tuple[str, ...] = ()
+    """Why voices failed, or why the clip was left out."""
+
+
+class Writer:
+    """Appends entries to one journal of `out`; each is on its way to the disk before `add` returns."""
+
+    def __init__(self, out: Path, worker: int) -> None:
+        path = out / _PARTS.replace("*", f"{worker:02d}-{os.getpid()}")
+        # A journal of an earlier process with this number may end in half a line; append after it.
+        self._file = open(path, "a", encoding="utf-8")
+        if self._file.tell():
+            self._file.write("\n")
+
+    def add(self, entry: Entry) -> None:
+        self._file.write(json.dumps(asdict(entry), ensure_ascii=False) + "\n")
+        self._file.flush()
+
+    def close(self) -> None:
+        self._file.close()
+
+
+def load(out: Path) -> dict[str, Entry]:
+    """Every entry that is known of a folder, by key; later journals win over the finished manifest."""
+    found: dict[str, Entry] = {}
+    for values in _lines(out / MANIFEST):
+        reasons = tuple(values.pop("_reasons", ()))
+        found[values["id"]] = Entry(values["id"], "ok", values["text"], values, reasons)
+    for path in [out / SKIPPED, *sorted(out.glob(_PARTS))]:
+        for values in _lines(path):
+            entry = Entry(**{**values, "reasons": tuple(values["reasons"])})
+            found[entry.key] = entry
+    return found
+
+
+def write_skipped(out: Path, entries: Iterable[Entry]) -> None:
+    """Write `skipped.jsonl` in one atomic step."""
+    partial = out / f".{SKIPPED}.partial"
+    with open(partial, "w", encoding="utf-8") as file:
+        file.writelines(json.dumps(asdict(entry), ensure_ascii=False) + "\n" for entry in entries)
+    os.replace(partial, out / SKIPPED)
+
+
+def remove_parts(out: Path) -> None:
+    """Remove the workers' journals, once the manifest holds what they say."""
+    for path in out.glob(_PARTS):
+        path.unlink()
+
+
+def _lines(path: Path) -> Iterable[dict[str, Any]]:
+    if not path.exists():
+        return
+    with open(path, encoding="utf-8", errors="replace") as lines:
+        for line in lines:
+            try:
+                values = json.loads(line)
+            except json.JSONDecodeError:
+                continue
+            if isinstance(values, dict):
+                yield values

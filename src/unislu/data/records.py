@@ -1,0 +1,271 @@
+"""The record: one utterance of a corpus, its text, its audio and what was annotated.
+
+A corpus is a JSON-lines file, one record a line. Annotation has three states: a missing key means
+"not annotated", an empty list means "annotated, none present", and anything else is the annotation.
+Every reader of the project goes through `read_records`, so a malformed corpus is found here, with the
+file, the line and the field, and not as a strange loss three hours later.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from unislu.errors import RecordError
+
+if TYPE_CHECKING:
+    from unislu.sequence.target import Target
+
+
+@dataclass(frozen=True)
+class Entity:
+    """An annotated entity: characters `start` to `end` (exclusive) of the record's text."""
+
+    start: int
+    end: int
+    type: str
+    extra: Mapping[str, Any] = field(default_factory=dict)
+    """Further keys of the annotation, such as `type18`, kept as they were."""
+
+    def to_dict(self) -> dict[str, Any]:
+        return {"start": self.start, "end": self.end, "type": self.type, **self.extra}
+
+
+@dataclass(frozen=True)
+class Record:
+    """One utterance. `None` means "not annotated" or "unknown" throughout.
+
+    Raises:
+        RecordError: on construction, when a field is out of range; the message names the field.
+    """
+
+    id: str
+    text: str
+    audio: str | None = None
+    """Path of the audio; relative paths are relative to the manifest's folder."""
+    duration: float | None = None
+    """Seconds."""
+    entities: tuple[Entity, ...] | None = None
+    sentiment: str | None = None
+    speaker: str | None = None
+    voice: str | None = None
+    split: str | None = None
+    augmentation: tuple[Mapping[str, Any], ...] | None = None
+    """The steps applied to the audio, in order; see `unislu.data.augment`."""
+    extra: Mapping[str, Any] = field(default_factory=dict)
+    """Keys that the schema does not know, kept as they were."""
+
+    def __post_init__(self) -> None:
+        if not self.id:
+            raise RecordError("field `id`: is empty")
+        if self.duration is not None and not 0 <= self.duration < float("inf"):
+            raise RecordError(f"field `duration`: {self.duration!r} is not a length in seconds")
+        _check_entities(self.entities or (), len(self.text))
+
+    def target(self) -> Target:
+        """What the model has to write for this record."""
+        from unislu.sequence.target import Span, Target
+
+        spans = None
+        if self.entities is not None:
+            spans = tuple(Span(entity.start, entity.end, entity.type) for entity in self.entities)
+        return Target(self.text, spans, self.sentiment)
+
+    def audio_path(self, root: str | os.PathLike[str]) -> Path:
+        """The audio's path, given the folder of the manifest this record came from.
+
+        Raises:
+            RecordError: when the record has no audio.
+        """
+        if self.audio is None:
+            raise RecordError(
+                f"record {self.id!r} has no audio: run `unislu synthesize` on its file, or add `audio`"
+            )
+        return Path(root) / self.audio
+
+    def to_dict(self) -> dict[str, Any]:
+        """The JSON object of this record; what is `None` is left out."""
+        found: dict[str, Any] = {"id": self.id, "text": self.text}
+        for name in ("audio", "duration", "sentiment", "speaker", "voice", "split"):
+            if getattr(self, name) is not None:
+                found[name] = getattr(self, name)
+        if self.entities is not None:
+            found["entities"] = [entity.to_dict() for entity in self.entities]
+        if self.augmentation is not None:
+            found["augmentation"] = [dict(step) for step in self.augmentation]
+        return {**found, **self.extra}
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> Record:
+        """Build a record from its JSON object.
+
+        Raises:
+            RecordError: when a field is missing, of a wrong type or out of range.
+        """
+        if not isinstance(values, Mapping):
+            raise RecordError(f"expected a JSON object, found {_kind(values)}")
+        known = {name: _text(values, name) for name in _TEXT_FIELDS}
+        for name in ("id", "text"):
+            if known[name] is None:
+                raise RecordError(f"field `{name}`: is missing")
+        return cls(
+            **known,  # type: ignore[arg-type]  # checked in the loop above
+            duration=_number(values, "duration"),
+            entities=_entities(values),
+            augmentation=_steps(values),
+            extra={key: value for key, value in values.items() if key not in _FIELDS},
+        )
+
+    def with_types(self, key: str) -> Record:
+        """The same record with each entity's type taken from its annotation `key` (for example `type18`).
+
+        Raises:
+            RecordError: when an entity has no such key.
+        """
+        if self.entities is None:
+            return self
+        for index, entity in enumerate(self.entities):
+            if not isinstance(entity.extra.get(key), str):
+                raise RecordError(f"record {self.id!r}: field `entities[{index}].{key}`: is missing")
+        return replace(self, entities=tuple(replace(e, type=e.extra[key]) for e in self.entities))
+
+
+_TEXT_FIELDS = ("id", "text", "audio", "sentiment", "speaker", "voice", "split")
+_FIELDS = frozenset((*_TEXT_FIELDS, "duration", "entities", "augmentation"))
+
+
+def parse_record(line: str, *, path: str, number: int) -> Record:
+    """Parse one line of a corpus; `path` and `number` (from 1) are only for the message.
+
+    Raises:
+        RecordError: naming file, line and field.
+    """
+    try:
+        return Record.from_dict(json.loads(line))
+    except json.JSONDecodeError as error:
+        raise RecordError(f"{path}:{number}: not valid JSON: {error}") from error
+    except RecordError as error:
+        raise RecordError(f"{path}:{number}: {error}") from error
+
+
+def read_records(path: str | os.PathLike[str]) -> Iterator[Record]:
+    """Stream the records of a JSON-lines file. Blank lines are skipped, a repeated `id` is an error.
+
+    Raises:
+        RecordError: naming file, line and field; also when the file cannot be read.
+    """
+    seen: dict[str, int] = {}
+    try:
+        with open(path, encoding="utf-8-sig") as lines:
+            for number, line in enumerate(lines, start=1):
+                if not line.strip():
+                    continue
+                record = parse_record(line, path=os.fspath(path), number=number)
+                if record.id in seen:
+                    raise RecordError(
+                        f"{os.fspath(path)}:{number}: field `id`: {record.id!r} was already used in line "
+                        f"{seen[record.id]}"
+                    )
+                seen[record.id] = number
+                yield record
+    except UnicodeDecodeError as error:
+        raise RecordError(f"{os.fspath(path)}: not UTF-8 text ({error}); save it as UTF-8") from error
+    except OSError as error:
+        raise RecordError(f"{os.fspath(path)}: cannot be read: {error.strerror or error}") from error
+
+
+def write_records(path: str | os.PathLike[str], records: Iterable[Record]) -> int:
+    """Write a JSON-lines file in one atomic step and return the number of records.
+
+    A reader never sees half a file: the lines go to a file beside it, which is then renamed.
+    """
+    final = Path(path)
+    partial = final.with_name(f".{final.name}.{os.getpid()}.partial")
+    count = 0
+    try:
+        with open(partial, "w", encoding="utf-8") as out:
+            for record in records:
+                out.write(json.dumps(record.to_dict(), ensure_ascii=False) + "\n")
+                count += 1
+        os.replace(partial, final)
+    finally:
+        with suppress(FileNotFoundError):
+            partial.unlink()
+    return count
+
+
+def _check_entities(entities: Iterable[Entity], length: int) -> None:
+    previous = 0
+    for index, entity in enumerate(entities):
+        place = f"field `entities[{index}]`"
+        if not 0 <= entity.start < entity.end <= length:
+            raise RecordError(
+                f"{place}: [{entity.start}, {entity.end}) is not a span of a text of {length} characters"
+            )
+        if not entity.type:
+            raise RecordError(f"{place}.type: is empty")
+        if entity.start < previous:
+            raise RecordError(
+                f"{place}: starts at {entity.start}, before the previous entity's end {previous}; "
+                "sort the entities and remove overlaps"
+            )
+        previous = entity.end
+
+
+def _entities(values: Mapping[str, Any]) -> tuple[Entity, ...] | None:
+    if values.get("entities") is None:
+        return None
+    found = values["entities"]
+    if not isinstance(found, list):
+        raise RecordError(f"field `entities`: expected a list, found {_kind(found)}")
+    return tuple(_entity(value, f"entities[{index}]") for index, value in enumerate(found))
+
+
+def _entity(value: Any, place: str) -> Entity:
+    if not isinstance(value, Mapping):
+        raise RecordError(f"field `{place}`: expected an object, found {_kind(value)}")
+    for name, wanted in (("start", int), ("end", int), ("type", str)):
+        if name not in value:
+            raise RecordError(f"field `{place}.{name}`: is missing")
+        if not isinstance(value[name], wanted) or isinstance(value[name], bool):
+            raise RecordError(
+                f"field `{place}.{name}`: expected {'a string' if wanted is str else 'an integer'}, "
+                f"found {_kind(value[name])}"
+            )
+    extra = {key: item for key, item in value.items() if key not in ("start", "end", "type")}
+    return Entity(value["start"], value["end"], value["type"], extra)
+
+
+def _steps(values: Mapping[str, Any]) -> tuple[Mapping[str, Any], ...] | None:
+    found = values.get("augmentation")
+    if found is None:
+        return None
+    if not isinstance(found, list) or not all(isinstance(step, Mapping) for step in found):
+        raise RecordError("field `augmentation`: expected a list of objects")
+    return tuple(found)
+
+
+def _text(values: Mapping[str, Any], name: str) -> str | None:
+    found = values.get(name)
+    if found is not None and not isinstance(found, str):
+        raise RecordError(f"field `{name}`: expected a string, found {_kind(found)}")
+    return found
+
+
+def _number(values: Mapping[str, Any], name: str) -> float | None:
+    found = values.get(name)
+    if found is None:
+        return None
+    if isinstance(found, bool) or not isinstance(found, (int, float)):
+        raise RecordError(f"field `{name}`: expected a number, found {_kind(found)}")
+    return float(found)
+
+
+def _kind(value: Any) -> str:
+    names = {dict: "an object", list: "a list", str: "a string", bool: "a boolean", type(None): "null"}
+    return names.get(type(value), f"the number {value!r}")

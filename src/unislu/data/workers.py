@@ -1,0 +1,132 @@
+"""The processes that make clips. They share nothing but a counter; each writes its own journal.
+
+New processes are spawned, not forked: the parent may have loaded ONNX Runtime, whose threads do not survive
+a fork. A worker stops when its parent is gone, so a killed run leaves nobody behind.
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from multiprocessing.connection import Connection, wait
+from pathlib import Path
+from typing import Any
+
+from unislu.data.journal import Entry, Writer
+from unislu.data.speech import Job, Speaker, SpeechOptions
+from unislu.errors import UnisluError, VoiceError
+
+
+def run_jobs(
+    jobs: Sequence[Job],
+    out: Path,
+    options: SpeechOptions,
+    workers: int,
+    advance: Callable[[float], None],
+) -> None:
+    """Make all `jobs`, calling `advance` with each clip's seconds.
+
+    Raises:
+        MissingDependencyError: when an engine is missing.
+        VoiceError: when a worker process died; what it had finished is kept.
+    """
+    if workers == 1 or len(jobs) < 2:
+        writer, speaker = Writer(out, 0), Speaker(options, out)
+        try:
+            for job in jobs:
+                advance(_work(speaker, writer, job))
+        finally:
+            writer.close()
+        return
+    _run_processes(jobs, out, options, min(workers, len(jobs)), advance)
+
+
+def _run_processes(
+    jobs: Sequence[Job], out: Path, options: SpeechOptions, workers: int, advance: Callable[[float], None]
+) -> None:
+    context = multiprocessing.get_context("spawn")
+    running: dict[Connection, Any] = {}
+    counter = context.Value("q", 0)
+    # One thread for each process: two processes with two threads each on two cores spin against each other.
+    with _environment(OMP_NUM_THREADS="1"):
+        for number in range(workers):
+            ours, theirs = context.Pipe(duplex=False)
+            arguments = (number, list(jobs), out, options, counter, theirs, os.getpid())
+            process = context.Process(target=_main, args=arguments, daemon=True)
+            process.start()
+            theirs.close()
+            running[ours] = process
+    try:
+        while running:
+            for ready in wait(list(running)):
+                assert isinstance(ready, Connection)
+                _receive(ready, running, advance)
+    finally:
+        for process in running.values():
+            process.terminate()
+            process.join()
+
+
+def _receive(ready: Connection, running: dict[Connection, Any], advance: Callable[[float], None]) -> None:
+    try:
+        message = ready.recv()
+    except EOFError:
+        process = running.pop(ready)
+        process.join()
+        if process.exitcode != 0:
+            raise VoiceError(
+                f"a synthesis worker ended with exit code {process.exitcode}; run the command again to continue"
+            ) from None
+        return
+    if isinstance(message, UnisluError):
+        raise message
+    advance(message)
+
+
+def _main(
+    number: int,
+    jobs: Sequence[Job],
+    out: Path,
+    options: SpeechOptions,
+    counter: Any,
+    results: Connection,
+    parent: int,
+) -> None:
+    writer, speaker = Writer(out, number), Speaker(options, out)
+    with suppress(BrokenPipeError, KeyboardInterrupt):
+        while os.getppid() == parent:
+            with counter.get_lock():
+                index = counter.value
+                counter.value += 1
+            if index >= len(jobs):
+                break
+            try:
+                results.send(_work(speaker, writer, jobs[index]))
+            except UnisluError as error:
+                results.send(error)
+                break
+    writer.close()
+    results.close()
+
+
+def _work(speaker: Speaker, writer: Writer, job: Job) -> float:
+    """Make one clip and note it; the clip's seconds, 0 when there is none."""
+    entry: Entry = speaker.run(job)
+    writer.add(entry)
+    return float(entry.record["duration"]) if entry.record else 0.0
+
+
+class _environment:
+    """Sets environment variables that are not set yet, for the processes started inside."""
+
+    def __init__(self, **values: str) -> None:
+        self._values = {key: value for key, value in values.items() if key not in os.environ}
+
+    def __enter__(self) -> None:
+        os.environ.update(self._values)
+
+    def __exit__(self, *_: object) -> None:
+        for key in self._values:
+            os.environ.pop(key, None)
