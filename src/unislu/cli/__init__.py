@@ -1,0 +1,73 @@
+"""The command `unislu`. One file a command, each with `configure(parser)` and `run(arguments) -> exit code`.
+
+Exit codes: 0 all done, 1 an input failed (the others are still processed), 2 wrong usage,
+130 interrupted. Results go to stdout, everything else to stderr. Heavy imports happen in `run`.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Sequence
+from importlib import import_module
+
+from .. import __version__
+from ..errors import OptionError, RecipeError, UnisluError
+
+USAGE_ERROR = 2
+INTERRUPTED = 130
+BROKEN_PIPE = 141
+
+_COMMANDS = {
+    "analyze": "transcript, entities and sentiment of sound files",
+    "synthesize": "speak a text corpus: audio and a manifest for training",
+    "train": "train a model from a recipe",
+    "export": "turn a trained checkpoint into a model bundle",
+}
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command line and return its exit code. Errors a user can cause never show a traceback."""
+    try:
+        arguments = build_parser().parse_args(argv)
+        code: int = import_module(f".{arguments.command}", __name__).run(arguments)
+        sys.stdout.flush()
+        return code
+    except (OptionError, RecipeError) as error:
+        complain(error)
+        return USAGE_ERROR
+    except UnisluError as error:
+        complain(error)
+        return 1
+    except KeyboardInterrupt:
+        print("\nunislu: interrupted", file=sys.stderr)
+        return INTERRUPTED
+    except BrokenPipeError:
+        # Whoever read our output is gone; keep the interpreter from failing again when it flushes.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return BROKEN_PIPE
+
+
+def complain(error: object) -> None:
+    """One line on stderr."""
+    print(f"unislu: {' '.join(str(error).split())}", file=sys.stderr)
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """The whole command line."""
+    parser = argparse.ArgumentParser(
+        prog="unislu", description="Speech in; transcript, named entities and sentiment out."
+    )
+    parser.add_argument("--version", action="version", version=f"unislu {__version__}")
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    for name, summary in _COMMANDS.items():
+        module = import_module(f".{name}", __name__)
+        command = commands.add_parser(
+            name,
+            help=summary,
+            description=module.__doc__,
+            formatter_class=argparse.RawDescriptionHelpFormatter,
+        )
+        module.configure(command)
+    return parser

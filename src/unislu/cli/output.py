@@ -1,0 +1,136 @@
+"""Where results go: stdout or one file for each input; progress and warnings to stderr."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+
+from ..errors import OptionError
+from ..options import AnalyzeOptions
+from ..result import Analysis
+from ..writers import get_writer, terminal
+from . import complain
+
+_NARROW, _WIDE = 40, 100
+
+
+@dataclass(frozen=True)
+class Settings:
+    """The options of the command that say how results are written."""
+
+    format: str | None
+    folder: str | None
+    color: str
+    quiet: bool
+
+
+class Output:
+    """Writes the results of several inputs; a context manager that completes what it began.
+
+    Raises `OptionError` when the format cannot hold what was asked for, or the folder cannot be made.
+    """
+
+    def __init__(self, settings: Settings, inputs: list[str], options: AnalyzeOptions) -> None:
+        self._settings = settings
+        self._inputs = inputs
+        self._format = settings.format or ("json" if settings.folder else "text")
+        self._writer = get_writer(self._format)
+        if self._writer.needs_text and not options.wants_text:
+            raise OptionError(f"--format {self._format} is the transcript: add asr to --tasks")
+        if self._writer.one_file and len(inputs) > 1 and settings.folder is None:
+            raise OptionError(f"--format {self._format} of {len(inputs)} files needs a folder: add -o DIR")
+        self._color = _use_color(settings.color)
+        self._array = self._format == "json" and settings.folder is None and len(inputs) > 1
+        self._count = 0
+        self._line = 0  # visible length of the progress line
+        self._paths: list[Path] = []
+        if settings.folder is not None:
+            self._paths = _output_paths(Path(settings.folder), inputs, self._writer.suffix)
+
+    def __enter__(self) -> Output:
+        if self._array:
+            sys.stdout.write("[\n")
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.clear_progress()
+        if self._array and kind is None:
+            sys.stdout.write("]\n")
+
+    def write(self, number: int, analysis: Analysis) -> None:
+        """Write the result of input `number`."""
+        self.clear_progress()
+        if not self._settings.quiet:
+            for warning in analysis.warnings:
+                complain(f"warning: {warning}")
+        if self._paths:
+            self._write_file(self._paths[number], analysis)
+            return
+        text = self._writer.render(analysis)
+        if self._format == "text":
+            width = max(_NARROW, min(_WIDE, shutil.get_terminal_size((_WIDE, 24)).columns))
+            text = ("\n" if self._count else "") + terminal.render(analysis, self._color, width)
+        elif self._array:
+            text = (",\n" if self._count else "") + text
+        self._count += 1
+        sys.stdout.write(text)
+        sys.stdout.flush()
+
+    def _write_file(self, path: Path, analysis: Analysis) -> None:
+        try:
+            path.write_text(self._writer.render(analysis), encoding="utf-8")
+        except OSError as error:
+            raise OptionError(f"{path}: cannot be written ({error.strerror}); choose another -o") from None
+        if not self._settings.quiet:
+            print(path, file=sys.stderr)
+
+    def progress(self, number: int) -> None:
+        """Say on a terminal which of several files is being heard."""
+        if self._settings.quiet or len(self._inputs) < 2 or not sys.stderr.isatty():
+            return
+        self.clear_progress()
+        line = f"[{number + 1}/{len(self._inputs)}] {Path(self._inputs[number]).name}"[: _NARROW * 2]
+        sys.stderr.write(line)
+        sys.stderr.flush()
+        self._line = len(line)
+
+    def clear_progress(self) -> None:
+        if self._line:
+            sys.stderr.write("\r" + " " * self._line + "\r")
+            sys.stderr.flush()
+            self._line = 0
+
+
+def _use_color(choice: str) -> bool:
+    if choice != "auto":
+        return choice == "always"
+    if os.environ.get("NO_COLOR"):
+        return False
+    return bool(os.environ.get("FORCE_COLOR")) or (sys.stdout.isatty() and os.environ.get("TERM") != "dumb")
+
+
+def _output_paths(folder: Path, inputs: list[str], suffix: str) -> list[Path]:
+    """One path an input. Inputs of one name get `-2`, `-3`, …; an input is never overwritten."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise OptionError(f"{folder}: is no folder and cannot be made ({error.strerror})") from None
+    sources = {os.path.realpath(name) for name in inputs}
+    taken: set[str] = set()
+    paths = []
+    for name in inputs:
+        stem = "stdin" if name == "-" else Path(name).stem
+        candidate, number = f"{stem}{suffix}", 1
+        # Compared without case: some file systems keep `a.json` and `A.json` in one file.
+        while candidate.casefold() in taken or os.path.realpath(folder / candidate) in sources:
+            number += 1
+            candidate = f"{stem}-{number}{suffix}"
+        taken.add(candidate.casefold())
+        paths.append(folder / candidate)
+    return paths

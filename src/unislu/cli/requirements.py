@@ -1,0 +1,14 @@
+"""Commands that need an extra say so in one line instead of failing in an import."""
+
+from __future__ import annotations
+
+from importlib.util import find_spec
+
+from ..errors import MissingDependencyError
+
+
+def require(extra: str, *modules: str) -> None:
+    """Raises `MissingDependencyError` with the command that installs `extra` if a module is missing."""
+    missing = [name for name in modules if find_spec(name) is None]
+    if missing:
+        raise MissingDependencyError(f'{", ".join(missing)} is not installed: pip install "unislu[{extra}]"')
