@@ -65,3 +65,20 @@ def reader(british: bool) -> Any:
     except ImportError as error:
         raise MissingDependencyError(f"English phonemes need hibari: `{_INSTALL}`") from error
     return G2P(british=british)
+
+
+def phonemes(text: str, *, british: bool = False) -> list[str]:
+    """English phonemes in the alphabet of hibari and Kokoro, one string of at most 400 a sentence.
+
+    Raises:
+        MissingDependencyError: when hibari is not installed.
+    """
+    return list(_phonemizer(british).phonemize(text))
+
+
+@lru_cache(maxsize=2)
+def _phonemizer(british: bool) -> Any:
+    from_reader = reader(british)
+    from hibari import Hibari
+
+    return Hibari(threads=1, g2p=from_reader)
