@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import argparse
 import ast
+import dataclasses
 import re
 import shlex
 from collections.abc import Iterator
@@ -10,7 +12,9 @@ from pathlib import Path
 
 import pytest
 
+from unislu import bundle
 from unislu.cli import build_parser
+from unislu.training import config
 
 ROOT = Path(__file__).parents[1]
 PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md"), *(ROOT / "examples").glob("*.md")])
@@ -62,3 +66,33 @@ def test_commands_exist(page: Path) -> None:
             build_parser().parse_args(arguments)
         except SystemExit as stop:
             assert not stop.code, f"{page.name}: unislu {' '.join(arguments)}"
+
+
+def _options(parser: argparse.ArgumentParser) -> Iterator[str]:
+    """The long name of every option of every command."""
+    for action in parser._actions:
+        if isinstance(action, argparse._SubParsersAction):
+            for command in action.choices.values():
+                yield from _options(command)
+        else:
+            yield from (name for name in action.option_strings if name.startswith("--"))
+
+
+def test_every_option_is_documented() -> None:
+    page = (ROOT / "docs" / "reference" / "cli.md").read_text(encoding="utf-8")
+    assert not [option for option in _options(build_parser()) if f"`{option}" not in page]
+
+
+def test_every_recipe_key_is_documented() -> None:
+    page = (ROOT / "docs" / "reference" / "recipe.md").read_text(encoding="utf-8")
+    parts = [part for part in vars(config).values() if dataclasses.is_dataclass(part)]
+    keys = [field.name for part in parts for field in dataclasses.fields(part)]
+    assert len(keys) > 20
+    assert not [key for key in keys if f"`{key}`" not in page]
+
+
+def test_every_key_of_a_manifest_is_documented() -> None:
+    page = (ROOT / "docs" / "reference" / "bundle.md").read_text(encoding="utf-8")
+    parts = (bundle.Manifest, bundle.AudioSettings, bundle.DecoderSettings)
+    keys = [field.name for part in parts for field in dataclasses.fields(part)]
+    assert not [key for key in keys if f"`{key}`" not in page]
