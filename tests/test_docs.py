@@ -75,7 +75,8 @@ def _options(parser: argparse.ArgumentParser) -> Iterator[str]:
             for command in action.choices.values():
                 yield from _options(command)
         else:
-            yield from (name for name in action.option_strings if name.startswith("--"))
+            names = (name for name in action.option_strings if name.startswith("--"))
+            yield from (name for name in names if name not in ("--help", "--version"))
 
 
 def test_every_option_is_documented() -> None:
