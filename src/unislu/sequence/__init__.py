@@ -3,37 +3,54 @@
 from __future__ import annotations
 
 from unislu.errors import OptionError
+from unislu.sequence.bio import BioFormat
 from unislu.sequence.format import Format, Parsed, Rendered
-from unislu.sequence.inline import InlineFormat, OpenInlineFormat
+from unislu.sequence.grammar import Allowed, Grammar, State
+from unislu.sequence.inline import InlineFormat
 from unislu.sequence.labels import ONTONOTES_TO_SLUE, SLUE, LabelSet, normalize_type
+from unislu.sequence.notation import Style
 from unislu.sequence.prompt import Prompt
 from unislu.sequence.suffix import SuffixFormat
 from unislu.sequence.target import Span, Target
 from unislu.sequence.tokenizer import WhisperTokenizer
 from unislu.sequence.vocabulary import Alphabet, TextTokenizer, Vocabulary
 
-_ATOMIC = {format_.name: format_ for format_ in (SuffixFormat, InlineFormat, OpenInlineFormat)}
+FORMATS = ("suffix", "inline", "inline-open", "bio")
+"""The names that `get_format` knows."""
 
 
 def get_format(name: str, vocabulary: Vocabulary, alphabet: Alphabet = Alphabet.ATOMIC) -> Format:
-    """The format of that name. Raises `OptionError` for an unknown one, `VocabularyError` for lacking tokens."""
-    if name not in _ATOMIC:
-        raise OptionError(f"unknown format {name!r}: choose from {', '.join(_ATOMIC)}")
-    return _ATOMIC[name](vocabulary)
+    """The format of that name.
+
+    Raises `OptionError` for an unknown name, `VocabularyError` if the vocabulary lacks its tokens.
+    """
+    if name == "suffix":
+        return SuffixFormat(vocabulary, alphabet)
+    if name == "inline":
+        return InlineFormat(vocabulary, Style.CLOSED, alphabet)
+    if name == "inline-open":
+        return InlineFormat(vocabulary, Style.OPEN, alphabet)
+    if name == "bio":
+        return BioFormat(vocabulary, alphabet)
+    raise OptionError(f"unknown format {name!r}: choose from {', '.join(FORMATS)}")
 
 
 __all__ = [
+    "FORMATS",
     "ONTONOTES_TO_SLUE",
     "SLUE",
+    "Allowed",
     "Alphabet",
+    "BioFormat",
     "Format",
+    "Grammar",
     "InlineFormat",
     "LabelSet",
-    "OpenInlineFormat",
     "Parsed",
     "Prompt",
     "Rendered",
     "Span",
+    "State",
     "SuffixFormat",
     "Target",
     "TextTokenizer",

@@ -9,11 +9,14 @@ from __future__ import annotations
 import codecs
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from unislu.sequence.prompt import Prompt
 from unislu.sequence.target import Span, Target, positions, resolve
 from unislu.sequence.vocabulary import ASCII_BLANKS
+
+if TYPE_CHECKING:
+    from unislu.sequence.grammar import Grammar
 
 ASR_PART, TASK_PART = 0, 1
 
@@ -62,24 +65,13 @@ class Format(Protocol):
         """Read ids after the prefix. Never raises, whatever the ids are."""
         ...
 
+    def grammar(self, prompt: Prompt) -> Grammar:
+        """The ids after the prefix that parse without repairs. Kept for the prompts asked last."""
+        ...
+
     def canonical(self, target: Target, prompt: Prompt) -> Target:
         """What the format can express of a target: `parse(render(t)).target == canonical(t)`; idempotent."""
         ...
-
-
-class Writer:
-    """Collects ids and the part of the loss that each belongs to."""
-
-    def __init__(self) -> None:
-        self._ids: list[int] = []
-        self._parts: list[int] = []
-
-    def add(self, part: int, *ids: int) -> None:
-        self._ids.extend(ids)
-        self._parts.extend([part] * len(ids))
-
-    def rendered(self) -> Rendered:
-        return Rendered(tuple(self._ids), tuple(self._parts))
 
 
 def segments(target: Target) -> Iterator[tuple[str, Span | None]]:
@@ -119,33 +111,39 @@ class Reader:
         self._tokens: list[tuple[int, int]] = []
         self._token_spans: list[tuple[int, int] | None] = [None] * count
         self._open: _Open | None = None
-        self._visible = False
+        self.visible = False
+        """Whether something besides ASCII whitespace was written since the last `mark`."""
 
     def text(self, index: int, content: bytes) -> None:
         """The id at `index` wrote `content` in the transcript."""
         piece = self._decode(content)
         start, self._length = self._length, self._length + len(piece)
         self._pieces.append(piece)
-        self._token_spans[index] = (start, self._length)
-        if not self._visible and content.strip(ASCII_BLANKS):
-            self._visible = True
+        before = self._token_spans[index]
+        self._token_spans[index] = (start if before is None else before[0], self._length)
+        if not self.visible and content.strip(ASCII_BLANKS):
+            self.visible = True
+
+    def mark(self) -> int:
+        """The number of characters so far; `visible` counts from here on."""
+        self._flush()
+        self.visible = False
+        return self._length
 
     def open(self, index: int, entity_type: str) -> None:
         """An entity starts; one that is still open is given up."""
         self.discard(index)
-        self._flush()
-        self._open = _Open(entity_type, self._length, index)
-        self._visible = False
+        self._open = _Open(entity_type, self.mark(), index)
 
-    def close(self, index: int, entity_type: str | None = None) -> None:
-        """The open entity ends; None = whatever its type is."""
+    def close(self, index: int, entity_type: str = "") -> None:
+        """The open entity ends; without a type, whatever its type is."""
         self._flush()
         entity, self._open = self._open, None
         if entity is None:
             self.repair(index, "closer without opener")
-        elif entity_type is not None and entity_type != entity.type:
+        elif entity_type and entity_type != entity.type:
             self.repair(index, f"{entity.type} closed as {entity_type}, dropped")
-        elif not self._visible:
+        elif not self.visible:
             self.repair(index, f"{entity.type} without words, dropped")
         else:
             self.add(Span(entity.start, self._length, entity.type), (entity.token, index))
@@ -160,10 +158,6 @@ class Reader:
         if self._open is not None:
             self.repair(index, f"{self._open.type} opened at {self._open.token} is never closed, dropped")
             self._open = None
-
-    @property
-    def is_open(self) -> bool:
-        return self._open is not None
 
     def repair(self, index: int, message: str) -> None:
         self.repairs.append(f"{index}: {message}")

@@ -1,0 +1,158 @@
+"""A tag after every word (WhisperNER-BIO): `The(O) astronaut(B-occupation) explored(O)`.
+
+A word is what stands between blanks, cut where an entity starts or ends inside it, so that every
+entity can be written: `Paris(B-city).(O)`.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+
+from unislu.sequence.format import ASR_PART, TASK_PART, Parsed, Reader, Rendered, segments
+from unislu.sequence.grammar import Grammar, bio_grammar, inline_grammar
+from unislu.sequence.notation import Event, Kind, Notation, Style
+from unislu.sequence.prompt import Prompt, whisper_prefix
+from unislu.sequence.tail import Tail, TailReader
+from unislu.sequence.target import Span, Target
+from unislu.sequence.typeset import OpenTypes, check_annotated, expressible
+from unislu.sequence.vocabulary import NER, SA, TRANSCRIPT_END, Alphabet, Vocabulary
+from unislu.sequence.writing import notation_of, symbols_of
+
+_WORD = re.compile(r" ?[^ ]+")
+
+
+class BioFormat:
+    """`bio`, in either alphabet, with open types as in `inline-open`."""
+
+    name = "bio"
+
+    def __init__(self, vocabulary: Vocabulary, alphabet: Alphabet = Alphabet.ATOMIC) -> None:
+        """Raises `VocabularyError` if the vocabulary lacks a token of this format."""
+        self._vocabulary, self._alphabet = vocabulary, alphabet
+        self._types = OpenTypes(vocabulary.labels)
+        self._notation: Notation = notation_of(vocabulary, Style.BIO, alphabet)
+        self._grammars = lru_cache(maxsize=16)(self._grammar)
+
+    def prefix(self, prompt: Prompt) -> list[int]:
+        """The types as previous text, Whisper's prefix, and (atomic) `[NER]` if entities are asked for."""
+        ids = whisper_prefix(self._vocabulary, prompt, self._types.asked(prompt))
+        atomic = self._alphabet is Alphabet.ATOMIC
+        return [*ids, self._vocabulary[NER]] if atomic and prompt.ner else ids
+
+    def canonical(self, target: Target, prompt: Prompt) -> Target:
+        """Resolved, with the types that the prompt asks for under normalised names.
+
+        Raises `RecordError` for an unknown sentiment, and if entities are asked for but not annotated.
+        """
+        check_annotated(target, prompt)
+        return expressible(target, prompt, self._types, self._vocabulary.labels)
+
+    def render(self, target: Target, prompt: Prompt) -> Rendered:
+        """The ids after the prefix. Raises as `canonical` does."""
+        target = self.canonical(target, prompt)
+        pen = self._notation.pen()
+        for piece, span in segments(target):
+            if target.entities is None:
+                pen.text(piece)
+                continue
+            kind = Kind.OUTSIDE if span is None else Kind.BEGIN
+            for word in _WORD.findall(piece):
+                pen.word(word, kind, "" if span is None else span.type)
+                kind = kind if span is None else Kind.INSIDE
+        if target.sentiment is None:
+            return pen.end(ASR_PART)
+        pen.section(TRANSCRIPT_END)
+        pen.section(SA)
+        pen.label(target.sentiment)
+        return pen.end(TASK_PART)
+
+    def parse(self, ids: Sequence[int], prompt: Prompt) -> Parsed:
+        """Read any ids; never raises. Words whose tag was not asked for, or is missing, are plain text."""
+        reader = Reader(len(ids))
+        words = _Words(reader, self._types.readable(prompt), prompt.ner)
+        tail = Tail()
+        events = self._notation.scan(ids)
+        for event in events:
+            if event.kind is Kind.TEXT:
+                words.text(event)
+            elif event.kind in (Kind.OUTSIDE, Kind.BEGIN, Kind.INSIDE):
+                words.tag(event)
+            elif event.kind is Kind.SECTION:
+                tail = TailReader(reader, self._vocabulary.labels, prompt, False).read(event, events)
+            else:
+                reader.repair(event.first, event.name)
+        words.end()
+        return reader.finish(prompt.ner, tail.sentiment, tail.sentiment_index)
+
+    def grammar(self, prompt: Prompt) -> Grammar:
+        """What may be written: without the task `ner` there are no tags."""
+        return self._grammars(prompt)
+
+    def _grammar(self, prompt: Prompt) -> Grammar:
+        symbols = symbols_of(self._vocabulary, Style.BIO, self._alphabet)
+        if not prompt.ner:
+            return inline_grammar(symbols, (), prompt.sa)
+        return bio_grammar(symbols, self._types.asked(prompt), prompt.sa)
+
+
+@dataclass(frozen=True)
+class _Entity:
+    type: str
+    start: int
+    end: int
+    first: int
+    last: int
+
+
+@dataclass
+class _Words:
+    """Joins tagged words to entities."""
+
+    reader: Reader
+    wanted: frozenset[str]
+    tagged: bool
+    _start: int | None = None  # of the word that waits for its tag
+    _first: int = 0
+    _entity: _Entity | None = None
+
+    def text(self, event: Event) -> None:
+        """A token of a word."""
+        if self._start is None:
+            self._start, self._first = self.reader.mark(), event.first
+        self.reader.text(event.first, event.content)
+
+    def tag(self, event: Event) -> None:
+        """The tag of the word before it."""
+        start, self._start = self._start, None
+        if start is None or not self.reader.visible:
+            self.reader.repair(event.first, "tag without a word, ignored")
+            return
+        end = self.reader.mark()
+        entity = self._entity
+        if event.kind is Kind.INSIDE and entity is not None and entity.type == event.name:
+            self._entity = _Entity(entity.type, entity.start, end, entity.first, event.last)
+            return
+        self._close()
+        if event.kind is Kind.OUTSIDE:
+            if not self.tagged:
+                self.reader.repair(event.first, "tag without the task ner, ignored")
+        elif event.name not in self.wanted:
+            self.reader.repair(event.first, f"{event.name} was not asked for, ignored")
+        else:
+            if event.kind is Kind.INSIDE:
+                self.reader.repair(event.first, f"inside {event.name} without a beginning, begun here")
+            self._entity = _Entity(event.name, start, end, event.first, event.last)
+
+    def end(self) -> None:
+        """The transcript is over."""
+        if self._start is not None and self.tagged:
+            self.reader.repair(self._first, "words without a tag")
+        self._close()
+
+    def _close(self) -> None:
+        entity, self._entity = self._entity, None
+        if entity is not None:
+            self.reader.add(Span(entity.start, entity.end, entity.type), (entity.first, entity.last))

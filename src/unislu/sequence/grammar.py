@@ -1,0 +1,265 @@
+"""What may be written next, as a function of what has been written.
+
+A grammar is made for one prompt. Its states are small hashable values; `Grammar.allowed` returns
+the same object for equal answers, so that a decoder can keep one mask for each.
+
+The rules are written once, over *symbols*: the tokens themselves in the atomic alphabet, bytes in
+the plain one, where `plain_grammar` lifts them to tokens.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable, Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import NamedTuple, Protocol
+
+from unislu.errors import VocabularyError
+from unislu.sequence.notation import Kind
+from unislu.sequence.vocabulary import SA, TRANSCRIPT_END
+
+State = Hashable
+
+
+@dataclass(frozen=True)
+class Allowed:
+    """The ids allowed next: `ids`, and with `text` every id of `Vocabulary.text_ids` as well."""
+
+    text: bool
+    ids: frozenset[int]
+
+
+class Grammar(Protocol):
+    """The sequences that parse without repairs, for one format and one prompt."""
+
+    def start(self) -> State:
+        """The state after the prefix."""
+        ...
+
+    def allowed(self, state: State) -> Allowed:
+        """What may follow; empty only after `<|endoftext|>`. Equal answers are one object."""
+        ...
+
+    def advance(self, state: State, token: int) -> State:
+        """The state after `token`. Raises `VocabularyError` if the token is not allowed."""
+        ...
+
+    def outside(self, state: State) -> bool:
+        """Whether an entity may start here, so that a bias on openers applies."""
+        ...
+
+    def biased_openers(self) -> Mapping[str, tuple[int, ...]]:
+        """For each type asked for the ids that begin its opener (shared between the types of an open set)."""
+        ...
+
+
+@dataclass(frozen=True)
+class Symbols:
+    """How one alphabet spells what a grammar is made of, as sequences of symbols.
+
+    `blank`: the part of `text` that writes only whitespace. `inner`: text that goes on within a
+    character. `escape`: a symbol and those that may follow it as text. `not_first`: text that may
+    not directly follow an opener.
+    """
+
+    text: frozenset[int]
+    blank: frozenset[int]
+    inner: frozenset[int]
+    end: int
+    opener: Callable[[str], tuple[int, ...]]
+    closer: Callable[[str], tuple[int, ...]]
+    tag: Callable[[Kind, str], tuple[int, ...]]
+    section: Callable[[str], tuple[int, ...]]
+    labels: tuple[tuple[int, ...], ...]
+    escape: int | None = None
+    escapable: frozenset[int] = frozenset()
+    not_first: frozenset[int] = frozenset()
+    lift: Callable[[Machine], Grammar] | None = None
+
+    def grammar(self, machine: Machine) -> Grammar:
+        """The grammar over tokens of a machine over these symbols."""
+        return machine if self.lift is None else self.lift(machine)
+
+
+class Machine(Grammar, Protocol):
+    """A grammar over symbols."""
+
+    def step(self, state: State, symbol: int) -> State | None:
+        """As `advance`, with None for a symbol that is not allowed."""
+        ...
+
+    def key(self, state: State) -> State:
+        """A state that allows the same, and is the same for as many states as is cheap to tell."""
+        ...
+
+    def opening(self) -> tuple[Automaton, Iterable[int]]:
+        """The automaton that holds the openers, and its nodes where an entity may start."""
+        ...
+
+
+class Text(NamedTuple):
+    """The nodes that free text leads to; `blank` where nothing but whitespace follows."""
+
+    visible: int
+    blank: int
+    without: frozenset[int] = frozenset()
+
+
+@dataclass
+class Node:
+    """One state of an automaton: explicit transitions, and those of free text."""
+
+    ids: dict[int, int] = field(default_factory=dict)
+    text: Text | None = None
+    types: set[str] = field(default_factory=set)
+    """The entity types whose opener this node is part of."""
+
+
+class Automaton:
+    """A finite-state machine; its states are the numbers of its nodes. Built once, then only read."""
+
+    def __init__(self, symbols: Symbols) -> None:
+        self.symbols = symbols
+        self.nodes: list[Node] = []
+        self.starts: list[int] = []
+        """The nodes where an entity may start."""
+        self._allowed: list[Allowed] = []
+
+    def node(self) -> int:
+        self.nodes.append(Node())
+        return len(self.nodes) - 1
+
+    def free_text(self, node: int, visible: int, blank: int, first: bool = False) -> None:
+        """Let free text follow `node`, escapes included; `first`: it follows an opener."""
+        symbols = self.symbols
+        self.nodes[node].text = Text(visible, blank, symbols.not_first if first else frozenset())
+        if symbols.escape is not None:
+            escaped = self.nodes[node].ids[symbols.escape] = self.node()
+            self.nodes[escaped].ids = dict.fromkeys(symbols.escapable, visible)
+
+    def path(
+        self, node: int, symbols: Iterable[int], target: int, entity_type: str = "", copy: bool = False
+    ) -> None:
+        """Let the sequence `symbols` lead from `node` to `target`, sharing what other paths began with.
+
+        `entity_type`: mark the path as its opener. `copy`: share nothing below `node` by identity.
+        """
+        *head, last = symbols
+        for symbol in head:
+            following = self.nodes[node].ids.get(symbol)
+            if following is None:
+                following = self.nodes[node].ids[symbol] = self.node()
+            elif copy:
+                shared = self.nodes[following]
+                following = self.nodes[node].ids[symbol] = self.node()
+                self.nodes[following] = Node(dict(shared.ids), shared.text, set(shared.types))
+            node = following
+            if entity_type:
+                self.nodes[node].types.add(entity_type)
+        self.nodes[node].ids[last] = target
+        if entity_type:
+            self.nodes[target].types.add(entity_type)
+
+    def start(self) -> State:
+        return 0
+
+    def allowed(self, state: State) -> Allowed:
+        if not self._allowed:
+            interned: dict[Allowed, Allowed] = {}
+            for node in self.nodes:
+                allowed = Allowed(node.text is not None, frozenset(node.ids))
+                self._allowed.append(interned.setdefault(allowed, allowed))
+        return self._allowed[_number(state)]
+
+    def step(self, state: State, symbol: int) -> int | None:
+        node = self.nodes[_number(state)]
+        following = node.ids.get(symbol)
+        if following is not None:
+            return following
+        text = node.text
+        if text is None or symbol not in self.symbols.text or symbol in text.without:
+            return None
+        return text.blank if symbol in self.symbols.blank else text.visible
+
+    def advance(self, state: State, token: int) -> State:
+        following = self.step(state, token)
+        if following is None:
+            raise VocabularyError(f"the grammar does not allow token {token} here: mask it")
+        return following
+
+    def key(self, state: State) -> State:
+        return state
+
+    def outside(self, state: State) -> bool:
+        return state in self.starts
+
+    def opening(self) -> tuple[Automaton, Iterable[int]]:
+        return self, self.starts
+
+    def biased_openers(self) -> Mapping[str, tuple[int, ...]]:
+        return openers(self, self.starts)
+
+
+def openers(automaton: Automaton, starts: Iterable[int]) -> dict[str, tuple[int, ...]]:
+    """For each type the symbols that lead from one of `starts` into its opener."""
+    found: dict[str, set[int]] = {}
+    for start in starts:
+        for symbol, target in automaton.nodes[start].ids.items():
+            for entity_type in automaton.nodes[target].types:
+                found.setdefault(entity_type, set()).add(symbol)
+    return {entity_type: tuple(sorted(ids)) for entity_type, ids in found.items()}
+
+
+def inline_grammar(symbols: Symbols, types: tuple[str, ...], sa: bool) -> Grammar:
+    """Entities around their words, each with at least one that is not blank; then a sentiment.
+
+    The sentiment may be missing: training data without it teaches to end after the transcript, and
+    a decoder that asks for it takes either end for the fork.
+    """
+    automaton = Automaton(symbols)
+    text, end = automaton.node(), automaton.node()
+    automaton.starts = [text]
+    automaton.free_text(text, text, text)
+    add_ends(automaton, text, end, sa)
+    for entity_type in types:
+        blank, words = automaton.node(), automaton.node()
+        automaton.free_text(blank, words, blank, first=True)
+        automaton.free_text(words, words, words)
+        automaton.path(text, symbols.opener(entity_type), blank, entity_type)
+        automaton.path(words, symbols.closer(entity_type), text)
+    return symbols.grammar(automaton)
+
+
+def bio_grammar(symbols: Symbols, types: tuple[str, ...], sa: bool) -> Grammar:
+    """Words, each followed by a tag; an inside tag only after a tag of the same type."""
+    automaton = Automaton(symbols)
+    begin = {entity_type: automaton.node() for entity_type in ("", *types)}  # after a tag of that type
+    end, tags = automaton.node(), automaton.node()
+    automaton.path(tags, symbols.tag(Kind.OUTSIDE, ""), begin[""])
+    for entity_type in types:
+        automaton.path(tags, symbols.tag(Kind.BEGIN, entity_type), begin[entity_type], entity_type)
+    for entity_type, node in begin.items():
+        blank, word = automaton.node(), automaton.node()
+        automaton.starts.append(word)
+        for source in (node, blank):
+            automaton.free_text(source, word, blank)
+        automaton.nodes[word].ids.update(automaton.nodes[tags].ids)
+        automaton.free_text(word, word, word)
+        if entity_type:
+            automaton.path(word, symbols.tag(Kind.INSIDE, entity_type), node, copy=True)
+        add_ends(automaton, node, end, sa)
+    return symbols.grammar(automaton)
+
+
+def add_ends(automaton: Automaton, node: int, end: int, sa: bool) -> None:
+    """Let `node` end the transcript: with `end`, or with every sentiment before it."""
+    symbols = automaton.symbols
+    automaton.path(node, (symbols.end,), end)
+    if sa:
+        fork = (*symbols.section(TRANSCRIPT_END), *symbols.section(SA))
+        for label in symbols.labels:
+            automaton.path(node, (*fork, *label, symbols.end), end)
+
+
+def _number(state: State) -> int:
+    assert isinstance(state, int)
+    return state

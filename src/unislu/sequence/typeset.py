@@ -1,0 +1,122 @@
+"""Which entity types a prompt asks for, and what they are called in a sequence."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Protocol
+
+from unislu.errors import OptionError, RecordError
+from unislu.sequence.labels import LabelSet, normalize_type
+from unislu.sequence.prompt import Prompt
+from unislu.sequence.target import Span, Target
+
+
+class TypeSet(Protocol):
+    """The types that a format can write."""
+
+    def asked(self, prompt: Prompt) -> tuple[str, ...]:
+        """The types a prompt asks for, as the format writes them; none without the task.
+
+        Raises `OptionError` for a type that the format cannot write.
+        """
+        ...
+
+    def readable(self, prompt: Prompt) -> frozenset[str]:
+        """As `asked`, passing over what the format cannot write: for parsers, which never raise."""
+        ...
+
+    def entities(self, target: Target, prompt: Prompt) -> tuple[Span, ...] | None:
+        """The target's entities of the types asked for, under the format's names; None without the task.
+
+        Raises `RecordError` for a type that the format does not know, `OptionError` as `asked` does.
+        """
+        ...
+
+
+class ClosedTypes:
+    """The tags of a label set. A prompt's types pick from them."""
+
+    def __init__(self, labels: LabelSet) -> None:
+        self._labels = labels
+
+    def asked(self, prompt: Prompt) -> tuple[str, ...]:
+        labels = self._labels
+        if not prompt.ner:
+            return ()
+        if prompt.types is None:
+            return labels.entity_types
+        tags = []
+        for name in prompt.types:
+            tag = labels.entity_type(name)
+            if tag is None:
+                known = ", ".join(labels.entity_types)
+                raise OptionError(f"entity type {name!r} is not one of {known}: use an open format")
+            tags.append(tag)
+        return tuple(tags)
+
+    def readable(self, prompt: Prompt) -> frozenset[str]:
+        if prompt.types is None:
+            return frozenset(self.asked(prompt))
+        tags = [self._labels.entity_type(name) for name in prompt.types if prompt.ner]
+        return frozenset(tag for tag in tags if tag is not None)
+
+    def entities(self, target: Target, prompt: Prompt) -> tuple[Span, ...] | None:
+        asked = frozenset(self.asked(prompt))
+        if target.entities is None or not prompt.ner:
+            return None
+        tags = [self._tag(span.type) for span in target.entities]
+        pairs = zip(target.entities, tags, strict=True)
+        return tuple(replace(span, type=tag) for span, tag in pairs if tag in asked)
+
+    def _tag(self, name: str) -> str:
+        tag = self._labels.entity_type(name)
+        if tag is None:
+            known = ", ".join(self._labels.entity_types)
+            raise RecordError(f"entity type {name!r} is not one of {known}: map it or drop it")
+        return tag
+
+
+class OpenTypes:
+    """Any normalised name. Without types in the prompt, the names of the label set."""
+
+    def __init__(self, labels: LabelSet) -> None:
+        self._default = tuple(normalize_type(tag) for tag in labels.entity_types)
+
+    def asked(self, prompt: Prompt) -> tuple[str, ...]:
+        if not prompt.ner:
+            return ()
+        return self._default if prompt.types is None else prompt.types
+
+    def readable(self, prompt: Prompt) -> frozenset[str]:
+        return frozenset(self.asked(prompt))
+
+    def entities(self, target: Target, prompt: Prompt) -> tuple[Span, ...] | None:
+        if target.entities is None or not prompt.ner:
+            return None
+        asked = frozenset(self.asked(prompt))
+        named = (replace(span, type=normalize_type(span.type) or span.type) for span in target.entities)
+        return tuple(span for span in named if span.type in asked)
+
+
+def expressible(target: Target, prompt: Prompt, types: TypeSet, labels: LabelSet) -> Target:
+    """The target resolved and reduced to what the prompt asks for.
+
+    Entities of types that are not asked for are left out before overlaps are resolved.
+    Raises `RecordError` for an entity type or a sentiment that the format does not know.
+    """
+    sentiment = None
+    if prompt.sa and target.sentiment is not None:
+        sentiment = labels.sentiment(target.sentiment)
+        if sentiment is None:
+            known = ", ".join(labels.sentiments)
+            raise RecordError(f"sentiment {target.sentiment!r} is not one of {known}: map it or drop it")
+    return Target(target.text, types.entities(target, prompt), sentiment).resolved()
+
+
+def check_annotated(target: Target, prompt: Prompt) -> None:
+    """Raises `RecordError` if entities are asked for of a target that does not know them.
+
+    A format that marks entities inside the transcript would write "not annotated" as "none present".
+    """
+    if prompt.ner and target.entities is None:
+        raise RecordError("entities are not annotated: render this target with a prompt without the task ner")

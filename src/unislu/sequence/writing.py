@@ -1,0 +1,65 @@
+"""Chooses how a format is written: the notation and the grammar's symbols for a style and an alphabet."""
+
+from __future__ import annotations
+
+from functools import cache
+
+from unislu.sequence.grammar import Symbols
+from unislu.sequence.notation import AtomicNotation, Notation, Style
+from unislu.sequence.plain import ESCAPE, SPECIAL, PlainNotation
+from unislu.sequence.plain_grammar import END_SYMBOL, PlainGrammar, byte_trie
+from unislu.sequence.vocabulary import ASCII_BLANKS, END, Alphabet, Vocabulary
+
+
+def notation_of(vocabulary: Vocabulary, style: Style, alphabet: Alphabet) -> Notation:
+    """Raises `VocabularyError` if the vocabulary lacks a token that the notation needs."""
+    if alphabet is Alphabet.ATOMIC:
+        return AtomicNotation(vocabulary, style)
+    return PlainNotation(vocabulary, style)
+
+
+def symbols_of(vocabulary: Vocabulary, style: Style, alphabet: Alphabet) -> Symbols:
+    """Raises `VocabularyError` as `notation_of` does."""
+    return _tokens(vocabulary, style) if alphabet is Alphabet.ATOMIC else _bytes(vocabulary, style)
+
+
+def _tokens(vocabulary: Vocabulary, style: Style) -> Symbols:
+    notation = AtomicNotation(vocabulary, style)
+    text_bytes = vocabulary.tokenizer.text_bytes
+    return Symbols(
+        text=vocabulary.text_ids,
+        blank=vocabulary.blank_ids,
+        inner=frozenset(id_ for id_, content in text_bytes.items() if content[0] in _INNER),
+        end=vocabulary[END],
+        opener=notation.opener,
+        closer=notation.closer,
+        tag=notation.tag,
+        section=lambda name: (vocabulary[name],),
+        labels=tuple(tuple(vocabulary.tokenizer.encode(label)) for label in vocabulary.labels.sentiments),
+    )
+
+
+def _bytes(vocabulary: Vocabulary, style: Style) -> Symbols:
+    notation = PlainNotation(vocabulary, style)
+    special = frozenset((ESCAPE + SPECIAL[style]).encode())
+    not_first = frozenset(b">") if style is Style.OPEN else frozenset()
+    trie = cache(lambda: byte_trie(vocabulary.tokenizer.text_bytes))
+    return Symbols(
+        text=frozenset(range(256)) - special,
+        blank=frozenset(ASCII_BLANKS),
+        inner=_INNER,
+        end=END_SYMBOL,
+        opener=lambda type_: tuple(notation.opener(type_).encode()),
+        closer=lambda type_: tuple(notation.closer(type_).encode()),
+        tag=lambda kind, type_: tuple(notation.tag(kind, type_).encode()),
+        section=lambda name: tuple(name.encode()),
+        labels=tuple(tuple(label.encode()) for label in vocabulary.labels.sentiments),
+        escape=ord(ESCAPE),
+        escapable=special | not_first,
+        not_first=not_first,
+        lift=lambda machine: PlainGrammar(machine, vocabulary, trie()),
+    )
+
+
+_INNER = frozenset(range(0x80, 0xC0))
+"""The bytes that go on within a character of UTF-8."""
