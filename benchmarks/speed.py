@@ -220,7 +220,8 @@ def markdown(report: dict) -> str:
         f"{machine['memory_gib']} GiB, {machine['system']}; {machine['threads']} threads for every system; "
         f"load average at the start {machine['load_average']}.",
         f"At best this machine does {limits['sgemm_gflops']} GFLOP/s in float32 matrix products and reads "
-        f"{limits['memory_read_gb_s']} GB/s.",
+        f"{limits['memory_read_gb_s']} GB/s. A step of the decoder reads its {report['decoder_mb']} MB of weights, "
+        f"so it takes at least {report['decoder_mb'] / limits['memory_read_gb_s']:.1f} ms from memory.",
         f"Python {machine['python']}, " + ", ".join(f"{k} {v}" for k, v in machine["versions"].items()) + ".",
         "",
         f"Median of {report['rounds']} rounds over {report['clips']} clips a length ({report['speech']}), "
@@ -276,12 +277,13 @@ def main() -> None:
     os.environ |= {"OMP_NUM_THREADS": str(options.threads), "TOKENIZERS_PARALLELISM": "false"}
     import machine
 
-    about = machine.describe(options.threads) | {"limits": machine.limits()}
+    about = machine.describe(options.threads) | {"limits": machine.limits(options.threads)}
     rows = summarize(measure(options))
     report = {
         "date": datetime.now(timezone.utc).strftime("%Y-%m-%d"),
         "command": "python benchmarks/speed.py " + " ".join(shown(sys.argv[1:])),
         "machine": about,
+        "decoder_mb": decoder_megabytes(options.bundle),
         "speech": "cut from recordings" if options.speech else "synthesised",
         "rounds": options.rounds,
         "clips": options.clips,
@@ -297,6 +299,12 @@ def main() -> None:
     stem.with_suffix(".md").write_text(text, encoding="utf-8")
     print(text)
     print(f"written: {stem}.json, {stem}.md", file=sys.stderr)
+
+
+def decoder_megabytes(bundle: str | None) -> float:
+    from unislu.bundle import open_bundle
+
+    return round(open_bundle(bundle).decoder.stat().st_size / 1e6, 1)
 
 
 def shown(arguments: list[str]) -> list[str]:
