@@ -109,6 +109,8 @@ class Recipe:
     epochs: float = 1.0
     max_steps: int | None = None
     batch_size: int = 16
+    #: A batch's loss is the mean over its examples, or over their tokens as UniSLU's released code does.
+    reduction: Literal["examples", "tokens"] = "tokens"
     #: Folder of cached encoder outputs; needs a frozen encoder. `null` encodes while training.
     encoder_cache: str | None = None
     checkpoint_every: int = 500

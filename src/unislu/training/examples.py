@@ -17,6 +17,7 @@ from unislu.errors import RecipeError
 from unislu.sequence import ONTONOTES_TO_SLUE, Format, Prompt, Span, Target, Vocabulary, get_format, normalize_type
 from unislu.training.config import CorpusConfig, PromptConfig, Recipe
 
+_ONTONOTES = {normalize_type(name): tag for name, tag in ONTONOTES_TO_SLUE.items()} | {"year": "WHEN"}
 #: Decoder positions of Whisper: prompt and output must fit.
 MAX_POSITIONS = 448
 
@@ -84,7 +85,6 @@ class ExampleMaker:
         self._closed: Format = get_format(recipe.model.format, vocabulary)
         self._open: Format = get_format("inline-open", vocabulary)
         self._suffix: Format = get_format("suffix", vocabulary)
-        self._sentiments = {name.lower(): name for name in vocabulary.labels.sentiments}
         self._closed_types = frozenset(vocabulary.labels.entity_types)
         self._others = [types for c in corpora if c.config.entities == "open" for types in c.type_sets]
 
@@ -149,7 +149,7 @@ class ExampleMaker:
         """The sentiment as the label set writes it."""
         if target.sentiment is None:
             return target
-        label = self._sentiments.get(target.sentiment.lower())
+        label = self._vocabulary.labels.sentiment(target.sentiment)
         if label is None:
             raise RecipeError(
                 f"sentiment {target.sentiment!r} is none of {', '.join(self._vocabulary.labels.sentiments)}"
@@ -157,7 +157,9 @@ class ExampleMaker:
         return replace(target, sentiment=label)
 
     def _closed_spans(self, spans: Sequence[Span]) -> tuple[Span, ...]:
-        mapped = ((s, s.type if s.type in self._closed_types else ONTONOTES_TO_SLUE.get(s.type)) for s in spans)
+        """Spans with the label set's types: by their own name, or as an OntoNotes type that SLUE maps or drops."""
+        labels = self._vocabulary.labels
+        mapped = ((s, labels.entity_type(s.type) or _ONTONOTES.get(normalize_type(s.type))) for s in spans)
         return tuple(Span(s.start, s.end, name) for s, name in mapped if name in self._closed_types)
 
 

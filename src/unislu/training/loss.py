@@ -54,7 +54,13 @@ def weights(labels: Tensor, parts: Tensor, dynamic: Tensor) -> tuple[Tensor, Ten
     return torch.where(both, balanced, plain), total.squeeze(1)
 
 
-def batch_loss(losses: Tensor, labels: Tensor, parts: Tensor, dynamic: Tensor) -> Tensor:
-    """Reduce a batch by token count, `Σ len·loss / Σ len`, as UniSLU's released code does. Returns a scalar."""
+def batch_loss(losses: Tensor, labels: Tensor, parts: Tensor, dynamic: Tensor, reduction: str = "tokens") -> Tensor:
+    """Reduce a batch to a scalar.
+
+    `tokens`: by token count, `Σ len·loss / Σ len`, as UniSLU's released code does. `examples`: the mean over examples, so
+    that a short answer (a sentiment) counts as much as a long transcript.
+    """
     token_weights, lengths = weights(labels, parts, dynamic)
+    if reduction == "examples":
+        lengths = (lengths > 0).float()
     return ((losses * token_weights).sum(1) * lengths).sum() / lengths.sum().clamp(min=1)

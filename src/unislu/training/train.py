@@ -76,7 +76,7 @@ class Run:
         started, first = time.monotonic(), self.step
         model.train()
         for batch in self._batches(total):
-            loss = model(batch)
+            loss = model(batch, recipe.reduction)
             accelerator.backward(loss)
             if recipe.optimizer.clip:
                 accelerator.clip_grad_norm_(model.parameters(), recipe.optimizer.clip)

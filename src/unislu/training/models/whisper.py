@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -27,8 +28,15 @@ class UnifiedWhisper(nn.Module):
     The embedding of all tokens is `cat(old rows, new rows)`, tied to the output projection as in Whisper.
     """
 
-    def __init__(self, backbone: WhisperForConditionalGeneration, vocabulary: Vocabulary, config: ModelConfig):
+    def __init__(
+        self,
+        backbone: WhisperForConditionalGeneration,
+        vocabulary: Vocabulary,
+        config: ModelConfig,
+        tokenizer_file: Path,
+    ):
         super().__init__()
+        self.tokenizer_file = tokenizer_file
         self.backbone = backbone
         self.vocabulary = vocabulary
         self.backbone.config.use_cache = False
@@ -91,7 +99,7 @@ class UnifiedWhisper(nn.Module):
             x = output[0] if isinstance(output, tuple) else output
         return decoder.layer_norm(x)
 
-    def forward(self, batch: Batch) -> Tensor:
+    def forward(self, batch: Batch, reduction: str = "tokens") -> Tensor:
         """Loss of a batch (scalar)."""
         if batch.memory is not None:
             memory, lengths = batch.memory, batch.lengths
@@ -101,7 +109,7 @@ class UnifiedWhisper(nn.Module):
             raise RecipeError("a batch has neither audio nor cached encoder outputs")
         hidden = self.decode(batch.tokens, memory, lengths)
         losses = token_losses(hidden, self.embedding(), batch.labels)
-        return batch_loss(losses, batch.labels, batch.parts, batch.dynamic)
+        return batch_loss(losses, batch.labels, batch.parts, batch.dynamic, reduction)
 
     def merged(self) -> WhisperForConditionalGeneration:
         """A plain Hugging Face model with all rows in one embedding, for export and evaluation."""
@@ -120,7 +128,7 @@ class UnifiedWhisper(nn.Module):
         """Write a Hugging Face folder plus `unislu.json` (vocabulary, format, labels, provenance)."""
         folder.mkdir(parents=True, exist_ok=True)
         self.merged().save_pretrained(folder)
-        self.vocabulary.tokenizer.save(folder / "tokenizer.json")  # type: ignore[attr-defined]
+        shutil.copyfile(self.tokenizer_file, folder / "tokenizer.json")
         (folder / "unislu.json").write_text(json.dumps(unislu, indent=1, ensure_ascii=False), encoding="utf-8")
 
 
@@ -134,11 +142,13 @@ def load_unified(config: ModelConfig, labels: LabelSet) -> UnifiedWhisper:
 
     try:
         backbone = WhisperForConditionalGeneration.from_pretrained(config.backbone, dtype=torch.float32)
-        tokenizer = WhisperTokenizer.from_file(_tokenizer_file(config.backbone))
+        tokenizer_file = _tokenizer_file(config.backbone)
+        tokenizer = WhisperTokenizer.from_file(tokenizer_file)
     except (OSError, ValueError) as error:
         raise RecipeError(f"recipe key 'model.backbone': cannot load {config.backbone!r}: {error}") from error
     rows = backbone.model.decoder.embed_tokens.weight.shape[0]
-    return UnifiedWhisper(backbone, Vocabulary.extend(tokenizer, rows, tokenizer.special_tokens, labels), config)
+    vocabulary = Vocabulary.extend(tokenizer, rows, tokenizer.special_tokens, labels)
+    return UnifiedWhisper(backbone, vocabulary, config, tokenizer_file)
 
 
 def _tokenizer_file(backbone: str) -> Path:

@@ -1,0 +1,279 @@
+"""The whole decoding of a batch of windows: transcript, then the task branches over its caches.
+
+The transcript (with its inline entities) is written once. Every task that remains is a branch that
+starts after it with two tokens, `[T/L]` and the task's own; all branches of all windows run as one
+batch over copies of the caches. A sentiment branch is only read: the probabilities of the labels are
+its result. Which tasks are branches is the format's nature: in `suffix` entities and sentiment, in the
+others (entities stand inside the transcript) the sentiment alone.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from unislu.decoding.labels import label_probabilities
+from unislu.decoding.options import Decoded, DecodeOptions, Stop
+from unislu.decoding.processors import EntityBias, GrammarMask, Masks, Processor, Suppress
+from unislu.decoding.openers import biased_openers, closing_ids
+from unislu.decoding.repetition import loop_start, no_loop
+from unislu.decoding.search import (
+    Anchor,
+    Picker,
+    Rules,
+    Written,
+    greedy,
+    sampler,
+    write_batch,
+    write_beam,
+)
+from unislu.engines.protocol import DecoderState, EncoderState, Engine
+from unislu.errors import OptionError
+from unislu.sequence.format import Format
+from unislu.sequence.prompt import Prompt
+from unislu.sequence.vocabulary import END, NER, SA, TRANSCRIPT_END, Vocabulary
+
+TAIL = 8
+"""Positions kept free for `[T/L]`, a task token and a label."""
+
+
+@dataclass(frozen=True)
+class _Tail:
+    """What a branch gave: its tokens after the task's own, without an end."""
+
+    ids: list[int]
+    logprobs: list[float]
+    stop: Stop = "eot"
+    sentiment: dict[str, float] | None = None
+
+
+@dataclass(frozen=True)
+class _Branch:
+    """A task that follows a window's transcript, and where its caches are."""
+
+    window: int
+    task: str
+    row: int
+    length: int
+
+
+class Decoder:
+    """Decodes windows with one engine and vocabulary; the grammar's masks are kept between calls."""
+
+    def __init__(self, engine: Engine, vocabulary: Vocabulary) -> None:
+        self._engine = engine
+        self._vocabulary = vocabulary
+        self._masks = Masks(engine.vocab_size, vocabulary.text_ids)
+        known = vocabulary.text_ids | set(vocabulary.ids.values())
+        self._suppress = Suppress([token for token in range(engine.vocab_size) if token not in known])
+        self._end = vocabulary[END]
+        encode = vocabulary.tokenizer.encode
+        self._labels = {label: (*encode(label), self._end) for label in vocabulary.labels.sentiments}
+
+    def decode(
+        self,
+        encoded: EncoderState,
+        fmt: Format,
+        prompt: Prompt,
+        durations: Sequence[float],
+        options: DecodeOptions | None = None,
+    ) -> list[Decoded]:
+        """Decode all windows of an encoder state.
+
+        Args:
+            encoded: what `Engine.encode` gave.
+            fmt: the format to write.
+            prompt: tasks and entity types, the same for all windows.
+            durations: seconds of audio of each window, which limit the length of its output.
+            options: how to search; the default is greedy and constrained.
+
+        Raises:
+            OptionError: the prompt leaves no room for output.
+        """
+        options = options or DecodeOptions()
+        prefix = fmt.prefix(prompt)
+        forked = self._forked(fmt, prompt)
+        rules = self._rules(fmt, prompt, options, entities=NER not in forked)
+        limits = [self._limit(len(prefix), duration, options) for duration in durations]
+        rows = [Written(rules.start(), limit) for limit in limits]
+        tokens = np.tile(np.array(prefix, np.int64), (len(rows), 1))
+        logits, state = self._engine.step(tokens, self._engine.start(encoded))
+        write = self._write_beams if options.beam > 1 else self._write_batch
+        anchors = write(state, logits, rows, rules, options)
+        if not forked:
+            return [Decoded(row.ids, row.logprobs, row.stop or "length") for row in rows]
+        tails: list[dict[str, _Tail]] = [{} for _ in rows]
+        for state, branches in self._branches(anchors, rows, len(prefix), forked):
+            found = self._fork(state, branches, rows, self._rules(fmt, prompt, options, entities=True), options)
+            for branch, tail in zip(branches, found, strict=True):
+                tails[branch.window][branch.task] = tail
+        return [self._join(row, tail) for row, tail in zip(rows, tails, strict=True)]
+
+    def _limit(self, prefix: int, duration: float, options: DecodeOptions) -> int:
+        """The most tokens a window's transcript may have."""
+        room = self._engine.max_tokens - prefix - TAIL
+        if room < 1:
+            raise OptionError(
+                f"the prompt takes {prefix} of the decoder's {self._engine.max_tokens} positions: "
+                "ask for fewer entity types at once"
+            )
+        return min(room, options.limit(duration))
+
+    def _rules(self, fmt: Format, prompt: Prompt, options: DecodeOptions, entities: bool) -> Rules:
+        """What the transcript, or with a fork the entity branch, must obey."""
+        processors: list[Processor] = []
+        if entities and prompt.ner:
+            processors += self._bias(fmt, prompt, options)
+        if options.constrained:
+            processors.append(GrammarMask(fmt.grammar(prompt), self._masks))
+        else:
+            processors.append(self._suppress)
+        stops = {self._vocabulary[name] for name in (END, TRANSCRIPT_END, SA) if name in self._vocabulary}
+        find_loop = loop_start if options.guard_repetition else no_loop
+        return Rules(tuple(processors), frozenset(stops), find_loop)
+
+    def _bias(self, fmt: Format, prompt: Prompt, options: DecodeOptions) -> list[Processor]:
+        """The entity bias, unless it is zero for every type."""
+        openers = biased_openers(self._vocabulary, fmt, prompt, options.bias)
+        closers = closing_ids(self._vocabulary, fmt)
+        return [EntityBias(openers, closers)] if any(openers.values()) else []
+
+    def _forked(self, fmt: Format, prompt: Prompt) -> tuple[str, ...]:
+        """The task tokens of the branches after the transcript."""
+        listed = (NER,) if fmt.name == "suffix" and prompt.ner else ()
+        read = (SA,) if prompt.sa and SA in self._vocabulary else ()
+        return listed + read
+
+    def _write_batch(
+        self,
+        state: DecoderState,
+        logits: NDArray[np.float32],
+        rows: list[Written],
+        rules: Rules,
+        options: DecodeOptions,
+    ) -> list[Anchor]:
+        """Greedy or sampled, all rows together."""
+        return write_batch(self._engine, state, logits, rows, rules, _pickers(options, len(rows)))
+
+    def _write_beams(
+        self,
+        state: DecoderState,
+        logits: NDArray[np.float32],
+        rows: list[Written],
+        rules: Rules,
+        options: DecodeOptions,
+    ) -> list[Anchor]:
+        """Beam search, row by row; the winner's caches are then written in one step."""
+        anchors = []
+        first = logits.copy()
+        for index, row in enumerate(rows):
+            best = write_beam(
+                self._engine,
+                self._engine.select(state, [index]),
+                first[index : index + 1],
+                row,
+                rules,
+                options.beam,
+                options.length_penalty,
+            )
+            rows[index] = best
+            winner = self._engine.select(state, [index])
+            if best.ids:
+                _, winner = self._engine.step(np.array([best.ids], np.int64), winner)
+            anchors.append(Anchor(winner, 0))
+        return anchors
+
+    def _branches(
+        self, anchors: Sequence[Anchor], rows: Sequence[Written], prefix: int, tasks: Sequence[str]
+    ) -> list[tuple[DecoderState, list[_Branch]]]:
+        """The branches of all windows, grouped by the state that holds their caches."""
+        groups: dict[int, tuple[DecoderState, list[_Branch]]] = {}
+        for window, anchor in enumerate(anchors):
+            state, branches = groups.setdefault(id(anchor.state), (anchor.state, []))
+            # The last token of a sequence cut at its limit was never fed.
+            cached = self._engine.lengths(state)[anchor.row]
+            length = min(prefix + len(_body(rows[window])), cached)
+            branches += [_Branch(window, task, anchor.row, length) for task in tasks]
+        return list(groups.values())
+
+    def _fork(
+        self,
+        state: DecoderState,
+        branches: Sequence[_Branch],
+        rows: Sequence[Written],
+        rules: Rules,
+        options: DecodeOptions,
+    ) -> list[_Tail]:
+        """Run all branches of one state as one batch."""
+        starts = [self._vocabulary[TRANSCRIPT_END]]
+        fed = np.array([[*starts, self._vocabulary[branch.task]] for branch in branches], np.int64)
+        state = self._engine.select(
+            state, [branch.row for branch in branches], [branch.length for branch in branches]
+        )
+        logits, state = self._engine.step(fed, state)
+        read = [place for place, branch in enumerate(branches) if branch.task == SA]
+        listed = [place for place, branch in enumerate(branches) if branch.task == NER]
+        tails: dict[int, _Tail] = {}
+        scores = label_probabilities(self._engine, state, read, logits[read], self._labels) if read else []
+        for place, probabilities in zip(read, scores, strict=True):
+            tails[place] = self._label(probabilities)
+        if listed:
+            written = [
+                self._list_start(rows[branches[place].window], fed[place], branches[place].length, rules)
+                for place in listed
+            ]
+            if read:
+                logits, state = logits[listed], self._engine.select(state, listed)
+            write_batch(self._engine, state, logits, written, rules, _pickers(options, len(written)))
+            tails |= {
+                place: _Tail(_body(row), row.logprobs[: len(_body(row))], row.stop or "length")
+                for place, row in zip(listed, written, strict=True)
+            }
+        return [tails[place] for place in range(len(branches))]
+
+    def _list_start(
+        self, transcript: Written, fed: NDArray[np.int64], length: int, rules: Rules
+    ) -> Written:
+        """An entity branch of which nothing but its task token is written."""
+        states = rules.start([*_body(transcript), *map(int, fed)])
+        room = self._engine.max_tokens - length - len(fed)
+        return Written(states, max(1, min(room, transcript.limit)))
+
+    def _label(self, probabilities: dict[str, float]) -> _Tail:
+        """The likeliest label's tokens; the first carries its probability."""
+        label = max(probabilities, key=lambda name: probabilities[name])
+        ids = list(self._labels[label][:-1])
+        logprob = math.log(max(probabilities[label], np.finfo(np.float64).tiny))
+        return _Tail(ids, [logprob] + [0.0] * (len(ids) - 1), sentiment=probabilities)
+
+    def _join(self, row: Written, tails: Mapping[str, _Tail]) -> Decoded:
+        """Transcript and branches as one sequence. What was not chosen but fed has log-probability 0."""
+        body = _body(row)
+        ids, logprobs = list(body), row.logprobs[: len(body)]
+        ids.append(self._vocabulary[TRANSCRIPT_END])
+        logprobs.append(row.logprobs[-1] if len(row.ids) > len(body) else 0.0)
+        for task, tail in tails.items():
+            ids += [self._vocabulary[task], *tail.ids]
+            logprobs += [0.0, *tail.logprobs]
+        ids.append(self._end)
+        logprobs.append(0.0)
+        stops: list[Stop] = [row.stop or "length", *(tail.stop for tail in tails.values())]
+        stop = next((reason for reason in stops if reason != "eot"), "eot")
+        sentiment = next((tail.sentiment for tail in tails.values() if tail.sentiment is not None), None)
+        return Decoded(ids, logprobs, stop, sentiment)
+
+
+def _body(row: Written) -> list[int]:
+    """The tokens without the one that ended them."""
+    return row.ids[:-1] if row.stop == "eot" else row.ids
+
+
+def _pickers(options: DecodeOptions, count: int) -> list[Picker]:
+    if options.temperature == 0:
+        return [greedy] * count
+    generators = [np.random.default_rng([options.seed, row]) for row in range(count)]
+    return [sampler(options.temperature, options.top_p, generator) for generator in generators]

@@ -1,0 +1,85 @@
+"""What can be chosen about decoding, and what decoding returns."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Literal
+
+from unislu.errors import OptionError
+
+Stop = Literal["eot", "length", "repetition"]
+
+TOKENS_PER_SECOND = 14.0
+"""Fast English speech has about 5 tokens a second; entity tags and type names double that."""
+TOKENS_MARGIN = 24
+
+
+@dataclass(frozen=True)
+class DecodeOptions:
+    """How the sequence is searched for.
+
+    Raises `OptionError` for a value out of range.
+    """
+
+    beam: int = 1
+    """Hypotheses kept; 1 is greedy."""
+    length_penalty: float = 1.0
+    """Finished beams are compared by log-probability / tokens ** this."""
+    temperature: float = 0.0
+    """0 takes the likeliest token; above 0 tokens are drawn (with `beam=1`)."""
+    top_p: float = 1.0
+    """Draw from the smallest set of tokens that holds this share of the probability."""
+    seed: int = 0
+    """Of the draws; the same seed gives the same output."""
+    bias: float | Mapping[str, float] = 0.0
+    """Added to the logit of entity openers: one number, or one by normalised type ("*" = the others)."""
+    constrained: bool = True
+    """Let the grammar forbid what would not parse."""
+    tokens_per_second: float = TOKENS_PER_SECOND
+    """With `tokens_margin` the limit on output tokens, by the audio's duration."""
+    tokens_margin: int = TOKENS_MARGIN
+    guard_repetition: bool = True
+    """Stop when the output runs in a loop, and cut the loop off."""
+
+    def __post_init__(self) -> None:
+        if self.beam < 1:
+            raise OptionError(f"beam is {self.beam}: keep at least 1 hypothesis")
+        if not 0.0 <= self.temperature < math.inf:
+            raise OptionError(f"temperature is {self.temperature}: give 0 or a positive number")
+        if self.temperature > 0 and self.beam > 1:
+            raise OptionError(f"temperature {self.temperature} with beam {self.beam}: draw, or search")
+        if not 0.0 < self.top_p <= 1.0:
+            raise OptionError(f"top_p is {self.top_p}: give a share above 0 and at most 1")
+        if not 0.0 <= self.length_penalty < math.inf:
+            raise OptionError(f"length_penalty is {self.length_penalty}: give 0 or a positive number")
+        if not 0.0 <= self.tokens_per_second < math.inf or self.tokens_margin < 1:
+            raise OptionError(
+                f"tokens_per_second {self.tokens_per_second} and tokens_margin {self.tokens_margin}: "
+                "allow at least one token"
+            )
+        biases = self.bias.values() if isinstance(self.bias, Mapping) else (self.bias,)
+        for bias in biases:
+            if not math.isfinite(bias):
+                raise OptionError(f"bias is {bias}: give a finite number")
+
+    def limit(self, duration: float) -> int:
+        """The most tokens that `duration` seconds of audio may give."""
+        return self.tokens_margin + math.ceil(self.tokens_per_second * duration)
+
+
+@dataclass(frozen=True)
+class Decoded:
+    """The output of one window.
+
+    `ids` are the tokens after the prefix, ready for `Format.parse`: with a task fork its branches
+    joined, and after `[SA]` the likeliest label. `logprobs` has the model's own log-probability of
+    each (before bias and grammar).
+    """
+
+    ids: list[int]
+    logprobs: list[float]
+    stop: Stop
+    sentiment: dict[str, float] | None = field(default=None)
+    """The probability of each label, or None when the sentiment was not asked for."""

@@ -1,0 +1,172 @@
+"""What changes the scores before a token is picked: suppression, entity bias, grammar.
+
+A processor keeps no state of its own. What it has to know about a hypothesis is a small immutable
+value that `start` makes and `advance` carries on, so hypotheses can be forked and reordered freely.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+Scores = NDArray[np.float32]
+
+
+class Processor(Protocol):
+    """Changes scores in place, given what one hypothesis has written."""
+
+    def start(self) -> Any:
+        """The state before anything is written."""
+        ...
+
+    def advance(self, state: Any, token: int) -> Any:
+        """The state after `token`."""
+        ...
+
+    def apply(self, scores: Scores, state: Any) -> None:
+        """Change `scores` `[vocab]` for the next token in place."""
+        ...
+
+
+class Suppress:
+    """Tokens that are never written."""
+
+    def __init__(self, ids: Iterable[int]) -> None:
+        self._ids = np.fromiter(ids, np.int64)
+
+    def start(self) -> None:
+        """Nothing to remember."""
+
+    def advance(self, state: None, token: int) -> None:
+        """Nothing to remember."""
+
+    def apply(self, scores: Scores, state: None) -> None:
+        """Forbid the tokens."""
+        scores[self._ids] = -np.inf
+
+
+class Allowed(Protocol):
+    """The tokens a grammar allows: all ordinary text, and single ids besides."""
+
+    @property
+    def text(self) -> bool: ...
+
+    @property
+    def ids(self) -> frozenset[int]: ...
+
+    def __hash__(self) -> int: ...
+
+
+class Grammar(Protocol):
+    """The tokens that may follow, as a function of what was written."""
+
+    def start(self) -> Hashable: ...
+
+    def allowed(self, state: Any) -> Allowed: ...
+
+    def advance(self, state: Any, token: int) -> Hashable: ...
+
+
+class Masks:
+    """The boolean arrays of `Allowed` objects: `[vocab]`, True where a token is forbidden."""
+
+    def __init__(self, vocab_size: int, text_ids: Iterable[int]) -> None:
+        self._not_text = np.ones(vocab_size, np.bool_)
+        self._not_text[np.fromiter(text_ids, np.int64)] = False
+        self._blocked: dict[Allowed, NDArray[np.bool_]] = {}
+
+    def blocked(self, allowed: Allowed) -> NDArray[np.bool_]:
+        """The mask of an `allowed` with text, built once."""
+        mask = self._blocked.get(allowed)
+        if mask is None:
+            mask = self._not_text.copy()
+            mask[list(allowed.ids)] = False
+            self._blocked[allowed] = mask
+        return mask
+
+
+class GrammarMask:
+    """Forbids what the grammar does not allow."""
+
+    def __init__(self, grammar: Grammar, masks: Masks) -> None:
+        self._grammar = grammar
+        self._masks = masks
+
+    def start(self) -> Hashable:
+        """The grammar's own state."""
+        return self._grammar.start()
+
+    def advance(self, state: Hashable, token: int) -> Hashable:
+        """Follow the grammar."""
+        return self._grammar.advance(state, token)
+
+    def apply(self, scores: Scores, state: Hashable) -> None:
+        """Forbid all but the allowed tokens."""
+        allowed = self._grammar.allowed(state)
+        if allowed.text:
+            np.copyto(scores, -np.inf, where=self._masks.blocked(allowed))
+            return
+        # A few ids (a tag, a label): cheaper without a mask, and too many different sets to keep.
+        ids = np.fromiter(allowed.ids, np.int64, len(allowed.ids))
+        kept = scores[ids]
+        scores.fill(-np.inf)
+        scores[ids] = kept
+
+
+@dataclass(frozen=True)
+class _Node:
+    """A place in the tree of openers: what each next token gains, and where it leads."""
+
+    gains: tuple[NDArray[np.int64], Scores]
+    children: Mapping[int, _Node]
+
+
+class EntityBias:
+    """Adds to the scores of entity openers, outside a span only.
+
+    An opener may be several tokens long (an open type's name in BPE): then the first token gains the
+    largest bias of the types it can lead to and later tokens the difference, so that the whole opener
+    gains exactly its type's bias, and with one bias for all types only the first token changes.
+    """
+
+    def __init__(self, openers: Mapping[tuple[int, ...], float], closers: Iterable[int]) -> None:
+        """`openers`: bias by token sequence, none a prefix of another. `closers`: tokens that end a span."""
+        self._outside = _tree(openers, 0.0)
+        self._closers = frozenset(closers)
+
+    def start(self) -> _Node | None:
+        """The node reached in the tree of openers; None inside a span."""
+        return self._outside
+
+    def advance(self, state: _Node | None, token: int) -> _Node | None:
+        """Follow the tree; its leaves enter a span, a closer leaves it."""
+        if state is None:
+            return self._outside if token in self._closers else None
+        node = state.children.get(token)
+        if node is None:
+            # Ordinary text stays outside; a broken opener goes back there.
+            return self._outside
+        return node if node.children else None
+
+    def apply(self, scores: Scores, state: _Node | None) -> None:
+        """Add the gains of the tokens that continue an opener."""
+        if state is not None:
+            ids, gains = state.gains
+            scores[ids] += gains
+
+
+def _tree(openers: Mapping[tuple[int, ...], float], passed: float) -> _Node:
+    """The tree of `openers`, whose gains on the way to here sum up to `passed`."""
+    groups: dict[int, dict[tuple[int, ...], float]] = {}
+    for path, bias in openers.items():
+        if path:
+            groups.setdefault(path[0], {})[path[1:]] = bias
+    best = {token: max(group.values()) for token, group in groups.items()}
+    ids = np.fromiter(groups, np.int64, len(groups))
+    gains = np.array([best[token] - passed for token in groups], np.float32)
+    children = {token: _tree(group, best[token]) for token, group in groups.items()}
+    return _Node((ids, gains), children)

@@ -1,0 +1,115 @@
+"""Examples: what is fed and what is learned, for each state of annotation."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+pytest.importorskip("torch")
+
+from unislu.errors import RecipeError  # noqa: E402
+from unislu.sequence import SLUE, Vocabulary, WhisperTokenizer  # noqa: E402
+from unislu.training.config import CorpusConfig, ModelConfig, PromptConfig, Recipe  # noqa: E402
+from unislu.training.examples import Corpus, Example, ExampleMaker, load_corpora  # noqa: E402
+
+
+@pytest.fixture
+def vocabulary(backbone: Path) -> Vocabulary:
+    tokenizer = WhisperTokenizer.from_file(backbone / "tokenizer.json")
+    return Vocabulary.extend(tokenizer, len(tokenizer.text_bytes) + 40, tokenizer.special_tokens, SLUE)
+
+
+def recipe_for(manifest: Path, **corpus: object) -> Recipe:
+    config = CorpusConfig(str(manifest), **corpus)  # type: ignore[arg-type]
+    return Recipe("tiny", ModelConfig("unused"), (config,), prompts=PromptConfig(negatives=1, dropout=0.0))
+
+
+def make(vocabulary: Vocabulary, manifest: Path, index: int, epoch: int = 0, **corpus: object) -> Example:
+    recipe = recipe_for(manifest, **corpus)
+    corpora = load_corpora(recipe.corpora)
+    example = ExampleMaker(recipe, vocabulary, corpora)(corpora[0], corpora[0].records[index], epoch)
+    assert example is not None
+    return example
+
+
+def learned(example: Example) -> tuple[int, ...]:
+    return example.tokens[example.learned_from :]
+
+
+def test_closed_entities_are_tagged_and_the_prefix_says_so(vocabulary: Vocabulary, manifest: Path) -> None:
+    example = make(vocabulary, manifest, 0, entities="closed")
+    assert vocabulary["[NER]"] in example.tokens[: example.learned_from]
+    assert vocabulary["[PERSON]"] in learned(example) and vocabulary["[/WHEN]"] in learned(example)
+    tags = [t for t, part in zip(example.tokens, example.parts, strict=True) if part == 1]
+    assert vocabulary["[PLACE]"] in tags
+
+
+def test_not_annotated_is_not_the_same_as_none_present(vocabulary: Vocabulary, manifest: Path) -> None:
+    none_present = make(vocabulary, manifest, 2, entities="closed")
+    not_annotated = make(vocabulary, manifest, 3, entities="closed")
+    assert vocabulary["[NER]"] in none_present.tokens
+    assert vocabulary["[NER]"] not in not_annotated.tokens
+
+
+def test_sentiment_follows_the_transcript(vocabulary: Vocabulary, manifest: Path) -> None:
+    example = make(vocabulary, manifest, 3)
+    answer = learned(example)
+    after = answer[answer.index(vocabulary["[SA]"]) + 1 : -1]
+    assert vocabulary.tokenizer.decode(after) == "Positive"
+
+
+def test_text_only_learns_the_sentiment_alone(vocabulary: Vocabulary, manifest: Path) -> None:
+    example = make(vocabulary, manifest, 4, text_only=True)
+    assert example.clip is None
+    assert vocabulary.tokenizer.decode(learned(example)[:-1]) == "Negative"
+
+
+def test_examples_depend_on_seed_epoch_and_record_alone(vocabulary: Vocabulary, manifest: Path) -> None:
+    first = [make(vocabulary, manifest, 0, epoch, entities="open") for epoch in range(6)]
+    again = [make(vocabulary, manifest, 0, epoch, entities="open") for epoch in range(6)]
+    assert first == again
+    assert len({example.tokens for example in first}) > 1  # prompts are shuffled anew each epoch
+
+
+def test_dropped_types_vanish_from_prompt_and_target(vocabulary: Vocabulary, manifest: Path) -> None:
+    recipe = replace(recipe_for(manifest, entities="open"), prompts=PromptConfig(negatives=3, dropout=0.5))
+    corpora = load_corpora(recipe.corpora)
+    maker = ExampleMaker(recipe, vocabulary, corpora)
+    names = {"person", "place", "when", "org"}
+    for epoch in range(40):
+        example = maker(corpora[0], corpora[0].records[0], epoch)
+        assert example is not None
+        prompt = vocabulary.tokenizer.decode(example.tokens[: example.learned_from])
+        answer = vocabulary.tokenizer.decode(learned(example))
+        for name in names:
+            if name not in prompt:
+                assert name not in answer
+
+
+def test_mistakes_are_named(vocabulary: Vocabulary, manifest: Path, tmp_path: Path) -> None:
+    empty = tmp_path / "empty.jsonl"
+    empty.write_text("")
+    with pytest.raises(RecipeError, match=r"empty\.jsonl"):
+        load_corpora([CorpusConfig(str(empty))])
+    with pytest.raises(RecipeError, match="text_only"):
+        load_corpora([CorpusConfig(str(manifest), text_only=True, limit=3)])
+    corpora = load_corpora([CorpusConfig(str(manifest))])
+    record = replace(corpora[0].records[3], sentiment="ecstatic")
+    with pytest.raises(RecipeError, match="ecstatic"):
+        ExampleMaker(recipe_for(manifest), vocabulary, corpora)(corpora[0], record, 0)
+
+
+def test_closed_spans_map_ontonotes_and_drop_what_slue_drops(vocabulary: Vocabulary, manifest: Path) -> None:
+    recipe = recipe_for(manifest, entities="closed")
+    corpora = load_corpora(recipe.corpora)
+    record = corpora[0].records[0]
+    assert record.entities is not None
+    types = ["gpe", "WORK_OF_ART", "DATE"]
+    entities = tuple(replace(e, type=t) for e, t in zip(record.entities, types, strict=True))
+    corpus = Corpus(corpora[0].config, manifest, corpora[0].records)
+    example = ExampleMaker(recipe, vocabulary, corpora)(corpus, replace(record, entities=entities), 0)
+    assert example is not None
+    assert vocabulary["[PLACE]"] in example.tokens and vocabulary["[WHEN]"] in example.tokens
+    assert example.tokens.count(vocabulary["[PERSON]"]) == 0
