@@ -264,7 +264,7 @@ def test_mp4_without_its_index() -> None:
 
 
 def test_no_audio_track() -> None:
-    with pytest.raises(AudioError, match="no audio track .it holds: video."):
+    with pytest.raises(AudioError, match=r"no audio track \(it holds: video\)"):
         load_audio(video(with_audio=False))
 
 

@@ -45,14 +45,19 @@ class Window:
     heard: Heard | None
 
 
-def from_parsed(parsed: Parsed, logprobs: Sequence[float], scores: Mapping[str, float] | None) -> Heard:
-    """One pass over one window, from the parsed ids and the log-probability of each."""
+def from_parsed(
+    parsed: Parsed, logprobs: Sequence[float], scores: Mapping[str, float] | None, length: int
+) -> Heard:
+    """One pass over one window, from the parsed ids and the log-probability of each.
+
+    `length`: number of ids up to the end of the transcript, over which the mean is taken.
+    """
     target = parsed.target
     found = None
     if target.entities is not None:
         pairs = zip(target.entities, parsed.entity_tokens, strict=True)
         found = tuple(Found(span, entity_confidence(logprobs, *tokens)) for span, tokens in pairs)
-    mean = math.fsum(logprobs) / len(logprobs) if logprobs else None
+    mean = math.fsum(logprobs[:length]) / length if length else None
     return Heard(target.text, found, scores if target.text else None, mean)
 
 

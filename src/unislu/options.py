@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
 
@@ -134,8 +134,12 @@ def plan_entities(
     labels: LabelSet,
     formats: Sequence[str],
     default_bias: Mapping[str, float],
+    cost: Callable[[str], int] = len,
+    budget: int = 224,
 ) -> EntityPlan:
     """Choose the format and split the types over passes.
+
+    `cost`: tokens of a type's name in a prompt; `budget`: tokens that one prompt may have.
 
     Types that all name tags of the closed set are heard in the closed format, which knows them
     best; anything else in the open one. Raises `OptionError` when the bundle has no format for
@@ -161,16 +165,20 @@ def plan_entities(
     if closed:
         passes = (None if options.entities is None else tuple(ordered),)
     else:
-        passes = _split(ordered, TYPES_PER_PASS)
+        passes = _split(ordered, cost, budget)
     keys = {normalize_type(key): value for key, value in default_bias.items() if key != "*"}
     base = {name: keys.get(name, default_bias.get("*", 0.0)) for name in names}
     return EntityPlan(closed, passes, names, _total_bias(options.bias, base))
 
 
-def _split(names: Sequence[str], most: int) -> tuple[tuple[str, ...], ...]:
-    """Passes of nearly equal length."""
-    count = -(-len(names) // most)
-    return tuple(tuple(names[number::count]) for number in range(count))
+def _split(names: Sequence[str], cost: Callable[[str], int], budget: int) -> tuple[tuple[str, ...], ...]:
+    """Passes of nearly equal length, none of them longer than what a prompt holds."""
+    count = -(-len(names) // TYPES_PER_PASS)
+    while True:
+        passes = tuple(tuple(names[number::count]) for number in range(count))
+        if count >= len(names) or all(sum(map(cost, types)) <= budget for types in passes):
+            return passes
+        count += 1
 
 
 def _total_bias(bias: float | Mapping[str, float], base: Mapping[str, float]) -> Mapping[str, float]:

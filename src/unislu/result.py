@@ -136,7 +136,7 @@ class Analysis:
         pieces += [word for segment in self.segments for word in segment.words or ()]
         for piece in pieces:
             found = self.text[piece.start_char : piece.end_char]
-            if found != piece.text:
+            if found != piece.text or piece.end_char > len(self.text):
                 raise RecordError(
                     f"{type(piece).__name__.lower()} {piece.text!r} is not at {piece.start_char}…"
                     f"{piece.end_char} of the text, {found!r} is"
