@@ -1,14 +1,14 @@
 """Augmentation of clean speech: speed, reverberation, noise, telephone band, codec, gain.
 
 `draw` decides what happens to a clip and returns it as plain dictionaries; `apply` does it. The dictionaries
-go into the manifest as they are and are enough to repeat the augmentation: each that uses randomness carries
-its own seed.
+go into the manifest as they are (after the voice's speaking rate, `{"name": "rate"}`) and are enough to
+repeat the augmentation: each that uses randomness carries its own seed.
 
 | step | parameters | what it does |
 |---|---|---|
 | `speed` | `factor` | resamples: faster and higher, or slower and lower, another speaker's size |
-| `reverb` | `rt60` s, `ratio_db`, `predelay` s, `seed` | a room: exponentially decaying noise after the direct sound |
-| `noise` | `kind` (white, pink, brown, hum), `snr_db`, `seed` | stationary background, relative to the speech |
+| `reverb` | `rt60` s, `ratio_db`, `predelay` s, `seed` | a room: decaying noise after the direct sound |
+| `noise` | `kind` (white, pink, brown, hum), `snr_db`, `seed` | steady background, relative to the speech |
 | `telephone` | `law` (mu) | 300–3400 Hz at 8 kHz, 8-bit µ-law |
 | `codec` | `codec` (opus, mp3), `kbps` | a round trip through a lossy codec |
 | `gain` | `db` | quieter or louder, without clipping |
@@ -24,7 +24,7 @@ from typing import Any, TypeAlias
 import numpy as np
 
 from unislu.data.dsp import Samples, active_rms, convolve, limit, resample, rms, shape_spectrum
-from unislu.errors import MissingDependencyError, OptionError
+from unislu.errors import OptionError
 
 Step: TypeAlias = Mapping[str, Any]
 
@@ -65,7 +65,9 @@ def parse_probabilities(text: str | Mapping[str, float]) -> dict[str, float]:
         try:
             found[name] = float(value)
         except ValueError:
-            raise OptionError(f"augmentation: the probability {value!r} of {name!r} is not a number") from None
+            raise OptionError(
+                f"augmentation: the probability {value!r} of {name!r} is not a number"
+            ) from None
         if not isfinite(found[name]) or not 0 <= found[name] <= 1:
             raise OptionError(f"augmentation: the probability {value!r} of {name!r} is not in 0…1")
     return found
@@ -91,12 +93,12 @@ def apply(samples: Samples, rate: int, steps: Sequence[Step]) -> Samples:
 
     Raises:
         OptionError: when a step is unknown.
-        MissingDependencyError: when a codec is asked for and PyAV is not installed.
     """
     for step in steps:
         if step.get("name") not in _APPLY:
             raise OptionError(f"augmentation: no step {step.get('name')!r}; known: {', '.join(_APPLY)}")
-        samples = limit(_APPLY[step["name"]](samples, rate, step))
+        if len(samples):
+            samples = limit(_APPLY[step["name"]](samples, rate, step))
     return samples
 
 
@@ -178,7 +180,7 @@ def make_noise(kind: str, length: int, rate: int, seed: int) -> Samples:
         spectrum = np.fft.rfft(rng.standard_normal(size))
         # Below 20 Hz the slope would put all the power where nobody hears it.
         frequencies = np.maximum(np.fft.rfftfreq(size, 1 / rate), 20.0)
-        signal = np.fft.irfft(spectrum * frequencies ** _SLOPES[kind], size)[:length] if size else np.zeros(0)
+        signal = np.fft.irfft(spectrum * frequencies ** _SLOPES[kind], size)[:length]
     else:
         raise OptionError(f"augmentation: no noise {kind!r}; known: white, pink, brown, hum")
     result = signal.astype(np.float32)
@@ -203,10 +205,8 @@ def _telephone(samples: Samples, rate: int, _step: Step) -> Samples:
 
 
 def _codec(samples: Samples, rate: int, step: Step) -> Samples:
-    try:
-        import av
-    except ImportError as error:
-        raise MissingDependencyError('the codec augmentation needs PyAV: `pip install "unislu[tts]"`') from error
+    import av
+
     encoder, container, coded_rate = _ENCODERS[str(step["codec"])]
     pcm = np.round(np.clip(resample(samples, rate, coded_rate), -1, 1) * 32767).astype(np.int16)
     packed = io.BytesIO()

@@ -38,7 +38,7 @@ class Writer:
     def __init__(self, out: Path, worker: int) -> None:
         path = out / _PARTS.replace("*", f"{worker:02d}-{os.getpid()}")
         # A journal of an earlier process with this number may end in half a line; append after it.
-        self._file = open(path, "a", encoding="utf-8")
+        self._file = open(path, "a", encoding="utf-8")  # noqa: SIM115  # closed by `close`
         if self._file.tell():
             self._file.write("\n")
 

@@ -1,4 +1,4 @@
-"""A progress line with the time left, on stderr; nothing when stderr is not a terminal, but a line a minute."""
+"""A progress line with the time left, on stderr; where that is not a terminal, one line a minute."""
 
 from __future__ import annotations
 
@@ -13,7 +13,9 @@ _TERMINAL_SECONDS, _LOG_SECONDS = 0.25, 60.0
 class Progress:
     """Counts to `total`, starting at `done`. Use as a context manager."""
 
-    def __init__(self, total: int, done: int = 0, *, enabled: bool = True, stream: TextIO | None = None) -> None:
+    def __init__(
+        self, total: int, done: int = 0, *, enabled: bool = True, stream: TextIO | None = None
+    ) -> None:
         self._total, self._done, self._first = total, done, done
         self._stream = stream or sys.stderr
         self._enabled = enabled

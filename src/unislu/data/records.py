@@ -63,6 +63,9 @@ class Record:
     def __post_init__(self) -> None:
         if not self.id:
             raise RecordError("field `id`: is empty")
+        for name in ("id", "text"):
+            if any("\ud800" <= c <= "\udfff" for c in getattr(self, name)):
+                raise RecordError(f"field `{name}`: holds half a character (a lone surrogate)")
         if self.duration is not None and not 0 <= self.duration < float("inf"):
             raise RecordError(f"field `duration`: {self.duration!r} is not a length in seconds")
         _check_entities(self.entities or (), len(self.text))
@@ -208,7 +211,7 @@ def _check_entities(entities: Iterable[Entity], length: int) -> None:
                 f"{place}: [{entity.start}, {entity.end}) is not a span of a text of {length} characters"
             )
         if not entity.type:
-            raise RecordError(f"{place}.type: is empty")
+            raise RecordError(f"field `entities[{index}].type`: is empty")
         if entity.start < previous:
             raise RecordError(
                 f"{place}: starts at {entity.start}, before the previous entity's end {previous}; "

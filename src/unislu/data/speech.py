@@ -12,6 +12,7 @@ from math import isfinite
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from unislu.data import augment, dsp
 from unislu.data.dsp import Samples
@@ -19,7 +20,7 @@ from unislu.data.journal import Entry
 from unislu.data.records import Record
 from unislu.data.speakable import speakable
 from unislu.data.voices import Voice, check_audio, open_voice
-from unislu.errors import MissingDependencyError, OptionError, VoiceError
+from unislu.errors import OptionError, VoiceError
 
 FORMATS = ("flac", "wav")
 _LEVEL_DB = -23.0
@@ -106,7 +107,9 @@ class Speaker:
             except VoiceError as error:
                 reasons.append(str(error))
                 continue
-            return self._keep(job, samples, replace(entry, reasons=tuple(reasons)), specification, speed, steps)
+            return self._keep(
+                job, samples, replace(entry, reasons=tuple(reasons)), specification, speed, steps
+            )
         return replace(entry, status="failed", reasons=tuple(reasons))
 
     def _generator(self, job: Job) -> np.random.Generator:
@@ -125,7 +128,9 @@ class Speaker:
         samples, rate = self._voices[specification].speak(text, speed=speed)
         check_audio(samples, specification, text)
         trimmed = dsp.trim(samples.astype(np.float32, copy=False), rate)
-        return dsp.set_level(dsp.resample(trimmed, rate, self.options.sample_rate), self.options.sample_rate, _LEVEL_DB)
+        return dsp.set_level(
+            dsp.resample(trimmed, rate, self.options.sample_rate), self.options.sample_rate, _LEVEL_DB
+        )
 
     def _keep(
         self,
@@ -156,11 +161,7 @@ class Speaker:
 
 
 def write_audio(path: Path, samples: Samples, rate: int) -> None:
-    """Write mono 16-bit FLAC or WAV, by the extension, in one atomic step.
-
-    Raises:
-        MissingDependencyError: for FLAC without soundfile.
-    """
+    """Write mono 16-bit FLAC or WAV, by the extension, in one atomic step."""
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
     pcm = np.round(np.clip(samples, -1, 1) * 32767).astype("<i2")
@@ -171,11 +172,20 @@ def write_audio(path: Path, samples: Samples, rate: int) -> None:
             out.setframerate(rate)
             out.writeframes(pcm.tobytes())
     else:
-        try:
-            import soundfile
-        except ImportError as error:
-            raise MissingDependencyError(
-                'FLAC needs soundfile: `pip install "unislu[tts]"`, or choose the audio format wav'
-            ) from error
-        soundfile.write(partial, pcm, rate, subtype="PCM_16", format="FLAC")
+        _write_flac(partial, pcm, rate)
     os.replace(partial, path)
+
+
+def _write_flac(path: Path, pcm: NDArray[np.int16], rate: int) -> None:
+    import av
+
+    with av.open(str(path), "w", format="flac") as out:
+        stream = out.add_stream("flac", rate=rate, layout="mono")
+        stream.format = "s16"
+        block = 4096
+        for start in range(0, len(pcm), block):
+            frame = av.AudioFrame.from_ndarray(pcm[None, start : start + block], format="s16", layout="mono")
+            frame.sample_rate = rate
+            frame.pts = start
+            out.mux(stream.encode(frame))
+        out.mux(stream.encode(None))

@@ -81,7 +81,7 @@ def synthesize(
         sample_rate: of the clips, in Hz; mono.
         silence: seconds of silence at both ends.
         max_seconds: longer clips are counted and left out.
-        audio_format: `flac` (needs soundfile) or `wav`, 16 bits.
+        audio_format: `flac` or `wav`, 16 bits.
         progress: show a progress line with the time left on stderr.
 
     Raises:
@@ -130,7 +130,8 @@ def _claim(out: Path, options: SpeechOptions) -> None:
         changed = sorted(key for key in {*wanted, *found} if wanted.get(key) != found.get(key))
         if changed:
             raise OptionError(
-                f"{out}: was made with another {', '.join(changed)}; choose another folder, or remove this one"
+                f"{out}: was made with another {', '.join(changed)}; "
+                "choose another folder, or remove this one"
             )
         return
     out.mkdir(parents=True, exist_ok=True)

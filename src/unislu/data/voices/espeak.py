@@ -55,7 +55,9 @@ class EspeakVoice:
             raise VoiceError(f"espeak:{self._name}: {error} on {text[:60]!r}") from error
         if done.returncode != 0 or len(done.stdout) <= _WAV_HEADER:
             reason = done.stderr.decode(errors="replace").strip() or f"exit code {done.returncode}"
-            raise VoiceError(f"espeak:{self._name}: {reason}; see `espeak-ng --voices=en` and `--voices=variant`")
+            raise VoiceError(
+                f"espeak:{self._name}: {reason}; see `espeak-ng --voices=en` and `espeak-ng --voices=variant`"
+            )
         body = done.stdout[_WAV_HEADER:]
         rate = int.from_bytes(done.stdout[24:28], "little") or _SAMPLE_RATE
-        return np.frombuffer(body[: len(body) // 2 * 2], "<i2").astype(np.float32) / 32768, rate
+        return np.frombuffer(body[: len(body) // 2 * 2], "<i2").astype(np.float32) / np.float32(32768), rate

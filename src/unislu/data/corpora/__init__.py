@@ -1,0 +1,5 @@
+"""Loaders of corpora, one file for each layout. All of them yield `unislu.data.records.Record`."""
+
+from unislu.data.corpora.jsonl import Corpus, load_corpus, split_of
+
+__all__ = ["Corpus", "load_corpus", "split_of"]
