@@ -9,6 +9,7 @@ from difflib import SequenceMatcher
 
 from .result import Analysis, Entity, Segment, Sentiment
 from .sequence.format import Parsed
+from .sequence.labels import normalize_type
 from .sequence.target import Span
 from .style import normalize
 
@@ -162,7 +163,7 @@ def join(windows: Sequence[Window], frame: Frame) -> Analysis:
 def _entity(found: Found, text: str, shift: int, names: Mapping[str, str]) -> Entity:
     span = found.span
     return Entity(
-        type=names.get(span.type, span.type),
+        type=names.get(normalize_type(span.type), span.type),
         text=text[span.start : span.end],
         start_char=shift + span.start,
         end_char=shift + span.end,

@@ -1,0 +1,482 @@
+"""The pipeline over an engine that writes what the test tells it to, through the real decoder."""
+
+from __future__ import annotations
+
+import io
+import json
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from unislu.assemble import Found, Heard, entity_confidence, merge_passes, moved
+from unislu.bundle import REQUIRED_FILES, DecoderSettings, Manifest
+from unislu.errors import AudioError, AudioNotFoundError, EngineError, OptionError
+from unislu.options import AnalyzeOptions, plan_entities
+from unislu.pipeline import Model, load
+from unislu.result import Analysis
+from unislu.sequence import SLUE, Prompt, Span, Target, Vocabulary, WhisperTokenizer, get_format
+from unislu.sequence.vocabulary import END, NER, NO_TIMESTAMPS, PREVIOUS, START, TRANSCRIPT_END
+from unislu.style import normalize
+from unislu.vad import MAX_SECONDS, is_silent, windows
+
+SPECIAL = ["<|endoftext|>", "<|startoftranscript|>", "<|en|>", "<|transcribe|>", "<|startofprev|>",
+           "<|nospeech|>", "<|notimestamps|>"]  # fmt: skip
+ROWS = 300
+
+
+def tokenizer() -> WhisperTokenizer:
+    """Byte-level BPE without merges: one token a byte."""
+    printable = [*range(0x21, 0x7F), *range(0xA1, 0xAD), *range(0xAE, 0x100)]
+    others = [byte for byte in range(256) if byte not in printable]
+    characters = [chr(b) for b in printable] + [chr(0x100 + n) for n in range(len(others))]
+    vocab = {character: number for number, character in enumerate(characters)}
+    added = [{"id": 256 + n, "content": name, "special": True} for n, name in enumerate(SPECIAL)]
+    level = {"type": "ByteLevel", "add_prefix_space": False, "trim_offsets": True, "use_regex": True}
+    model = {"type": "BPE", "vocab": vocab, "merges": []}
+    definition = {
+        "version": "1.0",
+        "added_tokens": added,
+        "pre_tokenizer": level,
+        "decoder": level,
+        "model": model,
+    }
+    return WhisperTokenizer(json.dumps(definition))
+
+
+@pytest.fixture(scope="module")
+def vocabulary() -> Vocabulary:
+    words = tokenizer()
+    return Vocabulary.extend(words, ROWS, words.special_tokens, SLUE)
+
+
+@dataclass
+class State:
+    """What every row hears and has written."""
+
+    heard: list[int]
+    rows: list[list[int]] = field(default_factory=list)
+
+
+class ScriptedEngine:
+    """Writes the target scripted for a window's number of frames, in whatever format the prompt asks for."""
+
+    max_tokens = 448
+
+    def __init__(self, vocabulary: Vocabulary, script: Mapping[int, Target]) -> None:
+        self.vocab_size = vocabulary.size
+        self.vocabulary = vocabulary
+        self.script = script
+        self.batches: list[list[int]] = []
+        self.prompts: list[str] = []
+
+    def encode(self, mel: NDArray[np.float32], frames: NDArray[np.int64]) -> list[int]:
+        assert mel.dtype == np.float32 and mel.shape[:2] == (len(frames), 80) and mel.shape[2] == frames.max()
+        self.batches.append(list(map(int, frames)))
+        return list(map(int, frames))
+
+    def start(self, encoded: list[int]) -> State:
+        return State(list(encoded), [[] for _ in encoded])
+
+    def step(self, tokens: NDArray[np.int64], state: State) -> tuple[NDArray[np.float32], State]:
+        logits = np.zeros((len(tokens), self.vocab_size), np.float32)
+        for row, new in enumerate(tokens):
+            state.rows[row] += map(int, new)
+            token = self._next(state.rows[row], state.heard[row])
+            logits[row, token] = 12.0
+            if token == self.vocabulary[TRANSCRIPT_END]:  # allowed only when the sentiment is asked for
+                logits[row, self.vocabulary[END]] = 11.0
+        return logits, state
+
+    def select(self, state: State, rows: Sequence[int], lengths: Sequence[int] | None = None) -> State:
+        cut = [None] * len(rows) if lengths is None else lengths
+        kept = [state.rows[row][:length] for row, length in zip(rows, cut, strict=True)]
+        return State([state.heard[row] for row in rows], kept)
+
+    def lengths(self, state: State) -> list[int]:
+        return [len(row) for row in state.rows]
+
+    def _next(self, row: list[int], heard: int) -> int:
+        vocabulary = self.vocabulary
+        name, types = "inline", None
+        if row[0] == vocabulary[PREVIOUS]:
+            text = vocabulary.tokenizer.decode(row[1 : row.index(vocabulary[START])])
+            name, types = "inline-open", tuple(text.strip().split(", "))
+            self.prompts.append(text)
+        prefix = row.index(vocabulary[NO_TIMESTAMPS]) + 1
+        ner = len(row) > prefix and row[prefix] == vocabulary[NER]
+        prompt = Prompt(frozenset({"ner", "sa"} if ner else {"sa"}), types)
+        rendered = get_format(name, vocabulary).render(self.script[heard], prompt).ids
+        written = row[prefix + ner :]
+        same = list(rendered[: len(written)]) == written and len(written) < len(rendered)
+        return rendered[len(written)] if same else vocabulary["<|endoftext|>"]
+
+
+def entity(text: str, phrase: str, type_: str) -> Span:
+    return Span(text.index(phrase), text.index(phrase) + len(phrase), type_)
+
+
+TEXT = "Angela Merkel's visit to Berlin, on Monday."
+SCRIPT = {
+    200: Target(TEXT, (entity(TEXT, "Angela Merkel", "PERSON"), entity(TEXT, "Berlin", "PLACE")), "Positive"),
+    300: Target("Take aspirin, Ünal!", (Span(5, 12, "ORG"),), "Negative"),
+    150: Target("", (), None),
+}
+
+
+def manifest(vocabulary: Vocabulary, **changes: Any) -> Manifest:
+    values: dict[str, Any] = {
+        "name": "scripted", "version": "1", "formats": ("inline", "inline-open"),
+        "vocabulary": vocabulary.to_manifest(), "files": dict.fromkeys(REQUIRED_FILES, "0" * 64),
+    }  # fmt: skip
+    return Manifest(**values | changes)
+
+
+def make(
+    vocabulary: Vocabulary, script: Mapping[int, Target] = SCRIPT, **changes: Any
+) -> tuple[Model, ScriptedEngine]:
+    engine = ScriptedEngine(vocabulary, script)
+    return Model(engine, vocabulary, manifest(vocabulary, **changes)), engine
+
+
+@pytest.fixture
+def model(vocabulary: Vocabulary) -> Model:
+    return make(vocabulary)[0]
+
+
+def noise(frames: int) -> NDArray[np.float32]:
+    return np.random.default_rng(frames).normal(0, 0.1, frames * 160).astype(np.float32)
+
+
+def wav(samples: NDArray[np.float32]) -> bytes:
+    import struct
+
+    data = (samples * 32767).clip(-32768, 32767).astype("<i2").tobytes()
+    fmt = struct.pack("<HHIIHH", 1, 1, 16_000, 32_000, 2, 16)
+    return (
+        b"RIFF"
+        + struct.pack("<I", 36 + len(data))
+        + b"WAVEfmt \x10\0\0\0"
+        + fmt
+        + b"data"
+        + struct.pack("<I", len(data))
+        + data
+    )
+
+
+def test_everything_at_once(model: Model) -> None:
+    result = model.analyze(noise(200), sample_rate=16_000)
+    assert result.text == TEXT and result.duration == 2.0 and result.file is None
+    assert result.entities is not None and result.sentiment is not None
+    assert [(e.type, e.text, e.start_char) for e in result.entities] == [
+        ("PERSON", "Angela Merkel", 0),
+        ("PLACE", "Berlin", 25),
+    ]
+    assert all(e.confidence is not None and e.confidence > 0.9 for e in result.entities)
+    assert result.sentiment.label == "positive" and set(result.sentiment.scores) == {
+        "positive",
+        "negative",
+        "neutral",
+        "mixed",
+    }
+    assert result.model == "scripted 1" and result.language == "en" and result.warnings == ()
+    (segment,) = result.segments
+    assert (segment.start, segment.end, segment.text, segment.no_speech) == (0.0, 2.0, TEXT, False)
+    assert segment.avg_logprob is not None and segment.avg_logprob > -0.1
+    assert set(result.timings) == {"load", "audio", "features", "encode", "decode", "total"}
+    assert Analysis.from_dict(json.loads(result.to_json())) == result
+
+
+@pytest.mark.parametrize(
+    ("tasks", "text", "entities", "sentiment"),
+    [(("asr",), True, False, False), (("ner",), True, True, False), (("sa",), False, False, True),
+     (("asr", "sa"), True, False, True), (("sa", "ner", "asr"), True, True, True)],
+)  # fmt: skip
+def test_null_for_what_was_not_asked(
+    model: Model, tasks: tuple[str, ...], text: bool, entities: bool, sentiment: bool
+) -> None:
+    result = model.analyze(noise(200), sample_rate=16_000, tasks=tasks)
+    assert (result.text == TEXT) if text else (result.text is None)
+    assert (result.entities is not None) == entities and (result.sentiment is not None) == sentiment
+
+
+def test_none_found_is_an_empty_list(vocabulary: Vocabulary) -> None:
+    model, _ = make(vocabulary, {200: Target("Nothing here.", (), "Neutral")})
+    assert model.analyze(noise(200), sample_rate=16_000).entities == ()
+
+
+def test_windows_are_joined_with_their_offsets(vocabulary: Vocabulary) -> None:
+    samples = np.concatenate([noise(1_450), np.zeros(16_000, np.float32), noise(1_600)])
+    (_, first), (_, last) = spans = windows(samples)
+    frames = [round((end - start) * 100) for start, end in spans]
+    script = {frames[0]: SCRIPT[200], frames[1]: SCRIPT[300]}
+    result = make(vocabulary, script)[0].analyze(samples, sample_rate=16_000)
+    assert result.text == f"{TEXT} Take aspirin, Ünal!"
+    assert result.entities is not None and result.sentiment is not None
+    assert [e.text for e in result.entities] == ["Angela Merkel", "Berlin", "aspirin"]
+    assert [(s.start, s.end) for s in result.segments] == [(0.0, first), (first, last)]
+    assert result.segments[1].text == "Take aspirin, Ünal!"
+    assert result.sentiment.scores["positive"] == pytest.approx(first / last, abs=0.01)
+    assert math.fsum(result.sentiment.scores.values()) == pytest.approx(1.0, abs=1e-3)
+
+
+def test_silence_is_not_heard_and_said(vocabulary: Vocabulary) -> None:
+    model, engine = make(vocabulary)
+    result = model.analyze(np.zeros(16_000 * 40, np.float32), sample_rate=16_000)
+    assert engine.batches == [] and result.no_speech
+    assert (result.text, result.entities, result.sentiment) == ("", (), None)
+    assert "no speech was found in 40.0 s" in result.warnings[0]
+
+
+def test_an_empty_transcript_has_no_sentiment(model: Model) -> None:
+    result = model.analyze(noise(150), sample_rate=16_000)
+    assert result.text == "" and result.sentiment is None and result.segments[0].no_speech
+    assert "no speech" in result.warnings[0]
+
+
+def test_open_types_are_spelled_as_asked_and_their_order_and_case_do_not_matter(
+    vocabulary: Vocabulary,
+) -> None:
+    text = "Dial 555 for Ann."
+    script = {
+        200: Target(text, (entity(text, "555", "phone-number"), entity(text, "Ann", "person")), "Neutral")
+    }
+    model, engine = make(vocabulary, script)
+    first = model.analyze(noise(200), sample_rate=16_000, entities=["Phone Number", "person"])
+    second = model.analyze(noise(200), sample_rate=16_000, entities=["person", "Phone Number"])
+    assert first.entities is not None and first.entities == second.entities
+    assert [(e.type, e.text) for e in first.entities] == [("Phone Number", "555"), ("person", "Ann")]
+    assert set(engine.prompts) == {" person, phone-number"}
+
+
+def test_types_of_the_closed_set_use_the_closed_format(vocabulary: Vocabulary) -> None:
+    model, engine = make(vocabulary, {200: Target(TEXT, (entity(TEXT, "Berlin", "PLACE"),), "Neutral")})
+    result = model.analyze(noise(200), sample_rate=16_000, entities=["place"])
+    assert result.entities is not None and engine.prompts == []
+    assert [(e.type, e.text) for e in result.entities] == [("place", "Berlin")]
+
+
+def test_many_types_take_several_passes(vocabulary: Vocabulary) -> None:
+    text = "Dial 555 for Ann."
+    script = {
+        200: Target(text, (entity(text, "555", "a-type-7"), entity(text, "Ann", "z-type-9")), "Neutral")
+    }
+    model, engine = make(vocabulary, script)
+    types = [f"a type {n}" for n in range(30)] + [f"z type {n}" for n in range(30)]
+    result = model.analyze(noise(200), sample_rate=16_000, entities=types)
+    assert result.entities is not None and result.sentiment is not None
+    assert [(e.type, e.text) for e in result.entities] == [("a type 7", "555"), ("z type 9", "Ann")]
+    assert len(engine.batches) == 1 and len(set(engine.prompts)) > 1
+    assert all(len(prompt) <= 224 for prompt in engine.prompts)
+    assert "60 entity types do not fit one prompt" in result.warnings[0]
+
+
+def test_normalized_style_moves_everything(model: Model) -> None:
+    result = model.analyze(noise(200), sample_rate=16_000, style="normalized")
+    assert result.text == "angela merkel 's visit to berlin on monday"
+    assert result.entities is not None
+    assert [e.text for e in result.entities] == ["angela merkel", "berlin"]
+    assert result.segments[0].text == result.text
+
+
+def test_bias_changes_what_is_found(vocabulary: Vocabulary) -> None:
+    model, _ = make(vocabulary)
+    none = model.analyze(noise(200), sample_rate=16_000, bias=-50.0)
+    some = model.analyze(noise(200), sample_rate=16_000, bias={"person": -50.0})
+    assert none.entities == () and some.entities is not None
+    assert [e.type for e in some.entities] == [] or some.entities[0].type == "PLACE"
+
+
+@pytest.mark.parametrize("beam", [1, 3])
+def test_beam(model: Model, beam: int) -> None:
+    assert model.analyze(noise(200), sample_rate=16_000, beam=beam).text == TEXT
+
+
+def test_a_loop_is_cut_and_said(vocabulary: Vocabulary) -> None:
+    model, _ = make(vocabulary, {200: Target("na " * 60, (), "Neutral")})
+    result = model.analyze(noise(200), sample_rate=16_000)
+    assert result.text is not None and len(result.text) < 30
+    assert "repeat itself at 0.0–2.0 s" in result.warnings[0]
+
+
+def test_many_files_give_the_same_as_one_by_one(vocabulary: Vocabulary, tmp_path: Path) -> None:
+    model, engine = make(vocabulary)
+    files = []
+    for number, frames in enumerate([300, 200, 150, 300, 200]):
+        files.append(tmp_path / f"{number}.wav")
+        files[-1].write_bytes(wav(noise(frames)))
+    together = list(model.analyze_many(files))
+    assert engine.batches == [[150, 200, 200, 300, 300]]
+    for file, result in zip(files, together, strict=True):
+        alone = model.analyze(file)
+        assert isinstance(result, Analysis) and result.file == str(file)
+        assert (alone.text, alone.entities, alone.sentiment) == (
+            result.text,
+            result.entities,
+            result.sentiment,
+        )
+
+
+def test_errors_of_single_files(model: Model, tmp_path: Path) -> None:
+    good = tmp_path / "good.wav"
+    good.write_bytes(wav(noise(200)))
+    seen: list[int] = []
+    sources = [good, tmp_path / "missing.wav", good]
+    results = list(model.analyze_many(sources, on_error="yield", progress=seen.append, tasks=("asr",)))
+    assert [type(r) for r in results] == [Analysis, AudioNotFoundError, Analysis] and seen == [0, 1, 2]
+    with pytest.raises(AudioNotFoundError):
+        list(model.analyze_many(sources))
+    with pytest.raises(OptionError):  # at the call, not at the first result
+        model.analyze_many(sources, beam=0)
+    with pytest.raises(OptionError, match="on_error"):
+        model.analyze_many(sources, on_error="skip")  # type: ignore[arg-type]
+
+
+def test_names_of_sources(model: Model, tmp_path: Path) -> None:
+    path = tmp_path / "a.wav"
+    path.write_bytes(wav(noise(200)))
+    assert model.analyze(str(path)).file == model.analyze(path).file == str(path)
+    assert model.analyze(path.read_bytes()).file is None
+    assert model.analyze(path.read_bytes(), name="call 7").file == "call 7"
+    with path.open("rb") as file:
+        assert model.analyze(file).file == str(path)
+    with pytest.raises(AudioError, match="call 7: is empty"):
+        model.analyze(io.BytesIO(b""), name="call 7")
+
+
+BAD_OPTIONS: list[tuple[dict[str, Any], str]] = [
+    ({"tasks": ("asr", "translate")}, "unknown task 'translate'"),
+    ({"tasks": ()}, "no tasks"),
+    ({"tasks": "asr"}, "is the string"),
+    ({"entities": []}, "entities is empty"),
+    ({"entities": "person"}, "is the string"),
+    ({"entities": ["person", " "]}, "is empty: name it"),
+    ({"entities": ["person", None]}, "is empty: name it"),
+    ({"entities": ["phone number", "Phone-Number"]}, "duplicate entity type 'Phone-Number'"),
+    ({"entities": ["x" * 65]}, "65 characters"),
+    ({"entities": [f"type {n}" for n in range(501)]}, "501 entity types"),
+    ({"entities": ["person"], "tasks": ("asr",)}, "without the task ner"),
+    ({"bias": math.nan}, "bias is nan"),
+    ({"bias": math.inf}, "bias is inf"),
+    ({"bias": "1"}, "bias is '1'"),
+    ({"bias": True}, "bias is True"),
+    ({"bias": 1e6}, "from -100 to 100"),
+    ({"bias": {"person": math.nan}}, "bias of 'person' is nan"),
+    ({"bias": {"dragon": 1.0}}, "bias of 'dragon', which is not asked for"),
+    ({"bias": {"person": 1, "PERSON": 2}}, "duplicate bias"),
+    ({"bias": {"person": 1}, "tasks": ("asr",)}, "without the task ner"),
+    ({"beam": 0}, "beam is 0"),
+    ({"beam": 1.5}, "beam is 1.5"),
+    ({"beam": 17}, "from 1 to 16"),
+    ({"style": "shouting"}, "unknown style 'shouting'"),
+]
+
+
+@pytest.mark.parametrize(("options", "message"), BAD_OPTIONS, ids=lambda value: str(value)[:30])
+def test_bad_options_are_refused_before_audio_is_read(
+    model: Model, options: dict[str, Any], message: str
+) -> None:
+    with pytest.raises(OptionError, match=message):
+        model.analyze("/missing.wav", **options)
+
+
+def test_open_types_need_an_open_format(vocabulary: Vocabulary) -> None:
+    model, _ = make(vocabulary, formats=("inline",))
+    with pytest.raises(OptionError, match="entity type 'drug': this bundle only knows LAW"):
+        model.check(AnalyzeOptions(entities=("person", "drug")))
+
+
+def test_engine_and_manifest_must_fit(vocabulary: Vocabulary) -> None:
+    engine = ScriptedEngine(vocabulary, SCRIPT)
+    engine.vocab_size = 10
+    with pytest.raises(EngineError, match="10 tokens and the manifest"):
+        Model(engine, vocabulary, manifest(vocabulary))
+
+
+def test_the_bundles_bias_is_the_starting_point() -> None:
+    defaults = DecoderSettings(bias={"PERSON": 1.0, "*": 0.25}).bias
+    plan = plan_entities(AnalyzeOptions(bias={"person": 0.5}), SLUE, ("inline",), defaults)
+    assert plan.bias["person"] == 1.5 and plan.bias["place"] == 0.25
+    assert plan_entities(AnalyzeOptions(bias=-1.0), SLUE, ("inline",), defaults).bias["law"] == -0.75
+
+
+def test_load_refuses_unknown_engines_and_threads() -> None:
+    with pytest.raises(OptionError, match="unknown engine 'tensorrt'"):
+        load(engine="tensorrt")  # type: ignore[arg-type]
+    for threads in (0, -1, 1.5, True):
+        with pytest.raises(OptionError, match="threads"):
+            load(threads=threads)  # type: ignore[arg-type]
+
+
+# The parts ------------------------------------------------------------------------------------
+
+
+def test_windows_cover_the_audio_and_cut_in_pauses() -> None:
+    rng = np.random.default_rng(0)
+    for seconds in (0.2, 5, 30, 30.01, 31, 44.5, 59.99, 60, 61, 300):
+        samples = rng.normal(0, 0.1, round(seconds * 16_000)).astype(np.float32)
+        pauses = np.arange(0, len(samples), 16_000 * 4)
+        for start in pauses:
+            samples[start : start + 6_400] *= 0.01
+        spans = windows(samples)
+        assert spans[0][0] == 0.0 and spans[-1][1] == len(samples) / 16_000
+        assert all(a[1] == b[0] for a, b in pairwise(spans))
+        assert all(0 < end - start <= MAX_SECONDS for start, end in spans)
+        assert len(spans) == 1 or min(end - start for start, end in spans) > 10
+        for start, _ in spans[1:]:
+            assert min(abs(start - pause / 16_000 - 0.2) for pause in pauses) < 0.25
+
+
+def test_silence() -> None:
+    rng = np.random.default_rng(0)
+    dither = rng.integers(-1, 2, 16_000) / 32_768
+    assert is_silent(np.zeros(0, np.float32)) and is_silent(np.full(16_000, 0.5, np.float32))
+    assert is_silent(dither.astype(np.float32))
+    assert not is_silent(rng.normal(0, 0.001, 16_000).astype(np.float32))
+    click = np.zeros(16_000, np.float32)
+    click[-1] = 0.5
+    assert not is_silent(click)
+
+
+@pytest.mark.parametrize(
+    ("text", "phrase", "expected", "found"),
+    [("Europe's plan.", "Europe", "europe 's plan", "europe"),
+     ("In St. Paul’s, yes!", "St. Paul’s", "in st paul 's yes", "st paul 's"),
+     ("$3.5, ok? ", "$3.5", "$35 ok", "$35"),
+     ("İzmir !", "İzmir", "i̇zmir", "i̇zmir"),
+     ("a . b", ".", "a b", None)],
+)  # fmt: skip
+def test_normalized_style(text: str, phrase: str, expected: str, found: str | None) -> None:
+    out, spans, kept = normalize(text, [entity(text, phrase, "X")])
+    assert out == expected
+    assert [out[s.start : s.end] for s in spans] == ([] if found is None else [found])
+    assert kept == (() if found is None else (0,))
+
+
+def test_confidence_is_a_geometric_mean() -> None:
+    assert entity_confidence([0.0, math.log(0.5), math.log(0.125), -9.0], 1, 3) == pytest.approx(0.25)
+    assert entity_confidence([], 0, 0) == 0.0
+
+
+def test_merging_passes() -> None:
+    best = Heard("Dr. Ann Lee called.", (Found(Span(4, 11, "person"), 0.9),), {"Neutral": 1.0}, -0.1)
+    other = Heard(
+        "Dr Ann Lee called.",
+        (Found(Span(0, 10, "doctor"), 0.5), Found(Span(11, 17, "verb"), 0.6)),
+        None,
+        -0.2,
+    )
+    merged = merge_passes([other, best])
+    assert merged.text == best.text and merged.scores == {"Neutral": 1.0}
+    assert merged.entities is not None
+    assert [(f.span.type, merged.text[f.span.start : f.span.end]) for f in merged.entities] == [
+        ("person", "Ann Lee"),
+        ("verb", "called"),
+    ]
+    assert moved(Span(0, 3, "x"), "abc", "xyz") is None
