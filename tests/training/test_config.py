@@ -81,7 +81,7 @@ def test_files_that_are_no_recipe(tmp_path: Path, text: str) -> None:
 def test_shipped_recipes_load(monkeypatch: pytest.MonkeyPatch) -> None:
     for variable in ("WHISPER_BASE", "DATA", "RUNS", "CACHE"):
         monkeypatch.setenv(variable, "/somewhere")
-    recipes = sorted((Path(__file__).parents[2] / "recipes").glob("*.yaml"))
+    recipes = sorted((Path(__file__).parents[2] / "recipes").rglob("*.yaml"))
     assert recipes
     for path in recipes:
         assert load_recipe(path).corpora

@@ -31,6 +31,7 @@ def open_prompt(
     dropout: float = 0.1,
     shuffle: bool = True,
     max_types: int = 24,
+    never: frozenset[str] = frozenset(),
 ) -> OpenPrompt:
     """Draw the prompt of one example.
 
@@ -42,6 +43,7 @@ def open_prompt(
         dropout: probability with which each present type is dropped, from prompt and target alike.
         shuffle: shuffle the prompt; otherwise types are sorted.
         max_types: upper limit of types in the prompt; positives are kept first.
+        never: normalised names that may not be negatives, since they are other names of what is present.
     """
     spans = [(span, normalize_type(span.type)) for span in target.entities or ()]
     present = sorted({name for _, name in spans})
@@ -50,7 +52,7 @@ def open_prompt(
     added: set[str] = set()
     for _ in range(negatives if others else 0):
         added.update(normalize_type(name) for name in others[generator.randrange(len(others))])
-    absent = sorted(added - set(present))
+    absent = sorted(added - set(present) - never)
     if not kept and not absent:  # nothing to ask for: ask for what was dropped after all
         kept, dropped = present, set()
     generator.shuffle(absent)

@@ -86,6 +86,8 @@ def fill(manifest: Path, out: Path, encode: Encoder, d: int, workers: int = 1) -
     index, data = out / f"{name}.jsonl", out / f"{name}.f16"
     (out / f"{name}.meta").write_text(json.dumps({"d": d}))
     done = {row["key"]: row for row in _complete_lines(index)} if index.exists() else {}
+    if done:  # a line that was cut off by a kill must not be continued
+        index.write_text("".join(json.dumps(row) + "\n" for row in done.values()))
     rows = max((row["start"] + row["length"] for row in done.values()), default=0)
     records = [r for r in read_records(manifest) if r.audio and cache_key(manifest, r.audio) not in done]
 

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any, Literal, get_args, get_origin
 
 from unislu.errors import RecipeError
+from unislu.sequence import normalize_type
 
 
 @dataclass(frozen=True)
@@ -53,6 +54,8 @@ class CorpusConfig:
     weight: float = 1.0
     #: What its entities are: the closed set, open types by prompt, or not used.
     entities: Literal["closed", "open", "ignore"] = "ignore"
+    #: Other names for its types when they are asked for as open types: "ORG=organization|company", one is drawn.
+    rename: tuple[str, ...] = ()
     #: Train on the text alone, over the audio of another clip: only the sentiment learns.
     text_only: bool = False
     #: Share of examples whose entities are rendered in `suffix` although the model's format is another.
@@ -60,6 +63,24 @@ class CorpusConfig:
     #: UniSLU eq. 4-5, or the plain mean over tokens.
     loss: Literal["dynamic", "plain"] = "plain"
     limit: int | None = None
+
+
+    def __post_init__(self) -> None:
+        if not (math.isfinite(self.weight) and self.weight > 0):
+            raise RecipeError(f"corpus {self.manifest!r}: weight {self.weight!r} must be a positive number")
+        if not 0 <= self.suffix <= 1:
+            raise RecipeError(f"corpus {self.manifest!r}: suffix {self.suffix!r} is not a share between 0 and 1")
+        self.synonyms()
+
+    def synonyms(self) -> dict[str, list[str]]:
+        """`rename` as {normalised type: names}."""
+        names = {}
+        for line in self.rename:
+            old, equals, new = line.partition("=")
+            if not equals or not normalize_type(old) or not all(map(normalize_type, new.split("|"))):
+                raise RecipeError(f"corpus {self.manifest!r}: rename {line!r} is not of the form TYPE=name|name")
+            names[normalize_type(old)] = [normalize_type(name) for name in new.split("|")]
+        return names
 
 
 @dataclass(frozen=True)

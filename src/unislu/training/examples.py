@@ -110,9 +110,10 @@ class ExampleMaker:
             target = replace(target, entities=self._closed_spans(target.entities))
             fmt = self._suffix if generator.random() < config.suffix else self._closed
             return fmt, Prompt(sentiment | {"ner"}), target
+        renamed, never = _renamed(target, config, generator)
         drawn = open_prompt(
-            target, self._others, generator, negatives=self._prompts.negatives, dropout=self._prompts.dropout,
-            shuffle=self._prompts.shuffle, max_types=self._prompts.max_types,
+            renamed, self._others, generator, negatives=self._prompts.negatives, dropout=self._prompts.dropout,
+            shuffle=self._prompts.shuffle, max_types=self._prompts.max_types, never=never,
         )  # fmt: skip
         if not drawn.types:  # neither entities nor negatives: there is no question to ask
             return self._closed, Prompt(sentiment), replace(target, entities=None)
@@ -161,6 +162,19 @@ class ExampleMaker:
         labels = self._vocabulary.labels
         mapped = ((s, labels.entity_type(s.type) or _ONTONOTES.get(normalize_type(s.type))) for s in spans)
         return tuple(Span(s.start, s.end, name) for s, name in mapped if name in self._closed_types)
+
+
+def _renamed(
+    target: Target, config: CorpusConfig, generator: random.Random
+) -> tuple[Target, frozenset[str]]:
+    """The target with each type under one of its other names, and all names of the types that are present."""
+    synonyms = config.synonyms()
+    chosen = {old: generator.choice(names) for old, names in synonyms.items()}
+    spans = target.entities or ()
+    present = {normalize_type(s.type) for s in spans}
+    names = present | {name for old in present for name in synonyms.get(old, ())}
+    renamed = tuple(replace(s, type=chosen.get(normalize_type(s.type), s.type)) for s in spans)
+    return replace(target, entities=renamed), frozenset(names)
 
 
 def _only_sentiment(example: Example, control: int) -> Example:

@@ -146,9 +146,20 @@ def load_unified(config: ModelConfig, labels: LabelSet) -> UnifiedWhisper:
         tokenizer = WhisperTokenizer.from_file(tokenizer_file)
     except (OSError, ValueError) as error:
         raise RecipeError(f"recipe key 'model.backbone': cannot load {config.backbone!r}: {error}") from error
+    _check_merges(tokenizer, tokenizer_file)
     rows = backbone.model.decoder.embed_tokens.weight.shape[0]
     vocabulary = Vocabulary.extend(tokenizer, rows, tokenizer.special_tokens, labels)
     return UnifiedWhisper(backbone, vocabulary, config, tokenizer_file)
+
+
+def _check_merges(tokenizer: WhisperTokenizer, path: Path) -> None:
+    """Find a tokenizer file whose first merge was lost in a conversion.
+
+    Such a file still works, but splits every word that begins with `t` behind its blank: ids that Whisper never saw.
+    """
+    pieces = {tokenizer.text_bytes[i] for i in tokenizer.encode(" t")}
+    if b" t" in tokenizer.text_bytes.values() and b" t" not in pieces:
+        raise RecipeError(f"{path}: the merge `Ġ t` is missing: insert it as the first of model.merges")
 
 
 def _tokenizer_file(backbone: str) -> Path:

@@ -1,0 +1,52 @@
+#!/usr/bin/env bash
+# The default bundle from its texts to the exported folder. Every step can be stopped and continues where it was.
+#
+#   WHISPER_BASE=<Hugging Face folder of openai/whisper-base> DATA=<corpora> WORK=<scratch> recipes/default-base/make.sh
+#
+# Two cores: about 20 minutes of speech synthesis, 20 of encoding, 5 of punctuation, 60 of training. Needs
+# pip install "unislu[train,tts]" and the Debian packages flite and espeak-ng.
+set -euo pipefail
+here=$(cd "$(dirname "$0")" && pwd)
+: "${WHISPER_BASE:?}" "${DATA:?}" "${WORK:?}"
+texts=$WORK/texts; speech=$WORK/speech
+export CACHE=$WORK/cache RUNS=$WORK/runs
+
+[ -d "$texts" ] || python "$here/prepare.py" "$DATA" "$texts"
+mkdir -p "$speech"
+for folder in "$texts"/*/; do cp -rn "$folder" "$speech/"; done
+for name in meld-text sst-text; do
+  mkdir -p "$speech/$name"; cp -n "$texts/$name.jsonl" "$speech/$name/manifest.jsonl"
+done
+[ -f "$speech/no-speech/manifest.jsonl" ] || python -m unislu.data.no_speech "$speech/no-speech" --count 300 --seed 0
+
+voices="hibari:us=4,hibari:gb=1,flite:awb=1.1,flite:rms=1.6,flite:kal16=0.3,espeak:en-us+m3=0.3,espeak:en-us+f2=0.3,espeak:en-029=0.3"
+augment="speed=0.4,reverb=0.15,noise=0.25,telephone=0.1,gain=0.5"
+speak() {  # CORPUS [LIMIT]
+  unislu synthesize "$texts/$1.jsonl" "$speech/$1" --voices "$voices" --augment "$augment" --speed 0.98-1.3 --seed 0 ${2:+--limit "$2"}
+}
+speak slue-train
+speak mit-restaurant 2200; speak mit-movie-eng 1900; speak mit-movie-trivia 800
+speak snips-train 700; speak slurp-train 700; speak atis-train 300; speak restaurant8k-train 400
+speak meld-train 800; speak sst-train 500
+speak conll2003-train 500; speak earnings21 600; speak wikigold 250; speak wnut17-train 250
+for domain in ai literature music science; do speak crossner-$domain 80; done
+
+# Dev data, by a voice that no training clip has.
+dev() {  # CORPUS [LIMIT]
+  unislu synthesize "$texts/$1.jsonl" "$speech/$1" --voices "flite:slt" --augment none --speed 1.0-1.1 --seed 9 ${2:+--limit "$2"}
+}
+dev slue-dev 300; dev mit-restaurant-dev; dev mit-movie-eng-dev; dev mit-movie-trivia-dev; dev meld-dev; dev sst-dev
+
+encoder=$WORK/encoder_hidden.onnx
+[ -f "$encoder" ] || python -c "
+from pathlib import Path
+from unislu.training.export import export_encoder
+export_encoder(Path('$WHISPER_BASE'), Path('$encoder'), quantize='int8', hidden=True)"
+for manifest in "$speech"/*/manifest.jsonl; do
+  case $manifest in *-text/*|*-dev/*|*-test/*) ;; *) python -m unislu.training.cache --encoder "$encoder" "$CACHE" "$manifest" ;; esac
+done
+restored=$speech/slue-train/restored.jsonl
+[ -f "$restored" ] || python -m unislu.training.restore --backbone "$WHISPER_BASE" --cache "$CACHE" "$speech/slue-train/manifest.jsonl" "$restored"
+
+DATA=$speech unislu train "$here/recipe.yaml"
+unislu export "$RUNS/default-base/last" "$WORK/bundle" --quantize int8
