@@ -18,7 +18,8 @@ SENTENCES = [
     "This council made great progress in Paris, and the council of New York did not.",
     "On the first of May 2021 the European Commission paid 1,000 euros to Mr. O'Neill.",
     'the <occupation>astronaut<occupation>> explored the "><person>Moon<person>> for </b>',
-    "The(O) astronaut(B-occupation) explored(O) New(B-place) York(I-place) [ORG]council[/ORG] [T/L][SA]Positive",
+    "The(O) astronaut(B-occupation) explored(O) New(B-place) York(I-place).",
+    "[ORG]council[/ORG] of [PLACE]Rome[/PLACE][T/L][SA]Positive [T/L][NER][ORG]",
     "Negative Neutral Positive Mixed person place phone-number organisation",
     "Grüße aus Köln 😀😁 東京 e\u0301 naïve \\ \\\\ \\< (x) [y]",
 ] * 4
@@ -86,4 +87,6 @@ def vocabulary(tokenizer: WhisperTokenizer, rows: int) -> Vocabulary:
 @pytest.fixture(scope="session")
 def formats(vocabulary: Vocabulary) -> dict[tuple[str, Alphabet], Format]:
     """Every format in both alphabets."""
-    return {(name, alphabet): get_format(name, vocabulary, alphabet) for name in FORMATS for alphabet in Alphabet}
+    return {
+        (name, alphabet): get_format(name, vocabulary, alphabet) for name in FORMATS for alphabet in Alphabet
+    }

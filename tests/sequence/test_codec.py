@@ -19,9 +19,51 @@ every_writing = pytest.mark.parametrize("writing", WRITINGS, ids=lambda w: f"{w[
 quick = settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
 AWKWARD = [
-    *("the", "council", "of", "New", "York", "Paris", "Paris.", "O'Neill", "1,000", "a", "aa", "Köln", "東京"),
-    *("😀", "👩‍🚀", "e\u0301", "\u0301", "<", ">", "<>", "<b>", "</b>", "[", "]", "[ORG]", "[/ORG]", "[T/L][SA]"),
-    *("\\", "\\\\", "\\<", "(", ")", "(O)", "(B-person)", "<person>", "<person>>", "<|endoftext|>", "\x1c", "\u00a0"),
+    *(
+        "the",
+        "council",
+        "of",
+        "New",
+        "York",
+        "Paris",
+        "Paris.",
+        "O'Neill",
+        "1,000",
+        "a",
+        "aa",
+        "Köln",
+        "東京",
+    ),
+    *(
+        "😀",
+        "👩‍🚀",
+        "e\u0301",
+        "\u0301",
+        "<",
+        ">",
+        "<>",
+        "<b>",
+        "</b>",
+        "[",
+        "]",
+        "[ORG]",
+        "[/ORG]",
+        "[T/L][SA]",
+    ),
+    *(
+        "\\",
+        "\\\\",
+        "\\<",
+        "(",
+        ")",
+        "(O)",
+        "(B-person)",
+        "<person>",
+        "<person>>",
+        "<|endoftext|>",
+        "\x1c",
+        "\u00a0",
+    ),
 ]
 words = st.one_of(st.sampled_from(AWKWARD), st.text(max_size=4))
 texts = st.one_of(
@@ -64,7 +106,9 @@ def prompt_of(writing: tuple[str, Alphabet], target: Target, types: tuple[str, .
 @example(target=Target(">a b", (Span(0, 2, "PERSON"), Span(3, 4, "PERSON")), None), types=None)
 @example(target=Target("Paris New York", (Span(0, 5, "place"), Span(6, 14, "place")), "Mixed"), types=NAMES)
 @example(target=Target("a\\", (Span(0, 2, "ORG"),), None), types=None)
-@example(target=Target("aa ba a", (Span(1, 2, "ORG"), Span(4, 5, "ORG"), Span(6, 7, "ORG")), None), types=None)
+@example(
+    target=Target("aa ba a", (Span(1, 2, "ORG"), Span(4, 5, "ORG"), Span(6, 7, "ORG")), None), types=None
+)
 def test_parse_inverts_render(
     formats: Formats, writing: tuple[str, Alphabet], target: Target, types: tuple[str, ...] | None
 ) -> None:
@@ -156,7 +200,8 @@ def _places(target: Target) -> list[tuple[int, int, str]]:
 
 
 anything = st.lists(
-    st.one_of(st.integers(0, 700), st.integers(), st.sampled_from([-1, 2**31, 2**63, 10**30, 10**6])), max_size=40
+    st.one_of(st.integers(0, 700), st.integers(), st.sampled_from([-1, 2**31, 2**63, 10**30, 10**6])),
+    max_size=40,
 )
 
 
@@ -251,5 +296,7 @@ def test_a_million_random_sequences(
         if number % 2:
             ids = chance.choices(range(vocabulary.size), k=count)
         else:
-            ids = [chance.choice(chance.choice((control, control, range(600), strange))) for _ in range(count)]
+            ids = [
+                chance.choice(chance.choice((control, control, range(600), strange))) for _ in range(count)
+            ]
         format_.parse(ids, prompt)

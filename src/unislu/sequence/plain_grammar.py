@@ -12,15 +12,14 @@ from unislu.sequence.vocabulary import END, Vocabulary
 
 END_SYMBOL = 256
 """The symbol of `<|endoftext|>`: past all bytes."""
-_TOKEN = -1  # in the trie: the key of the ids whose bytes end here
+_TOKEN = -1  # in the trie: the key of the ids that end there
 
 
 class PlainGrammar:
     """A token is allowed if all its bytes are, one after the other."""
 
-    def __init__(self, machine: Machine, vocabulary: Vocabulary, trie: Mapping[int, Any]) -> None:
-        """`trie`: as `byte_trie` makes it of the vocabulary's text tokens."""
-        self._machine, self._trie = machine, trie
+    def __init__(self, machine: Machine, vocabulary: Vocabulary) -> None:
+        self._machine, self._trie = machine, vocabulary.byte_trie
         self._bytes, self._end = vocabulary.tokenizer.text_bytes, vocabulary[END]
         self._search = lru_cache(maxsize=256)(self._find)
         self._interned: dict[frozenset[int], Allowed] = {}
@@ -73,17 +72,6 @@ class PlainGrammar:
                 if following is not None:
                     stack.append((below, following))
         return found
-
-
-def byte_trie(text_bytes: Mapping[int, bytes]) -> Mapping[int, Any]:
-    """The tokens by their bytes: byte -> the tokens that go on with it; under -1 the ids that end."""
-    root: dict[int, Any] = {}
-    for token, content in text_bytes.items():
-        node = root
-        for byte in content:
-            node = node.setdefault(byte, {})
-        node.setdefault(_TOKEN, []).append(token)
-    return root
 
 
 def _number(state: State) -> int:

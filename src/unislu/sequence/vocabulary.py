@@ -149,6 +149,22 @@ class Vocabulary:
         return frozenset(i for i, b in self.tokenizer.text_bytes.items() if not b.strip(ASCII_BLANKS))
 
     @cached_property
+    def inner_ids(self) -> frozenset[int]:
+        """The text ids whose first byte goes on within a character of UTF-8."""
+        return frozenset(i for i, b in self.tokenizer.text_bytes.items() if b[0] & 0xC0 == 0x80)
+
+    @cached_property
+    def byte_trie(self) -> Mapping[int, Any]:
+        """The text ids by their bytes: byte -> the trie of the rest; under -1 the ids that end here."""
+        root: dict[int, Any] = {}
+        for id_, content in self.tokenizer.text_bytes.items():
+            node = root
+            for byte in content:
+                node = node.setdefault(byte, {})
+            node.setdefault(-1, []).append(id_)
+        return root
+
+    @cached_property
     def names(self) -> Mapping[int, str]:
         """The control tokens by id, for messages."""
         return MappingProxyType({id_: name for name, id_ in self.ids.items()})

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from functools import cache
-
 from unislu.sequence.grammar import Symbols
 from unislu.sequence.notation import AtomicNotation, Notation, Style
 from unislu.sequence.plain import ESCAPE, SPECIAL, PlainNotation
-from unislu.sequence.plain_grammar import END_SYMBOL, PlainGrammar, byte_trie
+from unislu.sequence.plain_grammar import END_SYMBOL, PlainGrammar
 from unislu.sequence.vocabulary import ASCII_BLANKS, END, Alphabet, Vocabulary
 
 
@@ -25,11 +23,10 @@ def symbols_of(vocabulary: Vocabulary, style: Style, alphabet: Alphabet) -> Symb
 
 def _tokens(vocabulary: Vocabulary, style: Style) -> Symbols:
     notation = AtomicNotation(vocabulary, style)
-    text_bytes = vocabulary.tokenizer.text_bytes
     return Symbols(
         text=vocabulary.text_ids,
         blank=vocabulary.blank_ids,
-        inner=frozenset(id_ for id_, content in text_bytes.items() if content[0] in _INNER),
+        inner=vocabulary.inner_ids,
         end=vocabulary[END],
         opener=notation.opener,
         closer=notation.closer,
@@ -43,11 +40,10 @@ def _bytes(vocabulary: Vocabulary, style: Style) -> Symbols:
     notation = PlainNotation(vocabulary, style)
     special = frozenset((ESCAPE + SPECIAL[style]).encode())
     not_first = frozenset(b">") if style is Style.OPEN else frozenset()
-    trie = cache(lambda: byte_trie(vocabulary.tokenizer.text_bytes))
     return Symbols(
         text=frozenset(range(256)) - special,
         blank=frozenset(ASCII_BLANKS),
-        inner=_INNER,
+        inner=frozenset(range(0x80, 0xC0)),  # the bytes that go on within a character of UTF-8
         end=END_SYMBOL,
         opener=lambda type_: tuple(notation.opener(type_).encode()),
         closer=lambda type_: tuple(notation.closer(type_).encode()),
@@ -57,9 +53,5 @@ def _bytes(vocabulary: Vocabulary, style: Style) -> Symbols:
         escape=ord(ESCAPE),
         escapable=special | not_first,
         not_first=not_first,
-        lift=lambda machine: PlainGrammar(machine, vocabulary, trie()),
+        lift=lambda machine: PlainGrammar(machine, vocabulary),
     )
-
-
-_INNER = frozenset(range(0x80, 0xC0))
-"""The bytes that go on within a character of UTF-8."""
