@@ -18,8 +18,8 @@ from numpy.typing import NDArray
 
 from unislu.decoding.labels import label_probabilities
 from unislu.decoding.options import Decoded, DecodeOptions, Stop
-from unislu.decoding.processors import EntityBias, GrammarMask, Masks, Processor, Suppress
-from unislu.decoding.openers import biased_openers, closing_ids
+from unislu.decoding.processors import GrammarMask, Masks, Processor, Suppress
+from unislu.decoding.openers import bias_processors
 from unislu.decoding.repetition import loop_start, no_loop
 from unislu.decoding.search import (
     Anchor,
@@ -106,9 +106,10 @@ class Decoder:
         anchors = write(state, logits, rows, rules, options)
         if not forked:
             return [Decoded(row.ids, row.logprobs, row.stop or "length") for row in rows]
+        branch_rules = self._rules(fmt, prompt, options, entities=True)
         tails: list[dict[str, _Tail]] = [{} for _ in rows]
         for state, branches in self._branches(anchors, rows, len(prefix), forked):
-            found = self._fork(state, branches, rows, self._rules(fmt, prompt, options, entities=True), options)
+            found = self._fork(state, branches, rows, branch_rules, options)
             for branch, tail in zip(branches, found, strict=True):
                 tails[branch.window][branch.task] = tail
         return [self._join(row, tail) for row, tail in zip(rows, tails, strict=True)]
@@ -127,7 +128,7 @@ class Decoder:
         """What the transcript, or with a fork the entity branch, must obey."""
         processors: list[Processor] = []
         if entities and prompt.ner:
-            processors += self._bias(fmt, prompt, options)
+            processors += bias_processors(self._vocabulary, fmt, prompt, options.bias)
         if options.constrained:
             processors.append(GrammarMask(fmt.grammar(prompt), self._masks))
         else:
@@ -135,12 +136,6 @@ class Decoder:
         stops = {self._vocabulary[name] for name in (END, TRANSCRIPT_END, SA) if name in self._vocabulary}
         find_loop = loop_start if options.guard_repetition else no_loop
         return Rules(tuple(processors), frozenset(stops), find_loop)
-
-    def _bias(self, fmt: Format, prompt: Prompt, options: DecodeOptions) -> list[Processor]:
-        """The entity bias, unless it is zero for every type."""
-        openers = biased_openers(self._vocabulary, fmt, prompt, options.bias)
-        closers = closing_ids(self._vocabulary, fmt)
-        return [EntityBias(openers, closers)] if any(openers.values()) else []
 
     def _forked(self, fmt: Format, prompt: Prompt) -> tuple[str, ...]:
         """The task tokens of the branches after the transcript."""
@@ -209,8 +204,8 @@ class Decoder:
         options: DecodeOptions,
     ) -> list[_Tail]:
         """Run all branches of one state as one batch."""
-        starts = [self._vocabulary[TRANSCRIPT_END]]
-        fed = np.array([[*starts, self._vocabulary[branch.task]] for branch in branches], np.int64)
+        start = self._vocabulary[TRANSCRIPT_END]
+        fed = np.array([[start, self._vocabulary[branch.task]] for branch in branches], np.int64)
         state = self._engine.select(
             state, [branch.row for branch in branches], [branch.length for branch in branches]
         )

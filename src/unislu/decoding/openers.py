@@ -1,9 +1,10 @@
-"""Which tokens open and close an entity in each format, for the bias."""
+"""The bias of a format's openers."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 
+from unislu.decoding.processors import EntityBias, GuidedBias, Processor
 from unislu.sequence.format import Format
 from unislu.sequence.labels import normalize_type
 from unislu.sequence.prompt import Prompt
@@ -15,10 +16,34 @@ from unislu.sequence.vocabulary import (
     OPEN_TYPE,
     Vocabulary,
     closer,
-    opener,
 )
 
 DEFAULT = "*"
+
+
+def bias_processors(
+    vocabulary: Vocabulary, fmt: Format, prompt: Prompt, bias: float | Mapping[str, float]
+) -> list[Processor]:
+    """What adds the bias of each type to its opener; nothing when every bias is zero.
+
+    `bias`: one number, or one by normalised type, with `*` for the types not listed.
+    """
+    grammar = fmt.grammar(prompt)
+    starts = grammar.biased_openers()
+    biases = {entity_type: type_bias(bias, entity_type) for entity_type in starts}
+    if not any(biases.values()):
+        return []
+    if any(token in vocabulary.text_ids for tokens in starts.values() for token in tokens):
+        gains: dict[int, float] = {}
+        for entity_type, tokens in starts.items():
+            for token in tokens:
+                gains[token] = max(gains.get(token, biases[entity_type]), biases[entity_type])
+        return [GuidedBias(grammar, gains)]
+    openers = {
+        (tokens[0], *_rest(vocabulary, tokens[0], entity_type)): biases[entity_type]
+        for entity_type, tokens in starts.items()
+    }
+    return [EntityBias(openers, _closers(vocabulary, fmt))]
 
 
 def type_bias(bias: float | Mapping[str, float], entity_type: str) -> float:
@@ -28,27 +53,17 @@ def type_bias(bias: float | Mapping[str, float], entity_type: str) -> float:
     return float(bias.get(normalize_type(entity_type), bias.get(DEFAULT, 0.0)))
 
 
-def biased_openers(
-    vocabulary: Vocabulary, fmt: Format, prompt: Prompt, bias: float | Mapping[str, float]
-) -> dict[tuple[int, ...], float]:
-    """The token sequences that open an entity of each type asked for, with the bias of the type."""
-    labels = vocabulary.labels.entity_types
-    if fmt.name in ("inline", "suffix"):
-        asked = [tag for tag in labels if prompt.types is None or normalize_type(tag) in prompt.types]
-        return {(vocabulary[opener(tag)],): type_bias(bias, tag) for tag in asked}
-    first, last = (BIO_BEGIN, BIO_CLOSE) if fmt.name == "bio" else (OPEN_TYPE, OPEN_TEXT)
-    if first not in vocabulary:
-        return {}
-    names = prompt.types if prompt.types is not None else tuple(normalize_type(tag) for tag in labels)
-    encode = vocabulary.tokenizer.encode
-    return {
-        (vocabulary[first], *encode(name), vocabulary[last]): type_bias(bias, name) for name in names
-    }
+def _rest(vocabulary: Vocabulary, first: int, entity_type: str) -> tuple[int, ...]:
+    """What follows the first token of an opener: the name of an open type and the token after it."""
+    for start, last in ((OPEN_TYPE, OPEN_TEXT), (BIO_BEGIN, BIO_CLOSE)):
+        if start in vocabulary and first == vocabulary[start]:
+            return (*vocabulary.tokenizer.encode(normalize_type(entity_type)), vocabulary[last])
+    return ()
 
 
-def closing_ids(vocabulary: Vocabulary, fmt: Format) -> frozenset[int]:
-    """The tokens that end an entity."""
+def _closers(vocabulary: Vocabulary, fmt: Format) -> frozenset[int]:
+    """The tokens that end an entity; none in `bio`, whose tags stand alone."""
     if fmt.name == "bio":
         return frozenset()
-    names = [CLOSE_TEXT, *(closer(tag) for tag in vocabulary.labels.entity_types)]
+    names = (CLOSE_TEXT, *(closer(tag) for tag in vocabulary.labels.entity_types))
     return frozenset(vocabulary[name] for name in names if name in vocabulary)

@@ -6,12 +6,15 @@ value that `start` makes and `advance` carries on, so hypotheses can be forked a
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
+
+from unislu.errors import VocabularyError
+from unislu.sequence.grammar import Allowed, Grammar, State
 
 Scores = NDArray[np.float32]
 
@@ -49,28 +52,6 @@ class Suppress:
         scores[self._ids] = -np.inf
 
 
-class Allowed(Protocol):
-    """The tokens a grammar allows: all ordinary text, and single ids besides."""
-
-    @property
-    def text(self) -> bool: ...
-
-    @property
-    def ids(self) -> frozenset[int]: ...
-
-    def __hash__(self) -> int: ...
-
-
-class Grammar(Protocol):
-    """The tokens that may follow, as a function of what was written."""
-
-    def start(self) -> Hashable: ...
-
-    def allowed(self, state: Any) -> Allowed: ...
-
-    def advance(self, state: Any, token: int) -> Hashable: ...
-
-
 class Masks:
     """The boolean arrays of `Allowed` objects: `[vocab]`, True where a token is forbidden."""
 
@@ -96,15 +77,15 @@ class GrammarMask:
         self._grammar = grammar
         self._masks = masks
 
-    def start(self) -> Hashable:
+    def start(self) -> State:
         """The grammar's own state."""
         return self._grammar.start()
 
-    def advance(self, state: Hashable, token: int) -> Hashable:
+    def advance(self, state: State, token: int) -> State:
         """Follow the grammar."""
         return self._grammar.advance(state, token)
 
-    def apply(self, scores: Scores, state: Hashable) -> None:
+    def apply(self, scores: Scores, state: State) -> None:
         """Forbid all but the allowed tokens."""
         allowed = self._grammar.allowed(state)
         if allowed.text:
@@ -134,9 +115,13 @@ class EntityBias:
     """
 
     def __init__(self, openers: Mapping[tuple[int, ...], float], closers: Iterable[int]) -> None:
-        """`openers`: bias by token sequence, none a prefix of another. `closers`: tokens that end a span."""
+        """`openers`: bias by token sequence, none a prefix of another.
+
+        `closers`: tokens that end a span; none where an opener is all there is, as in `bio`.
+        """
         self._outside = _tree(openers, 0.0)
         self._closers = frozenset(closers)
+        self._opened = None if self._closers else self._outside
 
     def start(self) -> _Node | None:
         """The node reached in the tree of openers; None inside a span."""
@@ -150,13 +135,41 @@ class EntityBias:
         if node is None:
             # Ordinary text stays outside; a broken opener goes back there.
             return self._outside
-        return node if node.children else None
+        return node if node.children else self._opened
 
     def apply(self, scores: Scores, state: _Node | None) -> None:
         """Add the gains of the tokens that continue an opener."""
         if state is not None:
             ids, gains = state.gains
             scores[ids] += gains
+
+
+class GuidedBias:
+    """Adds to the scores of the tokens that begin an opener, where the grammar says it may begin.
+
+    For openers written as text, which no token stands for: a blank or a word's end may be part of them.
+    """
+
+    def __init__(self, grammar: Grammar, gains: Mapping[int, float]) -> None:
+        self._grammar = grammar
+        self._ids = np.fromiter(gains, np.int64, len(gains))
+        self._gains = np.fromiter(gains.values(), np.float32, len(gains))
+
+    def start(self) -> State:
+        """The grammar's own state."""
+        return self._grammar.start()
+
+    def advance(self, state: State, token: int) -> State:
+        """Follow the grammar; unconstrained output that leaves it is taken up again outside a span."""
+        try:
+            return self._grammar.advance(state, token)
+        except VocabularyError:
+            return self._grammar.start()
+
+    def apply(self, scores: Scores, state: State) -> None:
+        """Add the gains outside a span."""
+        if self._grammar.outside(state):
+            scores[self._ids] += self._gains
 
 
 def _tree(openers: Mapping[tuple[int, ...], float], passed: float) -> _Node:

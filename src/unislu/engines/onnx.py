@@ -114,10 +114,7 @@ class OnnxEngine:
             logits = state.step.run(tokens, state.lengths)
         else:
             # The attention kernel takes several new tokens for one row only.
-            rows = [slice(row, row + 1) for row in range(batch)]
-            logits = np.concatenate(
-                [self._binding(state, row, count).run(tokens[row], state.lengths[row]) for row in rows]
-            )
+            logits = np.concatenate([self._write_row(tokens[row], state, row) for row in range(batch)])
         state.lengths += count
         return logits, state
 
@@ -142,6 +139,15 @@ class OnnxEngine:
     def lengths(self, state: OnnxState) -> list[int]:
         """See `Engine.lengths`."""
         return [int(length) for length in state.lengths]
+
+    def _write_row(self, tokens: NDArray[np.int64], state: OnnxState, row: int) -> NDArray[np.float32]:
+        """Append `tokens` `[n]` to one row, as many at once as the row has audio positions: the kernel's limit."""
+        rows = slice(row, row + 1)
+        most = int(state.encoded.lengths[row])
+        for start in range(0, len(tokens), most):
+            piece = tokens[start : start + most]
+            logits = self._binding(state, rows, len(piece)).run(piece, state.lengths[rows] + start)
+        return logits
 
     def _encode_row(self, mel: NDArray[np.float32]) -> dict[str, NDArray[Any]]:
         """Run the encoder on one window `[mels, frames]`, writing into fresh arrays."""

@@ -2,14 +2,15 @@
 
 Tracing a torch module gives a graph of several hundred shape computations that no optimiser turns
 into the fused, quantised operators ONNX Runtime runs fastest. Whisper is small enough to write its
-graph down by hand: this module has the writer and the three kinds of linear layer, `encoder.py` and
-`decoder.py` of the export have the networks.
+graph down by hand: this module has the writer and the kinds of linear layer, `onnx_encoder` and
+`onnx_decoder` have the networks.
 
-The matrices are stored in one of three ways:
+The matrices are stored in one of four ways:
 
 * `FloatLinear`: float32 `MatMul`, the reference.
 * `DynamicLinear`: int8 weights with one scale per output channel, activations quantised on the fly
   with one scale per tensor. The fastest for many rows (an encoder).
+* `RowLinear`: the same with one scale per row of activations.
 * `BlockLinear`: int8 weights with one scale per block of inputs, activations quantised per row and
   block, so that rows of a batch do not touch one another. The fastest for one row (a decoder).
 """
@@ -257,15 +258,20 @@ def quantize_blocks(weight: NDArray[Any], block: int) -> tuple[NDArray[np.uint8]
     padded = np.zeros((out, blocks * block), np.float32)
     padded[:, :inner] = weight
     grouped = padded.reshape(out, blocks, block)
-    scales = np.maximum(np.abs(grouped).max(axis=2), np.finfo(np.float32).tiny) / INT8_LIMIT
+    scales = _scales(np.abs(grouped).max(axis=2))
     values = np.rint(grouped / scales[:, :, None]) + UINT8_ZERO
-    return values.astype(np.uint8), scales.astype(np.float32)
+    return values.astype(np.uint8), scales
 
 
 def quantize_channels(weight: NDArray[Any]) -> tuple[NDArray[np.int8], NDArray[np.float32]]:
     """Symmetric int8 with one scale per row: `[out, in]` float32 -> int8 `[out, in]`, float32 `[out]`."""
-    scales = np.maximum(np.abs(weight).max(axis=1), np.finfo(np.float32).tiny) / INT8_LIMIT
-    return np.rint(weight / scales[:, None]).astype(np.int8), scales.astype(np.float32)
+    scales = _scales(np.abs(weight).max(axis=1))
+    return np.rint(weight / scales[:, None]).astype(np.int8), scales
+
+
+def _scales(peaks: NDArray[Any]) -> NDArray[np.float32]:
+    """The step between levels for each peak; 1 where all weights are zero."""
+    return np.where(peaks > 0, peaks / INT8_LIMIT, 1.0).astype(np.float32)
 
 
 def _value_info(name: str, dtype: type[np.generic], shape: Sequence[int | str]) -> onnx.ValueInfoProto:
