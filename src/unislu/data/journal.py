@@ -72,9 +72,9 @@ def write_skipped(out: Path, entries: Iterable[Entry]) -> None:
 
 
 def remove_parts(out: Path) -> None:
-    """Remove the workers' journals, once the manifest holds what they say."""
-    for path in out.glob(_PARTS):
-        path.unlink()
+    """Remove the journals, once the manifest holds what they say, and what kills left half-written."""
+    for path in (*out.glob(_PARTS), *out.glob("audio/*/.*.partial")):
+        path.unlink(missing_ok=True)
 
 
 def _lines(path: Path) -> Iterable[dict[str, Any]]:

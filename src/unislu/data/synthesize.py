@@ -25,7 +25,7 @@ from unislu.data.augment import parse_probabilities
 from unislu.data.journal import Entry
 from unislu.data.progress import Progress
 from unislu.data.records import Record, read_records, write_records
-from unislu.data.speech import FORMATS, Job, SpeechOptions
+from unislu.data.speech import Job, SpeechOptions
 from unislu.data.voices import open_voice, parse_weights
 from unislu.data.workers import run_jobs
 from unislu.errors import OptionError
@@ -182,41 +182,6 @@ def _finish(out: Path, jobs: Sequence[Job]) -> SynthesisReport:
     )
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
-    """The command line of this module; the exit code is 1 when a clip could not be spoken."""
-    import argparse
-    import sys
-
-    from unislu.errors import UnisluError
-
-    parser = argparse.ArgumentParser(prog="unislu synthesize", description="Speak a text corpus.")
-    parser.add_argument("texts", help="JSON lines with id and text")
-    parser.add_argument("out", help="folder for audio/ and manifest.jsonl")
-    parser.add_argument("--voices", required=True, help="ENGINE:VOICE=WEIGHT,…")
-    parser.add_argument("--augment", default="none", help="STEP=PROBABILITY,… or default or none")
-    parser.add_argument("--copies", type=int, default=1)
-    parser.add_argument("--limit", type=int)
-    parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--speed", type=parse_range, default=(0.95, 1.2), help="LOW-HIGH")
-    parser.add_argument("--workers", type=int, default=1)
-    parser.add_argument("--sample-rate", type=int, default=16000)
-    parser.add_argument("--silence", type=float, default=0.2, help="seconds at both ends")
-    parser.add_argument("--max-seconds", type=float, default=30.0)
-    parser.add_argument("--audio-format", choices=FORMATS, default="flac")
-    parser.add_argument("--quiet", action="store_true")
-    options = vars(parser.parse_args(arguments))
-    texts, out, quiet = options.pop("texts"), options.pop("out"), options.pop("quiet")
-    try:
-        report = synthesize(texts, out, progress=not quiet, **options)
-    except UnisluError as error:
-        print(f"unislu synthesize: {error}", file=sys.stderr)
-        return 2 if isinstance(error, OptionError) else 1
-    print(json.dumps(summary(report), ensure_ascii=False))
-    for line in report.failures:
-        print(line, file=sys.stderr)
-    return 1 if report.counts.get("failed") else 0
-
-
 def parse_range(text: str) -> tuple[float, float]:
     """Read `"0.95-1.25"`, or one number for a range of no width.
 
@@ -242,4 +207,8 @@ def summary(report: SynthesisReport) -> dict[str, Any]:
 
 
 if __name__ == "__main__":
-    raise SystemExit(main())
+    import sys
+
+    from unislu.cli import main
+
+    raise SystemExit(main(["synthesize", *sys.argv[1:]]))

