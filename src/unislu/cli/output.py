@@ -46,6 +46,7 @@ class Output:
         self._color = _use_color(settings.color)
         self._array = self._format == "json" and settings.folder is None and len(inputs) > 1
         self._count = 0
+        self._said: set[str] = set()  # warnings about the options are the same for every file
         self._line = 0  # visible length of the progress line
         self._paths: list[Path] = []
         if settings.folder is not None:
@@ -68,7 +69,9 @@ class Output:
         self.clear_progress()
         if not self._settings.quiet:
             for warning in analysis.warnings:
-                complain(f"warning: {warning}")
+                if warning not in self._said:
+                    complain(f"warning: {warning}")
+            self._said.update(analysis.warnings)
         if self._paths:
             self._write_file(self._paths[number], analysis)
             return
