@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -106,7 +106,9 @@ class Decoder:
         anchors = write(state, logits, rows, rules, options)
         if not forked:
             return [Decoded(row.ids, row.logprobs, row.stop or "length") for row in rows]
-        branch_rules = self._rules(fmt, prompt, options, entities=True)
+        # A branch knows of no other: each ends by itself.
+        listing = replace(prompt, tasks=prompt.tasks & {"ner"})
+        branch_rules = self._rules(fmt, listing, options, entities=True)
         tails: list[dict[str, _Tail]] = [{} for _ in rows]
         for state, branches in self._branches(anchors, rows, len(prefix), forked):
             found = self._fork(state, branches, rows, branch_rules, options)
@@ -189,9 +191,8 @@ class Decoder:
         groups: dict[int, tuple[DecoderState, list[_Branch]]] = {}
         for window, anchor in enumerate(anchors):
             state, branches = groups.setdefault(id(anchor.state), (anchor.state, []))
-            # The last token of a sequence cut at its limit was never fed.
-            cached = self._engine.lengths(state)[anchor.row]
-            length = min(prefix + len(_body(rows[window])), cached)
+            # The last token of a sequence cut at its limit was not fed, unless other rows went on.
+            length = prefix + len(_body(rows[window])) - (rows[window].stop == "length")
             branches += [_Branch(window, task, anchor.row, length) for task in tasks]
         return list(groups.values())
 
