@@ -216,7 +216,7 @@ def markdown(report: dict) -> str:
         f"# Speed, {report['date']}",
         "",
         f"{machine['cpu']}, {machine['cores']} cores ({', '.join(machine['instruction_sets'])}), "
-        f"{machine['memory_gib']} GiB, {machine['system']}; {machine['threads']} threads for every system; "
+        f"{machine['memory_gib']} GiB, {machine['system']}; threads of every system: {machine['threads']}; "
         f"load average at the start {machine['load_average']}.",
         f"At best this machine does {limits['sgemm_gflops']} GFLOP/s in float32 matrix products and reads "
         f"{limits['memory_read_gb_s']} GB/s.",
