@@ -279,6 +279,16 @@ def test_unusual_audio_is_heard(stub: StubModel, tmp_path: Path, capsys: pytest.
     assert code == 0 and json.loads(out)["duration"] == 0.5
 
 
+@pytest.mark.skipif(os.name != "posix", reason="bytes as file names")
+@pytest.mark.parametrize("encoding", ["utf-8", "ascii"])
+def test_odd_names_and_encodings(tmp_path: Path, encoding: str) -> None:
+    path = os.fsencode(tmp_path) + b"/caf\xe9 \xc3\xa9.wav"
+    bundle = os.fsdecode(os.fsencode(tmp_path) + b"/b\xe9")
+    process = _command("analyze", os.fsdecode(path), "--bundle", bundle, PYTHONIOENCODING=encoding)
+    _, err = process.communicate()
+    assert process.returncode == 1 and b"Traceback" not in err and b"/b?: no such bundle" in err
+
+
 @pytest.mark.skipif(os.name != "posix" or os.geteuid() == 0, reason="root reads everything")
 def test_no_permission(stub: StubModel, clip: str, capsys: pytest.CaptureFixture[str]) -> None:
     os.chmod(clip, 0)
@@ -294,10 +304,12 @@ def test_a_bad_bundle(stub: StubModel, clip: str, capsys: pytest.CaptureFixture[
     )
 
 
-def _command(*arguments: str, **options: Any) -> subprocess.Popen[bytes]:
-    environment = {**os.environ, "PYTHONPATH": str(Path(unislu.__file__).parents[1])}
-    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE} | options
-    return subprocess.Popen([sys.executable, "-m", "unislu", *arguments], env=environment, **pipes)
+def _command(*arguments: str, **variables: str) -> subprocess.Popen[bytes]:
+    environment = {**os.environ, "PYTHONPATH": str(Path(unislu.__file__).parents[1]), **variables}
+    return subprocess.Popen(
+        [sys.executable, "-m", "unislu", *arguments],
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=environment,
+    )  # fmt: skip
 
 
 def test_version_and_help() -> None:
@@ -364,3 +376,34 @@ def test_every_option_is_consumed() -> None:
         for action in command._actions:
             if action.dest != "help":
                 assert re.search(rf"arguments\.{action.dest}\b", source), f"{name} never reads {action.dest}"
+
+
+def test_export_options(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    pytest.importorskip("torch")
+    pytest.importorskip("onnx")
+    facts = tmp_path / "facts.json"
+    bundle = str(tmp_path / "bundle")
+    for content, message in (
+        ("{", "is not JSON"),
+        ("[]", "holds a list"),
+        ('{"scor": 1}', "unknown key 'scor'"),
+    ):
+        facts.write_text(content)
+        assert main(["export", str(tmp_path), bundle, "--facts", str(facts)]) == 2
+        assert message in capsys.readouterr().err
+    assert main(["export", str(tmp_path), bundle, "--facts", str(tmp_path / "none")]) == 2
+    assert main(["export", str(tmp_path), bundle, "--card", str(tmp_path / "none")]) == 2
+    capsys.readouterr()
+    assert main(["export", str(tmp_path), bundle]) == 1
+    assert str(tmp_path) in capsys.readouterr().err
+
+
+def test_extras_that_are_not_installed(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(
+        "unislu.cli.requirements.find_spec", lambda name: None if name == "torch" else object()
+    )
+    for command in (["train", "recipe.yaml"], ["export", "a", "b"]):
+        assert main(command) == 1
+        assert capsys.readouterr().err == 'unislu: torch is not installed: pip install "unislu[train]"\n'

@@ -107,11 +107,12 @@ def _grouped(frames: Iterator[av.AudioFrame]) -> Blocks:
 
 
 def _mono(frame: av.AudioFrame) -> Float32:
-    samples = frame.to_ndarray()
-    channels = frame.layout.nb_channels
+    """The mean of a frame's channels: [samples] float32."""
+    samples = frame.to_ndarray()  # planar: [channels, samples]; packed: [1, samples · channels]
     if not frame.format.is_planar:
-        samples = samples.reshape(-1, channels).T
-    mixed: Float32 = to_float(samples)[0] if channels == 1 else to_float(samples).mean(axis=0)
+        samples = samples.reshape(frame.samples, -1).T
+    samples = to_float(samples)
+    mixed: Float32 = samples[0] if len(samples) == 1 else samples.mean(axis=0)
     return mixed
 
 

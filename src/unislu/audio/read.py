@@ -7,7 +7,7 @@ import os
 import stat
 import warnings
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, BinaryIO, TypeAlias
+from typing import TYPE_CHECKING, Any, BinaryIO, Protocol, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,7 +23,14 @@ SAMPLE_RATE = 16_000
 MIN_SECONDS = 0.1
 """Shorter clips hold no word; they are refused instead of answered with nothing."""
 
-AudioSource: TypeAlias = "str | os.PathLike[str] | bytes | bytearray | memoryview | BinaryIO | NDArray[Any]"
+
+class Readable(Protocol):
+    """A binary file object, as far as it is used: all of it is read at once."""
+
+    def read(self) -> bytes: ...
+
+
+AudioSource: TypeAlias = "str | os.PathLike[str] | bytes | bytearray | memoryview | Readable | NDArray[Any]"
 
 _MAX_PEAK = 32.0  # float audio far beyond ±1 is integer samples that nobody scaled
 

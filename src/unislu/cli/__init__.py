@@ -7,6 +7,7 @@ Exit codes: 0 all done, 1 an input failed (the others are still processed), 2 wr
 from __future__ import annotations
 
 import argparse
+import io
 import os
 import sys
 from collections.abc import Sequence
@@ -29,6 +30,7 @@ _COMMANDS = {
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line and return its exit code. Errors a user can cause never show a traceback."""
+    _accept_any_text()
     try:
         arguments = build_parser().parse_args(argv)
         code: int = import_module(f".{arguments.command}", __name__).run(arguments)
@@ -47,6 +49,13 @@ def main(argv: Sequence[str] | None = None) -> int:
         # Whoever read our output is gone; keep the interpreter from failing again when it flushes.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return BROKEN_PIPE
+
+
+def _accept_any_text() -> None:
+    """Results are UTF-8 in files and pipes, and no odd file name or terminal ends in a traceback."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(encoding=None if stream.isatty() else "utf-8", errors="replace")
 
 
 def complain(error: object) -> None:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 
-from ..errors import OptionError
+from ..errors import OptionError, UnisluError
 from ..options import AnalyzeOptions
 from ..result import Analysis
 from ..writers import get_writer, terminal
@@ -87,9 +87,9 @@ class Output:
 
     def _write_file(self, path: Path, analysis: Analysis) -> None:
         try:
-            path.write_text(self._writer.render(analysis), encoding="utf-8")
+            path.write_text(self._writer.render(analysis), encoding="utf-8", errors="replace")
         except OSError as error:
-            raise OptionError(f"{path}: cannot be written ({error.strerror}); choose another -o") from None
+            raise UnisluError(f"{path}: cannot be written ({error.strerror}); choose another -o") from None
         if not self._settings.quiet:
             print(path, file=sys.stderr)
 
