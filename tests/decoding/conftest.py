@@ -55,9 +55,7 @@ class TableEngine:
     def step(self, tokens: Any, state: TableState) -> tuple[Any, TableState]:
         assert tokens.shape[0] == len(state.windows)
         self.steps.append(tokens.shape)
-        written = tuple(
-            (*old, *map(int, new)) for old, new in zip(state.written, tokens, strict=True)
-        )
+        written = tuple((*old, *map(int, new)) for old, new in zip(state.written, tokens, strict=True))
         assert max(map(len, written)) <= self.max_tokens
         pairs = zip(state.windows, written, strict=True)
         return np.stack([self._logits(*pair) for pair in pairs]), replace(state, written=written)
@@ -102,7 +100,7 @@ def scripted_logits(vocab_size: int, scripts: Sequence[Sequence[int]], start: in
 
 @pytest.fixture(scope="session")
 def vocabulary() -> Vocabulary:
-    """A small byte-level BPE with Whisper's control tokens, rows without a name, and our tokens after them."""
+    """A small byte-level BPE with Whisper's control tokens, rows without a name, and our tokens."""
     bpe = Tokenizer(models.BPE())
     bpe.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
     bpe.decoder = decoders.ByteLevel()

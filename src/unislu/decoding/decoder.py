@@ -17,9 +17,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from unislu.decoding.labels import label_probabilities
+from unislu.decoding.openers import bias_processors
 from unislu.decoding.options import Decoded, DecodeOptions, Stop
 from unislu.decoding.processors import GrammarMask, Masks, Processor, Suppress
-from unislu.decoding.openers import bias_processors
 from unislu.decoding.repetition import loop_start, no_loop
 from unislu.decoding.search import (
     Anchor,
@@ -190,7 +190,7 @@ class Decoder:
         """The branches of all windows, grouped by the state that holds their caches."""
         groups: dict[int, tuple[DecoderState, list[_Branch]]] = {}
         for window, anchor in enumerate(anchors):
-            state, branches = groups.setdefault(id(anchor.state), (anchor.state, []))
+            _, branches = groups.setdefault(id(anchor.state), (anchor.state, []))
             # The last token of a sequence cut at its limit was not fed, unless other rows went on.
             length = prefix + len(_body(rows[window])) - (rows[window].stop == "length")
             branches += [_Branch(window, task, anchor.row, length) for task in tasks]
@@ -231,9 +231,7 @@ class Decoder:
             }
         return [tails[place] for place in range(len(branches))]
 
-    def _list_start(
-        self, transcript: Written, fed: NDArray[np.int64], length: int, rules: Rules
-    ) -> Written:
+    def _list_start(self, transcript: Written, fed: NDArray[np.int64], length: int, rules: Rules) -> Written:
         """An entity branch of which nothing but its task token is written."""
         states = rules.start([*_body(transcript), *map(int, fed)])
         room = self._engine.max_tokens - length - len(fed)
@@ -258,7 +256,7 @@ class Decoder:
         ids.append(self._end)
         logprobs.append(0.0)
         stops: list[Stop] = [row.stop or "length", *(tail.stop for tail in tails.values())]
-        stop = next((reason for reason in stops if reason != "eot"), "eot")
+        stop: Stop = next((reason for reason in stops if reason != "eot"), "eot")
         sentiment = next((tail.sentiment for tail in tails.values() if tail.sentiment is not None), None)
         return Decoded(ids, logprobs, stop, sentiment)
 

@@ -152,7 +152,8 @@ def sampler(temperature: float, top_p: float, generator: np.random.Generator) ->
         shares = np.cumsum(weights[order]) / weights.sum()
         kept = order[: int(np.searchsorted(shares, top_p)) + 1]
         total = np.cumsum(weights[kept])
-        return int(kept[np.searchsorted(total, generator.random() * total[-1], side="right").clip(0, len(kept) - 1)])
+        place = int(np.searchsorted(total, generator.random() * total[-1], side="right"))
+        return int(kept[min(place, len(kept) - 1)])
 
     return pick
 
@@ -199,7 +200,7 @@ def write_beam(
             if len(kept) == width:
                 break
         if not kept or len(finished) >= width:
-            return max(finished, key=lambda pair: final_score(*pair, length_penalty))[0]
+            return max(finished, key=lambda pair: final_score(pair[0], pair[1], length_penalty))[0]
         if origins != list(range(len(beams))):
             state = engine.select(state, origins)
         beams = kept

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 SPINNING = "session.intra_op.allow_spinning"
 SCALES = "cross_scales"
-DTYPES = {"tensor(float)": np.dtype(np.float32), "tensor(int8)": np.dtype(np.int8)}
+DTYPES: dict[str, type[Any]] = {"tensor(float)": np.float32, "tensor(int8)": np.int8}
 
 
 @dataclass(frozen=True)
@@ -95,9 +95,7 @@ class OnnxEngine:
         caches = {name: self._cache(name, batch) for name in self._caches}
         return OnnxState(encoded, tuple(range(batch)), caches, np.zeros(batch, np.int64))
 
-    def step(
-        self, tokens: NDArray[np.int64], state: OnnxState
-    ) -> tuple[NDArray[np.float32], OnnxState]:
+    def step(self, tokens: NDArray[np.int64], state: OnnxState) -> tuple[NDArray[np.float32], OnnxState]:
         """See `Engine.step`."""
         batch, count = tokens.shape
         if int(state.lengths.max()) + count > self.max_tokens:
@@ -141,7 +139,7 @@ class OnnxEngine:
         return [int(length) for length in state.lengths]
 
     def _write_row(self, tokens: NDArray[np.int64], state: OnnxState, row: int) -> NDArray[np.float32]:
-        """Append `tokens` `[n]` to one row, as many at once as the row has audio positions: the kernel's limit."""
+        """Append `tokens` `[n]` to one row, at once as many as it has audio positions: the kernel's limit."""
         rows = slice(row, row + 1)
         most = int(state.encoded.lengths[row])
         for start in range(0, len(tokens), most):
@@ -154,12 +152,12 @@ class OnnxEngine:
         row = np.ascontiguousarray(mel[None], np.float32)
         binding = self._encoder.io_binding()
         _bind(binding.bind_input, "mel", row)
-        caches = {}
+        caches: dict[str, NDArray[Any]] = {}
         for name, item in self._outputs.items():
-            shape = [1, *item.shape[1:]]
+            shape: list[int] = [1, *item.shape[1:]]
             if name != SCALES:
                 shape[2] = row.shape[2] // 2
-            caches[name] = np.empty(shape, DTYPES[item.type])
+            caches[name] = np.empty(tuple(shape), DTYPES[item.type])
             _bind(binding.bind_output, name, caches[name])
         self._encoder.run_with_iobinding(binding)
         return caches
@@ -227,7 +225,7 @@ def _session(path: Path, threads: int | None, spin: bool) -> onnxruntime.Inferen
     import onnxruntime
 
     if not path.is_file():
-        raise BundleNotFoundError(f"{path}: no such file; the bundle is incomplete, export or install it again")
+        raise BundleNotFoundError(f"{path}: no such file; export or install the bundle again")
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads or 0
     options.log_severity_level = 3
@@ -237,7 +235,7 @@ def _session(path: Path, threads: int | None, spin: bool) -> onnxruntime.Inferen
     except Exception as error:  # onnxruntime's exceptions share no public base class
         raise EngineError(
             f"{path}: onnxruntime {onnxruntime.__version__} cannot load this graph ({error}); "
-            'update it: pip install --upgrade onnxruntime'
+            "update it: pip install --upgrade onnxruntime"
         ) from error
 
 

@@ -27,9 +27,10 @@ class Engine(Protocol):
     """Positions of the decoder: prefix and output together cannot be longer."""
 
     def encode(self, mel: NDArray[np.float32], frames: NDArray[np.int64]) -> EncoderState:
-        """Encode log-mel features, float32 `[batch, mels, frames]`; `frames` int64 `[batch]` are the true lengths.
+        """Encode log-mel features, float32 `[batch, mels, frames]`.
 
-        An odd last frame is dropped; what lies beyond a row's true length is ignored.
+        `frames` int64 `[batch]` are the true lengths. An odd last frame is dropped; what lies beyond a
+        row's true length is ignored.
 
         Raises:
             EngineError: a length of fewer than two frames, or longer than the model's window.
@@ -43,7 +44,7 @@ class Engine(Protocol):
     def step(
         self, tokens: NDArray[np.int64], state: DecoderState
     ) -> tuple[NDArray[np.float32], DecoderState]:
-        """Append `tokens`, int64 `[batch, n]`, and return the logits of the last one, float32 `[batch, vocab]`.
+        """Append `tokens`, int64 `[batch, n]`; returns the last one's logits, float32 `[batch, vocab]`.
 
         `state` is used up: continue from the returned one, and `select` from it to keep several
         continuations. The logits may be overwritten by the next step.

@@ -69,7 +69,7 @@ class TorchEngine:
             BundleNotFoundError: there is no such checkpoint.
         """
         if not (checkpoint / "config.json").is_file():
-            raise BundleNotFoundError(f"{checkpoint}: no config.json; give the folder of a Whisper checkpoint")
+            raise BundleNotFoundError(f"{checkpoint}: no config.json; give a Whisper checkpoint's folder")
         from transformers import WhisperForConditionalGeneration
 
         return cls(WhisperForConditionalGeneration.from_pretrained(checkpoint, dtype=torch.float32))
@@ -89,7 +89,7 @@ class TorchEngine:
 
     @torch.inference_mode()
     def cross(self, hidden: torch.Tensor, lengths: torch.Tensor) -> TorchEncoded:
-        """The encoder state of (for instance cached) encoder outputs, `[batch, audio, width]` and true lengths."""
+        """The encoder state of encoder outputs `[batch, audio, width]` (maybe cached) and true lengths."""
         cross = []
         for layer in self.model.model.decoder.layers:
             attention = layer.encoder_attn
@@ -167,9 +167,7 @@ class TorchEngine:
         return torch.as_tensor(attention.out_proj(mixed.transpose(1, 2).flatten(2)))
 
 
-def encode_hidden(
-    encoder: Any, mel: torch.Tensor, frames: torch.Tensor
-) -> tuple[torch.Tensor, torch.Tensor]:
+def encode_hidden(encoder: Any, mel: torch.Tensor, frames: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
     """Run a `WhisperEncoder` on audio of true length; differentiable.
 
     Args:
@@ -178,7 +176,7 @@ def encode_hidden(
         frames: int64 `[batch]`, true lengths; what lies beyond them is ignored, an odd last frame dropped.
 
     Returns:
-        Hidden states `[batch, max(frames) // 2, width]`, zero beyond a row's length, and the lengths `frames // 2`.
+        Hidden states `[batch, max(frames) // 2, width]`, zero beyond a row's length; lengths `frames // 2`.
     """
     lengths = frames // 2
     longest = int(lengths.max())

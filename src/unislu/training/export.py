@@ -2,14 +2,31 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
+import json
+import shutil
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
+from unislu.bundle import (
+    DECODER,
+    ENCODER,
+    MODEL_CARD,
+    TOKENIZER,
+    AudioSettings,
+    DecoderSettings,
+    Manifest,
+    hash_files,
+    write_manifest,
+)
+from unislu.engines.protocol import Engine
 from unislu.errors import BundleError, MissingDependencyError
+from unislu.sequence import Prompt, Vocabulary, WhisperTokenizer, get_format
 from unislu.training.onnx_decoder import write_decoder
 from unislu.training.onnx_encoder import Shape, write_encoder
 from unislu.training.onnx_graph import EncoderInt8, FloatLinear, GraphWriter
@@ -19,6 +36,93 @@ if TYPE_CHECKING:
 
 Quantize = Literal["int8"] | None
 
+UNISLU = "unislu.json"
+SAMPLE_RATE = 16_000
+CHECK_SECONDS = (2.0, 5.0, 3.3)
+CHECK_TOKENS = 24
+FLOAT_LIMIT = 1e-3
+"""Largest difference between the logits of torch and of the float32 graph, in their standard deviations."""
+INT8_AGREEMENT = 0.5
+"""Below this share of equal tokens an int8 graph is broken, not merely coarse."""
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What goes into the manifest besides what the checkpoint knows."""
+
+    name: str
+    version: str = "0"
+    formats: tuple[str, ...] = ()
+    """The formats the model writes; by default the one it was trained on."""
+    bias: Mapping[str, float] = field(default_factory=dict)
+    languages: tuple[str, ...] = ("en",)
+    corpora: tuple[Mapping[str, Any], ...] = ()
+    scores: Mapping[str, Any] = field(default_factory=dict)
+    provenance: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Parity:
+    """How two engines agree along the first one's greedy output."""
+
+    tokens: int
+    agreement: float
+    """The share of positions where both find the same token likeliest."""
+    difference: float
+    """The largest difference of any logit, in standard deviations of the logits."""
+
+
+@dataclass(frozen=True)
+class Exported:
+    """A written bundle and what was measured on it."""
+
+    folder: Path
+    manifest: Manifest
+    float32: Parity
+    quantized: Parity | None
+
+
+def export(
+    checkpoint: Path,
+    out: Path,
+    facts: Facts,
+    quantize: Quantize = None,
+    card: Path | None = None,
+    windows: Sequence[NDArray[np.float32]] = (),
+) -> Exported:
+    """Write a bundle and check that its graphs compute what the checkpoint does.
+
+    Args:
+        checkpoint: a Hugging Face Whisper folder with `tokenizer.json` and `unislu.json`, from training.
+        out: the bundle's folder; files of these names in it are replaced.
+        facts: the manifest's content.
+        quantize: "int8", or None for float32.
+        card: the model card to include; without one a list of the manifest's facts is written.
+        windows: log-mel features to compare on, float32 `[mels, frames]` each; synthetic sounds by default.
+
+    Raises:
+        BundleError: not a checkpoint of ours, or the graphs do not compute the same.
+        MissingDependencyError: torch, transformers or onnx are not installed.
+    """
+    known = read_checkpoint(checkpoint)
+    model = load_checkpoint(checkpoint)
+    vocabulary = _vocabulary(checkpoint, known, model)
+    out.mkdir(parents=True, exist_ok=True)
+    formats = facts.formats or (str(known.get("format", "inline")),)
+    prefix = get_format(formats[0], vocabulary).prefix(Prompt())
+    with TemporaryDirectory() as scratch:
+        reference = out if quantize is None else Path(scratch)
+        write_graphs(model, reference, None)
+        if quantize is not None:
+            write_graphs(model, out, quantize)
+        float32, quantized = _check(model, reference, out, prefix, windows or synthetic_windows(model))
+    shutil.copyfile(checkpoint / TOKENIZER, out / TOKENIZER)
+    manifest = _manifest(facts, formats, known, model, vocabulary, quantize, quantized or float32)
+    _write_card(out / MODEL_CARD, card, manifest)
+    manifest = Manifest.from_dict({**manifest.to_dict(), "files": hash_files(out)})
+    write_manifest(out, manifest)
+    return Exported(out, manifest, float32, quantized if quantize is not None else None)
+
 
 def export_encoder(checkpoint: Path, out: Path, quantize: Quantize = None, hidden: bool = False) -> Path:
     """Write the encoder graph of a Hugging Face Whisper folder to the file `out` and return it.
@@ -26,18 +130,197 @@ def export_encoder(checkpoint: Path, out: Path, quantize: Quantize = None, hidde
     With `hidden=True` the graph's one output is `hidden` (for caching a frozen encoder's output),
     otherwise the cross-attention keys and values of every decoder layer.
     """
-    model = load_checkpoint(checkpoint)
-    linear = EncoderInt8() if quantize == "int8" else FloatLinear()
-    shape = Shape.of(model.config)
-    graph = write_encoder(
-        checkpoint_weights(model), shape, linear, hidden=hidden, int8_cache=quantize == "int8"
-    )
-    return _save(graph, shape, out)
+    return _write_encoder(load_checkpoint(checkpoint), out, quantize, hidden)
 
 
 def export_decoder(checkpoint: Path, out: Path, quantize: Quantize = None) -> Path:
     """Write the decoder graph of a Hugging Face Whisper folder to the file `out` and return it."""
-    model = load_checkpoint(checkpoint)
+    return _write_decoder(load_checkpoint(checkpoint), out, quantize)
+
+
+def write_graphs(model: WhisperForConditionalGeneration, folder: Path, quantize: Quantize) -> None:
+    """Write both graphs of a loaded model into a bundle's folder."""
+    _write_encoder(model, folder / ENCODER, quantize, hidden=False)
+    _write_decoder(model, folder / DECODER, quantize)
+
+
+def load_checkpoint(checkpoint: Path) -> WhisperForConditionalGeneration:
+    """Load a Hugging Face Whisper folder in float32, in evaluation mode.
+
+    Raises:
+        BundleError: the folder has no `config.json`.
+        MissingDependencyError: torch, transformers or onnx are not installed.
+    """
+    if not (checkpoint / "config.json").is_file():
+        raise BundleError(
+            f"{checkpoint}: no config.json; give the folder of a Hugging Face Whisper checkpoint"
+        )
+    try:
+        import onnx  # noqa: F401
+        import torch
+        from transformers import WhisperForConditionalGeneration
+    except ImportError as error:
+        raise MissingDependencyError(f'export needs {error.name}: pip install "unislu[train]"') from error
+    return WhisperForConditionalGeneration.from_pretrained(checkpoint, dtype=torch.float32).eval()
+
+
+def checkpoint_weights(model: WhisperForConditionalGeneration) -> dict[str, NDArray[Any]]:
+    """All weights as float32 arrays, under their names without the leading `model.`."""
+    state = model.state_dict()
+    arrays = {name: value.detach().cpu().float().numpy() for name, value in state.items()}
+    return {name.removeprefix("model."): array for name, array in arrays.items()}
+
+
+def read_checkpoint(checkpoint: Path) -> dict[str, Any]:
+    """What training wrote beside the weights.
+
+    Raises:
+        BundleError: `unislu.json` or `tokenizer.json` is missing, or the former is not JSON.
+    """
+    for name in (UNISLU, TOKENIZER):
+        if not (checkpoint / name).is_file():
+            raise BundleError(f"{checkpoint}: no {name}; give a checkpoint that `unislu train` wrote")
+    try:
+        known = json.loads((checkpoint / UNISLU).read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise BundleError(f"{checkpoint / UNISLU}: not JSON ({error}); train or copy it again") from error
+    if not isinstance(known, dict) or "vocabulary" not in known:
+        raise BundleError(f"{checkpoint / UNISLU}: no vocabulary in it; train or copy it again")
+    return known
+
+
+def compare(
+    reference: Engine, other: Engine, prefix: Sequence[int], windows: Sequence[NDArray[np.float32]]
+) -> Parity:
+    """Follow the greedy output of `reference` with both engines, window by window."""
+    found: list[tuple[NDArray[np.float32], NDArray[np.float32]]] = []
+    for window in windows:
+        tokens = np.array([prefix], np.int64)
+        frames = np.array([window.shape[1]], np.int64)
+        states = [engine.start(engine.encode(window[None], frames)) for engine in (reference, other)]
+        for _ in range(min(CHECK_TOKENS, reference.max_tokens - len(prefix))):
+            first, states[0] = reference.step(tokens, states[0])
+            second, states[1] = other.step(tokens, states[1])
+            found.append((first[0].copy(), second[0].copy()))
+            tokens = first.argmax(axis=1)[:, None]
+    expected, measured = (np.stack(column) for column in zip(*found, strict=True))
+    same = expected.argmax(axis=1) == measured.argmax(axis=1)
+    difference = float(np.abs(expected - measured).max() / expected.std())
+    return Parity(len(found), float(same.mean()), difference)
+
+
+def synthetic_windows(model: WhisperForConditionalGeneration) -> list[NDArray[np.float32]]:
+    """Features of tones in noise, long enough to tell engines apart: no recording is needed."""
+    from unislu.features import log_mel
+
+    generator = np.random.default_rng(0)
+    windows = []
+    for seconds in CHECK_SECONDS:
+        limit = 2 * int(model.config.max_source_positions)
+        time = np.arange(int(SAMPLE_RATE * min(seconds, limit / 100))) / SAMPLE_RATE
+        tones = sum(np.sin(2 * np.pi * pitch * time) for pitch in generator.uniform(100, 3000, 4))
+        swell = 0.1 * (1 + np.sin(2 * np.pi * 3 * time))
+        audio = swell * tones + 0.01 * generator.standard_normal(len(time))
+        windows.append(log_mel(audio.astype(np.float32), int(model.config.num_mel_bins)))
+    return windows
+
+
+def _check(
+    model: WhisperForConditionalGeneration,
+    reference: Path,
+    out: Path,
+    prefix: Sequence[int],
+    windows: Sequence[NDArray[np.float32]],
+) -> tuple[Parity, Parity | None]:
+    """Compare the graphs with torch; raises `BundleError` if they compute something else."""
+    from unislu.engines.onnx import OnnxEngine
+    from unislu.engines.torch import TorchEngine
+
+    torch_engine = TorchEngine(model)
+    exact = compare(torch_engine, OnnxEngine(reference / ENCODER, reference / DECODER), prefix, windows)
+    if exact.difference > FLOAT_LIMIT:
+        raise BundleError(
+            f"{out}: the float32 graph's logits differ from the checkpoint's by {exact.difference:.2g} "
+            f"standard deviations (limit {FLOAT_LIMIT:g}); report this with onnxruntime's and torch's versions"
+        )
+    if reference == out:
+        return exact, None
+    coarse = compare(torch_engine, OnnxEngine(out / ENCODER, out / DECODER), prefix, windows)
+    if coarse.agreement < INT8_AGREEMENT:
+        raise BundleError(
+            f"{out}: only {coarse.agreement:.0%} of the int8 graph's tokens are the checkpoint's; "
+            "export it without quantization"
+        )
+    return exact, coarse
+
+
+def _vocabulary(
+    checkpoint: Path, known: Mapping[str, Any], model: WhisperForConditionalGeneration
+) -> Vocabulary:
+    vocabulary = Vocabulary.from_manifest(
+        WhisperTokenizer.from_file(checkpoint / TOKENIZER), known["vocabulary"]
+    )
+    if vocabulary.size != model.config.vocab_size:
+        raise BundleError(
+            f"{checkpoint}: the weights have {model.config.vocab_size} tokens and {UNISLU} "
+            f"{vocabulary.size}: they are of different checkpoints"
+        )
+    return vocabulary
+
+
+def _manifest(
+    facts: Facts,
+    formats: tuple[str, ...],
+    known: Mapping[str, Any],
+    model: WhisperForConditionalGeneration,
+    vocabulary: Vocabulary,
+    quantize: Quantize,
+    parity: Parity,
+) -> Manifest:
+    """The manifest; the files' hashes are filled in when the files are complete."""
+    positions = int(model.config.max_source_positions)
+    placeholder = dict.fromkeys((ENCODER, DECODER, TOKENIZER, MODEL_CARD), "0" * 64)
+    return Manifest(
+        name=facts.name,
+        version=facts.version,
+        formats=formats,
+        vocabulary=vocabulary.to_manifest(),
+        files=placeholder,
+        quantization=quantize or "float32",
+        languages=facts.languages,
+        types_seen=tuple(known.get("types_seen", ())),
+        audio=AudioSettings(mels=int(model.config.num_mel_bins), max_seconds=min(30.0, positions / 50)),
+        decoder=DecoderSettings(max_positions=int(model.config.max_target_positions), bias=dict(facts.bias)),
+        provenance={**known.get("provenance", {}), **facts.provenance},
+        corpora=facts.corpora,
+        scores={**facts.scores, "parity": asdict(parity)},
+    )
+
+
+def _write_card(path: Path, card: Path | None, manifest: Manifest) -> None:
+    if card is not None:
+        if card.resolve() != path.resolve():
+            shutil.copyfile(card, path)
+        return
+    corpora = "".join(f"- {corpus['name']} ({corpus['licence']})\n" for corpus in manifest.corpora)
+    path.write_text(
+        f"# {manifest.name} {manifest.version}\n\nFormats: {', '.join(manifest.formats)}. "
+        f"Weights: {manifest.quantization}.\n\n## Corpora\n\n{corpora or 'Not stated.'}\n",
+        encoding="utf-8",
+    )
+
+
+def _write_encoder(
+    model: WhisperForConditionalGeneration, out: Path, quantize: Quantize, hidden: bool
+) -> Path:
+    linear = EncoderInt8() if quantize == "int8" else FloatLinear()
+    shape = Shape.of(model.config)
+    int8_cache = quantize == "int8"
+    graph = write_encoder(checkpoint_weights(model), shape, linear, hidden=hidden, int8_cache=int8_cache)
+    return _save(graph, shape, out)
+
+
+def _write_decoder(model: WhisperForConditionalGeneration, out: Path, quantize: Quantize) -> Path:
     shape = Shape.of(model.config)
     graph = write_decoder(checkpoint_weights(model), shape, quantized=quantize == "int8")
     return _save(graph, shape, out)
@@ -48,31 +331,3 @@ def _save(graph: GraphWriter, shape: Shape, out: Path) -> Path:
     out.parent.mkdir(parents=True, exist_ok=True)
     out.write_bytes(graph.model(metadata).SerializeToString())
     return out
-
-
-def load_checkpoint(checkpoint: Path) -> WhisperForConditionalGeneration:
-    """Load a Hugging Face Whisper folder in float32, in evaluation mode.
-
-    Raises:
-        BundleError: the folder has no `config.json`.
-        MissingDependencyError: torch or transformers are not installed.
-    """
-    if not (checkpoint / "config.json").is_file():
-        raise BundleError(
-            f"{checkpoint}: no config.json; give the folder of a Hugging Face Whisper checkpoint"
-        )
-    try:
-        import torch
-        from transformers import WhisperForConditionalGeneration
-    except ImportError as error:
-        raise MissingDependencyError('export needs torch: pip install "unislu[train]"') from error
-    return WhisperForConditionalGeneration.from_pretrained(checkpoint, dtype=torch.float32).eval()
-
-
-def checkpoint_weights(model: WhisperForConditionalGeneration) -> dict[str, NDArray[Any]]:
-    """All weights as float32 arrays, under their names without the leading `model.`."""
-    state = model.state_dict()
-    return {
-        name.removeprefix("model."): value.detach().cpu().float().numpy().astype(np.float32)
-        for name, value in state.items()
-    }

@@ -106,7 +106,9 @@ class _Attention:
             "k_quant_type": "PER_TENSOR",
             "v_quant_type": "PER_TENSOR",
         }
-        mixed = self._attend(inputs, "cross", index, np.int8, "audio", attributes, ["", "", "", "", "", one, one])
+        # Unit scales after five absent inputs: the channels' own scales are applied outside.
+        extra = [*[""] * 5, one, one]
+        mixed = self._attend(inputs, "cross", index, np.int8, "audio", attributes, extra)
         return self.graph.op("Mul", [mixed, self.scales[2 * index + 1]])
 
     def _attend(
@@ -119,7 +121,7 @@ class _Attention:
         attributes: dict[str, Any],
         extra: list[str] | None = None,
     ) -> str:
-        dims = ["batch", self.shape.decoder_heads, length, self.head]
+        dims: list[int | str] = ["batch", self.shape.decoder_heads, length, self.head]
         caches = [self.graph.input(f"{kind}_{part}_{index}", dtype, dims) for part in ("key", "value")]
         outputs = [f"new_{cache}" for cache in caches]
         for name in outputs:

@@ -95,9 +95,7 @@ def _front_end(graph: GraphWriter, mel: str, weights: Weights, shape: Shape, lin
     pairs = graph.op("Reshape", [x, graph.ints(0, -1, 2 * shape.width)])
     odd = _slice(graph, pairs, 2, shape.width, None)
     previous = graph.op("Pad", [odd, graph.ints(0, 1, 0, 0, -1, 0)])
-    x = _convolution(
-        graph, graph.op("Concat", [previous, pairs], axis=2), weights, "encoder.conv2", linear
-    )
+    x = _convolution(graph, graph.op("Concat", [previous, pairs], axis=2), weights, "encoder.conv2", linear)
     table = graph.constant("encoder.positions", weights["encoder.embed_positions.weight"])
     length = graph.op("Shape", [x], start=1, end=2)
     positions = graph.op("Slice", [table, graph.ints(0), length, graph.ints(0)])
@@ -135,7 +133,7 @@ def _cross_outputs(
             split = graph.op("Reshape", [flat, graph.ints(0, 0, shape.decoder_heads, head)])
             name = f"cross_{kind}_{index}"
             graph.op("Transpose", [split], outputs=[name], perm=[0, 2, 1, 3])
-            dims = ["batch", shape.decoder_heads, "positions", head]
+            dims: list[int | str] = ["batch", shape.decoder_heads, "positions", head]
             graph.output(name, name, np.int8 if int8_cache else np.float32, dims)
     if int8_cache:
         stacked = graph.op("Concat", scales, axis=0)
@@ -148,15 +146,12 @@ def _quantize_cache(graph: GraphWriter, x: str) -> tuple[str, str]:
     peak = graph.op("ReduceMax", [graph.op("Abs", [x]), graph.ints(0, 1)], keepdims=0)
     floor = graph.op("Max", [peak, graph.constant("tiny", np.array(TINY, np.float32))])
     scale = graph.op("Mul", [floor, graph.constant("step", np.array(1 / INT8_LIMIT, np.float32))])
-    width = graph.op("Shape", [scale])
-    zero = graph.op("ConstantOfShape", [width], value=_int8_zero())
-    return graph.op("QuantizeLinear", [x, scale, zero], axis=2), scale
-
-
-def _int8_zero() -> Any:
-    from onnx import numpy_helper
-
-    return numpy_helper.from_array(np.zeros(1, np.int8))
+    # A division and a quantisation with one scale are vectorised; one with a scale per channel is not.
+    unit = [
+        graph.constant("unit", np.array(1, np.float32)),
+        graph.constant("int8_zero", np.array(0, np.int8)),
+    ]
+    return graph.op("QuantizeLinear", [graph.op("Div", [x, scale]), *unit]), scale
 
 
 def project(graph: GraphWriter, x: str, weights: Weights, name: str, linear: Linear) -> str:
@@ -181,16 +176,10 @@ def layer_norm(graph: GraphWriter, x: str, weights: Weights, name: str) -> str:
 
 
 def add_norm(graph: GraphWriter, x: str, residual: str, weights: Weights, name: str) -> tuple[str, str]:
-    """`residual + x` and its layer normalisation in one node; returns (normalised, sum)."""
-    outputs = [graph.fresh("normed"), "", "", graph.fresh("residual")]
-    graph.op(
-        "SkipLayerNormalization",
-        [x, residual, *_norm(graph, weights, name)],
-        outputs=outputs,
-        domain=MICROSOFT,
-        epsilon=LAYER_NORM_EPSILON,
-    )
-    return outputs[0], outputs[3]
+    """`residual + x` and its layer normalisation; returns (normalised, sum)."""
+    # ONNX Runtime would fuse an Add into SkipLayerNormalization, whose CPU kernel is six times slower.
+    total = graph.op("Sum", [residual, x])
+    return layer_norm(graph, total, weights, name), total
 
 
 def _norm(graph: GraphWriter, weights: Weights, name: str) -> tuple[str, str]:
