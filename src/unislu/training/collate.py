@@ -21,7 +21,7 @@ from unislu.training.loss import IGNORE
 
 _BUCKET_BATCHES = 64
 #: Text-only examples borrow the audio of a clip at most this long (encoder positions, 50 a second).
-_BORROWED_POSITIONS = 150
+_BORROWED_POSITIONS = 75
 
 
 @dataclass
@@ -96,9 +96,9 @@ class AudioSource:
 
     def length(self, example: Example) -> int:
         """Encoder positions of the example's audio, for bucketing (0 when unknown before reading)."""
-        if example.clip is None:
-            return _BORROWED_POSITIONS
-        return self._cache.length(cache_key(*example.clip)) if self._cache is not None else len(example.tokens)
+        if self._cache is None:
+            return len(example.tokens)
+        return self._cache.length(cache_key(*self.clip(example)))
 
     def clip(self, example: Example) -> tuple[Path, str]:
         """The example's own clip, or the one a text-only example borrows."""

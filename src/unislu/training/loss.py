@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor
 from torch.nn import functional as F
@@ -10,19 +12,21 @@ from torch.nn import functional as F
 IGNORE = -100
 
 
-def token_losses(hidden: Tensor, weight: Tensor, labels: Tensor) -> Tensor:
+def token_losses(hidden: Tensor, rows: Sequence[Tensor], labels: Tensor) -> Tensor:
     """Cross-entropy of each position; positions labelled `IGNORE` cost nothing to compute and are 0.
 
     Args:
         hidden: decoder output `[batch, tokens, d]` float.
-        weight: tied embedding `[vocab, d]` float.
+        rows: the tied embedding in blocks of rows `[n, d]` float, which together are the vocabulary.
         labels: `[batch, tokens]` int64.
 
     Returns:
         `[batch, tokens]` float32.
     """
     chosen = labels != IGNORE
-    losses = F.cross_entropy((hidden[chosen] @ weight.T).float(), labels[chosen], reduction="none")
+    states = hidden[chosen]
+    logits = torch.cat([states @ block.T for block in rows], dim=1)
+    losses = F.cross_entropy(logits.float(), labels[chosen], reduction="none")
     return torch.zeros(labels.shape, dtype=losses.dtype, device=losses.device).masked_scatter(chosen, losses)
 
 

@@ -183,7 +183,7 @@ def make_optimizer(model: UnifiedWhisper, config: OptimizerConfig) -> torch.opti
         {"params": [p for p in rest if p.ndim <= 1], "lr": config.lr, "weight_decay": 0.0},
         {"params": new, "lr": config.new_rows_lr, "weight_decay": 0.0},
     ]
-    return torch.optim.AdamW(groups, betas=(0.9, 0.98), eps=1e-6)
+    return torch.optim.AdamW(groups, betas=(0.9, 0.98), eps=1e-6, fused=True)
 
 
 def _schedule(config: OptimizerConfig, total: int) -> Any:

@@ -57,8 +57,16 @@ class UnifiedWhisper(nn.Module):
             layer.encoder_attn.v_proj.requires_grad_(not config.freeze_cross_kv)
 
     def embedding(self) -> Tensor:
-        """All rows `[vocab, d]`."""
-        return torch.cat([self.backbone.model.decoder.embed_tokens.weight, self.new_rows])
+        """All rows `[vocab, d]`, as a copy."""
+        return torch.cat([self.backbone.model.decoder.embed_tokens.weight, self.new_rows]).detach()
+
+    def _embed(self, tokens: Tensor) -> Tensor:
+        """Embeddings `[batch, tokens, d]`, with gradients only for rows that learn."""
+        old = self.backbone.model.decoder.embed_tokens.weight
+        is_new = tokens >= old.shape[0]
+        embedded = F.embedding(tokens.masked_fill(is_new, 0), old)
+        added = F.embedding((tokens - old.shape[0]).clamp(min=0), self.new_rows)
+        return torch.where(is_new[..., None], added, embedded)
 
     def encode(self, mel: Tensor, frames: Tensor) -> Tensor:
         """Encoder output of true-length audio.
@@ -86,7 +94,7 @@ class UnifiedWhisper(nn.Module):
     def decode(self, tokens: Tensor, memory: Tensor, memory_lengths: Tensor) -> Tensor:
         """Decoder states `[batch, tokens, d]` for token ids `[batch, tokens]` over memory `[batch, time, d]`."""
         decoder = self.backbone.model.decoder
-        embedded = F.embedding(tokens, self.embedding())
+        embedded = self._embed(tokens)
         # The memory is padded: a boolean mask keeps each row inside its own audio.
         keys = torch.arange(memory.shape[1], device=memory.device)[None] < memory_lengths[:, None]
         x = embedded + decoder.embed_positions.weight[: tokens.shape[1]]
@@ -108,7 +116,9 @@ class UnifiedWhisper(nn.Module):
         else:
             raise RecipeError("a batch has neither audio nor cached encoder outputs")
         hidden = self.decode(batch.tokens, memory, lengths)
-        losses = token_losses(hidden, self.embedding(), batch.labels)
+        # Two products instead of one over joined rows: frozen rows then cost no weight gradient.
+        rows = (self.backbone.model.decoder.embed_tokens.weight, self.new_rows)
+        losses = token_losses(hidden, rows, batch.labels)
         return batch_loss(losses, batch.labels, batch.parts, batch.dynamic, reduction)
 
     def merged(self) -> WhisperForConditionalGeneration:
@@ -116,7 +126,7 @@ class UnifiedWhisper(nn.Module):
         import copy
 
         model = copy.deepcopy(self.backbone)
-        rows = self.embedding().detach().clone()
+        rows = self.embedding()
         model.model.decoder.embed_tokens = nn.Embedding.from_pretrained(rows, freeze=False)
         model.proj_out = nn.Linear(rows.shape[1], rows.shape[0], bias=False)
         model.proj_out.weight = model.model.decoder.embed_tokens.weight
