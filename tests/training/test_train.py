@@ -87,6 +87,7 @@ def test_every_format_trains_and_is_evaluated(backbone: Path, manifest: Path, tm
     written = json.loads((best / "unislu.json").read_text())
     assert written["format"] == format_name
     assert "wer" in written["provenance"]["scores"]
+    assert str(tmp_path) not in json.dumps(written)  # a shared bundle names no machine
     assert (best / "tokenizer.json").exists() and (best / "model.safetensors").exists()
 
 

@@ -20,6 +20,7 @@ import torch
 from accelerate import Accelerator
 from accelerate.utils import set_seed
 from torch.optim.lr_scheduler import LambdaLR
+from tqdm import tqdm
 
 from unislu.sequence import SLUE, LabelSet
 from unislu.training.cache import EncoderCache
@@ -73,6 +74,7 @@ class Run:
         accelerator.init_trackers("logs")
         self._resume()
         self._log(f"{recipe.name}: {steps_per_epoch} steps an epoch, {total} in all, from step {self.step}")
+        bar = tqdm(total=total, initial=self.step, desc=recipe.name, unit="step", disable=self.quiet or not _on_terminal())
         started, first = time.monotonic(), self.step
         model.train()
         for batch in self._batches(total):
@@ -84,11 +86,14 @@ class Run:
             scheduler.step()
             optimizer.zero_grad()
             self.step += 1
+            bar.set_postfix(loss=f"{float(loss.detach()):.3f}")
+            bar.update()
             self._report(float(loss.detach()), scheduler.get_last_lr()[0], total, started, first)
             if self.step % recipe.evaluation.every == 0 or self.step == total:
                 self._evaluate()
             if self.step % recipe.checkpoint_every == 0 or self.step == total:
                 self._checkpoint()
+        bar.close()
         self.model.save(self.out / "last", self._manifest())
         accelerator.end_training()
         best = self.out / "best"
@@ -118,8 +123,9 @@ class Run:
             epoch += 1
 
     def _report(self, loss: float, lr: float, total: int, started: float, first: int) -> None:
+        """Log the loss; where no bar can be drawn, a line every twenty steps with the time left."""
         self.accelerator.log({"loss": loss, "lr": lr}, step=self.step)
-        if self.step % 20 == 0 or self.step == total:
+        if not _on_terminal() and (self.step % 20 == 0 or self.step == total):
             rate = (self.step - first) / (time.monotonic() - started)
             left = (total - self.step) / rate
             self._log(f"step {self.step}/{total} loss {loss:.4f} lr {lr:.2e} {rate:.2f} steps/s {left / 60:.0f} min left")
@@ -166,12 +172,13 @@ class Run:
             "format": self.recipe.model.format,
             "labels": {"entity_types": list(self.labels.entity_types), "sentiments": list(self.labels.sentiments)},
             "types_seen": types if any(c.config.entities == "open" for c in self.corpora) else [],
-            "provenance": {"recipe": to_dict(self.recipe), "step": self.step, "scores": scores or {}},
+            "provenance": {"recipe": _portable(to_dict(self.recipe)), "step": self.step, "scores": scores or {}},
         }
 
     def _log(self, line: str) -> None:
         if not self.quiet and self.accelerator.is_main_process:
-            print(time.strftime("%H:%M:%S"), line, file=sys.stderr, flush=True)
+            tqdm.write(f"{time.strftime('%H:%M:%S')} {line}", file=sys.stderr)
+            sys.stderr.flush()
 
 
 def make_optimizer(model: UnifiedWhisper, config: OptimizerConfig) -> torch.optim.AdamW:
@@ -204,6 +211,21 @@ def _audio_source(recipe: Recipe, corpora: Sequence[Corpus]) -> AudioSource:
     cache = EncoderCache(recipe.encoder_cache) if recipe.encoder_cache else None
     clips = [(c.manifest, r.audio) for c in corpora for r in c.records if r.audio and (r.duration or 0) <= 10]
     return AudioSource(cache, recipe.spec_augment, random.Random(recipe.seed).sample(clips, min(2000, len(clips))))
+
+
+def _portable(value: Any) -> Any:
+    """The same values with absolute paths cut to their last two parts: a bundle that is shared names no machine."""
+    if isinstance(value, dict):
+        return {key: _portable(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_portable(item) for item in value]
+    if isinstance(value, str) and Path(value).is_absolute():
+        return "/".join(Path(value).parts[-2:])
+    return value
+
+
+def _on_terminal() -> bool:
+    return sys.stderr.isatty()
 
 
 def _has_tensorboard() -> bool:
