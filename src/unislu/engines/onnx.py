@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     import onnxruntime
 
 SPINNING = "session.intra_op.allow_spinning"
+STOP_SPINNING = "session.force_spinning_stop"
 SCALES = "cross_scales"
 DTYPES: dict[str, type[Any]] = {"tensor(float)": np.float32, "tensor(int8)": np.int8}
 
@@ -67,8 +68,9 @@ class OnnxEngine:
             BundleNotFoundError: a file is missing.
             EngineError: ONNX Runtime cannot load a graph.
         """
-        self._encoder = _session(encoder, threads, spin)
-        self._decoder = _session(decoder, threads, spin)
+        # The encoder's threads must not spin on beside the decoder's, which may, from step to step.
+        self._encoder = _session(encoder, threads, {SPINNING: spin, STOP_SPINNING: True})
+        self._decoder = _session(decoder, threads, {SPINNING: spin})
         self._outputs = {item.name: item for item in self._encoder.get_outputs()}
         self._inputs = {item.name: item for item in self._decoder.get_inputs()}
         self._caches = [name for name in self._inputs if name.startswith(("self_key", "self_value"))]
@@ -221,7 +223,7 @@ class _Binding:
         return self._logits
 
 
-def _session(path: Path, threads: int | None, spin: bool) -> onnxruntime.InferenceSession:
+def _session(path: Path, threads: int | None, settings: dict[str, bool]) -> onnxruntime.InferenceSession:
     import onnxruntime
 
     if not path.is_file():
@@ -229,7 +231,8 @@ def _session(path: Path, threads: int | None, spin: bool) -> onnxruntime.Inferen
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads or 0
     options.log_severity_level = 3
-    options.add_session_config_entry(SPINNING, "1" if spin else "0")
+    for key, value in settings.items():
+        options.add_session_config_entry(key, "1" if value else "0")
     try:
         return onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
     except Exception as error:  # onnxruntime's exceptions share no public base class
