@@ -97,7 +97,10 @@ class Decoder:
         options = options or DecodeOptions()
         prefix = fmt.prefix(prompt)
         forked = self._forked(fmt, prompt)
-        rules = self._rules(fmt, prompt, options, entities=NER not in forked)
+        # `[T/L]` ends a transcript whether or not a task follows: a model that has learned to write it there would
+        # otherwise have to choose between a forbidden end and one more word.
+        ending = replace(prompt, tasks=prompt.tasks | {"sa"}) if SA in self._vocabulary else prompt
+        rules = self._rules(fmt, ending, options, entities=NER not in forked)
         limits = [self._limit(len(prefix), duration, options) for duration in durations]
         rows = [Written(rules.start(), limit) for limit in limits]
         tokens = np.tile(np.array(prefix, np.int64), (len(rows), 1))
@@ -105,7 +108,7 @@ class Decoder:
         write = self._write_beams if options.beam > 1 else self._write_batch
         anchors = write(state, logits, rows, rules, options)
         if not forked:
-            return [Decoded(row.ids, row.logprobs, row.stop or "length") for row in rows]
+            return [self._unbranched(row) for row in rows]
         # A branch knows of no other: each ends by itself.
         listing = replace(prompt, tasks=prompt.tasks & {"ner"})
         branch_rules = self._rules(fmt, listing, options, entities=True)
@@ -115,6 +118,12 @@ class Decoder:
             for branch, tail in zip(branches, found, strict=True):
                 tails[branch.window][branch.task] = tail
         return [self._join(row, tail) for row, tail in zip(rows, tails, strict=True)]
+
+    def _unbranched(self, row: Written) -> Decoded:
+        """A transcript that nothing follows; its end is always the same token."""
+        body = _body(row)
+        ended = [self._end] if row.stop == "eot" else []
+        return Decoded([*body, *ended], row.logprobs, row.stop or "length")
 
     def _limit(self, prefix: int, duration: float, options: DecodeOptions) -> int:
         """The most tokens a window's transcript may have."""
