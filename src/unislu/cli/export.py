@@ -1,7 +1,7 @@
 """Turn a trained checkpoint into a model bundle, and check that both compute the same.
 
 examples:
-  unislu export runs/default/best my-bundle --quantize int8
+  unislu export runs/default/best my-bundle --quantize int8 --dev dev/manifest.jsonl
   unislu export runs/default/best my-bundle --formats inline,inline-open --facts facts.json --card CARD.md
 """
 
@@ -38,6 +38,10 @@ def configure(parser: argparse.ArgumentParser) -> None:
         help="file with any of name, version, formats, bias, languages, corpora, scores, provenance",
     )
     parser.add_argument("--card", metavar="MD", help="model card to include")
+    parser.add_argument(
+        "--dev", metavar="MANIFEST", help="also compare WER and entity F1 with the checkpoint's on these clips"
+    )
+    parser.add_argument("--dev-limit", type=int, default=100, metavar="N", help="of --dev, the first N (default: 100)")
     parser.add_argument("-q", "--quiet", action="store_true", help="do not say how well the graphs agree")
 
 
@@ -64,8 +68,22 @@ def run(arguments: argparse.Namespace) -> int:
         _say("float32 graphs", exported.float32)
         if exported.quantized is not None:
             _say(f"{arguments.quantize} graphs", exported.quantized)
+    if arguments.dev is not None:
+        _compare_on_dev(arguments)
     print(exported.folder)
     return 0
+
+
+def _compare_on_dev(arguments: argparse.Namespace) -> None:
+    from ..training.dev_check import dev_check
+
+    check = dev_check(
+        Path(arguments.checkpoint), Path(arguments.bundle), Path(arguments.dev), arguments.dev_limit
+    )
+    if not arguments.quiet:
+        for name, figures in (("checkpoint", check.checkpoint), ("bundle", check.bundle)):
+            shown = [f"{what} {v:.1f}" for what, v in (("WER", figures.wer), ("entity F1", figures.f1)) if v is not None]
+            print(f"{name} on {check.clips} clips: {', '.join(shown)}", file=sys.stderr)
 
 
 def _read_facts(path: str | None) -> dict[str, Any]:
