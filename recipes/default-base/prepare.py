@@ -63,7 +63,9 @@ def texts(out: Path, read: Callable[[str], list[Row]], caser: Truecaser) -> None
         write(out, name, pick(filter(speakable, read(f"open-ner/{name}")), count, with_entities=0.85), caser)
     for name, count in KEPT.items():
         write(out, name, pick(filter(speakable, read(f"open-ner/{name}")), count, with_entities=0.85), None)
-    write(out, "earnings21", pick(filter(speakable, read("open-ner/earnings21")), 1000, with_entities=0.7), None)
+    write(
+        out, "earnings21", pick(filter(speakable, read("open-ner/earnings21")), 1000, with_entities=0.7), None
+    )
     for name, count, case in (("meld", 1500, None), ("sst", 1200, caser)):
         train, dev = read(f"sentiment/{name}-train"), read(f"sentiment/{name}-dev")
         write(out, f"{name}-train", pick(filter(speakable, train), count), case)
@@ -96,7 +98,11 @@ def speakable(row: Row) -> bool:
     """Leave out headlines, links, markup and fragments."""
     text = row["text"]
     shouting = sum(c.isupper() for c in text) >= 0.35 * len(text)
-    return 3 <= len(text.split()) <= 45 and not shouting and not any(x in text for x in ("http", "@", "&lt", "#", "—"))
+    return (
+        3 <= len(text.split()) <= 45
+        and not shouting
+        and not any(x in text for x in ("http", "@", "&lt", "#", "—"))
+    )
 
 
 def write(out: Path, name: str, rows: Iterable[Row], caser: Truecaser | None, punctuate: bool = True) -> None:
@@ -104,7 +110,9 @@ def write(out: Path, name: str, rows: Iterable[Row], caser: Truecaser | None, pu
     with (out / f"{name}.jsonl").open("w", encoding="utf-8") as file:
         for row in rows:
             if row["text"].strip() and len(row["text"].split()) <= 70:
-                file.write(json.dumps(cased(row, caser, punctuate) if caser else row, ensure_ascii=False) + "\n")
+                file.write(
+                    json.dumps(cased(row, caser, punctuate) if caser else row, ensure_ascii=False) + "\n"
+                )
 
 
 def cased(row: Row, caser: Truecaser, punctuate: bool) -> Row:

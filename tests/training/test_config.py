@@ -34,7 +34,9 @@ def test_values_variables_and_numbers(recipe: Path) -> None:
 
 
 def test_overrides_reach_lists_and_nested_keys(recipe: Path) -> None:
-    loaded = load_recipe(recipe, ["corpora.0.weight=2", "optimizer.decay=cosine", "max_steps=3", "evaluation.manifests=[a, b]"])
+    loaded = load_recipe(
+        recipe, ["corpora.0.weight=2", "optimizer.decay=cosine", "max_steps=3", "evaluation.manifests=[a, b]"]
+    )
     assert loaded.corpora[0].weight == 2.0
     assert loaded.optimizer.decay == "cosine"
     assert loaded.max_steps == 3

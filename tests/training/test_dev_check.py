@@ -9,11 +9,11 @@ import pytest
 pytest.importorskip("torch")
 pytest.importorskip("onnx")
 
-from unislu.errors import BundleError  # noqa: E402
-from unislu.training import dev_check as module  # noqa: E402
-from unislu.training.config import CorpusConfig, ModelConfig, Recipe  # noqa: E402
-from unislu.training.export import Facts, export  # noqa: E402
-from unislu.training.train import Run  # noqa: E402
+from unislu.errors import BundleError
+from unislu.training import dev_check as module
+from unislu.training.config import CorpusConfig, ModelConfig, Recipe
+from unislu.training.export import Facts, export
+from unislu.training.train import Run
 
 pytestmark = pytest.mark.filterwarnings("ignore")  # torch and accelerate warn about their own defaults
 
@@ -22,7 +22,9 @@ pytestmark = pytest.mark.filterwarnings("ignore")  # torch and accelerate warn a
 def exported(backbone: Path, manifest: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
     out = tmp_path_factory.mktemp("run")
     corpora = (CorpusConfig(str(manifest), entities="closed"),)
-    checkpoint = Run(Recipe("tiny", ModelConfig(str(backbone)), corpora, max_steps=2, out=str(out)), quiet=True).run()
+    checkpoint = Run(
+        Recipe("tiny", ModelConfig(str(backbone)), corpora, max_steps=2, out=str(out)), quiet=True
+    ).run()
     bundle = out / "bundle"
     export(checkpoint, bundle, Facts("tiny"))
     return checkpoint, bundle

@@ -9,10 +9,10 @@ import pytest
 
 pytest.importorskip("torch")
 
-from unislu.errors import RecipeError  # noqa: E402
-from unislu.sequence import SLUE, Vocabulary, WhisperTokenizer  # noqa: E402
-from unislu.training.config import CorpusConfig, ModelConfig, PromptConfig, Recipe  # noqa: E402
-from unislu.training.examples import Corpus, Example, ExampleMaker, load_corpora  # noqa: E402
+from unislu.errors import RecipeError
+from unislu.sequence import SLUE, Vocabulary, WhisperTokenizer
+from unislu.training.config import CorpusConfig, ModelConfig, PromptConfig, Recipe
+from unislu.training.examples import Corpus, Example, ExampleMaker, load_corpora
 
 
 @pytest.fixture

@@ -43,7 +43,9 @@ def test_token_losses_match_the_reference_and_skip_ignored_positions() -> None:
     weight = torch.randn(7, 4, generator=generator)
     labels = torch.tensor([[1, IGNORE, 3], [IGNORE, 2, 6]])
     losses = token_losses(hidden, (weight[:5], weight[5:]), labels)
-    reference = torch.nn.functional.cross_entropy((hidden @ weight.T).transpose(1, 2), labels, reduction="none", ignore_index=IGNORE)
+    reference = torch.nn.functional.cross_entropy(
+        (hidden @ weight.T).transpose(1, 2), labels, reduction="none", ignore_index=IGNORE
+    )
     torch.testing.assert_close(losses, reference)
     losses.sum().backward()
     assert hidden.grad is not None and (hidden.grad[0, 1] == 0).all()

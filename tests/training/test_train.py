@@ -71,13 +71,19 @@ def test_frozen_parts_stay_and_the_rest_learns(backbone: Path, manifest: Path, t
     before = {name: value.clone() for name, value in run.model.state_dict().items()}
     run.run()
     moved = {name for name, value in run.model.state_dict().items() if not torch.equal(value, before[name])}
-    frozen = {n for n in before if ".encoder." in n or "embed_tokens" in n or "encoder_attn.k_proj" in n or "proj_out" in n}
+    frozen = {
+        n
+        for n in before
+        if ".encoder." in n or "embed_tokens" in n or "encoder_attn.k_proj" in n or "proj_out" in n
+    }
     assert "new_rows" in moved and any(".fc1." in name for name in moved)
     assert not moved & frozen
 
 
 @pytest.mark.parametrize("format_name", ["inline", "suffix", "bio"])
-def test_every_format_trains_and_is_evaluated(backbone: Path, manifest: Path, tmp_path: Path, format_name: str) -> None:
+def test_every_format_trains_and_is_evaluated(
+    backbone: Path, manifest: Path, tmp_path: Path, format_name: str
+) -> None:
     recipe = tiny(
         backbone, manifest, tmp_path, max_steps=2, model=ModelConfig(str(backbone), format=format_name),  # type: ignore[arg-type]
         evaluation=EvaluationConfig((str(manifest),), every=2, limit=4, metric="wer"),

@@ -39,9 +39,13 @@ def configure(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--card", metavar="MD", help="model card to include")
     parser.add_argument(
-        "--dev", metavar="MANIFEST", help="also compare WER and entity F1 with the checkpoint's on these clips"
+        "--dev",
+        metavar="MANIFEST",
+        help="also compare WER and entity F1 with the checkpoint's on these clips",
     )
-    parser.add_argument("--dev-limit", type=int, default=100, metavar="N", help="of --dev, the first N (default: 100)")
+    parser.add_argument(
+        "--dev-limit", type=int, default=100, metavar="N", help="of --dev, the first N (default: 100)"
+    )
     parser.add_argument("-q", "--quiet", action="store_true", help="do not say how well the graphs agree")
 
 
@@ -82,7 +86,11 @@ def _compare_on_dev(arguments: argparse.Namespace) -> None:
     )
     if not arguments.quiet:
         for name, figures in (("checkpoint", check.checkpoint), ("bundle", check.bundle)):
-            shown = [f"{what} {v:.1f}" for what, v in (("WER", figures.wer), ("entity F1", figures.f1)) if v is not None]
+            shown = [
+                f"{what} {v:.1f}"
+                for what, v in (("WER", figures.wer), ("entity F1", figures.f1))
+                if v is not None
+            ]
             print(f"{name} on {check.clips} clips: {', '.join(shown)}", file=sys.stderr)
 
 

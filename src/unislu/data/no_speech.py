@@ -57,7 +57,9 @@ def clicks(n: int, rng: np.random.Generator) -> Sound:
     """Keyboard-like clicks."""
     out = np.zeros(n)
     for start in rng.integers(0, max(1, n - 400), size=max(1, n // RATE * 4)):
-        out[start : start + 300] += rng.normal(size=300)[: max(0, n - start)] * np.exp(-np.arange(300)[: max(0, n - start)] / 40)
+        out[start : start + 300] += rng.normal(size=300)[: max(0, n - start)] * np.exp(
+            -np.arange(300)[: max(0, n - start)] / 40
+        )
     return out / max(1.0, np.abs(out).max())
 
 
@@ -82,14 +84,18 @@ def write_corpus(out: Path, count: int, seed: int) -> None:
             file.setframerate(RATE)
             file.writeframes((np.clip(sound, -1, 1) * 32767).astype("<i2").tobytes())
         records.append(
-            Record(f"no-speech-{number}", "", audio=name, duration=n / RATE, entities=(), extra={"kind": kind})
+            Record(
+                f"no-speech-{number}", "", audio=name, duration=n / RATE, entities=(), extra={"kind": kind}
+            )
         )
     write_records(out / "manifest.jsonl", records)
 
 
 def main(argv: list[str] | None = None) -> None:
     """Write the corpus."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("out", type=Path)
     parser.add_argument("--count", type=int, default=400)
     parser.add_argument("--seed", type=int, default=0)

@@ -41,7 +41,9 @@ ALWAYS = {
     "uk": "UK", "usa": "USA", "tv": "TV", "bbq": "BBQ", "dvd": "DVD", "pg": "PG", "un": "UN", "nato": "NATO",
 }  # fmt: skip
 #: English words that a headline or a sentence start would teach to capitalise wrongly.
-AMBIGUOUS = frozenset("may will march bill mark us it who sue rose grant frank rich turkey hope grace".split())
+AMBIGUOUS = frozenset(
+    "may will march bill mark us it who sue rose grant frank rich turkey hope grace".split()
+)
 _WORD = re.compile(r"\S+")
 
 
@@ -62,7 +64,7 @@ class Truecaser:
             previous = "."
             for word in text.split():
                 bare = word.strip(".,!?;:\"'()")
-                if bare and previous[-1] not in ".!?:\"":
+                if bare and previous[-1] not in '.!?:"':
                     counts[bare.lower()][bare] += 1
                 previous = word
         forms = {}
@@ -154,6 +156,7 @@ def _insert(target: Target, inserts: Sequence[tuple[int, str]]) -> Target:
     entities = None
     if target.entities is not None:
         entities = tuple(
-            Span(moved(s.start, inclusive=True), moved(s.end, inclusive=False), s.type) for s in target.entities
+            Span(moved(s.start, inclusive=True), moved(s.end, inclusive=False), s.type)
+            for s in target.entities
         )
     return Target(text, entities, target.sentiment)

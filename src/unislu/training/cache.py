@@ -52,7 +52,9 @@ class EncoderCache:
             for row in _complete_lines(index):
                 self._rows[row["key"]] = (index.stem, row["start"], row["length"])
         if not self._rows:
-            raise RecipeError(f"encoder cache {str(folder)!r} is empty: fill it with python -m unislu.training.cache")
+            raise RecipeError(
+                f"encoder cache {str(folder)!r} is empty: fill it with python -m unislu.training.cache"
+            )
 
     def __contains__(self, key: str) -> bool:
         return key in self._rows
@@ -96,11 +98,17 @@ def fill(manifest: Path, out: Path, encode: Encoder, d: int, workers: int = 1) -
         return encode(mel).astype(np.float16)
 
     started = time.monotonic()
-    with data.open("r+b" if data.exists() else "w+b") as sink, index.open("a") as lines, ThreadPoolExecutor(workers) as pool:
+    with (
+        data.open("r+b" if data.exists() else "w+b") as sink,
+        index.open("a") as lines,
+        ThreadPoolExecutor(workers) as pool,
+    ):
         sink.truncate(rows * d * 2)
         sink.seek(rows * d * 2)
         added = 0
-        for number, (record, hidden) in enumerate(zip(records, pool.map(encoded, records), strict=True), start=1):
+        for number, (record, hidden) in enumerate(
+            zip(records, pool.map(encoded, records), strict=True), start=1
+        ):
             sink.write(hidden.tobytes())
             sink.flush()
             row = {"key": cache_key(manifest, str(record.audio)), "start": rows, "length": len(hidden)}
@@ -110,7 +118,9 @@ def fill(manifest: Path, out: Path, encode: Encoder, d: int, workers: int = 1) -
             if number % 50 == 0:
                 lines.flush()
                 rate = added / POSITIONS_PER_SECOND / (time.monotonic() - started)
-                print(f"\r{name}: {number}/{len(records)} clips, {rate:.0f}x real time", end="", file=sys.stderr)
+                print(
+                    f"\r{name}: {number}/{len(records)} clips, {rate:.0f}x real time", end="", file=sys.stderr
+                )
     print(file=sys.stderr)
     return len(records)
 
@@ -152,8 +162,12 @@ def torch_encoder(backbone: str) -> tuple[Encoder, int]:
 
 def main(argv: list[str] | None = None) -> None:
     """Fill a cache from manifests."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--encoder", required=True, help="encoder_hidden.onnx, or a Hugging Face Whisper folder or name")
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument(
+        "--encoder", required=True, help="encoder_hidden.onnx, or a Hugging Face Whisper folder or name"
+    )
     parser.add_argument("--workers", type=int, default=2, help="clips encoded at the same time")
     parser.add_argument("out", type=Path)
     parser.add_argument("manifests", type=Path, nargs="+")

@@ -83,12 +83,19 @@ class EpochPlan:
 class AudioSource:
     """Audio of examples, either as cached encoder outputs or as log-mel."""
 
-    def __init__(self, cache: EncoderCache | None, spec_augment: SpecAugmentConfig, borrowable: Sequence[tuple[Path, str]]):
+    def __init__(
+        self,
+        cache: EncoderCache | None,
+        spec_augment: SpecAugmentConfig,
+        borrowable: Sequence[tuple[Path, str]],
+    ):
         self._cache, self._spec = cache, spec_augment
         self._borrowable = list(borrowable)
         if cache is not None:
             known = [(m, a) for m, a in self._borrowable if cache_key(m, a) in cache]
-            self._borrowable = [c for c in known if cache.length(cache_key(*c)) <= _BORROWED_POSITIONS] or known[:100]
+            self._borrowable = [
+                c for c in known if cache.length(cache_key(*c)) <= _BORROWED_POSITIONS
+            ] or known[:100]
 
     def has(self, example: Example) -> bool:
         """Whether the example's clip is there (a cache may still be growing)."""

@@ -64,12 +64,13 @@ class CorpusConfig:
     loss: Literal["dynamic", "plain"] = "plain"
     limit: int | None = None
 
-
     def __post_init__(self) -> None:
         if not (math.isfinite(self.weight) and self.weight > 0):
             raise RecipeError(f"corpus {self.manifest!r}: weight {self.weight!r} must be a positive number")
         if not 0 <= self.suffix <= 1:
-            raise RecipeError(f"corpus {self.manifest!r}: suffix {self.suffix!r} is not a share between 0 and 1")
+            raise RecipeError(
+                f"corpus {self.manifest!r}: suffix {self.suffix!r} is not a share between 0 and 1"
+            )
         self.synonyms()
 
     def synonyms(self) -> dict[str, list[str]]:
@@ -78,7 +79,9 @@ class CorpusConfig:
         for line in self.rename:
             old, equals, new = line.partition("=")
             if not equals or not normalize_type(old) or not all(map(normalize_type, new.split("|"))):
-                raise RecipeError(f"corpus {self.manifest!r}: rename {line!r} is not of the form TYPE=name|name")
+                raise RecipeError(
+                    f"corpus {self.manifest!r}: rename {line!r} is not of the form TYPE=name|name"
+                )
             names[normalize_type(old)] = [normalize_type(name) for name in new.split("|")]
         return names
 
@@ -148,7 +151,9 @@ class Recipe:
         if not self.corpora:
             raise RecipeError("recipe key 'corpora': at least one corpus is needed")
         if self.encoder_cache and not self.model.freeze_encoder:
-            raise RecipeError("recipe key 'encoder_cache': needs model.freeze_encoder: true, since a cache cannot learn")
+            raise RecipeError(
+                "recipe key 'encoder_cache': needs model.freeze_encoder: true, since a cache cannot learn"
+            )
         if not 0 <= self.prompts.dropout < 1:
             raise RecipeError(f"recipe key 'prompts.dropout': {self.prompts.dropout!r} is not in [0, 1)")
 
@@ -218,7 +223,9 @@ def _build(kind: Any, value: Any, place: str) -> Any:
             raise RecipeError(f"recipe key {place or 'top level'!r}: {error}") from error
     if origin is Literal:
         if value not in get_args(kind):
-            raise RecipeError(f"recipe key {place!r}: {value!r} is none of {', '.join(map(repr, get_args(kind)))}")
+            raise RecipeError(
+                f"recipe key {place!r}: {value!r} is none of {', '.join(map(repr, get_args(kind)))}"
+            )
         return value
     if origin is tuple:
         items = [value] if isinstance(value, str) else value

@@ -49,7 +49,9 @@ def dev_check(checkpoint: Path, bundle: Path, manifest: Path, limit: int = 100) 
     if not records:
         raise BundleError(f"{manifest}: no record with audio to check the bundle on; synthesise it first")
     found = open_bundle(bundle)
-    vocabulary = Vocabulary.from_manifest(WhisperTokenizer.from_file(found.tokenizer), found.manifest.vocabulary)
+    vocabulary = Vocabulary.from_manifest(
+        WhisperTokenizer.from_file(found.tokenizer), found.manifest.vocabulary
+    )
     engines = (TorchEngine.load(checkpoint), OnnxEngine(bundle / ENCODER, bundle / DECODER))
     before, after = (_figures(Model(e, vocabulary, found.manifest), manifest, records) for e in engines)
     check = DevCheck(len(records), before, after)

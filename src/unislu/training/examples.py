@@ -14,7 +14,16 @@ from pathlib import Path
 from unislu.data.prompts import open_prompt
 from unislu.data.records import Record, read_records
 from unislu.errors import RecipeError
-from unislu.sequence import ONTONOTES_TO_SLUE, Format, Prompt, Span, Target, Vocabulary, get_format, normalize_type
+from unislu.sequence import (
+    ONTONOTES_TO_SLUE,
+    Format,
+    Prompt,
+    Span,
+    Target,
+    Vocabulary,
+    get_format,
+    normalize_type,
+)
 from unislu.training.config import CorpusConfig, PromptConfig, Recipe
 
 _ONTONOTES = {normalize_type(name): tag for name, tag in ONTONOTES_TO_SLUE.items()} | {"year": "WHEN"}
@@ -98,9 +107,13 @@ class ExampleMaker:
         rendered = fmt.render(target, prompt)
         prefix = fmt.prefix(prompt)
         clip = None if record.audio is None else (corpus.manifest, record.audio)
-        return self._example(record, prefix, rendered.ids, rendered.parts, clip, corpus.config.loss == "dynamic")
+        return self._example(
+            record, prefix, rendered.ids, rendered.parts, clip, corpus.config.loss == "dynamic"
+        )
 
-    def _question(self, config: CorpusConfig, target: Target, generator: random.Random) -> tuple[Format, Prompt, Target]:
+    def _question(
+        self, config: CorpusConfig, target: Target, generator: random.Random
+    ) -> tuple[Format, Prompt, Target]:
         """Which format and prompt an annotated target is asked with."""
         sentiment = frozenset({"sa"}) if target.sentiment else frozenset[str]()
         if config.entities == "ignore" or target.entities is None:
@@ -134,7 +147,9 @@ class ExampleMaker:
         prompt = Prompt(frozenset({"ner", "sa"}) if tagged else frozenset({"sa"}))
         target = replace(target, entities=spans if tagged else None)
         rendered = self._closed.render(target, prompt)
-        example = self._example(record, self._closed.prefix(prompt), rendered.ids, rendered.parts, None, False)
+        example = self._example(
+            record, self._closed.prefix(prompt), rendered.ids, rendered.parts, None, False
+        )
         return None if example is None else _only_sentiment(example, self._vocabulary["[SA]"])
 
     def _example(
@@ -164,9 +179,7 @@ class ExampleMaker:
         return tuple(Span(s.start, s.end, name) for s, name in mapped if name in self._closed_types)
 
 
-def _renamed(
-    target: Target, config: CorpusConfig, generator: random.Random
-) -> tuple[Target, frozenset[str]]:
+def _renamed(target: Target, config: CorpusConfig, generator: random.Random) -> tuple[Target, frozenset[str]]:
     """The target with each type under one of its other names, and all names of the types that are present."""
     synonyms = config.synonyms()
     chosen = {old: generator.choice(names) for old, names in synonyms.items()}

@@ -58,7 +58,9 @@ def weights(labels: Tensor, parts: Tensor, dynamic: Tensor) -> tuple[Tensor, Ten
     return torch.where(both, balanced, plain), total.squeeze(1)
 
 
-def batch_loss(losses: Tensor, labels: Tensor, parts: Tensor, dynamic: Tensor, reduction: str = "tokens") -> Tensor:
+def batch_loss(
+    losses: Tensor, labels: Tensor, parts: Tensor, dynamic: Tensor, reduction: str = "tokens"
+) -> Tensor:
     """Reduce a batch to a scalar.
 
     `tokens`: by token count, `Σ len·loss / Σ len`, as UniSLU's released code does. `examples`: the mean over examples, so

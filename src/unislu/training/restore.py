@@ -67,7 +67,9 @@ class PunctuationRestorer:
         weight = self._model.embedding()
         return [self._choose(h, t, e, weight) for h, t, e in zip(hidden, tokens, ends, strict=True)]
 
-    def _choose(self, hidden: torch.Tensor, tokens: torch.Tensor, ends: list[int], weight: torch.Tensor) -> dict[int, str]:
+    def _choose(
+        self, hidden: torch.Tensor, tokens: torch.Tensor, ends: list[int], weight: torch.Tensor
+    ) -> dict[int, str]:
         if not ends:
             return {}
         # Only candidates compete, so only their rows of the output projection are needed.
@@ -110,14 +112,17 @@ def punctuated(record: Record, marks: dict[int, str]) -> Record:
     entities = record.entities
     if entities is not None and target.entities is not None:
         entities = tuple(
-            Entity(span.start, span.end, old.type, old.extra) for span, old in zip(target.entities, entities, strict=True)
+            Entity(span.start, span.end, old.type, old.extra)
+            for span, old in zip(target.entities, entities, strict=True)
         )
     return replace(record, text=target.text, entities=entities)
 
 
 def main(argv: list[str] | None = None) -> None:
     """Restore the punctuation of one manifest."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--backbone", required=True)
     parser.add_argument("--cache", type=Path, required=True)
     parser.add_argument("--margin", type=float, default=0.0)

@@ -54,11 +54,15 @@ class Run:
             torch.set_num_threads(recipe.threads)
         set_seed(recipe.seed)
         self.out = Path(recipe.out) / recipe.name
-        self.accelerator = Accelerator(log_with="tensorboard" if _has_tensorboard() else None, project_dir=self.out)
+        self.accelerator = Accelerator(
+            log_with="tensorboard" if _has_tensorboard() else None, project_dir=self.out
+        )
         self.model: UnifiedWhisper = load_unified(recipe.model, labels)
         self.corpora = load_corpora(recipe.corpora)
         self.source = _audio_source(recipe, self.corpora)
-        self.plan = EpochPlan(recipe, self.corpora, ExampleMaker(recipe, self.model.vocabulary, self.corpora), self.source)
+        self.plan = EpochPlan(
+            recipe, self.corpora, ExampleMaker(recipe, self.model.vocabulary, self.corpora), self.source
+        )
         self.validator = Validator(recipe, self.model.vocabulary, self.source)
         self.pad = self.model.vocabulary["<|endoftext|>"]
         self.step, self.best = 0, -math.inf
@@ -74,7 +78,13 @@ class Run:
         accelerator.init_trackers("logs")
         self._resume()
         self._log(f"{recipe.name}: {steps_per_epoch} steps an epoch, {total} in all, from step {self.step}")
-        bar = tqdm(total=total, initial=self.step, desc=recipe.name, unit="step", disable=self.quiet or not _on_terminal())
+        bar = tqdm(
+            total=total,
+            initial=self.step,
+            desc=recipe.name,
+            unit="step",
+            disable=self.quiet or not _on_terminal(),
+        )
         started, first = time.monotonic(), self.step
         model.train()
         for batch in self._batches(total):
@@ -128,7 +138,9 @@ class Run:
         if not _on_terminal() and (self.step % 20 == 0 or self.step == total):
             rate = (self.step - first) / (time.monotonic() - started)
             left = (total - self.step) / rate
-            self._log(f"step {self.step}/{total} loss {loss:.4f} lr {lr:.2e} {rate:.2f} steps/s {left / 60:.0f} min left")
+            self._log(
+                f"step {self.step}/{total} loss {loss:.4f} lr {lr:.2e} {rate:.2f} steps/s {left / 60:.0f} min left"
+            )
 
     def _evaluate(self) -> None:
         if not self.recipe.evaluation.manifests:
@@ -146,7 +158,9 @@ class Run:
         """Save weights that learn, optimiser, schedule and random states; replaced atomically."""
         folder = self.out / f"checkpoint-{self.step}"
         self.accelerator.save_state(str(folder))
-        (folder / STATE).write_text(json.dumps({"step": self.step, "best": self.best, "recipe": to_dict(self.recipe)}))
+        (folder / STATE).write_text(
+            json.dumps({"step": self.step, "best": self.best, "recipe": to_dict(self.recipe)})
+        )
         for old in self._checkpoints()[:-1]:
             for file in sorted(old.rglob("*"), reverse=True):
                 file.unlink()
@@ -170,9 +184,16 @@ class Run:
         return {
             "vocabulary": self.model.vocabulary.to_manifest(),
             "format": self.recipe.model.format,
-            "labels": {"entity_types": list(self.labels.entity_types), "sentiments": list(self.labels.sentiments)},
+            "labels": {
+                "entity_types": list(self.labels.entity_types),
+                "sentiments": list(self.labels.sentiments),
+            },
             "types_seen": types if any(c.config.entities == "open" for c in self.corpora) else [],
-            "provenance": {"recipe": _portable(to_dict(self.recipe)), "step": self.step, "scores": scores or {}},
+            "provenance": {
+                "recipe": _portable(to_dict(self.recipe)),
+                "step": self.step,
+                "scores": scores or {},
+            },
         }
 
     def _log(self, line: str) -> None:
@@ -210,7 +231,9 @@ def _schedule(config: OptimizerConfig, total: int) -> Any:
 def _audio_source(recipe: Recipe, corpora: Sequence[Corpus]) -> AudioSource:
     cache = EncoderCache(recipe.encoder_cache) if recipe.encoder_cache else None
     clips = [(c.manifest, r.audio) for c in corpora for r in c.records if r.audio and (r.duration or 0) <= 10]
-    return AudioSource(cache, recipe.spec_augment, random.Random(recipe.seed).sample(clips, min(2000, len(clips))))
+    return AudioSource(
+        cache, recipe.spec_augment, random.Random(recipe.seed).sample(clips, min(2000, len(clips)))
+    )
 
 
 def _portable(value: Any) -> Any:

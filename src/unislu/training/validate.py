@@ -29,7 +29,8 @@ class Validator:
         self._config, self._format_name = recipe.evaluation, recipe.model.format
         self._vocabulary, self._source = vocabulary, source
         self._records = [
-            (Path(m), _sample(list(read_records(m)), self._config.limit, recipe.seed)) for m in self._config.manifests
+            (Path(m), _sample(list(read_records(m)), self._config.limit, recipe.seed))
+            for m in self._config.manifests
         ]
 
     def scores(self, model: UnifiedWhisper) -> dict[str, float]:
@@ -55,7 +56,8 @@ class Validator:
         answers = []
         prompts = [self._prompt(record) for record in records]
         formats = [
-            get_format("inline-open" if prompt.types else self._format_name, self._vocabulary) for prompt in prompts
+            get_format("inline-open" if prompt.types else self._format_name, self._vocabulary)
+            for prompt in prompts
         ]
         prefixes = [fmt.prefix(prompt) for fmt, prompt in zip(formats, prompts, strict=True)]
         outputs = _greedy(engine, encoded, prefixes, self._vocabulary["<|endoftext|>"])
@@ -63,7 +65,9 @@ class Validator:
             answers.append(_prediction(record, fmt.parse(ids, prompt)))
         return answers
 
-    def _encode(self, engine: TorchEngine, model: UnifiedWhisper, manifest: Path, records: list[Record]) -> object:
+    def _encode(
+        self, engine: TorchEngine, model: UnifiedWhisper, manifest: Path, records: list[Record]
+    ) -> object:
         examples = [Example(r.id, (), (), 0, (manifest, str(r.audio)), False) for r in records]
         if self._source.cached:
             return engine.cross(*self._source.memory(examples))

@@ -103,7 +103,9 @@ class UnifiedWhisper(nn.Module):
         causal = torch.ones(n, n, dtype=torch.bool, device=x.device).tril()[None, None]
         cross = keys[:, None, None, :].expand(-1, 1, n, -1)
         for layer in decoder.layers:
-            output = layer(x, attention_mask=causal, encoder_hidden_states=memory, encoder_attention_mask=cross)
+            output = layer(
+                x, attention_mask=causal, encoder_hidden_states=memory, encoder_attention_mask=cross
+            )
             x = output[0] if isinstance(output, tuple) else output
         return decoder.layer_norm(x)
 
@@ -139,7 +141,9 @@ class UnifiedWhisper(nn.Module):
         folder.mkdir(parents=True, exist_ok=True)
         self.merged().save_pretrained(folder)
         shutil.copyfile(self.tokenizer_file, folder / "tokenizer.json")
-        (folder / "unislu.json").write_text(json.dumps(unislu, indent=1, ensure_ascii=False), encoding="utf-8")
+        (folder / "unislu.json").write_text(
+            json.dumps(unislu, indent=1, ensure_ascii=False), encoding="utf-8"
+        )
 
 
 def load_unified(config: ModelConfig, labels: LabelSet) -> UnifiedWhisper:
