@@ -1,11 +1,12 @@
 """Quality of a bundle on manifests: WER, entity F1, label-F1, sentiment macro-F1.
 
-    python benchmarks/quality.py --bundle BUNDLE --json out.json closed:slue-dev/manifest.jsonl open:mit/manifest.jsonl \
-        sentiment:meld/manifest.jsonl text:real/manifest.jsonl empty:no-speech/manifest.jsonl
+    python benchmarks/quality.py --bundle BUNDLE --json out.json closed:slue-dev/manifest.jsonl \
+        open:mit/manifest.jsonl sentiment:meld/manifest.jsonl text:real/manifest.jsonl \
+        empty:no-speech/manifest.jsonl
 
-Each manifest is preceded by what is asked: `closed` entities, `open` entities with all types of the manifest as the
-prompt, `sentiment`, the `text` alone, or `empty` (clips without speech: the share that gave no text). Several manifests
-joined by `+` are pooled into one row.
+Each manifest is preceded by what is asked: `closed` entities, `open` entities with all types of the manifest
+as the prompt, `sentiment`, the `text` alone, or `empty` (clips without speech: the share that gave no text).
+Several manifests joined by `+` are pooled into one row.
 """
 
 from __future__ import annotations

@@ -2,9 +2,10 @@
 
     python recipes/default-base/prepare.py DATA OUT
 
-DATA holds the corpora as JSON lines in `slue-voxpopuli/`, `sentiment/` and `open-ner/`, with their `speech/` folder of real
-clips; OUT gets one `<name>.jsonl` a corpus to be spoken and one folder a corpus of real clips. Corpora that are
-normalised are cased (`unislu.data.restore`); a tenth of each MIT training file, by a hash of the id, is its dev split.
+DATA holds the corpora as JSON lines in `slue-voxpopuli/`, `sentiment/` and `open-ner/`, with their `speech/`
+folder of real clips; OUT gets one `<name>.jsonl` a corpus to be spoken and one folder a corpus of real clips.
+Corpora that are normalised are cased (`unislu.data.restore`); a tenth of each MIT training file, by a hash of
+the id, is its dev split.
 """
 
 from __future__ import annotations
@@ -21,13 +22,14 @@ from unislu.sequence.target import Span, Target
 
 Row = dict[str, Any]
 
-CASED = ["open-ner/conll2003-train", "open-ner/crossner-ai", "open-ner/crossner-literature", "open-ner/crossner-music",
-         "open-ner/crossner-science", "open-ner/wikigold", "open-ner/earnings21", "sentiment/meld-train",
-         "open-ner/restaurant8k-train"]  # fmt: skip
+CASED = ["open-ner/conll2003-train", "open-ner/crossner-ai", "open-ner/crossner-literature",
+         "open-ner/crossner-music", "open-ner/crossner-science", "open-ner/wikigold", "open-ner/earnings21",
+         "sentiment/meld-train", "open-ner/restaurant8k-train"]  # fmt: skip
 MIT = {"mit-movie-eng": 2600, "mit-movie-trivia": 1500, "mit-restaurant": 2800}
 LOWER = {"snips-train": 1000, "slurp-train": 800, "atis-train": 400}
-KEPT = {"restaurant8k-train": 500, "conll2003-train": 1000, "wikigold": 400, "wnut17-train": 350, "crossner-ai": 150,
-        "crossner-literature": 150, "crossner-music": 150, "crossner-science": 150}  # fmt: skip
+KEPT = {"restaurant8k-train": 500, "conll2003-train": 1000, "wikigold": 400, "wnut17-train": 350,
+        "crossner-ai": 150, "crossner-literature": 150, "crossner-music": 150,
+        "crossner-science": 150}  # fmt: skip
 #: Words whose capital in the cased corpora comes from titles.
 NOT_NAMES = ("first", "good", "all", "new", "this", "the", "lord")
 

@@ -64,7 +64,7 @@ def backbone(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def manifest(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Six clips of a second of tones with a sentence each: entities, sentiments, and what is not annotated."""
+    """Six one-second clips of tones with a sentence each: entities, sentiments, and what is not annotated."""
     folder = tmp_path_factory.mktemp("corpus")
     lines = []
     for number, (text, entities, sentiment) in enumerate(SENTENCES):

@@ -1,4 +1,4 @@
-"""The loop on a tiny model: golden losses, exact resume, frozen parts, evaluation, what a checkpoint holds."""
+"""The loop on a tiny model: golden losses, exact resume, frozen parts, evaluation, the checkpoint."""
 
 from __future__ import annotations
 
@@ -108,7 +108,8 @@ def test_cached_encoder_outputs_give_the_same_losses(backbone: Path, manifest: P
     cached = Losses(tiny(backbone, manifest, tmp_path / "cached", model=config, encoder_cache=str(cache)))
     direct.run()
     cached.run()
-    # Batches are bucketed by audio length with a cache and by text length without: compare what does not depend on order.
+    # Batches are bucketed by audio length with a cache and by text length without: compare what
+    # does not depend on order.
     assert sum(cached.losses) == pytest.approx(sum(direct.losses), rel=0.05)
 
 

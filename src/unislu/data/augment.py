@@ -183,7 +183,7 @@ def make_noise(kind: str, length: int, rate: int, seed: int) -> Samples:
         signal = np.fft.irfft(spectrum * frequencies ** _SLOPES[kind], size)[:length]
     else:
         raise OptionError(f"augmentation: no noise {kind!r}; known: white, pink, brown, hum")
-    result = signal.astype(np.float32)
+    result: Samples = signal.astype(np.float32)
     return (result / max(rms(result), 1e-9)).astype(np.float32)
 
 
@@ -212,6 +212,7 @@ def _codec(samples: Samples, rate: int, step: Step) -> Samples:
     packed = io.BytesIO()
     with av.open(packed, "w", format=container) as out:
         stream = out.add_stream(encoder, rate=coded_rate, layout="mono", bit_rate=int(step["kbps"]) * 1000)
+        assert isinstance(stream, av.AudioStream)  # all of `_ENCODERS` code audio
         frame = av.AudioFrame.from_ndarray(pcm[None], format="s16", layout="mono")
         frame.sample_rate = coded_rate
         resampler = av.AudioResampler(stream.format, "mono", coded_rate, frame_size=stream.frame_size or 960)
@@ -220,7 +221,7 @@ def _codec(samples: Samples, rate: int, step: Step) -> Samples:
         out.mux(stream.encode(None))
     packed.seek(0)
     converter = av.AudioResampler("flt", "mono", coded_rate)
-    with av.open(packed) as source:
+    with av.open(packed, "r") as source:
         blocks = [b.to_ndarray()[0] for f in source.decode(audio=0) for b in converter.resample(f)]
     decoded = resample(np.concatenate([*blocks, np.zeros(0, np.float32)]), coded_rate, rate)[: len(samples)]
     return np.pad(decoded, (0, len(samples) - len(decoded))).astype(np.float32)

@@ -1,7 +1,8 @@
 """Clips without speech, whose transcript is empty: silence, noise, hum, tones and chords, clicks.
 
-A recogniser trained only on speech writes words for anything it hears; some hundreds of these teach it to stay silent.
-`python -m unislu.data.no_speech OUT --count 400 --seed 0` writes `OUT/manifest.jsonl` and WAV files.
+A recogniser trained only on speech writes words for anything it hears; some hundreds of these teach it to
+stay silent. `python -m unislu.data.no_speech OUT --count 400 --seed 0` writes `OUT/manifest.jsonl` and WAV
+files.
 """
 
 from __future__ import annotations
@@ -30,13 +31,14 @@ def coloured_noise(n: int, rng: np.random.Generator) -> Sound:
     spectrum = np.fft.rfft(rng.normal(size=n))
     spectrum *= np.maximum(np.arange(spectrum.size), 1.0) ** -rng.choice([0.0, 0.5, 1.0])
     noise = np.fft.irfft(spectrum, n)
-    return noise / np.abs(noise).max()
+    return np.asarray(noise / np.abs(noise).max(), np.float64)
 
 
 def hum(n: int, rng: np.random.Generator) -> Sound:
     """Mains hum with harmonics."""
     base, time = rng.choice([50.0, 60.0]), np.arange(n) / RATE
-    return sum(np.sin(2 * np.pi * base * k * time) / k for k in range(1, 6)) * 0.4  # type: ignore[no-any-return]
+    harmonics = [np.sin(2 * np.pi * base * k * time) / k for k in range(1, 6)]
+    return np.asarray(0.4 * np.sum(harmonics, axis=0), np.float64)
 
 
 def tones(n: int, rng: np.random.Generator) -> Sound:
@@ -50,7 +52,7 @@ def tones(n: int, rng: np.random.Generator) -> Sound:
         for semitones in rng.choice([0, 3, 4, 7, 12, 16], size=rng.integers(1, 4), replace=False):
             out[part] += decay * np.sin(2 * np.pi * root * 2 ** (semitones / 12) * time[part])
         position += length
-    return out / max(1.0, np.abs(out).max())
+    return np.asarray(out / max(1.0, np.abs(out).max()), np.float64)
 
 
 def clicks(n: int, rng: np.random.Generator) -> Sound:
@@ -60,7 +62,7 @@ def clicks(n: int, rng: np.random.Generator) -> Sound:
         out[start : start + 300] += rng.normal(size=300)[: max(0, n - start)] * np.exp(
             -np.arange(300)[: max(0, n - start)] / 40
         )
-    return out / max(1.0, np.abs(out).max())
+    return np.asarray(out / max(1.0, np.abs(out).max()), np.float64)
 
 
 KINDS: dict[str, Callable[[int, np.random.Generator], Sound]] = {

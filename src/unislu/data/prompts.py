@@ -1,8 +1,8 @@
 """Prompts of open entity types: positives, negatives, dropout, shuffling (WhisperNER, section II-C).
 
-Everything is drawn from a generator that belongs to the example, so that a run can be repeated, resumed and split over
-workers without changing a prompt. A dropped type vanishes from the prompt *and* the target, and no negative may bring
-it back: that would teach that a type which is present is absent.
+Everything is drawn from a generator that belongs to the example, so that a run can be repeated, resumed and
+split over workers without changing a prompt. A dropped type vanishes from the prompt *and* the target, and no
+negative may bring it back: that would teach that a type which is present is absent.
 """
 
 from __future__ import annotations

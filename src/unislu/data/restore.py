@@ -32,13 +32,14 @@ NAME_TYPES = frozenset(
 #: Words inside a name that stay small.
 SMALL = frozenset("a an and as at by de for from in into of on or the to von with".split())
 QUESTION_STARTS = frozenset(
-    "what what's whats who who's whos whom whose which when where where's why how how's is are am was were do does "
-    "did can could will would should may has have had isn't aren't don't doesn't".split()
+    "what what's whats who who's whos whom whose which when where where's why how how's is are am was were "
+    "do does did can could will would should may has have had isn't aren't don't doesn't".split()
 )
 #: Words that are written with a capital wherever they stand.
 ALWAYS = {
-    "i": "I", "i'm": "I'm", "i'd": "I'd", "i'll": "I'll", "i've": "I've", "mr": "Mr", "mrs": "Mrs", "eu": "EU",
-    "uk": "UK", "usa": "USA", "tv": "TV", "bbq": "BBQ", "dvd": "DVD", "pg": "PG", "un": "UN", "nato": "NATO",
+    "i": "I", "i'm": "I'm", "i'd": "I'd", "i'll": "I'll", "i've": "I've", "mr": "Mr", "mrs": "Mrs",
+    "eu": "EU", "uk": "UK", "usa": "USA", "tv": "TV", "bbq": "BBQ", "dvd": "DVD", "pg": "PG",
+    "un": "UN", "nato": "NATO",
 }  # fmt: skip
 #: English words that a headline or a sentence start would teach to capitalise wrongly.
 AMBIGUOUS = frozenset(

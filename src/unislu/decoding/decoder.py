@@ -97,8 +97,8 @@ class Decoder:
         options = options or DecodeOptions()
         prefix = fmt.prefix(prompt)
         forked = self._forked(fmt, prompt)
-        # `[T/L]` ends a transcript whether or not a task follows: a model that has learned to write it there would
-        # otherwise have to choose between a forbidden end and one more word.
+        # `[T/L]` ends a transcript whether or not a task follows: a model that has learned to write it there
+        # would otherwise have to choose between a forbidden end and one more word.
         ending = replace(prompt, tasks=prompt.tasks | {"sa"}) if SA in self._vocabulary else prompt
         rules = self._rules(fmt, ending, options, entities=NER not in forked)
         limits = [self._limit(len(prefix), duration, options) for duration in durations]

@@ -1,9 +1,9 @@
 """Encoder outputs on disk, for training with a frozen encoder.
 
-Encoding costs more than half of a training step and its result never changes while the encoder is frozen, so it is
-done once: `python -m unislu.training.cache --encoder ENCODER OUT MANIFEST...`. One pair of files per manifest:
-`<name>.f16` holds rows of `d` float16, `<name>.jsonl` one line `{key, start, length}` per clip. Both only grow, a line
-is written after its rows, and a restart continues after the last whole line.
+Encoding costs more than half of a training step and its result never changes while the encoder is frozen, so
+it is done once: `python -m unislu.training.cache --encoder ENCODER OUT MANIFEST...`. One pair of files per
+manifest: `<name>.f16` holds rows of `d` float16, `<name>.jsonl` one line `{key, start, length}` per clip.
+Both only grow, a line is written after its rows, and a restart continues after the last whole line.
 """
 
 from __future__ import annotations

@@ -28,9 +28,9 @@ _BORROWED_POSITIONS = 75
 class Batch:
     """Padded tensors of a batch.
 
-    tokens, labels, parts: `[batch, tokens]` int64; `labels` are shifted by one and `IGNORE` where nothing is learned.
-    dynamic: `[batch]` bool. memory: `[batch, positions, d]` float32 encoder outputs with lengths in positions, or
-    mel: `[batch, 80, frames]` float32 with lengths in frames.
+    tokens, labels, parts: `[batch, tokens]` int64; `labels` are shifted by one and `IGNORE` where nothing is
+    learned. dynamic: `[batch]` bool. memory: `[batch, positions, d]` float32 encoder outputs with lengths in
+    positions, or mel: `[batch, 80, frames]` float32 with lengths in frames.
     """
 
     tokens: Tensor
@@ -43,8 +43,8 @@ class Batch:
 
     def to(self, device: torch.device | str) -> Batch:
         """The same batch on a device."""
-        moved = {f.name: getattr(self, f.name) for f in fields(self)}
-        return Batch(**{k: v if v is None else v.to(device) for k, v in moved.items()})
+        present = {f.name: getattr(self, f.name) for f in fields(self) if getattr(self, f.name) is not None}
+        return Batch(**{name: tensor.to(device) for name, tensor in present.items()})
 
 
 class EpochPlan:

@@ -1,7 +1,8 @@
 """Recipes: the YAML file that says everything about a training run.
 
 Every key is checked against the dataclasses below: an unknown key, a wrong type or an impossible value is a
-`RecipeError` that names the key. `key=value` overrides use dotted paths (`optimizer.lr=1e-4`, `corpora.0.weight=2`).
+`RecipeError` that names the key. `key=value` overrides use dotted paths (`optimizer.lr=1e-4`,
+`corpora.0.weight=2`).
 """
 
 from __future__ import annotations
@@ -54,7 +55,8 @@ class CorpusConfig:
     weight: float = 1.0
     #: What its entities are: the closed set, open types by prompt, or not used.
     entities: Literal["closed", "open", "ignore"] = "ignore"
-    #: Other names for its types when they are asked for as open types: "ORG=organization|company", one is drawn.
+    #: Other names for its types when they are asked for as open types, one of which is drawn:
+    #: "ORG=organization|company".
     rename: tuple[str, ...] = ()
     #: Train on the text alone, over the audio of another clip: only the sentiment learns.
     text_only: bool = False
@@ -144,7 +146,8 @@ class Recipe:
 
     def __post_init__(self) -> None:
         positive = {"epochs": self.epochs, "batch_size": self.batch_size, "optimizer.lr": self.optimizer.lr,
-                    "checkpoint_every": self.checkpoint_every, "evaluation.every": self.evaluation.every}  # fmt: skip
+                    "checkpoint_every": self.checkpoint_every,
+                    "evaluation.every": self.evaluation.every}  # fmt: skip
         for key, value in positive.items():
             if not (math.isfinite(value) and value > 0):
                 raise RecipeError(f"recipe key {key!r}: {value!r} must be a positive number")
@@ -215,7 +218,8 @@ def _build(kind: Any, value: Any, place: str) -> Any:
         unknown = set(value) - set(hints)
         if unknown:
             raise RecipeError(
-                f"recipe key {_join(place, sorted(map(str, unknown))[0])!r} is unknown; known here: {', '.join(hints)}"
+                f"recipe key {_join(place, sorted(map(str, unknown))[0])!r} is unknown; "
+                f"known here: {', '.join(hints)}"
             )
         try:
             return kind(**{k: _build(hints[k], v, _join(place, k)) for k, v in value.items()})  # type: ignore[operator]

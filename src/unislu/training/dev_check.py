@@ -84,6 +84,7 @@ def _refuse_losses(check: DevCheck, bundle: Path, manifest: Path, facts: Manifes
     for name, before, after, sign, most in pairs:
         if before is not None and after is not None and sign * (after - before) > most:
             raise BundleError(
-                f"{bundle}: {facts.quantization} weights change the {name} on {check.clips} clips of {manifest} from "
-                f"{before:.1f} to {after:.1f} (limit {most:g} points): export it without --quantize"
+                f"{bundle}: {facts.quantization} weights change the {name} on {check.clips} clips of "
+                f"{manifest} from {before:.1f} to {after:.1f} (limit {most:g} points): "
+                "export it without --quantize"
             )

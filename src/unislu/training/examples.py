@@ -1,7 +1,8 @@
 """From records to training examples: what is fed, what is learned, over which audio.
 
-An example is a pure function of (recipe seed, epoch, record): prompts, negatives and dropout come from a generator that
-belongs to it, so a run resumed in the middle, or split over processes, sees exactly the same examples.
+An example is a pure function of (recipe seed, epoch, record): prompts, negatives and dropout come from a
+generator that belongs to it, so a run resumed in the middle, or split over processes, sees exactly the same
+examples.
 """
 
 from __future__ import annotations
@@ -35,8 +36,9 @@ MAX_POSITIONS = 448
 class Example:
     """One training example.
 
-    `tokens` is the decoder's input and target in one: prefix, then the rendered sequence. The first `learned_from`
-    ids are only fed. `parts` runs along `tokens` (0 transcript, 1 task). `clip` is the audio: (manifest, path).
+    `tokens` is the decoder's input and target in one: prefix, then the rendered sequence. The first
+    `learned_from` ids are only fed. `parts` runs along `tokens` (0 transcript, 1 task). `clip` is the audio:
+    (manifest, path).
     """
 
     id: str
@@ -125,8 +127,9 @@ class ExampleMaker:
             return fmt, Prompt(sentiment | {"ner"}), target
         renamed, never = _renamed(target, config, generator)
         drawn = open_prompt(
-            renamed, self._others, generator, negatives=self._prompts.negatives, dropout=self._prompts.dropout,
-            shuffle=self._prompts.shuffle, max_types=self._prompts.max_types, never=never,
+            renamed, self._others, generator, negatives=self._prompts.negatives,
+            dropout=self._prompts.dropout, shuffle=self._prompts.shuffle,
+            max_types=self._prompts.max_types, never=never,
         )  # fmt: skip
         if not drawn.types:  # neither entities nor negatives: there is no question to ask
             return self._closed, Prompt(sentiment), replace(target, entities=None)
@@ -137,8 +140,8 @@ class ExampleMaker:
     ) -> Example | None:
         """The transcript is given and only the sentiment learns, over the audio of any clip.
 
-        Half of the time names are tagged in the given transcript, so that the branch reads a tagged transcript as
-        well as a plain one; nothing is learned from those tags.
+        Half of the time names are tagged in the given transcript, so that the branch reads a tagged
+        transcript as well as a plain one; nothing is learned from those tags.
         """
         if target.sentiment is None:
             return None
@@ -173,7 +176,7 @@ class ExampleMaker:
         return replace(target, sentiment=label)
 
     def _closed_spans(self, spans: Sequence[Span]) -> tuple[Span, ...]:
-        """Spans with the label set's types: by their own name, or as an OntoNotes type that SLUE maps or drops."""
+        """Spans with the label set's types: by their own name, or as SLUE maps or drops an OntoNotes type."""
         labels = self._vocabulary.labels
         mapped = ((s, labels.entity_type(s.type) or _ONTONOTES.get(normalize_type(s.type))) for s in spans)
         return tuple(Span(s.start, s.end, name) for s, name in mapped if name in self._closed_types)

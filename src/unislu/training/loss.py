@@ -33,9 +33,10 @@ def token_losses(hidden: Tensor, rows: Sequence[Tensor], labels: Tensor) -> Tens
 def weights(labels: Tensor, parts: Tensor, dynamic: Tensor) -> tuple[Tensor, Tensor]:
     """Weight of each token so that a weighted sum is the loss, and the length of each example.
 
-    With `dynamic`, an example's loss is `W_task·L_task + W_ASR·L_ASR` where each `L` is the mean over its own tokens,
-    `W_task = Len_ASR / Len_total` and `W_ASR = Len_task / Len_total` (UniSLU eq. 4-5). An example that has only one of
-    the two parts trains that part with weight 1. Without `dynamic` it is the mean over all its tokens.
+    With `dynamic`, an example's loss is `W_task·L_task + W_ASR·L_ASR` where each `L` is the mean over its own
+    tokens, `W_task = Len_ASR / Len_total` and `W_ASR = Len_task / Len_total` (UniSLU eq. 4-5). An example
+    that has only one of the two parts trains that part with weight 1. Without `dynamic` it is the mean over
+    all its tokens.
 
     Args:
         labels: `[batch, tokens]` int64, `IGNORE` where nothing is learned.
@@ -43,7 +44,8 @@ def weights(labels: Tensor, parts: Tensor, dynamic: Tensor) -> tuple[Tensor, Ten
         dynamic: `[batch]` bool.
 
     Returns:
-        Token weights `[batch, tokens]` float32 that sum to 1 in each non-empty example (dynamic) and lengths `[batch]`.
+        Token weights `[batch, tokens]` float32 that sum to 1 in each non-empty example (dynamic), and lengths
+        `[batch]`.
     """
     learned = labels != IGNORE
     task = (learned & (parts == 1)).float()
@@ -63,8 +65,8 @@ def batch_loss(
 ) -> Tensor:
     """Reduce a batch to a scalar.
 
-    `tokens`: by token count, `Σ len·loss / Σ len`, as UniSLU's released code does. `examples`: the mean over examples, so
-    that a short answer (a sentiment) counts as much as a long transcript.
+    `tokens`: by token count, `Σ len·loss / Σ len`, as UniSLU's released code does. `examples`: the mean over
+    examples, so that a short answer (a sentiment) counts as much as a long transcript.
     """
     token_weights, lengths = weights(labels, parts, dynamic)
     if reduction == "examples":

@@ -1,8 +1,8 @@
 """Ask a recogniser where a normalised text needs punctuation, over the audio that speaks it.
 
-The gold words are fed to Whisper's decoder (teacher forcing). After each word it says how likely a mark is and how
-likely the next word: a mark that wins is inserted. The words stay the annotated ones; only what a normalised corpus
-threw away comes back. One forward pass per clip, over cached encoder outputs.
+The gold words are fed to Whisper's decoder (teacher forcing). After each word it says how likely a mark is
+and how likely the next word: a mark that wins is inserted. The words stay the annotated ones; only what a
+normalised corpus threw away comes back. One forward pass per clip, over cached encoder outputs.
 
 `python -m unislu.training.restore --backbone WHISPER --cache CACHE MANIFEST OUT`
 """
@@ -17,6 +17,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from unislu.data.records import Entity, Record, read_records, write_records
 from unislu.data.restore import insert_punctuation
@@ -44,8 +45,8 @@ class PunctuationRestorer:
         self._marks = torch.tensor([encode(mark)[0] for mark in MARKS])
 
     @torch.inference_mode()
-    def marks(self, texts: Sequence[str], memories: Sequence[np.ndarray]) -> list[dict[int, str]]:  # type: ignore[type-arg]
-        """For each text, `{word index: mark to insert after it}`. `memories`: `[positions, d]` float16 each."""
+    def marks(self, texts: Sequence[str], memories: Sequence[NDArray[np.float16]]) -> list[dict[int, str]]:
+        """For each text, `{word index: mark to insert after it}`. `memories`: `[positions, d]` each."""
         encode, end = self._vocabulary.tokenizer.encode, self._vocabulary["<|endoftext|>"]
         prefix = whisper_prefix(self._vocabulary, Prompt())
         rows, ends = [], []

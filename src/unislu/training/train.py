@@ -1,7 +1,7 @@
 """The training loop: recipe in, checkpoints out; exact resume after a kill.
 
-The order of batches is a pure function of (recipe, epoch), so the state of a run is the step, the weights, the
-optimiser and the random state of dropout: after a restart it goes on with the very next batch.
+The order of batches is a pure function of (recipe, epoch), so the state of a run is the step, the weights,
+the optimiser and the random state of dropout: after a restart it goes on with the very next batch.
 """
 
 from __future__ import annotations
@@ -76,7 +76,9 @@ class Run:
         scheduler = LambdaLR(optimizer, _schedule(recipe.optimizer, total))
         model, optimizer, scheduler = accelerator.prepare(self.model, optimizer, scheduler)
         accelerator.init_trackers("logs")
+        rates = list(scheduler.scheduler.base_lrs)
         self._resume()
+        scheduler.scheduler.base_lrs = rates  # a learning rate changed in the recipe holds from here on
         self._log(f"{recipe.name}: {steps_per_epoch} steps an epoch, {total} in all, from step {self.step}")
         bar = tqdm(
             total=total,
@@ -139,7 +141,8 @@ class Run:
             rate = (self.step - first) / (time.monotonic() - started)
             left = (total - self.step) / rate
             self._log(
-                f"step {self.step}/{total} loss {loss:.4f} lr {lr:.2e} {rate:.2f} steps/s {left / 60:.0f} min left"
+                f"step {self.step}/{total} loss {loss:.4f} lr {lr:.2e} {rate:.2f} steps/s "
+                f"{left / 60:.0f} min left"
             )
 
     def _evaluate(self) -> None:
@@ -237,7 +240,7 @@ def _audio_source(recipe: Recipe, corpora: Sequence[Corpus]) -> AudioSource:
 
 
 def _portable(value: Any) -> Any:
-    """The same values with absolute paths cut to their last two parts: a bundle that is shared names no machine."""
+    """The same values with absolute paths cut to their last two parts: a shared bundle names no machine."""
     if isinstance(value, dict):
         return {key: _portable(item) for key, item in value.items()}
     if isinstance(value, list | tuple):

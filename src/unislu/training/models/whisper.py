@@ -92,7 +92,7 @@ class UnifiedWhisper(nn.Module):
         return encoder.layer_norm(x)
 
     def decode(self, tokens: Tensor, memory: Tensor, memory_lengths: Tensor) -> Tensor:
-        """Decoder states `[batch, tokens, d]` for token ids `[batch, tokens]` over memory `[batch, time, d]`."""
+        """Decoder states `[batch, tokens, d]`: token ids `[batch, tokens]` over memory `[batch, time, d]`."""
         decoder = self.backbone.model.decoder
         embedded = self._embed(tokens)
         # The memory is padded: a boolean mask keeps each row inside its own audio.
@@ -169,7 +169,8 @@ def load_unified(config: ModelConfig, labels: LabelSet) -> UnifiedWhisper:
 def _check_merges(tokenizer: WhisperTokenizer, path: Path) -> None:
     """Find a tokenizer file whose first merge was lost in a conversion.
 
-    Such a file still works, but splits every word that begins with `t` behind its blank: ids that Whisper never saw.
+    Such a file still works, but splits every word that begins with `t` behind its blank: ids that Whisper
+    never saw.
     """
     pieces = {tokenizer.text_bytes[i] for i in tokenizer.encode(" t")}
     if b" t" in tokenizer.text_bytes.values() and b" t" not in pieces:
@@ -180,6 +181,9 @@ def _tokenizer_file(backbone: str) -> Path:
     local = Path(backbone) / "tokenizer.json"
     if local.exists():
         return local
-    from transformers.utils import cached_file
+    from transformers.utils.hub import cached_file
 
-    return Path(cached_file(backbone, "tokenizer.json"))
+    found = cached_file(backbone, "tokenizer.json")
+    if found is None:
+        raise RecipeError(f"recipe key 'model.backbone': {backbone!r} has no tokenizer.json")
+    return Path(found)
