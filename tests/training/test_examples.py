@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from pathlib import Path
 
@@ -113,3 +114,73 @@ def test_closed_spans_map_ontonotes_and_drop_what_slue_drops(vocabulary: Vocabul
     assert example is not None
     assert vocabulary["[PLACE]"] in example.tokens and vocabulary["[WHEN]"] in example.tokens
     assert example.tokens.count(vocabulary["[PERSON]"]) == 0
+
+
+def prompt_types(vocabulary: Vocabulary, example: Example) -> set[str]:
+    """The types an example asks for, read back from its prompt."""
+    first = example.tokens.index(vocabulary["<|startofprev|>"]) + 1
+    last = example.tokens.index(vocabulary["<|startoftranscript|>"])
+    return {name.strip() for name in vocabulary.tokenizer.decode(example.tokens[first:last]).split(",")}
+
+
+@pytest.fixture
+def synonym_corpora(manifest: Path, tmp_path: Path) -> tuple[CorpusConfig, ...]:
+    """The corpus with its types renamed, and another whose own types are some of those names."""
+    other = tmp_path / "other.jsonl"
+    lines = [
+        {"id": f"o{number}", "text": "alpha", "entities": [{"start": 0, "end": 5, "type": name}]}
+        for number, name in enumerate(["human", "individual", "site", "person", "dish"])
+    ]
+    other.write_text("".join(json.dumps(line) + "\n" for line in lines))
+    renames = ("PERSON=human|individual", "place=location|site")
+    return (
+        CorpusConfig(str(manifest), entities="open", rename=renames),
+        CorpusConfig(str(other), entities="open"),
+    )
+
+
+def test_synonyms_are_drawn_and_none_of_them_is_a_negative(
+    vocabulary: Vocabulary, synonym_corpora: tuple[CorpusConfig, ...]
+) -> None:
+    prompts = PromptConfig(negatives=4, dropout=0.0)
+    recipe = Recipe("tiny", ModelConfig("unused"), synonym_corpora, prompts=prompts)
+    corpora = load_corpora(recipe.corpora)
+    maker = ExampleMaker(recipe, vocabulary, corpora)
+    asked, asked_elsewhere = set(), set()
+    for epoch in range(40):
+        example = maker(corpora[0], corpora[0].records[0], epoch)  # PERSON, PLACE, WHEN
+        assert example is not None
+        types = prompt_types(vocabulary, example)
+        answer = vocabulary.tokenizer.decode(learned(example))
+        for names in ({"person", "human", "individual"}, {"place", "location", "site"}):
+            (name,) = types & names
+            assert name in answer
+        assert {"person", "place"}.isdisjoint(types) and "when" in types
+        asked |= types
+        elsewhere = maker(corpora[0], corpora[0].records[1], epoch)  # ORG alone
+        assert elsewhere is not None
+        asked_elsewhere |= prompt_types(vocabulary, elsewhere)
+    assert {"human", "individual", "location", "site", "when", "dish"} <= asked
+    # They are good negatives where no person and no place is named.
+    assert {"human", "individual", "site", "person"} <= asked_elsewhere
+
+
+def test_a_dropped_type_is_not_denied_under_another_name(
+    vocabulary: Vocabulary, synonym_corpora: tuple[CorpusConfig, ...]
+) -> None:
+    prompts = PromptConfig(negatives=4, dropout=0.9)
+    recipe = Recipe("tiny", ModelConfig("unused"), synonym_corpora, prompts=prompts)
+    corpora = load_corpora(recipe.corpora)
+    maker = ExampleMaker(recipe, vocabulary, corpora)
+    for epoch in range(40):
+        example = maker(corpora[0], corpora[0].records[0], epoch)
+        assert example is not None
+        answer = vocabulary.tokenizer.decode(learned(example))
+        for name in prompt_types(vocabulary, example) & {"person", "human", "individual", "location", "site"}:
+            assert name in answer
+
+
+@pytest.mark.parametrize("line", ["ORG", "=company", "ORG=", "ORG=company|"])
+def test_a_rename_that_names_nothing_is_an_error(line: str) -> None:
+    with pytest.raises(RecipeError, match="TYPE=name"):
+        CorpusConfig("somewhere", entities="open", rename=(line,))
