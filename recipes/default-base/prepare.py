@@ -42,7 +42,7 @@ def main() -> None:
     out.mkdir(parents=True, exist_ok=True)
 
     def read(name: str) -> list[Row]:
-        return [json.loads(line) for line in (data / f"{name}.jsonl").open(encoding="utf-8")]
+        return read_rows(data / f"{name}.jsonl")
 
     caser = Truecaser.learn(row["text"] for name in CASED for row in read(name))
     for word in NOT_NAMES:
@@ -73,6 +73,12 @@ def texts(out: Path, read: Callable[[str], list[Row]], caser: Truecaser) -> None
         write(out, f"{name}-train", pick(filter(speakable, train), count), case)
         write(out, f"{name}-text", train, case)
         write(out, f"{name}-dev", pick(dev, 400), case)
+
+
+def read_rows(path: Path) -> list[Row]:
+    """The rows of a JSON-lines file."""
+    with path.open(encoding="utf-8") as lines:
+        return [json.loads(line) for line in lines]
 
 
 def hashed(text: str) -> int:
@@ -135,7 +141,7 @@ def cased(row: Row, caser: Truecaser, punctuate: bool) -> Row:
 
 def real_clips(out: Path, folder: Path) -> None:
     """Manifests of real clips, one folder a corpus and split; the audio is linked, not copied."""
-    rows = [json.loads(line) for line in (folder / "manifest.jsonl").open(encoding="utf-8")]
+    rows = read_rows(folder / "manifest.jsonl")
     for split in sorted({row.get("split", "all") for row in rows}):
         name = folder.name if split == "all" else f"{folder.name}-{split}"
         place = out / name

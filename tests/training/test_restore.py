@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
+import numpy as np
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from unislu.data.records import Entity, Record
 from unislu.data.restore import Truecaser, insert_punctuation
 from unislu.sequence.target import Span, Target
 
@@ -53,3 +58,46 @@ def test_words_and_phrases_survive(words: list[str], marks: dict[int, str], data
     done = insert_punctuation(target, {k: m for k, m in marks.items() if k < len(words)})
     assert [w.strip(",.?").lower() for w in done.text.split()] == [w.lower() for w in words]
     assert [p.lower() for p in phrases(done)] == [words[first].lower()]
+
+
+def test_a_punctuated_record_keeps_what_its_entities_say() -> None:
+    pytest.importorskip("torch")
+    from unislu.training.restore import punctuated
+
+    text = "we met anna smith in bonn it rained"
+    entities = (Entity(7, 17, "person", {"type18": "PERSON"}), Entity(21, 25, "place"))
+    record = Record("r", text, audio="r.wav", duration=2.0, entities=entities, extra={"source": "x"})
+    done = punctuated(record, {3: ",", 5: ".", 7: "."})
+    assert done.text == "we met anna smith, in bonn. It rained."
+    assert done.entities is not None
+    assert [done.text[e.start : e.end] for e in done.entities] == ["anna smith", "bonn"]
+    assert [(e.type, e.extra) for e in done.entities] == [(e.type, e.extra) for e in entities]
+    assert (done.id, done.audio, done.duration, done.extra) == ("r", "r.wav", 2.0, {"source": "x"})
+
+
+def test_a_punctuated_record_stays_as_annotated_as_it_was() -> None:
+    pytest.importorskip("torch")
+    from unislu.training.restore import punctuated
+
+    assert punctuated(Record("r", "it rained"), {0: ","}) == Record("r", "it, rained.")
+    assert punctuated(Record("r", "it rained", entities=()), {}).entities == ()
+    assert punctuated(Record("r", "", entities=()), {}) == Record("r", "", entities=())
+
+
+def test_marks_of_a_clip_do_not_depend_on_its_batch(backbone: Path) -> None:
+    """A random model: what it answers means nothing, but padding must not change it."""
+    pytest.importorskip("torch")
+    from unislu.sequence import SLUE
+    from unislu.training.config import ModelConfig
+    from unislu.training.models.whisper import load_unified
+    from unislu.training.restore import MARKS, PunctuationRestorer
+
+    restorer = PunctuationRestorer(load_unified(ModelConfig(str(backbone)), SLUE))
+    texts = ["we met Anna in Berlin", "nothing", ""]
+    rng = np.random.default_rng(0)
+    memories = [rng.normal(size=(length, 32)).astype(np.float16) for length in (30, 12, 5)]
+    together = restorer.marks(texts, memories)
+    alone = [restorer.marks([text], [memory])[0] for text, memory in zip(texts, memories, strict=True)]
+    assert together == alone
+    for text, marks in zip(texts, together, strict=True):
+        assert all(k in range(len(text.split())) and mark in MARKS for k, mark in marks.items())
