@@ -65,6 +65,11 @@ def test_mistakes_name_the_key(recipe: Path, override: str, word: str) -> None:
         load_recipe(recipe, [override])
 
 
+def test_an_unset_variable_is_named(recipe: Path) -> None:
+    with pytest.raises(RecipeError, match="NOT_SET_HERE"):
+        load_recipe(recipe, ["out=${NOT_SET_HERE}/runs"])
+
+
 def test_a_cache_needs_a_frozen_encoder(recipe: Path) -> None:
     with pytest.raises(RecipeError, match="freeze_encoder"):
         load_recipe(recipe, ["encoder_cache=somewhere", "model.freeze_encoder=false"])

@@ -10,6 +10,7 @@ from __future__ import annotations
 import dataclasses
 import math
 import os
+import re
 import types
 import typing
 from dataclasses import dataclass, field
@@ -250,7 +251,11 @@ def _scalar(kind: type, value: Any, place: str) -> Any:
         except ValueError:
             pass
     if kind is str and isinstance(value, str):
-        return os.path.expandvars(value)
+        expanded = os.path.expandvars(value)
+        unset = re.search(r"\$\{(\w+)\}", expanded)
+        if unset:
+            raise RecipeError(f"recipe key {place!r}: the environment variable {unset[1]} of {value!r} is not set")
+        return expanded
     if isinstance(value, kind) and (kind is bool or not isinstance(value, bool)):
         return value
     raise RecipeError(f"recipe key {place!r}: expected {kind.__name__}, got {value!r}")
