@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import os
+import signal
 import socket
 from collections.abc import Iterator
 
 # Before any test imports a numeric library: tests are small, and threads only contend with each other.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+# A shell that starts the tests in the background leaves them deaf to SIGINT, and with them the commands
+# that tests interrupt.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 # Hugging Face libraries must fail at once instead of looking a name up.
 os.environ["HF_HUB_OFFLINE"] = "1"
 os.environ["TRANSFORMERS_OFFLINE"] = "1"
