@@ -7,6 +7,9 @@ import signal
 import socket
 from collections.abc import Iterator
 
+import pytest
+from hypothesis import HealthCheck, settings
+
 # Before any test imports a numeric library: tests are small, and threads only contend with each other.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
@@ -16,9 +19,6 @@ signal.signal(signal.SIGINT, signal.default_int_handler)
 # Hugging Face libraries must fail at once instead of looking a name up.
 os.environ["HF_HUB_OFFLINE"] = "1"
 os.environ["TRANSFORMERS_OFFLINE"] = "1"
-
-import pytest
-from hypothesis import HealthCheck, settings
 
 # A busy machine is slow, not wrong; and what continuous integration runs is the same every time.
 settings.register_profile(
