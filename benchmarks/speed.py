@@ -20,7 +20,7 @@ import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from datetime import datetime, timezone
+from datetime import UTC, datetime
 from pathlib import Path
 
 import numpy as np
@@ -280,7 +280,7 @@ def main() -> None:
     about = machine.describe(options.threads) | {"limits": machine.limits(options.threads)}
     rows = summarize(measure(options))
     report = {
-        "date": datetime.now(timezone.utc).strftime("%Y-%m-%d"),
+        "date": datetime.now(UTC).strftime("%Y-%m-%d"),
         "command": "python benchmarks/speed.py " + " ".join(shown(sys.argv[1:])),
         "machine": about,
         "decoder_mb": decoder_megabytes(options.bundle),
