@@ -1,9 +1,9 @@
-"""WER of plain Whisper (faster-whisper, greedy, padded to 30 s as it does) on manifests, under our normaliser.
+"""WER of plain Whisper (faster-whisper, greedy, padded to 30 s as it does) on manifests, with our normaliser.
 
 python benchmarks/plain_whisper.py --model CT2_FOLDER --json out.json real/manifest.jsonl …
 
-Needs `pip install faster-whisper` besides `unislu[eval]`. Beside the bundle's `text:` rows of quality.py this says what
-fine-tuning cost on real voices.
+Needs `pip install faster-whisper` besides `unislu[eval]`. Beside the bundle's `text:` rows of quality.py
+this says what fine-tuning cost on real voices.
 """
 
 from __future__ import annotations
@@ -20,7 +20,9 @@ from unislu.evaluation.score import Prediction, score
 
 def main() -> None:
     """Print WER by manifest."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--model", required=True)
     parser.add_argument("--compute-type", default="int8")
     parser.add_argument("--threads", type=int, default=2)
@@ -45,7 +47,9 @@ def main() -> None:
         rows.append({"manifest": manifest.parent.name, "clips": len(golds), "wer": scores.words.wer})
         print(json.dumps(rows[-1]), flush=True)
     if args.json:
-        args.json.write_text(json.dumps({"model": "whisper-base", "compute_type": args.compute_type, "rows": rows}))
+        args.json.write_text(
+            json.dumps({"model": "whisper-base", "compute_type": args.compute_type, "rows": rows})
+        )
 
 
 if __name__ == "__main__":

@@ -254,7 +254,9 @@ def _scalar(kind: type, value: Any, place: str) -> Any:
         expanded = os.path.expandvars(value)
         unset = re.search(r"\$\{(\w+)\}", expanded)
         if unset:
-            raise RecipeError(f"recipe key {place!r}: the environment variable {unset[1]} of {value!r} is not set")
+            raise RecipeError(
+                f"recipe key {place!r}: the environment variable {unset[1]} of {value!r} is not set"
+            )
         return expanded
     if isinstance(value, kind) and (kind is bool or not isinstance(value, bool)):
         return value
