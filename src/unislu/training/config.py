@@ -41,6 +41,8 @@ class PromptConfig:
 
     #: Number of other examples whose types are added as negatives.
     negatives: int = 2
+    #: Share of examples whose negatives come from their own corpus: near misses instead of far ones.
+    same_corpus: float = 0.0
     #: Share of the present types that vanish from prompt and target alike.
     dropout: float = 0.1
     shuffle: bool = True

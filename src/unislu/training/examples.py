@@ -57,7 +57,7 @@ class Corpus:
     config: CorpusConfig
     manifest: Path
     records: list[Record]
-    #: Normalised type sets of its examples, from which negatives are drawn.
+    #: Normalised type set of each example that has entities; negatives are drawn from these.
     type_sets: list[tuple[str, ...]] = field(default_factory=list)
 
 
@@ -75,8 +75,8 @@ def load_corpora(configs: Sequence[CorpusConfig]) -> list[Corpus]:
             raise RecipeError(f"corpus {config.manifest!r} holds no record of at most 30 s")
         if config.text_only and not any(r.sentiment for r in records):
             raise RecipeError(f"corpus {config.manifest!r} is text_only but carries no sentiment to learn")
-        sets = {tuple(sorted({normalize_type(e.type) for e in r.entities})) for r in records if r.entities}
-        corpora.append(Corpus(config, manifest, records, sorted(sets)))
+        sets = [tuple(sorted({normalize_type(e.type) for e in r.entities})) for r in records if r.entities]
+        corpora.append(Corpus(config, manifest, records, sets))
     return corpora
 
 
@@ -105,7 +105,7 @@ class ExampleMaker:
         target = self._labelled(record.target())
         if corpus.config.text_only:
             return self._sentiment_only(corpus, record, target, generator)
-        fmt, prompt, target = self._question(corpus.config, target, generator)
+        fmt, prompt, target = self._question(corpus, target, generator)
         rendered = fmt.render(target, prompt)
         prefix = fmt.prefix(prompt)
         clip = None if record.audio is None else (corpus.manifest, record.audio)
@@ -114,9 +114,10 @@ class ExampleMaker:
         )
 
     def _question(
-        self, config: CorpusConfig, target: Target, generator: random.Random
+        self, corpus: Corpus, target: Target, generator: random.Random
     ) -> tuple[Format, Prompt, Target]:
         """Which format and prompt an annotated target is asked with."""
+        config = corpus.config
         sentiment = frozenset({"sa"}) if target.sentiment else frozenset[str]()
         if config.entities == "ignore" or target.entities is None:
             fmt = self._suffix if self._closed is self._suffix else self._closed
@@ -127,13 +128,18 @@ class ExampleMaker:
             return fmt, Prompt(sentiment | {"ner"}), target
         renamed, never = _renamed(target, config, generator)
         drawn = open_prompt(
-            renamed, self._others, generator, negatives=self._prompts.negatives,
+            renamed, self._pool(corpus, generator), generator, negatives=self._prompts.negatives,
             dropout=self._prompts.dropout, shuffle=self._prompts.shuffle,
             max_types=self._prompts.max_types, never=never,
         )  # fmt: skip
         if not drawn.types:  # neither entities nor negatives: there is no question to ask
             return self._closed, Prompt(sentiment), replace(target, entities=None)
         return self._open, Prompt(sentiment | {"ner"}, drawn.types), drawn.target
+
+    def _pool(self, corpus: Corpus, generator: random.Random) -> Sequence[tuple[str, ...]]:
+        """The type sets that an example's negatives are drawn from: its own corpus' or everybody's."""
+        near = self._prompts.same_corpus > 0 and generator.random() < self._prompts.same_corpus
+        return corpus.type_sets if near and corpus.type_sets else self._others
 
     def _sentiment_only(
         self, corpus: Corpus, record: Record, target: Target, generator: random.Random
