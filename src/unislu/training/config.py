@@ -173,6 +173,8 @@ class CorpusConfig:
     text_only: bool = False
     #: Share of examples whose entities are rendered in `suffix` although the model's format is another.
     suffix: float = 0.0
+    #: Share of examples that are asked for the plain transcript although they carry entities.
+    plain: float = 0.0
     #: UniSLU eq. 4-5, or the plain mean over tokens.
     loss: Literal["dynamic", "plain"] = "plain"
     limit: int | None = None
@@ -180,10 +182,11 @@ class CorpusConfig:
     def __post_init__(self) -> None:
         if not (math.isfinite(self.weight) and self.weight > 0):
             raise RecipeError(f"corpus {self.manifest!r}: weight {self.weight!r} must be a positive number")
-        if not 0 <= self.suffix <= 1:
-            raise RecipeError(
-                f"corpus {self.manifest!r}: suffix {self.suffix!r} is not a share between 0 and 1"
-            )
+        for name, share in (("suffix", self.suffix), ("plain", self.plain)):
+            if not 0 <= share <= 1:
+                raise RecipeError(
+                    f"corpus {self.manifest!r}: {name} {share!r} is not a share between 0 and 1"
+                )
         self.synonyms()
 
     def synonyms(self) -> dict[str, list[str]]:

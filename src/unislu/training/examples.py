@@ -162,7 +162,8 @@ class ExampleMaker:
         """Which format and prompt an annotated target is asked with."""
         config = corpus.config
         sentiment = frozenset({"sa"}) if target.sentiment else frozenset[str]()
-        if config.entities == "ignore" or target.entities is None:
+        plain = config.plain > 0 and generator.random() < config.plain
+        if plain or config.entities == "ignore" or target.entities is None:
             return self._closed, Prompt(sentiment), replace(target, entities=None)
         if config.entities == "closed":
             target = closed_target(target, self._vocabulary.labels)
