@@ -8,9 +8,10 @@ from collections.abc import Callable
 from dataclasses import replace
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
+from fsspec.implementations.memory import MemoryFileSystem
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -96,6 +97,68 @@ def test_object_storage_is_listed_and_fetched(clips: Path) -> None:
         assert here.content_key == content_key(str(clips / "call-00.wav"))
     assert not path.exists()  # only a copy, for as long as it is heard
     assert content_key("memory://bucket/gone.wav") is None
+
+
+class _Refusing(MemoryFileSystem):  # type: ignore[misc]
+    """Storage whose folders must not be listed; `unasked` is what asking for a file raises."""
+
+    protocol = "refusing"
+    store: ClassVar[dict[str, Any]] = {}
+    pseudo_dirs: ClassVar[list[str]] = [""]
+    unasked: ClassVar[Exception | None] = None
+
+    @classmethod
+    def _strip_protocol(cls, path: str) -> str:
+        return str(super()._strip_protocol(path.replace("refusing://", "memory://")))
+
+    def ls(self, path: str, detail: bool = True, **options: Any) -> Any:
+        raise RuntimeError("403: listing is off")
+
+    def info(self, path: str, **options: Any) -> Any:
+        if self.unasked is not None:
+            raise self.unasked
+        return super().info(path, **options)
+
+
+@pytest.fixture
+def refusing(monkeypatch: pytest.MonkeyPatch) -> type[_Refusing]:
+    import fsspec
+
+    fsspec.register_implementation("refusing", _Refusing, clobber=True)
+    fs = fsspec.filesystem("refusing")
+    fs.pipe_file("/list.jsonl", b"".join(b'{"uri": "refusing://%d.wav"}\n' % n for n in range(3)))
+    for name in "02":
+        fs.pipe_file(f"/{name}.wav", b"sound")
+    monkeypatch.setattr(_Refusing, "unasked", None)
+    return _Refusing
+
+
+def test_files_of_a_folder_that_must_not_be_listed_are_asked_for(refusing: type[_Refusing]) -> None:
+    found = find_inputs(["refusing://list.jsonl"])
+    assert [entry.stamp is None for entry in found] == [False, True, False]
+
+
+def test_storage_that_does_not_answer_is_no_missing_file(
+    refusing: type[_Refusing], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(refusing, "unasked", PermissionError("not yours"))
+    assert [entry.stamp for entry in find_inputs(["refusing://list.jsonl"])] == [None] * 3
+    monkeypatch.setattr(refusing, "unasked", RuntimeError("no credentials"))
+    with pytest.raises(OptionError, match=r"refusing:///0.wav: .*no credentials.*rights"):
+        find_inputs(["refusing://list.jsonl"])
+
+
+def test_a_file_that_cannot_be_fetched_leaves_nothing_open(tmp_path: Path) -> None:
+    def descriptors() -> set[str]:
+        return set(os.listdir("/proc/self/fd"))
+
+    if not os.path.isdir("/proc/self/fd"):
+        pytest.skip("this system does not list open files")
+    before = descriptors()
+    for _ in range(3):
+        with pytest.raises(FileNotFoundError), fetch("memory://bucket/gone.wav"):
+            pass
+    assert len(descriptors()) == len(before)
 
 
 def test_files_in_object_storage_are_heard(clips: Path, environment: dict[str, str], bundle: Path) -> None:

@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import BinaryIO
 
+from ..errors import BatchError
 from .store import is_local, open_store
 
 _BLOCK = 1 << 20
@@ -39,7 +40,7 @@ def fetch(uri: str) -> Iterator[Fetched]:
         return
     handle, temporary = tempfile.mkstemp(prefix="unislu-", suffix=os.path.splitext(path)[1])
     try:
-        with fs.open(path, "rb") as file, os.fdopen(handle, "wb") as copy:
+        with os.fdopen(handle, "wb") as copy, fs.open(path, "rb") as file:
             key = _hash(file, copy)
         yield Fetched(temporary, key)
     finally:
@@ -47,13 +48,20 @@ def fetch(uri: str) -> Iterator[Fetched]:
 
 
 def content_key(uri: str) -> str | None:
-    """The content key of a file without keeping it; None when it cannot be read."""
+    """The content key of a file without keeping it; None when it cannot be read.
+
+    Raises:
+        BatchError: the storage does not answer; that says nothing of the file.
+        OptionError, MissingDependencyError: see `open_store`.
+    """
+    fs, path = open_store(uri)
     try:
-        fs, path = open_store(uri)
         with fs.open(path, "rb") as file:
             return _hash(file)
     except OSError:
         return None
+    except Exception as error:  # storage packages raise what they like
+        raise BatchError(f"{uri}: cannot be read ({error}); run the command again") from None
 
 
 def _hash(file: BinaryIO, copy: BinaryIO | None = None) -> str:

@@ -11,6 +11,7 @@ import json
 import posixpath
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -62,7 +63,7 @@ def find_inputs(specs: Sequence[str]) -> list[Input]:
     """Every input that paths, globs, folders and JSON-lines manifests name, each once, in their order.
 
     Raises:
-        OptionError: a path or pattern that names nothing.
+        OptionError: a path or pattern that names nothing, or storage that does not answer.
         RecordError: a bad line of a manifest, or one id for two files.
         MissingDependencyError: the package of a kind of storage is not installed.
     """
@@ -173,20 +174,29 @@ def _details(uris: Sequence[str]) -> dict[str, Mapping[str, Any]]:
 
 
 def _folder_details(folder: tuple[str, Iterable[str]]) -> dict[str, Mapping[str, Any]]:
+    """The details of the files of one folder, without those that are not there.
+
+    Raises:
+        OptionError: the storage does not answer at all.
+    """
     name, uris = folder[0], list(folder[1])
     fs, _ = open_store(uris[0])
     found: dict[str, Mapping[str, Any]] = {}
-    try:
-        if len(uris) >= _LISTING_PAYS and not is_local(fs):
+    if len(uris) >= _LISTING_PAYS and not is_local(fs):
+        # Storage packages raise what they like. A folder that must not be listed is common (a web server, a
+        # narrow policy) and says nothing of its files: what fails here is asked for, and told, below.
+        with suppress(Exception):
             listed = {full_url(fs, info["name"]): info for info in fs.ls(open_store(name)[1], detail=True)}
-            return {uri: listed[uri] for uri in uris if uri in listed}
-    except Exception:  # no right to list, perhaps: ask for each
-        pass
+            found = {uri: listed[uri] for uri in uris if uri in listed}
     for uri in uris:
+        if uri in found:
+            continue
         try:
             found[uri] = fs.info(open_store(uri)[1])
-        except Exception:
-            continue  # a file that is not there becomes an error row of its own
+        except OSError:
+            continue  # missing or forbidden: it becomes an error row of its own, with the reason
+        except Exception as error:  # not of this file, e.g. no credentials
+            raise OptionError(f"{uri}: cannot be asked for ({error}); check address and rights") from None
     return found
 
 
