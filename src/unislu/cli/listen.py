@@ -19,9 +19,11 @@ import time
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
+from ..progress import clock
 from . import INTERRUPTED, complain
 from .arguments import bias, names, positive
 from .interrupt import Interrupt
+from .live_line import LiveLine
 
 if TYPE_CHECKING:
     from ..listen import Event, Listener
@@ -180,12 +182,11 @@ class _Screen:
 
     def __init__(self, as_json: bool, quiet: bool) -> None:
         self._json, self._quiet = as_json, quiet
-        self._live = not as_json and not quiet and sys.stderr.isatty()
-        self._width = 0
+        self._partial = LiveLine(not as_json and not quiet)
 
     def say(self, message: str) -> None:
         if not self._quiet:
-            self._clear()
+            self._partial.clear()
             complain(message)
 
     def show(self, events: Iterable[Event]) -> None:
@@ -197,46 +198,28 @@ class _Screen:
 
     def _show(self, event: Event) -> None:
         from ..listen import FinalEvent, PartialEvent
+        from ..writers.spans import printable
 
-        if isinstance(event, PartialEvent) and self._live:
-            self._clear()
+        if isinstance(event, PartialEvent):
             room = max(20, shutil.get_terminal_size((80, 24)).columns - 1)
-            line = _printable(event.text)[-room:]
-            sys.stderr.write(line)
-            sys.stderr.flush()
-            self._width = len(line)
+            self._partial.show(printable(event.text)[-room:])
         elif isinstance(event, FinalEvent):
-            self._clear()
+            self._partial.clear()
             print(_line(event), flush=True)
-
-    def _clear(self) -> None:
-        if self._width:
-            sys.stderr.write("\r" + " " * self._width + "\r")
-            sys.stderr.flush()
-            self._width = 0
 
 
 def _line(event: Any) -> str:
     """A final as `[0:12] [Ann](PERSON) called. (positive 75 %)`."""
-    from ..writers.spans import percent
+    from ..writers.spans import percent, printable
 
     text, shown, position = event.text, [], 0
     for entity in event.entities or ():
         start, end = entity.start_char - event.start_char, entity.end_char - event.start_char
-        shown += [
-            _printable(text[position:start]),
-            f"[{_printable(text[start:end])}]({_printable(entity.type)})",
-        ]
+        shown.append(printable(text[position:start]))
+        shown.append(f"[{printable(text[start:end])}]({printable(entity.type)})")
         position = end
-    minutes, seconds = divmod(int(event.start), 60)
-    line = f"[{minutes}:{seconds:02d}] {''.join(shown)}{_printable(text[position:])}"
+    line = f"[{clock(event.start)}] {''.join(shown)}{printable(text[position:])}"
     if event.sentiment is None:
         return line
     label = event.sentiment.label
     return f"{line} ({label} {percent(event.sentiment.scores[label])})"
-
-
-def _printable(text: str) -> str:
-    from ..writers.spans import printable
-
-    return printable(text)

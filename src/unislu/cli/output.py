@@ -13,9 +13,11 @@ from typing import TYPE_CHECKING
 
 from ..errors import OptionError, UnisluError
 from ..options import AnalyzeOptions
+from ..progress import clock
 from ..result import Analysis
 from ..writers import get_writer, terminal
 from . import complain
+from .live_line import LiveLine
 from .writing import Writing
 
 if TYPE_CHECKING:
@@ -57,7 +59,7 @@ class Output:
         self._array = self._format == "json" and settings.folder is None and len(inputs) > 1
         self._count = 0
         self._said: set[str] = set()  # warnings about the options are the same for every file
-        self._line = 0  # visible length of the progress line
+        self._line = LiveLine(not settings.quiet)
         self._file, self._since, self._from = -1, 0.0, 0.0  # what progress is measured from
         self._paths: list[Path] = []
         if settings.folder is not None:
@@ -134,26 +136,11 @@ class Output:
         return f"[{number + 1}/{len(self._inputs)}] {name}" if len(self._inputs) > 1 else name
 
     def _show(self, line: str) -> None:
-        if self._settings.quiet or not sys.stderr.isatty():
-            return
-        self.clear_progress()
-        line = line[: _NARROW * 2]
-        sys.stderr.write(line)
-        sys.stderr.flush()
-        self._line = len(line)
+        self._line.show(line[: _NARROW * 2])
 
     def clear_progress(self) -> None:
-        if self._line:
-            sys.stderr.write("\r" + " " * self._line + "\r")
-            sys.stderr.flush()
-            self._line = 0
-
-
-def clock(seconds: float) -> str:
-    """12:05, or 1:00:09 from an hour on."""
-    minutes, rest = divmod(int(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
+        """Before anything else is written to the terminal."""
+        self._line.clear()
 
 
 def _use_color(choice: str) -> bool:

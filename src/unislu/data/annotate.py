@@ -146,10 +146,10 @@ def annotate(
     todo = [record for record in records if known.get(record.id, {}).get("source") != record.text]
     client = _client(options) if todo else None
     started, tokens, failures, tally = time.monotonic(), [0, 0], [], Tally()
-    bar = Progress(len(records), len(records) - len(todo), enabled=progress)
+    bar = Progress(len(records), len(records) - len(todo), unit="records", enabled=progress)
     with bar, journal.open("a", encoding="utf-8") as sink:
         for record, result in _asked(client, todo, options):
-            bar.advance(0.0)
+            bar.advance()
             if isinstance(result, _BadAnswerError):
                 failures.append({"id": record.id, "text": record.text, "reason": str(result)})
                 continue

@@ -1,12 +1,10 @@
-"""Files and hours done, speed and time left, on stderr; where that is no terminal, one line a minute."""
+"""Files and hours done, speed and time left."""
 
 from __future__ import annotations
 
-import sys
-import time
 from typing import TextIO
 
-_TERMINAL_SECONDS, _LOG_SECONDS = 0.25, 60.0
+from ..progress import ProgressLine, clock
 
 
 class Progress:
@@ -25,11 +23,7 @@ class Progress:
         self._expected, self._passed = seconds_left, 0.0
         self._heard = 0.0
         self._failed = 0
-        self._stream = stream or sys.stderr
-        self._terminal = self._stream.isatty()
-        self._enabled = enabled
-        self._started = time.monotonic()
-        self._shown = float("-inf")
+        self._line = ProgressLine(self.line, enabled=enabled, stream=stream)
 
     def advance(self, expected: float, heard: float, failed: bool) -> None:
         """One file more: its expected and its true seconds, and whether it failed."""
@@ -37,24 +31,11 @@ class Progress:
         self._passed += expected
         self._heard += heard
         self._failed += failed
-        self._show()
+        self._line.show()
 
     def close(self) -> None:
         """Show the last state."""
-        self._show(final=True)
-
-    def _show(self, *, final: bool = False) -> None:
-        now = time.monotonic()
-        pause = _TERMINAL_SECONDS if self._terminal else _LOG_SECONDS
-        if not self._enabled or (not final and now - self._shown < pause):
-            return
-        self._shown = now
-        text = self.line(now - self._started)
-        if self._terminal:
-            self._stream.write(f"\r\x1b[K{text}" + ("\n" if final else ""))
-        else:
-            self._stream.write(text + "\n")
-        self._stream.flush()
+        self._line.show(final=True)
 
     def line(self, elapsed: float) -> str:
         """The text of the line after `elapsed` seconds."""
@@ -64,12 +45,6 @@ class Progress:
         if elapsed > 0 and self._passed > 0:
             parts.append(f"{self._heard / elapsed:.1f}x real time")
             left = (self._expected - self._passed) * elapsed / self._passed
-            parts.append(f"{clock(left)} left" if self._done < self._total else f"took {clock(elapsed)}")
+            done = self._done >= self._total
+            parts.append(f"took {clock(round(elapsed))}" if done else f"{clock(round(left))} left")
         return "  ".join(parts)
-
-
-def clock(seconds: float) -> str:
-    """Seconds as h:mm:ss or m:ss."""
-    minutes, rest = divmod(max(0, round(seconds)), 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours}:{minutes:02d}:{rest:02d}" if hours else f"{minutes}:{rest:02d}"

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from html import escape
 
+from ..progress import clock
 from ..result import Analysis, Entity, Segment, Sentiment, Word
 from .spans import percent, ranked
 from .subtitles import hue
@@ -97,7 +98,7 @@ def _paragraphs(analysis: Analysis) -> list[str]:
     for segment in segments:
         near = [e for e in entities if e.start_char < segment.end_char and e.end_char > segment.start_char]
         content = _marked(text, segment.start_char, segment.end_char, near, segment.words or ())
-        stamp = f"<time{_place(segment)}>{_clock(segment.start)}</time>" if len(segments) > 1 else ""
+        stamp = f"<time{_place(segment)}>{clock(segment.start)}</time>" if len(segments) > 1 else ""
         place = _place(segment, button=False) if not segment.words else ""
         shown.append(f'<p class="text">{stamp}<span{place}>{content}</span></p>')
     return shown
@@ -144,12 +145,6 @@ def _place(piece: Entity | Word | Segment, button: bool = True) -> str:
     return f' data-t="{piece.start:.3f}"{end}{reached}'
 
 
-def _clock(seconds: float) -> str:
-    minutes, rest = divmod(int(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours}:{minutes:02d}:{rest:02d}" if hours else f"{minutes}:{rest:02d}"
-
-
 def _entity_table(analysis: Analysis) -> str:
     if not analysis.entities:
         return "<p>No entities were found.</p>"
@@ -163,7 +158,7 @@ def _entity_rows(entities: Sequence[Entity]) -> Iterator[str]:
         "<th>confidence</th></tr>"
     )
     for e in entities:
-        time = "" if not timed else f"<td>{'' if e.start is None else _clock(e.start)}</td>"
+        time = "" if not timed else f"<td>{'' if e.start is None else clock(e.start)}</td>"
         yield (
             f"<tr><td>{escape(e.type)}</td><td{_place(e)}>{escape(e.text)}</td>{time}"
             f"<td>{e.start_char}–{e.end_char}</td>"

@@ -15,7 +15,7 @@ from unislu.evaluation.report.cases import worst_section
 from unislu.evaluation.report.charts import heatmap, reliability, stacked, whisker
 from unislu.evaluation.report.facts import provenance_section
 from unislu.evaluation.report.figures import Figure
-from unislu.evaluation.report.wording import KIND_TITLES, PROFILE_TITLES, bounds, clock, entities_asked, rate
+from unislu.evaluation.report.wording import KIND_TITLES, PROFILE_TITLES, bounds, entities_asked, length, rate
 from unislu.evaluation.report.worst import Case
 
 _MOST_TYPES = 24
@@ -58,7 +58,7 @@ def _header(evaluation: Evaluation) -> str:
     utterances = sum(part.scores.utterances for part in evaluation.parts.values())
     date = str(evaluation.provenance.get("date", ""))[:10]
     facts = [
-        f"{utterances} utterances" + (f", {clock(seconds)}" if seconds else ""),
+        f"{utterances} utterances" + (f", {length(seconds)}" if seconds else ""),
         f"profile <b>{escape(evaluation.settings.profile)}</b>",
         escape(date),
     ]

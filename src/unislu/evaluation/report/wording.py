@@ -7,6 +7,7 @@ import math
 from unislu.evaluation.bootstrap import Interval
 from unislu.evaluation.entity_errors import Kind
 from unislu.evaluation.evaluate import Part
+from unislu.progress import clock
 
 KIND_TITLES: dict[Kind | str, str] = {
     "correct": "type and phrase agree",
@@ -33,11 +34,9 @@ def bounds(interval: Interval) -> str:
     return f"{interval.low:.1f} – {interval.high:.1f}" if math.isfinite(interval.low) else "–"
 
 
-def clock(seconds: float) -> str:
+def length(seconds: float) -> str:
     """`1:02:03 h`, or `4:05 min`."""
-    minutes, rest = divmod(round(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours}:{minutes:02d}:{rest:02d} h" if hours else f"{minutes}:{rest:02d} min"
+    return f"{clock(round(seconds))} {'h' if round(seconds) >= 3600 else 'min'}"
 
 
 def entities_asked(part: Part) -> str:
