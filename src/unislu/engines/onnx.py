@@ -26,6 +26,9 @@ if TYPE_CHECKING:
 SPINNING = "session.intra_op.allow_spinning"
 STOP_SPINNING = "session.force_spinning_stop"
 SCALES = "cross_scales"
+SMALL = 8
+"""Tokens in one numpy product: BLAS keeps so small a one on its own thread. Several threads would wait for
+the cores on which the decoder's are still spinning, twenty times longer than the product takes."""
 DTYPES: dict[str, type[Any]] = {"tensor(float)": np.float32, "tensor(int8)": np.int8}
 
 
@@ -171,7 +174,9 @@ class OnnxEngine:
         scores = np.empty((len(self._heads), stop - start, length), np.float32)
         for place, (layer, head) in enumerate(self._heads):
             keys = state.encoded.caches[f"cross_key_{layer}"][row, head, :length].astype(np.float32)
-            np.matmul(queries[:, place], keys.T, out=scores[place])
+            for first in range(0, stop - start, SMALL):
+                few = slice(first, first + SMALL)
+                np.matmul(queries[few, place], keys.T, out=scores[place, few])
         scores *= np.float32(self._head**-0.5)
         scores -= scores.max(axis=2, keepdims=True)
         np.exp(scores, out=scores)
