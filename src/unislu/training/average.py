@@ -37,11 +37,13 @@ def average(checkpoints: Sequence[tuple[Path, float]], out: Path) -> None:
         raise RecipeError("the checkpoints have different vocabularies: their rows do not mean the same")
     models = [WhisperForConditionalGeneration.from_pretrained(folder) for folder, _ in checkpoints]
     states = [model.state_dict() for model in models]
+    mean = {}
     for name, tensor in states[-1].items():
         if any(state[name].shape != tensor.shape for state in states):
             raise RecipeError(f"{name} has different shapes: these checkpoints are not of one backbone")
         parts = [weight * state[name] for state, (_, weight) in zip(states, checkpoints, strict=True)]
-        tensor.copy_(sum(parts[1:], parts[0]))
+        mean[name] = sum(parts[1:], parts[0])
+    models[-1].load_state_dict(mean)  # all at once: tied weights are one tensor under two names
     models[-1].save_pretrained(out)
     shutil.copyfile(last / "tokenizer.json", out / "tokenizer.json")
     known = manifests[-1]

@@ -69,7 +69,8 @@ def test_two_steps(name: str, tiny: Path, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", NAMES)
 def test_paper_values_are_what_runs(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("DATA", "/data")
+    for variable in ("DATA", "CACHE", "RUNS", "WHISPER_BASE"):
+        monkeypatch.setenv(variable, "/somewhere")
     recipe = load_recipe(RECIPES / f"{name}.yaml")
     assert recipe.name == name.replace("/", "-") or recipe.name == name.rpartition("/")[2] or (
         recipe.name == f"whisperner-{name.rpartition('/')[2]}"

@@ -1,0 +1,170 @@
+"""A checkpoint without the text tokens that nobody needs.
+
+    python -m unislu.training.prune CHECKPOINT OUT TEXT...
+
+A third of Whisper's tokens write words of languages that a fine-tuned model never writes, and every
+decoder step computes a logit for each. What stays: the tokens that the texts are made of (one text a line;
+records of a `.jsonl` file give theirs), the merges that lead to them, every single byte and ASCII sign, so
+that any text can still be written, and all control tokens. Kept tokens get new ids in their old order; a
+text made of them is split as before.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from unislu.errors import RecipeError
+
+if TYPE_CHECKING:
+    from unislu.sequence import WhisperTokenizer
+
+TOKENIZER, UNISLU = "tokenizer.json", "unislu.json"
+#: Ids in Hugging Face's two configuration files.
+_ID_KEYS = ("bos_token_id", "eos_token_id", "pad_token_id", "decoder_start_token_id")
+_LIST_KEYS = ("suppress_tokens", "begin_suppress_tokens")
+
+
+def prune(checkpoint: Path, out: Path, texts: Iterable[str]) -> tuple[int, int]:
+    """Write `checkpoint` with fewer tokens to `out`.
+
+    Args:
+        checkpoint: a folder that `unislu train` wrote.
+        out: the folder to write.
+        texts: what the model must be able to write as before.
+
+    Returns:
+        Rows of the embedding before and after.
+
+    Raises:
+        RecipeError: not such a folder.
+    """
+    import torch
+    from transformers import WhisperForConditionalGeneration
+
+    from unislu.sequence import WhisperTokenizer
+
+    try:
+        definition = json.loads((checkpoint / TOKENIZER).read_text(encoding="utf-8"))
+        known = json.loads((checkpoint / UNISLU).read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise RecipeError(f"{checkpoint}: not a checkpoint of `unislu train` ({error})") from error
+    tokenizer = WhisperTokenizer.from_file(checkpoint / TOKENIZER)
+    rows = with_ancestors(definition, tokenizer, needed(tokenizer, texts))
+    kept = sorted(rows | set(known["vocabulary"]["tokens"].values()))
+    places = {old: new for new, old in enumerate(kept)}
+
+    model = WhisperForConditionalGeneration.from_pretrained(checkpoint, dtype=torch.float32)
+    table = model.model.decoder.embed_tokens.weight.detach()[torch.tensor(kept)].clone()
+    model.resize_token_embeddings(len(kept))
+    model.model.decoder.embed_tokens.weight.data.copy_(table)  # the output projection is the same tensor
+    for config in (model.config, model.generation_config):
+        _renumber(config, places)
+    model.save_pretrained(out)
+
+    (out / TOKENIZER).write_text(json.dumps(_fewer(definition, places), ensure_ascii=False), encoding="utf-8")
+    vocabulary = known["vocabulary"]
+    before = int(vocabulary["size"])
+    vocabulary["tokens"] = {name: places[id_] for name, id_ in vocabulary["tokens"].items()}
+    vocabulary["size"] = len(kept)
+    known["provenance"]["pruned"] = {"from": before, "to": len(kept)}
+    (out / UNISLU).write_text(json.dumps(known, indent=1, ensure_ascii=False), encoding="utf-8")
+    return before, len(kept)
+
+
+def needed(tokenizer: WhisperTokenizer, texts: Iterable[str]) -> set[int]:
+    """The tokens of the texts, single bytes, and whatever writes ASCII signs without letters."""
+    found = {id_ for id_, data in tokenizer.text_bytes.items() if len(data) == 1 or _is_sign(data)}
+    for text in texts:
+        found.update(tokenizer.encode(text), tokenizer.encode(f" {text}"))
+    return found
+
+
+def with_ancestors(definition: Mapping[str, Any], tokenizer: WhisperTokenizer, rows: set[int]) -> set[int]:
+    """`rows` and every token that byte-pair encoding makes on the way to one of them."""
+    ids = definition["model"]["vocab"]
+    parents: dict[int, list[tuple[int, int]]] = {}
+    for left, right in _merges(definition):
+        parents.setdefault(ids[left + right], []).append((ids[left], ids[right]))
+    found, waiting = set(rows), list(rows)
+    while waiting:
+        for pair in parents.get(waiting.pop(), ()):
+            fresh = set(pair) - found
+            found |= fresh
+            waiting += fresh
+    return found & set(tokenizer.text_bytes)
+
+
+def read_texts(paths: Iterable[Path]) -> Iterator[str]:
+    """The texts of records, or lines.
+
+    Raises:
+        RecipeError: a file that cannot be read.
+    """
+    from unislu.data.records import read_records
+
+    for path in paths:
+        if path.suffix == ".jsonl":
+            yield from (record.text for record in read_records(path))
+            continue
+        try:
+            yield from path.read_text(encoding="utf-8").splitlines()
+        except (OSError, UnicodeDecodeError) as error:
+            raise RecipeError(f"{path}: cannot read the texts: {error}") from error
+
+
+def _is_sign(data: bytes) -> bool:
+    return data.isascii() and not any(chr(byte).isalpha() for byte in data)
+
+
+def _merges(definition: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """The merges, which older files write as `left right` and newer ones as pairs."""
+    pairs = (m.split(" ") if isinstance(m, str) else m for m in definition["model"]["merges"])
+    return [(left, right) for left, right in pairs]
+
+
+def _fewer(definition: Mapping[str, Any], places: Mapping[int, int]) -> dict[str, Any]:
+    """The tokenizer with the kept tokens, under their new ids, and the merges between them."""
+    model = definition["model"]
+    vocabulary = {token: places[id_] for token, id_ in model["vocab"].items() if id_ in places}
+    merges = [
+        merge
+        for merge, (left, right) in zip(model["merges"], _merges(definition), strict=True)
+        if left in vocabulary and right in vocabulary and left + right in vocabulary
+    ]
+    added = [
+        {**token, "id": places[token["id"]]} for token in definition["added_tokens"] if token["id"] in places
+    ]
+    # A post-processor would name special tokens by their old ids; unislu writes its own prefix.
+    return {
+        **definition,
+        "added_tokens": added,
+        "post_processor": None,
+        "model": {**model, "vocab": vocabulary, "merges": merges},
+    }
+
+
+def _renumber(config: Any, places: Mapping[int, int]) -> None:
+    for key in _ID_KEYS:
+        old = getattr(config, key, None)
+        if old is not None:
+            setattr(config, key, places.get(old))
+    for key in _LIST_KEYS:
+        old = getattr(config, key, None)
+        if old is not None:
+            setattr(config, key, [places[id_] for id_ in old if id_ in places])
+
+
+def main(argv: Sequence[str]) -> None:
+    """Prune the checkpoint on the command line."""
+    if len(argv) < 3:
+        sys.exit(__doc__)
+    before, after = prune(Path(argv[0]), Path(argv[1]), read_texts(map(Path, argv[2:])))
+    print(f"{argv[1]}: {after} of {before} tokens kept")
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
