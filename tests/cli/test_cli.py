@@ -452,8 +452,10 @@ def test_every_option_is_consumed() -> None:
     for name, command in commands.items():
         folder = Path(unislu.__file__).parent / "cli"
         source = (folder / f"{name}.py").read_text(encoding="utf-8")
-        if "Writing.of(arguments)" in source:
-            source += (folder / "writing.py").read_text(encoding="utf-8")
+        # `asking.options(arguments)`, `Writing.of(arguments)`: read in the module of that name.
+        for module in {name.lower() for name in re.findall(r"(\w+)\.\w+\(arguments\)", source)}:
+            if (folder / f"{module}.py").is_file():
+                source += (folder / f"{module}.py").read_text(encoding="utf-8")
         # Options that several commands share are read in one of them.
         for shared in re.findall(r"^from \.(\w+) import", source, re.MULTILINE):
             source += (folder / f"{shared}.py").read_text(encoding="utf-8") if shared in commands else ""

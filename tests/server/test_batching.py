@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
+import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -12,6 +13,7 @@ from typing import Any
 import pytest
 
 from unislu.errors import AudioError
+from unislu.recording import Progress
 from unislu.server.batching import SHORT_SECONDS, ModelWorker, Request
 
 ASR = {"tasks": ("asr",)}
@@ -93,6 +95,37 @@ def test_short_audio_goes_before_long(model: Any, clip: Path) -> None:
         return done
 
     assert asyncio.run(run()) == ["short", "long"]
+
+
+def test_time_is_counted_once_when_a_long_file_makes_way(clip: Path) -> None:
+    begun, queued = threading.Event(), threading.Event()
+
+    class Waits:
+        def analyze(self, source: Path, watch: Any = None, **options: Any) -> str:
+            if watch is None:
+                time.sleep(0.3)
+                return "short"
+            begun.set()
+            queued.wait(30)
+            watch(Progress(0, 1.0, None))
+            return "long"
+
+    async def run() -> tuple[list[Any], float, float]:
+        worker = ModelWorker(lambda: Waits(), 8, 0.0)  # type: ignore[arg-type, return-value]
+        worker.start()
+        start = time.perf_counter()
+        long = asyncio.create_task(worker.analyze(Request(clip, SHORT_SECONDS + 1, ASR)))
+        await asyncio.to_thread(begun.wait, 30)
+        short = asyncio.create_task(worker.analyze(Request(clip, 0.5, ASR)))
+        while not worker.waiting:
+            await asyncio.sleep(0.001)
+        queued.set()
+        results = await asyncio.gather(long, short)
+        worker.stop()
+        return results, worker.counters.busy_seconds, time.perf_counter() - start
+
+    results, busy, passed = asyncio.run(run())
+    assert results == ["long", "short"] and 0.3 <= busy <= passed
 
 
 def test_a_bad_file_does_not_spoil_its_batch(model: Any, clip: Path, tmp_path: Path) -> None:

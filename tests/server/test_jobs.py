@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sqlite3
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -122,6 +123,23 @@ def test_a_restart_loses_nothing(
         assert server.get(f"/v1/jobs/{stopped}/result").json()["text"] is None
         wait_for(server, waiting, "done")
         assert [job["id"] for job in server.get("/v1/jobs").json()["jobs"]] == [waiting, stopped, done]
+
+
+def test_a_full_disk_holds_jobs_up_and_loses_none(
+    start: Any, hum: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    take, failures = JobStore.take, [sqlite3.OperationalError("database or disk is full")]
+
+    def sometimes(store: JobStore) -> Any:
+        if failures:
+            raise failures.pop()
+        return take(store)
+
+    monkeypatch.setattr(JobStore, "take", sometimes)
+    monkeypatch.setattr("unislu.server.job_runner._RETRY_SECONDS", 0.05)
+    with start() as server:
+        job = server.post("/v1/jobs", {"tasks": "asr"}, hum).json()
+        assert wait_for(server, job["id"], "done")["error"] is None and not failures
 
 
 @pytest.mark.slow

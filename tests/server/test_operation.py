@@ -197,6 +197,9 @@ def test_metrics(server: Any, hum: bytes) -> None:
         assert f"\n{name}" in text
     routes = {line.split('route="')[1].split('"')[0] for line in text.splitlines() if 'route="' in line}
     assert all(route.startswith("/") or route == "other" for route in routes)
+    assert httpx.request("BREW", f"{server.url}/coffee").status_code in (404, 405)
+    text = server.get("/metrics").text
+    assert "BREW" not in text and 'method="other"' in text  # no series for what clients make up
 
 
 def test_the_openapi_document_is_complete(server: Any) -> None:

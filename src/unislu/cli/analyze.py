@@ -14,14 +14,17 @@ from __future__ import annotations
 
 import argparse
 import sys
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from . import INTERRUPTED, complain, writing
-from .arguments import bias, names, positive
+from . import INTERRUPTED, asking, complain, writing
 from .interrupt import Interrupt
 
 if TYPE_CHECKING:
+    from ..audio import AudioSource
+    from ..pipeline import Model
     from ..recording import Progress
+    from .output import Output
 
 STDIN = "-"
 
@@ -29,31 +32,7 @@ STDIN = "-"
 def configure(parser: argparse.ArgumentParser) -> None:
     """Add the options."""
     parser.add_argument("files", nargs="+", metavar="FILE", help="audio or video files; - is stdin")
-    parser.add_argument(
-        "--entities",
-        type=names,
-        action="extend",
-        metavar="TYPE,…",
-        help='entity types to look for, of any name: person,"phone number" (default: the closed set)',
-    )
-    parser.add_argument(
-        "--bias",
-        type=bias,
-        default=0.0,
-        metavar="B",
-        help="more entities (above 0) or surer ones (below 0): 1.5, or by type person=2,org=-1",
-    )
-    parser.add_argument(
-        "--operating-point",
-        metavar="NAME",
-        help="biases stored in the bundle under that name by `unislu tune`",
-    )
-    parser.add_argument(
-        "--mask",
-        action="store_true",
-        help="[TYPE] in place of the words of --entities, by a model that was trained to mask",
-    )
-    parser.add_argument("--tasks", type=names, metavar="TASK,…", help="of asr, ner, sa (default: all three)")
+    asking.configure_files(parser)
     parser.add_argument(
         "-f",
         "--format",
@@ -62,21 +41,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("-o", "--output", metavar="DIR", help="write one file for each input into DIR")
     writing.configure(parser)
-    parser.add_argument("--bundle", metavar="B", help="model bundle: a folder, or owner/name on the hub")
-    parser.add_argument("--beam", type=positive, default=1, metavar="N", help="hypotheses kept (default: 1)")
-    parser.add_argument(
-        "--style", default="cased", metavar="STYLE", help="cased or normalized (default: cased)"
-    )
-    parser.add_argument("--no-words", action="store_true", help="leave out the words and their times")
-    parser.add_argument(
-        "--channels", default="mix", metavar="C", help="mix, or split: each channel by itself (default: mix)"
-    )
-    parser.add_argument(
-        "--vad",
-        default="auto",
-        metavar="V",
-        help="auto: in long audio only speech is heard; silero: in short audio too; energy: all is heard",
-    )
+    asking.configure_model(parser)
     parser.add_argument("--window", type=float, metavar="S", help="longest window, in seconds")
     parser.add_argument(
         "--pad", type=float, default=0.2, metavar="S", help="seconds kept around speech (default: 0.2)"
@@ -84,7 +49,6 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--merge", type=float, default=0.5, metavar="S", help="longest pause inside a window (default: 0.5)"
     )
-    parser.add_argument("--threads", type=positive, metavar="N", help="threads (default: all cores)")
     parser.add_argument(
         "--color", choices=("auto", "always", "never"), default="auto", help="colours (default: auto)"
     )
@@ -93,23 +57,14 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Analyse every file; 1 if one of them failed."""
-    from ..options import TASKS, AnalyzeOptions
+    from ..options import AnalyzeOptions
     from .output import Output, Settings
 
-    options: dict[str, Any] = {
-        "tasks": TASKS if arguments.tasks is None else tuple(arguments.tasks),
-        "entities": arguments.entities,
-        "bias": arguments.bias,
-        "beam": arguments.beam,
-        "style": arguments.style,
-        "words": not arguments.no_words,
-        "operating_point": arguments.operating_point,
-        "vad": arguments.vad,
+    options = {
+        **asking.file_options(arguments),
         "window": arguments.window,
         "pad": arguments.pad,
         "merge": arguments.merge,
-        "channels": arguments.channels,
-        "mask": arguments.mask,
     }
     checked = AnalyzeOptions(**options)  # wrong usage is said before a model is loaded
     settings = Settings(
@@ -126,29 +81,39 @@ def run(arguments: argparse.Namespace) -> int:
     model = load(arguments.bundle, threads=arguments.threads)
     model.check(checked)
     sources = [_Stdin() if file == STDIN else file for file in arguments.files]
-    failed = done = 0
     with output, Interrupt() as interrupt:
-
-        def watch(progress: Progress) -> bool:
-            interrupt.armed = True
-            output.advance(progress)
-            return interrupt.asked
-
-        results = model.analyze_many(
-            sources, on_error="yield", progress=output.progress, watch=watch, **options
-        )
-        for done, result in enumerate(results, start=1):
-            if isinstance(result, Exception):
-                failed += 1
-                output.clear_progress()
-                complain(result)
-            else:
-                output.write(done - 1, result)
+        done, failed = _hear(model, sources, options, output, interrupt)
     if interrupt.asked:
         left = len(sources) - done
         complain(f"interrupted; {left} of {len(sources)} files were not heard" if left else "interrupted")
         return INTERRUPTED
     return 1 if failed else 0
+
+
+def _hear(
+    model: Model,
+    sources: Sequence[AudioSource],
+    options: Mapping[str, Any],
+    output: Output,
+    interrupt: Interrupt,
+) -> tuple[int, int]:
+    """Write the result of every source until all are done or Ctrl-C; how many were done, and failed."""
+
+    def watch(progress: Progress) -> bool:
+        interrupt.armed = True
+        output.advance(progress)
+        return interrupt.asked
+
+    results = model.analyze_many(sources, on_error="yield", progress=output.progress, watch=watch, **options)
+    done = failed = 0
+    for done, result in enumerate(results, start=1):
+        if isinstance(result, Exception):
+            failed += 1
+            output.clear_progress()
+            complain(result)
+        else:
+            output.write(done - 1, result)
+    return done, failed
 
 
 class _Stdin:

@@ -13,10 +13,10 @@ from __future__ import annotations
 
 import argparse
 import sys
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from . import complain
-from .arguments import bias, names, positive
+from . import asking, complain
+from .arguments import positive
 from .requirements import require
 
 if TYPE_CHECKING:
@@ -39,7 +39,11 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "--workers", type=positive, metavar="N", help="processes or actors (default: by the cores)"
     )
     parser.add_argument("--threads", type=positive, default=1, metavar="N", help="of one worker (default: 1)")
-    _model_options(parser)
+    parser.add_argument("--bundle", metavar="B", help="model bundle: a folder, or owner/name on the hub")
+    parser.add_argument(
+        "--loader", metavar="M:F", help="function that makes the model, e.g. over an engine of your own"
+    )
+    asking.configure_files(parser)
     _run_options(parser)
     parser.add_argument("--ray-address", metavar="A", help="of a running Ray cluster: auto, or host:port")
     parser.add_argument("--gpus", type=float, default=0.0, metavar="N", help="of each Ray actor")
@@ -74,33 +78,6 @@ def _run_options(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def _model_options(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--bundle", metavar="B", help="model bundle: a folder, or owner/name on the hub")
-    parser.add_argument(
-        "--loader", metavar="M:F", help="function that makes the model, e.g. over an engine of your own"
-    )
-    parser.add_argument(
-        "--entities", type=names, action="extend", metavar="TYPE,…", help="entity types, of any name"
-    )
-    parser.add_argument(
-        "--bias", type=bias, default=0.0, metavar="B", help="more entities (above 0) or surer ones"
-    )
-    parser.add_argument("--tasks", type=names, metavar="TASK,…", help="of asr, ner, sa (default: all three)")
-    parser.add_argument("--operating-point", metavar="NAME", help="biases that the bundle stores by name")
-    parser.add_argument(
-        "--mask",
-        action="store_true",
-        help="[TYPE] in place of the words of --entities, by a model that was trained to mask",
-    )
-    parser.add_argument("--no-words", action="store_true", help="leave out the words and their times")
-    parser.add_argument("--channels", default="mix", metavar="C", help="mix, or split: each by itself")
-    parser.add_argument("--vad", default="auto", metavar="V", help="as for analyze (default: auto)")
-    parser.add_argument("--beam", type=positive, default=1, metavar="N", help="hypotheses kept (default: 1)")
-    parser.add_argument(
-        "--style", default="cased", metavar="STYLE", help="cased or normalized (default: cased)"
-    )
-
-
 def run(arguments: argparse.Namespace) -> int:
     """Hear everything; 1 if a file failed, unless that is said to be fine."""
     require("scale", "fsspec", "pyarrow")
@@ -110,7 +87,7 @@ def run(arguments: argparse.Namespace) -> int:
     from ..scale.run import run_batch
 
     worker = WorkerOptions(
-        analyze=_analyze_options(arguments),
+        analyze=asking.file_options(arguments),
         bundle=arguments.bundle,
         loader=arguments.loader or DEFAULT_LOADER,
         threads=arguments.threads,
@@ -133,23 +110,6 @@ def run(arguments: argparse.Namespace) -> int:
         complain(f"warning: {note}")
     sys.stdout.write(render(summary))
     return 1 if summary.failed and not arguments.failures_ok else 0
-
-
-def _analyze_options(arguments: argparse.Namespace) -> dict[str, Any]:
-    analyze: dict[str, Any] = {
-        "entities": arguments.entities,
-        "bias": arguments.bias,
-        "beam": arguments.beam,
-        "style": arguments.style,
-        "operating_point": arguments.operating_point,
-        "mask": arguments.mask,
-        "words": not arguments.no_words,
-        "channels": arguments.channels,
-        "vad": arguments.vad,
-    }
-    if arguments.tasks is not None:
-        analyze["tasks"] = tuple(arguments.tasks)
-    return analyze
 
 
 def render(summary: Summary) -> str:

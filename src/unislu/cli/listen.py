@@ -20,8 +20,7 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 from ..progress import clock
-from . import INTERRUPTED, complain
-from .arguments import bias, names, positive
+from . import INTERRUPTED, asking, complain
 from .interrupt import Interrupt
 from .live_line import LiveLine
 
@@ -40,38 +39,23 @@ def configure(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--stdin", action="store_true", help="the same as -")
     parser.add_argument("--device", metavar="D", help="microphone: its number or a part of its name")
-    parser.add_argument(
-        "--entities",
-        type=names,
-        action="extend",
-        metavar="TYPE,…",
-        help='entity types to look for, of any name: person,"phone number" (default: the closed set)',
-    )
-    parser.add_argument(
-        "--bias", type=bias, default=0.0, metavar="B", help="more entities or surer ones; as for analyze"
-    )
-    parser.add_argument("--tasks", type=names, metavar="TASK,…", help="of asr, ner, sa (default: all three)")
+    asking.configure(parser)
     parser.add_argument(
         "--interval", type=float, metavar="S", help="seconds between two looks at an utterance (default: 0.4)"
     )
     parser.add_argument(
         "-f", "--format", choices=("text", "jsonl"), default="text", help="jsonl: every event (default: text)"
     )
-    parser.add_argument("--bundle", metavar="B", help="model bundle: a folder, or owner/name on the hub")
-    parser.add_argument("--threads", type=positive, metavar="N", help="threads (default: all cores)")
+    asking.configure_model(parser)
     parser.add_argument("-q", "--quiet", action="store_true", help="no partial words and no warnings")
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Listen until the source ends or Ctrl-C."""
     from ..listen import INTERVAL, Listener
-    from ..options import TASKS, AnalyzeOptions
+    from ..options import AnalyzeOptions
 
-    options: dict[str, Any] = {
-        "tasks": TASKS if arguments.tasks is None else tuple(arguments.tasks),
-        "entities": arguments.entities,
-        "bias": arguments.bias,
-    }
+    options = asking.options(arguments)
     AnalyzeOptions(**options)  # wrong usage is said before a model is loaded
     from_stdin = arguments.stdin or arguments.source == STDIN
     interval = INTERVAL if arguments.interval is None else arguments.interval

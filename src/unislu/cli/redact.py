@@ -20,8 +20,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from . import complain, writing
-from .arguments import bias, names, positive
+from . import asking, complain, writing
+from .arguments import bias, names
 from .writing import Writing
 
 if TYPE_CHECKING:
@@ -69,8 +69,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "--bias", type=bias, default=0.0, metavar="B", help="above 0 finds more to redact; as for analyze"
     )
     parser.add_argument("--operating-point", metavar="NAME", help="biases stored in the bundle by `tune`")
-    parser.add_argument("--bundle", metavar="B", help="model bundle: a folder, or owner/name on the hub")
-    parser.add_argument("--threads", type=positive, metavar="N", help="threads (default: all cores)")
+    asking.configure_model(parser)
     parser.add_argument("-q", "--quiet", action="store_true", help="no paths and no warnings")
 
 

@@ -154,7 +154,7 @@ class ModelWorker:
     def _run(self) -> None:
         try:
             model = self._load()
-        except BaseException as error:
+        except BaseException as error:  # whatever it is, those who wait for the model must hear of it
             self._loaded.set_exception(error)
             return
         self._loaded.set_result(model)
@@ -195,12 +195,13 @@ class ModelWorker:
         tasks = [task for task in tasks if task.future.set_running_or_notify_cancel()]
         if not tasks:
             return
-        start = time.perf_counter()
+        start, busy = time.perf_counter(), self.counters.busy_seconds
         try:
             results = self._results(model, tasks)
-        except BaseException as error:
+        except BaseException as error:  # of the tasks, never of the thread: it must go on
             results = self._one_by_one(model, tasks, error)
-        self._count(tasks, time.perf_counter() - start)
+        # What a long file made way for has been counted.
+        self._count(tasks, time.perf_counter() - start - (self.counters.busy_seconds - busy))
         for task, result in zip(tasks, results, strict=True):
             if isinstance(result, BaseException):
                 task.future.set_exception(result)
@@ -252,7 +253,7 @@ class ModelWorker:
         for task in tasks:
             try:
                 results.append(self._one(model, task))
-            except BaseException as single:
+            except BaseException as single:  # as in `_do`
                 results.append(single)
         return results
 

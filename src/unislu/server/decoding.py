@@ -100,6 +100,11 @@ class DecoderPool:
             raise ApiError(400, answer["message"], code=code, param="file")
         if code == "disk":
             raise unforeseen(OSError(answer["message"]))
+        if code == "audio_too_large":
+            message = (
+                f"{task['name']}: takes too much memory to decode: convert it first, or send it in parts"
+            )
+            raise ApiError(413, message, code=code, param="file")
         message = f"{task['name']}: holds more than {self._max_seconds:g} s of audio: send it in parts"
         raise ApiError(413, message, code=code, param="file")
 

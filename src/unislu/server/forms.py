@@ -109,7 +109,7 @@ class RedactForm(Options):
     verify: bool = Field(True, description="hear the redacted audio again and look for what was redacted")
     output: Literal["json", "audio", "text"] = Field(
         "json",
-        description="json: text, entities and the audio as base64; audio: a WAV; text: masked",
+        description="json: text, entities and the audio as base64; audio: the recording; text: masked",
     )
 
 

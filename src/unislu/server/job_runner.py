@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import shutil
+import sqlite3
 import tempfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 STEP = 0.01
 """Progress is told in steps of one part in a hundred."""
 _EXPIRE_SECONDS = 3600.0
+_RETRY_SECONDS = 5.0
 
 
 class JobRunner:
@@ -88,29 +90,41 @@ class JobRunner:
 
     async def _expire(self) -> None:
         while True:
-            await asyncio.to_thread(self.store.expire, self._service.settings.keep_days)
+            try:
+                await asyncio.to_thread(self.store.expire, self._service.settings.keep_days)
+            except sqlite3.Error as error:
+                unforeseen(error)
             await asyncio.sleep(_EXPIRE_SECONDS)
 
     async def _run(self) -> None:
         await self._service.worker.model()
         while True:
-            job = await asyncio.to_thread(self.store.take)
-            if job is None:
-                await self._wake.wait()
-                self._wake.clear()
-                continue
-            self._tell()
-            self._current = (job.id, asyncio.create_task(self._do(job)))
-            await asyncio.shield(asyncio.wait([self._current[1]]))
-            self._current = None
-            self._tell()
+            try:
+                await self._next()
+            except sqlite3.Error as error:  # a full disk, perhaps: later jobs may do better
+                unforeseen(error)
+                await asyncio.sleep(_RETRY_SECONDS)
+
+    async def _next(self) -> None:
+        """Run the oldest job to its end, or wait for one. Raises `sqlite3.Error`."""
+        job = await asyncio.to_thread(self.store.take)
+        if job is None:
+            await self._wake.wait()
+            self._wake.clear()
+            return
+        self._tell()
+        task = asyncio.create_task(self._do(job))
+        self._current = (job.id, task)
+        await asyncio.shield(asyncio.wait([task]))
+        self._current = None
+        self._tell()
+        if not task.cancelled():
+            task.result()
 
     async def _do(self, job: Job) -> None:
         try:
             result = await self._hear(job)
-        except asyncio.CancelledError:
-            raise
-        except Exception as error:
+        except Exception as error:  # a fault of ours ends this job, not those behind it
             answer = error if isinstance(error, ApiError) else None
             answer = answer or (from_unislu(error) if isinstance(error, UnisluError) else unforeseen(error))
             details = {"code": answer.code or "error", "message": answer.message}

@@ -45,7 +45,7 @@ def router(service: Service) -> APIRouter:
     async def listen(socket: WebSocket) -> None:
         nonlocal active
         try:
-            model = await service.model()
+            await service.model()
             if active >= service.settings.max_listeners:
                 raise ApiError(
                     429, f"{active} connections are live: try later", code="queue_full", retry_after=5
@@ -54,21 +54,33 @@ def router(service: Service) -> APIRouter:
             options = form.analyze_options()
             for name in ("channels", "vad"):
                 options.pop(name)
-            listener = await service.worker.call(lambda _: _make(model, form.interval, options))
         except (ApiError, UnisluError) as error:
-            answer = error if isinstance(error, ApiError) else from_unislu(error)
-            await socket.send_denial_response(answer.response())
+            await _deny(socket, error)
             return
-        active += 1
+        active += 1  # before anything is waited for: many may come at once
         service.metrics.listeners.set(active)
         try:
-            await socket.accept(subprotocol=_subprotocol(socket))
-            await _Conversation(socket, service, listener, form).hold()
+            await _serve(socket, service, form, options)
         finally:
             active -= 1
             service.metrics.listeners.set(active)
 
     return routes
+
+
+async def _serve(socket: WebSocket, service: Service, form: ListenForm, options: dict[str, Any]) -> None:
+    try:
+        listener = await service.worker.call(lambda model: _make(model, form.interval, options))
+    except (ApiError, UnisluError) as error:
+        await _deny(socket, error)
+        return
+    await socket.accept(subprotocol=_subprotocol(socket))
+    await _Conversation(socket, service, listener, form).hold()
+
+
+async def _deny(socket: WebSocket, error: ApiError | UnisluError) -> None:
+    answer = error if isinstance(error, ApiError) else from_unislu(error)
+    await socket.send_denial_response(answer.response())
 
 
 def _make(model: Any, interval: float, options: dict[str, Any]) -> Listener:
@@ -113,11 +125,11 @@ class _Conversation:
             code, refusal = 1003, error
         except UnisluError as error:
             code, refusal = 1008, from_unislu(error)
-        except Exception as error:
+        except Exception as error:  # the client is told, the log has the rest
             code, refusal = 1011, unforeseen(error)
         finally:
             hearing.cancel()
-            with contextlib.suppress(asyncio.CancelledError, Exception):
+            with contextlib.suppress(asyncio.CancelledError, Exception):  # its failure was told above
                 await hearing
         with contextlib.suppress(WebSocketDisconnect, RuntimeError):  # it may have left meanwhile
             if refusal is not None:

@@ -15,7 +15,6 @@ class Metrics:
 
     def __init__(self, worker: ModelWorker) -> None:
         self._registry = CollectorRegistry()
-        self._worker = worker
         registry = self._registry
         self.requests = Counter(
             "unislu_requests", "Requests answered", ["route", "method", "status"], registry=registry

@@ -12,7 +12,7 @@ from .. import __version__
 from ..result import Analysis
 from . import schemas
 from .answers import ApiError
-from .forms import AnalyzeForm, form_schema, parse_form
+from .forms import AnalyzeForm, form_schema
 from .service import Service, check_format, finish, render, unless_gone
 from .uploads import read_json
 
@@ -28,19 +28,11 @@ def router(service: Service) -> APIRouter:
         openapi_extra=dict(form_schema(AnalyzeForm, raw=True)),
     )
     async def analyze(request: Request) -> Response:
-        await service.model()
-        async with service.admitted(request) as folder:
-            body = await service.form(request, folder, raw=True)
-            form = parse_form(AnalyzeForm, body.fields)
-            upload = body.upload()
-            options = await service.check_form(form)
-
-            async def work() -> Analysis:
-                decoded = await service.decode(upload, folder, split=form.channels == "split")
-                return await service.hear(decoded, upload.name, options)
-
-            analysis = await unless_gone(request, work())
-            return render(finish(analysis, form), form.format)
+        async with service.submitted(request, AnalyzeForm, raw=True) as sent:
+            options = await service.check_form(sent.form)
+            split = sent.form.channels == "split"
+            analysis = await unless_gone(request, service.analyze(sent, options, split=split))
+            return render(finish(analysis, sent.form), sent.form.format)
 
     _add_render(routes, service)
     _add_info(routes, service)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from fastapi import APIRouter, Request
@@ -12,7 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from . import schemas, shapes
 from .answers import ApiError
-from .forms import Bias, Names, form_schema, parse_form
+from .forms import Bias, Names, form_schema
 from .service import Service, unless_gone
 
 if TYPE_CHECKING:
@@ -24,7 +24,6 @@ ALIASES = ("whisper-1", "gpt-4o-transcribe", "gpt-4o-mini-transcribe", "gpt-tran
 UNUSED = ("prompt", "temperature", "chunking_strategy")
 """Fields of the original that change nothing here; those that came are named in a header."""
 IGNORED_HEADER = "Unislu-Ignored"
-Granularity = Literal["word", "segment"]
 
 
 class TranscriptionForm(BaseModel):
@@ -58,17 +57,13 @@ def router(service: Service) -> APIRouter:
         openapi_extra=dict(form_schema(TranscriptionForm)),
     )
     async def transcribe(request: Request) -> Response:
-        model = await service.model()
-        async with service.admitted(request) as folder:
-            body = await service.form(request, folder)
-            form = parse_form(TranscriptionForm, body.fields)
-            upload = body.upload()
+        async with service.submitted(request, TranscriptionForm) as sent:
+            model, form = await service.model(), sent.form
             _check(form, model)
             options = _options(form)
             await service.check(options)
-            work = _hear(service, upload, folder, options)
-            analysis = await unless_gone(request, work)
-            headers = _ignored(body.fields)
+            analysis = await unless_gone(request, service.analyze(sent, options))
+            headers = _ignored(sent.fields)
             if form.stream:
                 events = _events(analysis, form, model)
                 return StreamingResponse(events, headers=headers | {"Cache-Control": "no-store"},
@@ -87,11 +82,6 @@ def router(service: Service) -> APIRouter:
         return _model(name)
 
     return routes
-
-
-async def _hear(service: Service, upload: Any, folder: Any, options: dict[str, Any]) -> Analysis:
-    decoded = await service.decode(upload, folder)
-    return await service.hear(decoded, upload.name, options)
 
 
 def _model(name: str) -> dict[str, Any]:
@@ -148,7 +138,7 @@ def _options(form: TranscriptionForm) -> dict[str, Any]:
     return options
 
 
-def _ignored(fields: list[tuple[str, str]]) -> dict[str, str]:
+def _ignored(fields: Sequence[tuple[str, str]]) -> dict[str, str]:
     """A header that names the fields which changed nothing, so that nothing is dropped silently."""
     known = set(TranscriptionForm.model_fields) - set(UNUSED)
     names = dict.fromkeys(name.removesuffix("[]") for name, value in fields if value not in ("", "0", "0.0"))

@@ -14,8 +14,8 @@ from fastapi.responses import JSONResponse, PlainTextResponse, Response
 
 from . import schemas
 from .answers import ApiError
-from .forms import RedactForm, form_schema, parse_form
-from .service import Service, unless_gone
+from .forms import RedactForm, form_schema
+from .service import Service, Submission, unless_gone
 from .uploads import Upload
 
 if TYPE_CHECKING:
@@ -55,27 +55,22 @@ def router(service: Service) -> APIRouter:
         openapi_extra=dict(form_schema(RedactForm, raw=True)),
     )
     async def redact(request: Request) -> Response:
-        await service.model()
-        async with service.admitted(request) as folder:
-            body = await service.form(request, folder, raw=True)
-            form = parse_form(RedactForm, body.fields)
-            upload = body.upload()
-            options = form.analyze_options()
+        async with service.submitted(request, RedactForm, raw=True) as sent:
+            options = sent.form.analyze_options()
             if "ner" not in options["tasks"]:
                 raise ApiError(400, "redaction needs the task ner", code="invalid_option", param="tasks")
             await service.check(options)
-            redacted = await unless_gone(request, _redact(service, upload, folder, form))
-            return await _answer(redacted, form, upload)
+            redacted = await unless_gone(request, _redact(service, sent, options))
+            return await _answer(redacted, sent.form, sent.upload)
 
     return routes
 
 
-async def _redact(service: Service, upload: Upload, folder: Path, form: RedactForm) -> Redacted:
+async def _redact(service: Service, sent: Submission[RedactForm], options: dict[str, Any]) -> Redacted:
     from ..redact import audio_spans, find_matches, redact_analysis
 
-    options = form.analyze_options()
-    decoded = await service.decode(upload, folder)
-    analysis = await service.hear(decoded, upload.name, options)
+    form, upload, folder = sent.form, sent.upload, sent.folder
+    analysis = await service.analyze(sent, options)
     types = None if form.types is None or [name.lower() for name in form.types] == ["all"] else form.types
     matches = find_matches(analysis, types)
     redacted = redact_analysis(analysis, types, form.how)

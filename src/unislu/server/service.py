@@ -6,13 +6,15 @@ import asyncio
 import dataclasses
 import shutil
 import tempfile
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from fastapi import Request as HttpRequest
 from fastapi.responses import HTMLResponse, JSONResponse, PlainTextResponse, Response
+from pydantic import BaseModel
 
 from ..errors import UnisluError
 from ..options import AnalyzeOptions
@@ -21,7 +23,7 @@ from .answers import CLIENT_GONE, ApiError
 from .batching import ModelWorker, Request
 from .decoding import Decoded, DecoderPool
 from .forms import FORMATS as ANSWERS
-from .forms import AnalyzeForm
+from .forms import AnalyzeForm, parse_form
 from .metrics import Metrics
 from .settings import Settings
 from .uploads import Form, Limits, Upload, drain, receive
@@ -31,6 +33,17 @@ if TYPE_CHECKING:
     from ..result import Analysis
 
 T = TypeVar("T")
+F = TypeVar("F", bound=BaseModel)
+
+
+@dataclass(frozen=True)
+class Submission(Generic[F]):
+    """A form, its file, the folder of the request, and the fields as they came."""
+
+    form: F
+    upload: Upload
+    folder: Path
+    fields: Sequence[tuple[str, str]]
 
 
 class Service:
@@ -79,6 +92,17 @@ class Service:
                 self.metrics.active.set(self._active)
                 shutil.rmtree(folder, ignore_errors=True)
 
+    @asynccontextmanager
+    async def submitted(
+        self, request: HttpRequest, kind: type[F], *, raw: bool = False
+    ) -> AsyncIterator[Submission[F]]:
+        """What an admitted request with audio brings, once the model can hear it. Raises `ApiError`."""
+        await self.model()
+        async with self.admitted(request) as folder:
+            body = await self.form(request, folder, raw=raw)
+            form = parse_form(kind, body.fields)
+            yield Submission(form, body.upload(), folder, body.fields)
+
     async def form(self, request: HttpRequest, folder: Path, *, raw: bool = False) -> Form:
         """The request's body. Raises `ApiError`."""
         form = await receive(request, folder, self.limits, raw=raw)
@@ -89,6 +113,13 @@ class Service:
     async def decode(self, upload: Upload, folder: Path, split: bool = False) -> Decoded:
         """The upload at 16 kHz; `split` keeps its channels. Raises `ApiError`."""
         return await self.decoders.decode(upload.path, folder / "audio.wav", upload.name, split)
+
+    async def analyze(
+        self, sent: Submission[Any], options: Mapping[str, Any], *, split: bool = False
+    ) -> Analysis:
+        """Decode and hear what was sent. Raises `ApiError`, and as `hear`."""
+        decoded = await self.decode(sent.upload, sent.folder, split)
+        return await self.hear(decoded, sent.upload.name, options)
 
     async def check(self, options: Mapping[str, Any]) -> None:
         """Raises `OptionError` if the model cannot do what the options ask for."""
@@ -138,6 +169,8 @@ async def unless_gone(request: HttpRequest, work: Awaitable[T]) -> T:
     finally:
         gone.cancel()
         task.cancel()
+        # Its files are removed next: nothing may still be at work on them.
+        await asyncio.wait((task, gone))
 
 
 async def _gone(request: HttpRequest) -> None:

@@ -1,0 +1,84 @@
+"""What is asked of the model: options that commands share, and the keyword arguments they become."""
+
+from __future__ import annotations
+
+import argparse
+from typing import Any
+
+from .arguments import bias, names, positive
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Add what every command that hears asks for: types, bias, tasks."""
+    parser.add_argument(
+        "--entities",
+        type=names,
+        action="extend",
+        metavar="TYPE,…",
+        help='entity types to look for, of any name: person,"phone number" (default: the closed set)',
+    )
+    parser.add_argument(
+        "--bias",
+        type=bias,
+        default=0.0,
+        metavar="B",
+        help="more entities (above 0) or surer ones (below 0): 1.5, or by type person=2,org=-1",
+    )
+    parser.add_argument("--tasks", type=names, metavar="TASK,…", help="of asr, ner, sa (default: all three)")
+
+
+def configure_files(parser: argparse.ArgumentParser) -> None:
+    """Add that and what else can be asked of a whole file."""
+    configure(parser)
+    parser.add_argument(
+        "--operating-point",
+        metavar="NAME",
+        help="biases stored in the bundle under that name by `unislu tune`",
+    )
+    parser.add_argument(
+        "--mask",
+        action="store_true",
+        help="[TYPE] in place of the words of --entities, by a model that was trained to mask",
+    )
+    parser.add_argument("--beam", type=positive, default=1, metavar="N", help="hypotheses kept (default: 1)")
+    parser.add_argument(
+        "--style", default="cased", metavar="STYLE", help="cased or normalized (default: cased)"
+    )
+    parser.add_argument("--no-words", action="store_true", help="leave out the words and their times")
+    parser.add_argument(
+        "--channels", default="mix", metavar="C", help="mix, or split: each channel by itself (default: mix)"
+    )
+    parser.add_argument(
+        "--vad",
+        default="auto",
+        metavar="V",
+        help="auto: in long audio only speech is heard; silero: in short audio too; energy: all is heard",
+    )
+
+
+def configure_model(parser: argparse.ArgumentParser) -> None:
+    """Add which model hears, and on how many threads."""
+    parser.add_argument("--bundle", metavar="B", help="model bundle: a folder, or owner/name on the hub")
+    parser.add_argument("--threads", type=positive, metavar="N", help="threads (default: all cores)")
+
+
+def options(arguments: argparse.Namespace) -> dict[str, Any]:
+    """The values of `configure` as keyword arguments of `Model.analyze`."""
+    given: dict[str, Any] = {"entities": arguments.entities, "bias": arguments.bias}
+    if arguments.tasks is not None:
+        given["tasks"] = tuple(arguments.tasks)
+    return given
+
+
+def file_options(arguments: argparse.Namespace) -> dict[str, Any]:
+    """The values of `configure_files` as keyword arguments of `Model.analyze`."""
+    return {
+        **options(arguments),
+        "beam": arguments.beam,
+        "style": arguments.style,
+        "operating_point": arguments.operating_point,
+        "mask": arguments.mask,
+        "words": not arguments.no_words,
+        "channels": arguments.channels,
+        "vad": arguments.vad,
+    }
