@@ -169,6 +169,25 @@ def test_select_forks_and_cuts_back(
     assert distance(went_on, whole) < SHAPE_TOLERANCE
 
 
+@pytest.mark.parametrize("name", ["float32", "int8"])
+def test_caches_grow_with_what_is_written(
+    engines: Get, mel: Array, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    engine, frames = engines(name), [160, 90]
+    expected = greedy(engine, mel, frames, 24)
+    monkeypatch.setattr("unislu.engines.onnx.ROOM", 5)
+    np.testing.assert_array_equal(greedy(engine, mel, frames, 24), expected)
+    _, state = engine.step(np.array([PREFIX, PREFIX]), begin(engine, mel, frames))
+    forked = engine.select(state, [1, 1, 0])
+    tokens = np.arange(3 * 12).reshape(3, 12)
+    grown = logits_along(engine, forked, tokens)
+    monkeypatch.undo()
+    _, state = engine.step(np.array([PREFIX, PREFIX]), begin(engine, mel, frames))
+    forked = engine.select(state, [1, 1, 0])
+    np.testing.assert_array_equal(grown, logits_along(engine, forked, tokens))
+    assert forked.queries.shape[1] == engine.max_tokens  # 128 and more would be more than it can write
+
+
 @pytest.mark.parametrize("name", ENGINES)
 def test_rows_of_different_lengths_step_together(engines: Get, mel: Array, name: str) -> None:
     engine = engines(name)

@@ -26,6 +26,9 @@ if TYPE_CHECKING:
 SPINNING = "session.intra_op.allow_spinning"
 STOP_SPINNING = "session.force_spinning_stop"
 SCALES = "cross_scales"
+ROOM = 128
+"""Positions that a new cache has room for; it grows when they are full. Most windows need no more, and the
+system clears large memory page by page before it is used."""
 SMALL = 8
 """Tokens in one numpy product: BLAS keeps so small a one on its own thread. Several threads would wait for
 the cores on which the decoder's are still spinning, twenty times longer than the product takes."""
@@ -50,11 +53,11 @@ class OnnxState:
     sources: tuple[int, ...]
     """For every row, a mark that is equal for rows that hear the same audio."""
     caches: dict[str, NDArray[np.float32]]
-    """`self_*` -> `[batch, heads, capacity, head]`."""
+    """`self_*` -> `[batch, heads, room, head]`."""
     lengths: NDArray[np.int64]
     """Tokens written, `[batch]`."""
     queries: NDArray[np.float32]
-    """Cross-attention queries of the alignment heads, `[batch, capacity, heads * head]`."""
+    """Cross-attention queries of the alignment heads, `[batch, room, heads * head]`."""
     step: _Binding | None = field(default=None, repr=False)
     """The binding for one token per row, kept between steps."""
 
@@ -114,11 +117,10 @@ class OnnxEngine:
 
     def start(self, encoded: OnnxEncoded) -> OnnxState:
         """See `Engine.start`."""
-        batch = len(encoded.lengths)
-        caches = {name: self._cache(name, batch) for name in self._caches}
-        return OnnxState(
-            encoded, tuple(range(batch)), caches, np.zeros(batch, np.int64), self._queries(batch)
-        )
+        batch, room = len(encoded.lengths), min(ROOM, self.max_tokens)
+        caches = {name: self._cache(name, batch, room) for name in self._caches}
+        queries = self._queries(batch, room)
+        return OnnxState(encoded, tuple(range(batch)), caches, np.zeros(batch, np.int64), queries)
 
     def step(self, tokens: NDArray[np.int64], state: OnnxState) -> tuple[NDArray[np.float32], OnnxState]:
         """See `Engine.step`."""
@@ -128,6 +130,7 @@ class OnnxEngine:
                 f"cannot write {count} tokens after {int(state.lengths.max())}: the model has "
                 f"{self.max_tokens} positions; shorten the prompt or the window"
             )
+        self._make_room(state, int(state.lengths.max()) + count)
         if batch > 1 and 1 < count <= batch:
             for column in range(count):
                 logits, state = self.step(tokens[:, column : column + 1], state)
@@ -148,13 +151,7 @@ class OnnxEngine:
         """See `Engine.select`."""
         index = np.asarray(rows, np.int64)
         kept = state.lengths[index] if lengths is None else np.asarray(lengths, np.int64)
-        longest = int(kept.max())
-        caches = {}
-        for name, old in state.caches.items():
-            caches[name] = self._cache(name, len(index))
-            caches[name][:, :, :longest] = old[index, :, :longest]
-        queries = self._queries(len(index))
-        queries[:, :longest] = state.queries[index, :longest]
+        caches, queries = self._copied(state, index, kept, state.queries.shape[1])
         sources = tuple(state.sources[row] for row in index)
         encoded = state.encoded
         if sources != state.sources:
@@ -182,6 +179,28 @@ class OnnxEngine:
         np.exp(scores, out=scores)
         scores /= scores.sum(axis=2, keepdims=True)
         return scores
+
+    def _make_room(self, state: OnnxState, needed: int) -> None:
+        """Move caches that `needed` positions do not fit into larger ones."""
+        room = state.queries.shape[1]
+        if needed > room:
+            room = min(self.max_tokens, max(needed, 2 * room))
+            rows = np.arange(len(state.lengths))
+            state.caches, state.queries = self._copied(state, rows, state.lengths, room)
+            state.step = None  # it is bound to the old addresses
+
+    def _copied(
+        self, state: OnnxState, rows: NDArray[np.int64], lengths: NDArray[np.int64], room: int
+    ) -> tuple[dict[str, NDArray[np.float32]], NDArray[np.float32]]:
+        """Caches and queries of `rows`, each as far as `lengths` says, in arrays of `room` positions."""
+        caches = {name: self._cache(name, len(rows), room) for name in state.caches}
+        queries = self._queries(len(rows), room)
+        # Row by row: indexing all at once would copy everything twice, and to the longest row's end.
+        for place, (row, length) in enumerate(zip(rows, lengths, strict=True)):
+            for name, old in state.caches.items():
+                caches[name][place, :, :length] = old[row, :, :length]
+            queries[place, :length] = state.queries[row, :length]
+        return caches, queries
 
     def _write_row(self, tokens: NDArray[np.int64], state: OnnxState, row: int) -> NDArray[np.float32]:
         """Append `tokens` `[n]` to one row, at once as many as it has audio positions: the kernel's limit."""
@@ -212,12 +231,12 @@ class OnnxEngine:
     def _binding(self, state: OnnxState, rows: slice, count: int) -> _Binding:
         return _Binding(self._decoder, self.vocab_size, state, rows, count)
 
-    def _queries(self, batch: int) -> NDArray[np.float32]:
-        return np.empty((batch, self.max_tokens, len(self._heads) * self._head), np.float32)
+    def _queries(self, batch: int, room: int) -> NDArray[np.float32]:
+        return np.empty((batch, room, len(self._heads) * self._head), np.float32)
 
-    def _cache(self, name: str, batch: int) -> NDArray[np.float32]:
+    def _cache(self, name: str, batch: int, room: int) -> NDArray[np.float32]:
         _, heads, _, head = self._inputs[name].shape
-        return np.empty((batch, heads, self.max_tokens, head), np.float32)
+        return np.empty((batch, heads, room, head), np.float32)
 
 
 class _Binding:
