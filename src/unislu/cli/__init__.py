@@ -11,10 +11,12 @@ import io
 import os
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 from importlib import import_module
 
 from .. import __version__
 from ..errors import OptionError, RecipeError, UnisluError
+from .parser import Parser
 
 USAGE_ERROR = 2
 INTERRUPTED = 130
@@ -42,6 +44,7 @@ _COMMANDS = {
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line and return its exit code. Errors a user can cause never show a traceback."""
+    _open_streams()
     _accept_any_text()
     try:
         arguments = build_parser().parse_args(argv)
@@ -58,9 +61,35 @@ def main(argv: Sequence[str] | None = None) -> int:
         print("\nunislu: interrupted", file=sys.stderr)
         return INTERRUPTED
     except BrokenPipeError:
-        # Whoever read our output is gone; keep the interpreter from failing again when it flushes.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _drop_output()  # whoever read it is gone
         return BROKEN_PIPE
+    except OSError as error:  # a full disk, a folder that cannot be written: what no command saw coming
+        complain(_failure(error))
+        _drop_output()
+        return 1
+
+
+def _failure(error: OSError) -> str:
+    reason = error.strerror or str(error)
+    if error.filename is None:
+        return f"reading or writing failed ({reason}); check the disk, and where the output goes"
+    return f"{os.fsdecode(error.filename)}: cannot be used ({reason}); check the path, or choose another"
+
+
+def _drop_output() -> None:
+    """Keep the interpreter from failing again when it flushes what could not be written."""
+    with suppress(OSError, ValueError):
+        sys.stdout.flush()
+        return
+    with suppress(OSError, ValueError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def _open_streams() -> None:
+    """Streams that the caller closed (`<&-`, `>&-`) are as good as empty ones."""
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(os.devnull, mode, encoding="utf-8"))  # noqa: SIM115 - until the end
 
 
 def _accept_any_text() -> None:
@@ -77,9 +106,7 @@ def complain(error: object) -> None:
 
 def build_parser() -> argparse.ArgumentParser:
     """The whole command line."""
-    parser = argparse.ArgumentParser(
-        prog="unislu", description="Speech in; transcript, named entities and sentiment out."
-    )
+    parser = Parser(prog="unislu", description="Speech in; transcript, named entities and sentiment out.")
     parser.add_argument("--version", action="version", version=f"unislu {__version__}")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     for name, summary in _COMMANDS.items():

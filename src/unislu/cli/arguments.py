@@ -5,6 +5,8 @@ from __future__ import annotations
 import argparse
 import csv
 
+from .parser import number
+
 
 def names(value: str) -> list[str]:
     """Names separated by commas; quotes protect a comma: `person,drug,"phone number"`."""
@@ -15,31 +17,35 @@ def names(value: str) -> list[str]:
 def bias(value: str) -> float | dict[str, float]:
     """One number, or numbers by entity type: `1.5` or `person=2,org=-1`."""
     if "=" not in value:
-        return _number(value)
+        return number(value)
     values: dict[str, float] = {}
     for item in names(value):
-        name, equals, number = item.rpartition("=")
+        name, equals, share = item.rpartition("=")
         if not equals or not name.strip():
-            raise argparse.ArgumentTypeError(f"{item!r} is not TYPE=NUMBER")
+            raise argparse.ArgumentTypeError(
+                f"{item!r} is not TYPE=NUMBER, as in person=1.5,org=-1 (numbers have a point)"
+            )
         if name.strip() in values:
             raise argparse.ArgumentTypeError(f"{name.strip()!r} is given twice")
-        values[name.strip()] = _number(number)
+        values[name.strip()] = number(share)
     return values
-
-
-def _number(text: str) -> float:
-    try:
-        return float(text)
-    except ValueError:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a number") from None
 
 
 def positive(value: str) -> int:
     """A whole number from 1."""
+    return _from(1, value)
+
+
+def not_negative(value: str) -> int:
+    """A whole number from 0."""
+    return _from(0, value)
+
+
+def _from(least: int, value: str) -> int:
     try:
-        number = int(value)
+        found = int(value)
     except ValueError:
-        number = 0
-    if number < 1:
-        raise argparse.ArgumentTypeError(f"{value!r} is not a whole number from 1")
-    return number
+        found = least - 1
+    if found < least:
+        raise argparse.ArgumentTypeError(f"{value!r} is not a whole number from {least}")
+    return found

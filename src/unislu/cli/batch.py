@@ -16,7 +16,7 @@ import sys
 from typing import TYPE_CHECKING
 
 from . import asking, complain
-from .arguments import positive
+from .arguments import not_negative, positive
 from .requirements import require
 
 if TYPE_CHECKING:
@@ -53,7 +53,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def _run_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--retries",
-        type=_from_zero,
+        type=not_negative,
         default=2,
         metavar="N",
         help="of a file that crashes or hangs (default: 2)",
@@ -125,10 +125,6 @@ def render(summary: Summary) -> str:
         )
     lines += [f"  {count:6d}  {KINDS.get(kind, kind)} ({kind})" for kind, count in summary.causes.items()]
     return "\n".join(lines) + "\n"
-
-
-def _from_zero(value: str) -> int:
-    return 0 if value == "0" else positive(value)
 
 
 def _shard(value: str) -> tuple[int, int]:

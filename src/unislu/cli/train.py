@@ -22,7 +22,11 @@ def configure(parser: argparse.ArgumentParser) -> None:
     """Add the options."""
     parser.add_argument("recipe", metavar="RECIPE", help="YAML file that says everything about the run")
     parser.add_argument(
-        "overrides", nargs="*", metavar="KEY=VALUE", help="recipe values to replace, with dotted keys"
+        "overrides",
+        nargs="*",
+        default=[],
+        metavar="KEY=VALUE",
+        help="recipe values to replace, with dotted keys",
     )
     parser.add_argument(
         "--seeds", type=int, metavar="N", help="run N seeds, in sub-folders, and average their scores"

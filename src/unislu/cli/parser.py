@@ -1,0 +1,82 @@
+"""Wrong usage is one line: the command, the value, and what to write instead."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Iterable
+from difflib import get_close_matches
+from typing import Any, NoReturn
+
+
+class Parser(argparse.ArgumentParser):
+    """A parser whose errors are one line each, with the nearest name in place of a page of usage."""
+
+    def __init__(self, *arguments: Any, **options: Any) -> None:
+        super().__init__(*arguments, **options)
+        self.register("type", float, number)
+        self.register("type", int, whole)
+
+    def error(self, message: str) -> NoReturn:
+        """One line on stderr; exit code 2."""
+        text = " ".join(message.removeprefix("argument ").split())
+        self.exit(2, f"{self.prog}: {text} (see {self.prog} --help)\n")
+
+    def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
+        """What is left over is an error here, where the command and its options are known."""
+        found, extras = super().parse_known_args(args, namespace)
+        if extras:
+            self.error(self._left_over(extras))
+        return found, extras
+
+    def _left_over(self, extras: list[str]) -> str:
+        for text in extras:
+            if text.startswith("-") and text != "-":
+                name = text.partition("=")[0]
+                return f"unknown option {name}{_meant(name, self._option_string_actions)}"
+        return (
+            f"{extras[0]!r} is left over: name all files together, before or after the options, "
+            "and join lists with commas"
+        )
+
+    def _get_value(self, action: argparse.Action, arg_string: str) -> Any:
+        if not arg_string.strip() and action.nargs != argparse.PARSER:
+            raise argparse.ArgumentError(action, "the value is empty; is a shell variable unset?")
+        return super()._get_value(action, arg_string)
+
+    def _check_value(self, action: argparse.Action, value: Any) -> None:
+        if action.choices is None or value in action.choices:
+            return
+        choices = [str(choice) for choice in action.choices]
+        raise argparse.ArgumentError(
+            action, f"{value!r} is unknown{_meant(str(value), choices)}: choose from {', '.join(choices)}"
+        )
+
+
+def number(value: str) -> float:
+    """A number with a decimal point."""
+    try:
+        return float(value)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{value!r} is not a number{_with_point(value)}") from None
+
+
+def whole(value: str) -> int:
+    """A whole number."""
+    try:
+        return int(value)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{value!r} is not a whole number") from None
+
+
+def _with_point(value: str) -> str:
+    point = value.replace(",", ".")
+    try:
+        float(point)
+    except ValueError:
+        return ""
+    return f": write {point}"
+
+
+def _meant(name: str, known: Iterable[str]) -> str:
+    close = get_close_matches(name, list(known), n=1)
+    return f", did you mean {close[0]}?" if close else ""

@@ -1,0 +1,76 @@
+"""What every command does with wrong usage, closed streams and files that cannot be used: one line."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from unislu.cli import _COMMANDS, main
+
+
+def said(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, str]:
+    try:
+        code = main(arguments)
+    except SystemExit as stop:
+        code = int(stop.code or 0)
+    err = capsys.readouterr().err
+    assert err.count("\n") == 1 and "Traceback" not in err
+    return code, err
+
+
+@pytest.mark.parametrize("command", _COMMANDS)
+def test_an_unknown_option_names_its_command(command: str, capsys: pytest.CaptureFixture[str]) -> None:
+    arguments = ["bias", "a", "-o", "b"] if command == "curve" else ["a", "b", "c", "--report=r"]
+    code, err = said(capsys, command, *arguments[: 0 if command == "serve" else None], "--frobnicate=3")
+    assert code == 2 and err.startswith(f"unislu {command}") and f"unislu {command}" in err.split("(see ")[1]
+
+
+def test_the_nearest_names(capsys: pytest.CaptureFixture[str]) -> None:
+    assert "'analyse' is unknown, did you mean analyze?" in said(capsys, "analyse", "x.wav")[1]
+    assert "did you mean bias?" in said(capsys, "curve", "bais", "m.jsonl")[1]
+    assert (
+        "unknown option --max-que, did you mean --max-queue?" not in said(capsys, "serve", "--may-queue")[1]
+    )
+    assert "did you mean --max-queue?" in said(capsys, "serve", "--may-queue=3")[1]
+
+
+def test_only_the_recipe_is_required(capsys: pytest.CaptureFixture[str]) -> None:
+    assert "required: RECIPE (see" in said(capsys, "train")[1]
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="there is no full disk to write to")
+def test_a_full_disk(tmp_path: Path) -> None:
+    gold = tmp_path / "gold.jsonl"
+    gold.write_text('{"id": "1", "text": "so"}\n')
+    command = [sys.executable, "-m", "unislu", "score", str(gold), str(gold)]
+    with open("/dev/full", "w") as full:
+        done = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True)
+    assert done.returncode == 1
+    assert done.stderr.startswith("unislu: reading or writing failed (No space left on device)")
+    assert done.stderr.count("\n") == 1
+
+
+def test_a_file_that_cannot_be_used(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    monkeypatch.setattr("unislu.cli.score.run", lambda arguments: (tmp_path / "no" / "where").write_text(""))
+    code, err = said(capsys, "score", "a", "b")
+    assert code == 1 and f"{tmp_path}/no/where: cannot be used (No such file or directory)" in err
+
+
+def test_closed_streams_are_empty_ones(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def run(arguments: object) -> int:
+        print("nobody reads this")
+        return len(sys.stdin.read())
+
+    monkeypatch.setattr("unislu.cli.score.run", run)
+    monkeypatch.setattr(sys, "stdin", None)
+    monkeypatch.setattr(sys, "stdout", None)
+    assert main(["score", "a", "b"]) == 0
+    for stream in (sys.stdin, sys.stdout):
+        stream.close()
