@@ -10,9 +10,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from unislu.result import Word
+from unislu.result import Word, covered
 from unislu.sequence import SLUE, Prompt, Span, Target, Vocabulary, WhisperTokenizer, get_format
-from unislu.words import chunks, covered, respelled, shifted, spoken_length, words_of
+from unislu.words import chunks, respelled, shifted, spoken_length, words_of
 
 from .test_pipeline import ROWS, tokenizer
 

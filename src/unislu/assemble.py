@@ -8,12 +8,12 @@ from dataclasses import dataclass, replace
 from difflib import SequenceMatcher
 
 from .calibration import UNCALIBRATED, Calibration
-from .result import Analysis, Entity, Segment, Sentiment, Word
+from .result import Analysis, Entity, Segment, Sentiment, Word, covered
 from .sequence.format import Parsed
 from .sequence.labels import normalize_type
 from .sequence.target import Span
 from .style import normalize
-from .words import covered, respelled, shifted
+from .words import respelled, shifted
 
 DIGITS = 4
 
@@ -158,24 +158,7 @@ def join(windows: Sequence[Window], frame: Frame) -> Analysis:
         counted += len(words or ())
         if heard.text:
             text = f"{text} {heard.text}" if text else heard.text
-        shown = heard.text if wants_text else ""
-        first, last = (start, start + len(shown)) if wants_text else (0, 0)
-        logprob = None if heard.logprob is None else round(heard.logprob, DIGITS)
-        segments.append(
-            Segment(
-                round(window.start, 3),
-                round(window.end, 3),
-                shown,
-                first,
-                last,
-                not heard.text and window.failed is None,
-                logprob,
-                words if wants_text else None,
-                mean_sentiment([window], frame.calibration) if "sa" in frame.tasks else None,
-                window.failed,
-                window.channel,
-            )
-        )
+        segments.append(_segment(window, heard, start if wants_text else None, words, frame))
     return Analysis(
         text=text if wants_text else None,
         duration=round(frame.duration, 3),
@@ -187,6 +170,27 @@ def join(windows: Sequence[Window], frame: Frame) -> Analysis:
         segments=tuple(segments),
         timings={stage: round(seconds, DIGITS) for stage, seconds in frame.timings.items()},
         warnings=frame.warnings,
+    )
+
+
+def _segment(
+    window: Window, heard: Heard, start: int | None, words: tuple[Word, ...] | None, frame: Frame
+) -> Segment:
+    """A window of the result; `start`: of its text in the whole, None when no text was asked for."""
+    shown = "" if start is None else heard.text
+    first = start or 0
+    return Segment(
+        start=round(window.start, 3),
+        end=round(window.end, 3),
+        text=shown,
+        start_char=first,
+        end_char=first + len(shown),
+        no_speech=not heard.text and window.failed is None,
+        avg_logprob=None if heard.logprob is None else round(heard.logprob, DIGITS),
+        words=None if start is None else words,
+        sentiment=mean_sentiment([window], frame.calibration) if "sa" in frame.tasks else None,
+        failed=window.failed,
+        channel=window.channel,
     )
 
 

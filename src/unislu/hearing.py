@@ -128,7 +128,7 @@ class Hearer:
                 self._searched(samples, part, plan, clock) if part.failed is not None else part
                 for part in parts
             ]
-        except Exception:  # the first try stands
+        except Exception:  # as above; the first try stands, marked as failed
             parts = outcome.parts
         return Outcome(parts, clock.seconds)
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 import os
 import time
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from typing import Any, Literal
 
 import numpy as np
@@ -229,7 +230,7 @@ class Model:
 
     def _hear(
         self, opened: Iterator[_Opened], plan: Plan, watch: Watch | None
-    ) -> Iterator[Analysis | UnisluError]:
+    ) -> Generator[Analysis | UnisluError]:
         """Results in the files' order, each as soon as it and those before it are complete."""
         waiting: deque[_Opened] = deque()
         stopped = False
@@ -323,9 +324,10 @@ class Model:
         return Prompt(frozenset(tasks), types, self.manifest.languages[0], options.mask)
 
 
-def _raising(results: Iterator[Analysis | UnisluError]) -> Iterator[Analysis]:
-    """The results; raises the first error in its place."""
-    for result in results:
-        if isinstance(result, UnisluError):
-            raise result
-        yield result
+def _raising(results: Generator[Analysis | UnisluError]) -> Iterator[Analysis]:
+    """The results; raises the first error in its place, when what is under way has ended."""
+    with closing(results):
+        for result in results:
+            if isinstance(result, UnisluError):
+                raise result
+            yield result

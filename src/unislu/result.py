@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Mapping
+from bisect import bisect_left, bisect_right
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
-from typing import Any, TypeVar
+from typing import Any, Protocol, TypeVar
 
 from .errors import RecordError
 
@@ -155,9 +156,9 @@ class Analysis:
     def to_dict(self) -> dict[str, Any]:
         """Plain data, ready for `json.dumps`; `from_dict` gives the same value back."""
         keys = ("schema_version", "file", "duration", "language", "text", "entities", "sentiment")
-        plain = _plain(self)
-        first: dict[str, Any] = {key: plain.pop(key) for key in keys}
-        return {**first, **plain}
+        rest = plain(self)
+        first: dict[str, Any] = {key: rest.pop(key) for key in keys}
+        return {**first, **rest}
 
     def to_json(self, indent: int | None = None) -> str:
         """The JSON text of `to_dict`."""
@@ -176,6 +177,26 @@ class Analysis:
             values["sentiment"] = _build(Sentiment, values["sentiment"], "sentiment")
         values["warnings"] = tuple(_list(values.get("warnings", []), "warnings"))
         return _build(cls, values, "result")
+
+
+class Placed(Protocol):
+    """A piece of a text: an entity, a word, a segment."""
+
+    @property
+    def start_char(self) -> int: ...
+
+    @property
+    def end_char(self) -> int: ...
+
+
+def covered(pieces: Sequence[Placed], start: int, end: int) -> range:
+    """The indices of the pieces that have some of the characters `start` to `end`; empty when none has.
+
+    `pieces`: in order and without overlaps.
+    """
+    first = bisect_right(pieces, start, key=lambda piece: piece.end_char)
+    last = bisect_left(pieces, end, key=lambda piece: piece.start_char)
+    return range(first, max(first, last))
 
 
 T = TypeVar("T")
@@ -211,13 +232,14 @@ def _segment(data: Any) -> Segment:
     return _build(Segment, data, "segments")
 
 
-def _plain(value: Any) -> Any:
+def plain(value: Any) -> Any:
+    """A value of a result, or a container of them, as data that `json.dumps` takes."""
     if isinstance(value, Mapping):
-        return {key: _plain(item) for key, item in value.items()}
+        return {key: plain(item) for key, item in value.items()}
     if isinstance(value, tuple):
-        return [_plain(item) for item in value]
+        return [plain(item) for item in value]
     if isinstance(value, Word | Entity | Sentiment | Segment | Analysis):
-        return {f.name: _plain(getattr(value, f.name)) for f in fields(value)}
+        return {f.name: plain(getattr(value, f.name)) for f in fields(value)}
     return value
 
 

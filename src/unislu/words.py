@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import math
 import re
-from bisect import bisect_left, bisect_right
 from collections.abc import Sequence
 from dataclasses import replace
 
@@ -136,13 +135,6 @@ def shifted(words: Sequence[Word], start: float, end: float, characters: int) ->
         )
         for word in words
     )
-
-
-def covered(words: Sequence[Word], start: int, end: int) -> range:
-    """The indices of the words that have some of the characters `start` to `end`; empty when none has."""
-    first = bisect_right(words, start, key=lambda word: word.end_char)
-    last = bisect_left(words, end, key=lambda word: word.start_char)
-    return range(first, max(first, last))
 
 
 def respelled(words: Sequence[Word], text: str) -> tuple[Word, ...]:

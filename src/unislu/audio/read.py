@@ -108,7 +108,7 @@ def open_audio(
     file, name = _open(source, name)
     try:
         found = wav_blocks(file, name, report, mix=not split)
-    except BaseException:
+    except BaseException:  # nobody else has the file yet
         file.close()
         raise
     blocks = found if found is not None else container_blocks(file, name, report, mix=not split)

@@ -241,7 +241,7 @@ def _ask(client: Any, record: Record, options: AnnotateOptions) -> _Answer | _Ba
             ) from error
         if answer.usage is not None:
             used = [used[0] + answer.usage.prompt_tokens, used[1] + answer.usage.completion_tokens]
-        content = answer.choices[0].message.content or ""
+        content = (answer.choices[0].message.content if answer.choices else None) or ""
         try:
             return checked_answer(content, record.text, options.types), (used[0], used[1])
         except _BadAnswerError as error:

@@ -204,11 +204,3 @@ def summary(report: SynthesisReport) -> dict[str, Any]:
         "retried": report.retried,
         "voices": dict(report.voices),
     }
-
-
-if __name__ == "__main__":
-    import sys
-
-    from unislu.cli import main
-
-    raise SystemExit(main(["synthesize", *sys.argv[1:]]))

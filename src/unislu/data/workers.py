@@ -50,15 +50,15 @@ def _run_processes(
     running: dict[Connection, Any] = {}
     counter = context.Value("q", 0)
     # One thread for each process: two processes with two threads each on two cores spin against each other.
-    with _environment(OMP_NUM_THREADS="1"):
-        for number in range(workers):
-            ours, theirs = context.Pipe(duplex=False)
-            arguments = (number, list(jobs), out, options, counter, theirs, os.getpid())
-            process = context.Process(target=_main, args=arguments, daemon=True)
-            process.start()
-            theirs.close()
-            running[ours] = process
     try:
+        with _environment(OMP_NUM_THREADS="1"):
+            for number in range(workers):
+                ours, theirs = context.Pipe(duplex=False)
+                arguments = (number, list(jobs), out, options, counter, theirs, os.getpid())
+                process = context.Process(target=_main, args=arguments, daemon=True)
+                process.start()
+                theirs.close()
+                running[ours] = process
         while running:
             for ready in wait(list(running)):
                 assert isinstance(ready, Connection)

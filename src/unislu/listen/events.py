@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from typing import Any, ClassVar
 
-from ..result import Entity, Sentiment, Word
+from ..result import Entity, Sentiment, Word, plain
 
 
 @dataclass(frozen=True)
@@ -17,7 +16,7 @@ class Event:
 
     def to_dict(self) -> dict[str, Any]:
         """Plain data, ready for `json.dumps`."""
-        return {"type": self.type, **{f.name: _plain(getattr(self, f.name)) for f in fields(self)}}
+        return {"type": self.type, **{f.name: plain(getattr(self, f.name)) for f in fields(self)}}
 
 
 @dataclass(frozen=True)
@@ -81,13 +80,3 @@ class EndEvent(Event):
     type: ClassVar[str] = "end"
     duration: float
     skipped: int
-
-
-def _plain(value: Any) -> Any:
-    if isinstance(value, Mapping):
-        return {key: _plain(item) for key, item in value.items()}
-    if isinstance(value, tuple):
-        return [_plain(item) for item in value]
-    if isinstance(value, Word | Entity | Sentiment):
-        return {f.name: _plain(getattr(value, f.name)) for f in fields(value)}
-    return value

@@ -7,7 +7,6 @@ it is heard once more as a whole, with its sentiment, and closed.
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
@@ -163,8 +162,7 @@ class Listener:
     def _analyze(self, samples: NDArray[np.float32], options: dict[str, Any]) -> Analysis:
         if len(samples) < MIN_SECONDS * SAMPLE_RATE:
             samples = np.pad(samples, (0, round(MIN_SECONDS * SAMPLE_RATE) - len(samples)))
-        analysis = self._model.analyze(samples, sample_rate=SAMPLE_RATE, **options)
-        return replace(analysis, warnings=())
+        return self._model.analyze(samples, sample_rate=SAMPLE_RATE, **options)
 
 
 def _silero() -> SpeechDetector:

@@ -94,15 +94,22 @@ def _replacing(path: Path) -> Iterator[Path]:
     """A path beside `path` that becomes it when all went well, and is gone otherwise."""
     partial = path.with_name(f".{path.name}.{secrets.token_hex(4)}.part")
     try:
-        try:
+        with _writing(path):
             partial.touch(exist_ok=False)
-        except OSError as error:
-            reason = error.strerror
-            raise RedactionError(f"{path}: cannot be written ({reason}); choose another target") from None
         yield partial
-        os.replace(partial, path)
+        with _writing(path):
+            os.replace(partial, path)
     finally:
         partial.unlink(missing_ok=True)
+
+
+@contextlib.contextmanager
+def _writing(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        reason = error.strerror
+        raise RedactionError(f"{path}: cannot be written ({reason}); choose another target") from None
 
 
 @contextlib.contextmanager
@@ -154,9 +161,8 @@ class _Copy:
         import av
 
         copies = {stream.index: output.add_stream_from_template(stream) for stream in self._video}
-        waiting: list[
-            Any
-        ] = []  # video before the first sound: all tracks must be known before one is written
+        # Video before the first sound: all tracks must be known before one is written.
+        waiting: list[Any] = []
         encoder = cover = None
         first = 0
         for item in self._items():

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 from itertools import pairwise
 
 from ..errors import OptionError
-from ..result import Analysis, Entity, Segment, Word
+from ..result import Analysis, Entity, Segment, Word, covered
 from ..sequence.labels import normalize_type
 from .matches import Match, find_matches
 from .phrases import MASK, Text, letters
@@ -207,14 +207,13 @@ def _entities(
     kept: list[Entity] = []
     swallowed: set[int] = set()  # untagged matches inside an entity that stays
     for entity in old:
-        first = bisect_right(matches, entity.start_char, key=lambda match: match.end_char)
-        last = bisect_left(matches, entity.end_char, key=lambda match: match.start_char)
-        touching = matches[first:last]
+        places = covered(matches, entity.start_char, entity.end_char)
+        touching = [matches[place] for place in places]
         if any(match.entity is not None for match in touching):
             continue  # redacted, or partly so
         if any(m.start_char <= entity.start_char and entity.end_char <= m.end_char for m in touching):
             continue
-        swallowed.update(range(first, last))
+        swallowed.update(places)
         kept.append(_moved(entity, edits, index))
     for number, match in enumerate(matches):
         if number not in swallowed:
@@ -240,14 +239,13 @@ def _moved(entity: Entity, edits: _Edits, index: Sequence[int]) -> Entity:
 
 def _timed(entity: Entity, words: Sequence[Word]) -> Entity:
     """The entity with the indices and times of the words it now lies in."""
-    first = bisect_right(words, entity.start_char, key=lambda word: word.end_char)
-    last = bisect_left(words, entity.end_char, key=lambda word: word.start_char)
-    if first >= last:
+    places = covered(words, entity.start_char, entity.end_char)
+    if not places:
         return replace(entity, start_word=None, end_word=None)
     start, end = entity.start, entity.end
     if start is None or end is None:
-        start, end = words[first].start, max(word.end for word in words[first:last])
-    return replace(entity, start=start, end=end, start_word=first, end_word=last)
+        start, end = words[places[0]].start, max(words[place].end for place in places)
+    return replace(entity, start=start, end=end, start_word=places.start, end_word=places.stop)
 
 
 def _masked_note(

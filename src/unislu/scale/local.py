@@ -50,6 +50,6 @@ def _serve(
             return
         try:
             done.put(guard.run(batch))
-        except BaseException as error:
+        except BaseException as error:  # raised again in the run's own thread, which waits for it
             done.put(error)
             return

@@ -57,7 +57,7 @@ def main(connection: Connection, options: WorkerOptions, bundle_hash: str) -> No
     except UnisluError as error:
         connection.send(Failed("start", str(error), error))
         return
-    except Exception as error:
+    except Exception as error:  # of a loader of somebody's own, perhaps: the run must hear of it
         connection.send(Failed("start", f"{type(error).__name__}: {error}"))
         return
     origin = Origin(model.name, bundle_hash, __version__, f"{socket.gethostname()}:{os.getpid()}")

@@ -86,7 +86,7 @@ class Gate:
         else:
             try:
                 await self._app(scope, receive, sending)
-            except Exception as error:
+            except Exception as error:  # whatever it is, the client gets an answer in our shape
                 answer = unforeseen(error)  # logged there
                 if scope["type"] != "http" or status:
                     raise

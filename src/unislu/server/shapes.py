@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-from ..result import Analysis, Segment, Sentiment, Word
+from ..result import Analysis, Segment, Sentiment, Word, covered
 
 LANGUAGES = {
     "ar": "arabic", "cs": "czech", "da": "danish", "de": "german", "el": "greek", "en": "english",
@@ -140,7 +140,7 @@ def deepgram(analysis: Analysis) -> dict[str, Any]:
 
 def _covered(words: Sequence[Word], start_char: int, end_char: int) -> tuple[int, int]:
     """The first and the last word that the characters touch."""
-    inside = [n for n, w in enumerate(words) if w.start_char < end_char and w.end_char > start_char]
+    inside = covered(words, start_char, end_char)
     return (inside[0], inside[-1]) if inside else (0, 0)
 
 
@@ -149,7 +149,7 @@ def _sentiments(analysis: Analysis) -> list[tuple[str, int, int, Sentiment]]:
     found = [
         (segment.text, segment.start_char, segment.end_char, mood)
         for segment in spoken(analysis)
-        if (mood := getattr(segment, "sentiment", None)) is not None
+        if (mood := segment.sentiment) is not None
     ]
     if not found and analysis.sentiment is not None and analysis.text:
         found = [(analysis.text, 0, len(analysis.text), analysis.sentiment)]
@@ -221,7 +221,7 @@ def _assemblyai_words(words: Sequence[Word]) -> list[dict[str, Any]]:
 
 
 def _span(words: Sequence[Word], start_char: int, end_char: int) -> dict[str, int]:
-    inside = [w for w in words if w.start_char < end_char and w.end_char > start_char]
+    inside = [words[place] for place in covered(words, start_char, end_char)]
     if not inside:
         return {"start": 0, "end": 0}
     return {"start": _ms(min(w.start for w in inside)), "end": _ms(max(w.end for w in inside))}

@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from ..audio import SAMPLE_RATE
 from .energy import SILENCE_DB
 
 if TYPE_CHECKING:
@@ -22,7 +21,6 @@ if TYPE_CHECKING:
 
 CHUNK = 512
 """Samples of one probability: 32 ms."""
-CHUNK_SECONDS = CHUNK / SAMPLE_RATE
 
 _CONTEXT = 64  # samples of the chunk before, put in front of each
 _BLOCK = 320  # chunks of one run, some 10 s

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from ..audio import SAMPLE_RATE
 from ..errors import OptionError
 from .energy import MAX_SECONDS, quiet_point
-from .silero import CHUNK, CHUNK_SECONDS, Silero
+from .silero import CHUNK, Silero
 from .spans import Span
 
 MAX_PAD = 1.0
@@ -173,8 +173,3 @@ class SpeechCutter:
         if keep - self._first > SAMPLE_RATE:
             self._held = self._held[keep - self._first :].copy()
             self._first = keep
-
-
-def speech_seconds(probabilities: NDArray[np.float32]) -> float:
-    """Seconds of the chunks in which speech is likelier than not."""
-    return float((probabilities >= _BEGINS).sum()) * CHUNK_SECONDS

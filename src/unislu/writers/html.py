@@ -10,8 +10,8 @@ from collections.abc import Iterator, Sequence
 from html import escape
 
 from ..progress import clock
-from ..result import Analysis, Entity, Segment, Sentiment, Word
-from .spans import percent, ranked
+from ..result import Analysis, Entity, Segment, Sentiment, Word, covered
+from .spans import apart, percent, ranked
 from .subtitles import hue
 
 _STYLE = """
@@ -91,12 +91,12 @@ def _paragraphs(analysis: Analysis) -> list[str]:
     """One for each segment, with the time at which it begins."""
     text = analysis.text or ""
     segments = [segment for segment in analysis.segments if segment.text.strip()]
-    entities = sorted(analysis.entities or (), key=lambda e: (e.start_char, -e.end_char))
+    entities = apart(analysis.entities or ())
     if not segments:  # a result made elsewhere
         return [f'<p class="text">{_marked(text, 0, len(text), entities, ())}</p>'] if text.strip() else []
     shown = []
     for segment in segments:
-        near = [e for e in entities if e.start_char < segment.end_char and e.end_char > segment.start_char]
+        near = [entities[place] for place in covered(entities, segment.start_char, segment.end_char)]
         content = _marked(text, segment.start_char, segment.end_char, near, segment.words or ())
         stamp = f"<time{_place(segment)}>{clock(segment.start)}</time>" if len(segments) > 1 else ""
         place = _place(segment, button=False) if not segment.words else ""
@@ -105,12 +105,10 @@ def _paragraphs(analysis: Analysis) -> list[str]:
 
 
 def _marked(text: str, start: int, end: int, entities: Sequence[Entity], words: Sequence[Word]) -> str:
-    """A stretch of the transcript with entities marked; of overlapping ones the first."""
+    """A stretch of the transcript with entities marked, which lie apart."""
     shown, position = [], start
     for entity in entities:
         first, last = max(entity.start_char, start), min(entity.end_char, end)
-        if first < position:
-            continue
         hue_ = hue(entity.type)
         shown.append(_timed(text, position, first, words))
         shown.append(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from ..result import Analysis, Entity
 
@@ -11,15 +11,22 @@ def pieces(analysis: Analysis) -> Iterator[tuple[str, Entity | None]]:
     """The transcript as (text, entity or None) in order; of overlapping entities the first is marked."""
     text = analysis.text or ""
     position = 0
-    for entity in sorted(analysis.entities or (), key=lambda e: (e.start_char, -e.end_char)):
-        if entity.start_char < position:
-            continue
+    for entity in apart(analysis.entities or ()):
         if entity.start_char > position:
             yield text[position : entity.start_char], None
         yield entity.text, entity
         position = entity.end_char
     if position < len(text):
         yield text[position:], None
+
+
+def apart(entities: Iterable[Entity]) -> list[Entity]:
+    """Entities in order; of overlapping ones the first, and of those the longest."""
+    kept: list[Entity] = []
+    for entity in sorted(entities, key=lambda e: (e.start_char, -e.end_char)):
+        if not kept or entity.start_char >= kept[-1].end_char:
+            kept.append(entity)
+    return kept
 
 
 def ranked(scores: dict[str, float]) -> list[tuple[str, float]]:

@@ -9,14 +9,14 @@ from __future__ import annotations
 
 import re
 import zlib
-from bisect import bisect_left, bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from itertools import groupby
 
 from ..errors import OptionError
-from ..result import Analysis, Entity, Segment, Word
+from ..result import Analysis, Entity, Segment, Word, covered
 from ..sequence.labels import normalize_type
+from .spans import apart
 
 LONGEST = 7.0
 SHORTEST = 1.0
@@ -106,10 +106,7 @@ def render_srt(analysis: Analysis, style: SubtitleStyle = SubtitleStyle()) -> st
 def render_vtt(analysis: Analysis, style: SubtitleStyle = SubtitleStyle()) -> str:
     """WebVTT, entities as `<c.type>` with a colour for each type, `&`, `<` and `>` escaped."""
     text = analysis.text or ""
-    entities: list[Entity] = []  # of overlapping ones the first
-    for entity in sorted(analysis.entities or (), key=lambda e: (e.start_char, -e.end_char)):
-        if not entities or entity.start_char >= entities[-1].end_char:
-            entities.append(entity)
+    entities = apart(analysis.entities or ())
     shown = "".join(
         f"\n{_times(cue, '.')}\n{_marked(cue, text, entities)}\n" for cue in cues(analysis, style)
     )
@@ -149,11 +146,8 @@ def _words(segment: Segment) -> list[_Word]:
 
 def _timed(words: Sequence[Word], start: int, end: int) -> _Word | None:
     """The characters `start…end` with the times of the words in them."""
-    first = bisect_right(words, start, key=lambda word: word.end_char)
-    last = bisect_left(words, end, key=lambda word: word.start_char)
-    if first >= last:
-        return None
-    return _Word(start, end, words[first].start, max(word.end for word in words[first:last]))
+    inside = [words[place] for place in covered(words, start, end)]
+    return _Word(start, end, inside[0].start, max(word.end for word in inside)) if inside else None
 
 
 def _fill(words: Sequence[_Word], text: str, style: SubtitleStyle) -> int:
@@ -209,9 +203,8 @@ def _marked(cue: Cue, text: str, entities: Sequence[Entity]) -> str:
 def _marked_line(line: Sequence[_Word], text: str, entities: Sequence[Entity]) -> str:
     """The line with each stretch of one entity in a span."""
     owners: list[tuple[str, int | None]] = []
-    first = bisect_right(entities, line[0].start_char, key=lambda entity: entity.end_char)
-    last = bisect_left(entities, line[-1].end_char, key=lambda entity: entity.start_char)
-    near = [(number, entities[number]) for number in range(first, last)]
+    places = covered(entities, line[0].start_char, line[-1].end_char)
+    near = [(number, entities[number]) for number in places]
     for index, word in enumerate(line):
         if index:  # the blank between two words of one entity is the entity's
             owners.append((" ", _owner(word.start_char, near) if owners[-1][1] is not None else None))

@@ -48,7 +48,7 @@ class HibariVoice:
         """See `Voice.speak`. 24 kHz. The noise component is seeded by the text."""
         try:
             samples = self._speaker(text, speed=speed, seed=crc32(text.encode()))
-        except Exception as error:
+        except Exception as error:  # the package names no errors of its own; another voice may do
             raise VoiceError(f"hibari:{self._name}: {error!r} on {text[:60]!r}") from error
         return np.asarray(samples, np.float32), int(self._speaker.sample_rate)
 

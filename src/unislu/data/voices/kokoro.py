@@ -69,7 +69,7 @@ class KokoroVoice:
         }
         try:
             return np.asarray(self._session.run(None, inputs)[0], np.float32).ravel()
-        except Exception as error:
+        except Exception as error:  # onnxruntime's exceptions share no public base class
             raise VoiceError(f"kokoro:{self._name}: {error}") from error
 
 

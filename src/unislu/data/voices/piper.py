@@ -54,7 +54,7 @@ class PiperVoice:
         pace = self._configure(length_scale=self._piper.config.length_scale / speed)
         try:
             chunks = [chunk.audio_float_array for chunk in self._piper.synthesize(text, pace)]
-        except Exception as error:
+        except Exception as error:  # of piper, espeak's bindings and onnxruntime; another voice may do
             raise VoiceError(f"piper:{self._name}: {error!r} on {text[:60]!r}") from error
         if not chunks:
             raise VoiceError(f"piper:{self._name}: no audio for {text[:60]!r}")
