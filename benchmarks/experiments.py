@@ -28,8 +28,8 @@ PAGE = ROOT / "docs" / "experiments.md"
 _SLUE = "{manifest: '${DATA}/slue-train/restored.jsonl', weight: 0.264, entities: closed, loss: dynamic}"
 _MELD = "{manifest: '${DATA}/meld-train/manifest.jsonl', loss: dynamic}"
 _SST = "{manifest: '${DATA}/sst-train/manifest.jsonl', loss: dynamic}"
-_NER = (f"corpora=[{_SLUE}]", "max_steps=80", "evaluation.test=['${DATA}/slue-dev-joe/first-150.jsonl']")
-_SA = (f"corpora=[{_MELD}, {_SST}]", "max_steps=80",
+_NER = (f"corpora=[{_SLUE}]", "max_steps=60", "evaluation.test=['${DATA}/slue-dev-joe/first-150.jsonl']")
+_SA = (f"corpora=[{_MELD}, {_SST}]", "max_steps=60",
        "evaluation.test=['${DATA}/meld-dev/first-150.jsonl', '${DATA}/sst-dev/first-150.jsonl']")  # fmt: skip
 _PLAIN = tuple(f"corpora.{number}.loss=plain" for number in range(3))
 _GENTLE = ("optimizer.lr=5e-5",)
