@@ -215,7 +215,7 @@ def test_bad_options_are_refused(texts: Path, tmp_path: Path, options: dict[str,
 
 def test_other_options_in_a_used_folder_are_refused(texts: Path, tmp_path: Path) -> None:
     speak(texts, tmp_path / "out", limit=1)
-    with pytest.raises(OptionError, match="was made with another seed, silence; choose another folder"):
+    with pytest.raises(OptionError, match=r"was begun with seed 0 \(now 1\), silence 0.2 \(now 0.3\)"):
         speak(texts, tmp_path / "out", seed=1, silence=0.3)
 
 
@@ -223,6 +223,20 @@ def test_a_voice_that_does_not_exist_stops_before_any_work(texts: Path, tmp_path
     with pytest.raises(VoiceError, match="no such voice"):
         speak(texts, tmp_path / "out", "sine:a,sine:absent=0.001")
     assert Sine.spoken == 0
+    speak(texts, tmp_path / "out")  # the mistake has not claimed the folder
+
+
+def test_an_empty_corpus_and_a_corpus_in_its_own_place_are_refused(texts: Path, tmp_path: Path) -> None:
+    own = tmp_path / "manifest.jsonl"
+    own.write_bytes(texts.read_bytes())
+    with pytest.raises(OptionError, match="its manifest is the corpus itself"):
+        speak(own, tmp_path)
+    own.write_text("\n")
+    with pytest.raises(RecordError, match="holds no record"):
+        speak(own, tmp_path / "out")
+    with pytest.raises(OptionError, match="cannot be written"):
+        speak(texts, own)
+    assert not (tmp_path / "out").exists()
 
 
 def test_a_bad_corpus_stops_before_any_work(texts: Path, tmp_path: Path) -> None:

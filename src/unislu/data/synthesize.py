@@ -28,7 +28,7 @@ from unislu.data.records import Record, read_records, write_records
 from unislu.data.speech import Job, SpeechOptions
 from unislu.data.voices import open_voice, parse_weights
 from unislu.data.workers import run_jobs
-from unislu.errors import OptionError
+from unislu.errors import OptionError, RecordError
 
 _OPTIONS_FILE = "synthesis.json"
 
@@ -85,8 +85,8 @@ def synthesize(
         progress: show a progress line with the time left on stderr.
 
     Raises:
-        OptionError: on a bad option, or a folder made with other options.
-        RecordError: on a malformed corpus.
+        OptionError: on a bad option, or a folder that cannot be written or was made with other options.
+        RecordError: on a malformed or empty corpus.
         MissingDependencyError: when a voice's engine is not installed; before any work is done.
         VoiceError: when a voice does not exist, or a worker died.
     """
@@ -103,13 +103,19 @@ def synthesize(
     )
     _check_counts(copies=copies, workers=workers, limit=limit)
     out = Path(out_dir)
-    _claim(out, options)
     jobs = list(_jobs(texts, copies, limit))
+    if not jobs:
+        raise RecordError(f"{os.fspath(texts)}: holds no record; nothing can be spoken")
+    if (out / journal.MANIFEST).exists() and os.path.samefile(texts, out / journal.MANIFEST):
+        raise OptionError(f"{out}: its manifest is the corpus itself; choose another folder to write into")
+    fresh = not _claimed(out, options)
     done = journal.load(out)
     pending = [job for job in jobs if not _is_done(done.get(job.key), job, out)]
     if pending:
         for specification in weights:
             open_voice(specification)
+    if fresh:  # only now: a voice that does not exist must not claim the folder
+        _claim(out, options)
     with Progress(len(jobs), len(jobs) - len(pending), enabled=progress) as shown:
         run_jobs(pending, out, options, workers, shown.advance)
     return _finish(out, jobs)
@@ -121,23 +127,40 @@ def _check_counts(*, copies: int, workers: int, limit: int | None) -> None:
             raise OptionError(f"{name}: {value} is not a positive number")
 
 
+def _claimed(out: Path, options: SpeechOptions) -> bool:
+    """Whether the folder was begun, and with the same options. Raises `OptionError` if with others."""
+    try:
+        found = json.loads((out / _OPTIONS_FILE).read_text(encoding="utf-8"))
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+    wanted = _values(options)
+    changed = [
+        f"{key} {json.dumps(found.get(key))} (now {json.dumps(wanted.get(key))})"
+        for key in sorted({*wanted, *found})
+        if wanted.get(key) != found.get(key)
+    ]
+    if changed:
+        raise OptionError(
+            f"{out}: was begun with {', '.join(changed)}; give the same, or choose another folder"
+        )
+    return True
+
+
 def _claim(out: Path, options: SpeechOptions) -> None:
-    """Make the folder, or check that what lies there was made with the same options."""
-    wanted = json.loads(json.dumps(asdict(options)))
+    """Make the folder, and write down what it is made with."""
     path = out / _OPTIONS_FILE
-    if path.exists():
-        found = json.loads(path.read_text(encoding="utf-8"))
-        changed = sorted(key for key in {*wanted, *found} if wanted.get(key) != found.get(key))
-        if changed:
-            raise OptionError(
-                f"{out}: was made with another {', '.join(changed)}; "
-                "choose another folder, or remove this one"
-            )
-        return
-    out.mkdir(parents=True, exist_ok=True)
-    partial = path.with_suffix(".partial")
-    partial.write_text(json.dumps(wanted, indent=2) + "\n", encoding="utf-8")
-    os.replace(partial, path)
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        partial = path.with_suffix(".partial")
+        partial.write_text(json.dumps(_values(options), indent=2) + "\n", encoding="utf-8")
+        os.replace(partial, path)
+    except OSError as error:
+        raise OptionError(f"{out}: cannot be written ({error.strerror}); choose another folder") from None
+
+
+def _values(options: SpeechOptions) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads(json.dumps(asdict(options)))
+    return found
 
 
 def _jobs(texts: str | os.PathLike[str], copies: int, limit: int | None) -> Iterator[Job]:
