@@ -16,12 +16,13 @@ import json
 from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
+from typing import Any, Literal
 
 from unislu.evaluation.evaluate import Part, Settings, evaluate
 from unislu.evaluation.predict import AskOptions, Dataset, read_datasets
 from unislu.evaluation.systems import UnisluSystem
 
+Ask = Literal["all", "balanced"]
 KINDS = ("closed", "open", "sentiment", "text", "empty")
 
 
@@ -35,13 +36,13 @@ def only(kind: str, dataset: Dataset) -> Dataset:
     return replace(dataset, records=tuple(replace(record, **drop) for record in dataset.records))
 
 
-def row(system: UnisluSystem, question: str, limit: int | None, profile: str) -> dict[str, Any]:
+def row(system: UnisluSystem, question: str, limit: int | None, profile: str, ask: Ask) -> dict[str, Any]:
     """One pooled row of scores."""
     kind, _, paths = question.partition(":")
     if kind not in KINDS or not paths:
         raise SystemExit(f"{question!r}: expected KIND:MANIFEST[+MANIFEST…] with KIND of {', '.join(KINDS)}")
     datasets = [only(kind, dataset) for dataset in read_datasets(paths.split("+"), limit)]
-    settings = Settings(profile, "open" if kind == "open" else "closed", "all", samples=1)
+    settings = Settings(profile, "open" if kind == "open" else "closed", ask, samples=1)
     types = system.model.entity_types
     with TemporaryDirectory() as scratch:
         found = evaluate(system, datasets, settings, Path(scratch), labels=types, quiet=True)
@@ -82,21 +83,34 @@ def main() -> None:
     parser.add_argument("--bias", type=float, default=0.0)
     parser.add_argument("--beam", type=int, default=1)
     parser.add_argument("--unconstrained", action="store_true")
+    parser.add_argument(
+        "--ask",
+        choices=("all", "balanced"),
+        default="all",
+        help="open types in a prompt: see unislu evaluate",
+    )
     parser.add_argument("--limit", type=int)
+    parser.add_argument("--threads", type=int)
     parser.add_argument("--json", type=Path)
     parser.add_argument("questions", nargs="+", metavar="KIND:MANIFEST[+MANIFEST…]")
     args = parser.parse_args()
-    system = UnisluSystem.open(args.bundle, AskOptions(args.bias, args.beam, not args.unconstrained))
+    options = AskOptions(args.bias, args.beam, not args.unconstrained)
+    system = UnisluSystem.open(args.bundle, options, threads=args.threads)
     rows = []
     for question in args.questions:
-        rows.append(row(system, question, args.limit, args.profile))
+        rows.append(row(system, question, args.limit, args.profile, args.ask))
         shown = {
             k: round(v, 2) if isinstance(v, float) else v for k, v in rows[-1].items() if k != "per_type"
         }
         print(json.dumps(shown), flush=True)
     if args.json:
-        options = {"bias": args.bias, "beam": args.beam, "constrained": not args.unconstrained}
-        report = {"profile": args.profile, **options, "model": system.name, "rows": rows}
+        report = {
+            "profile": args.profile,
+            "ask": args.ask,
+            **options.to_dict(),
+            "model": system.name,
+            "rows": rows,
+        }
         args.json.write_text(json.dumps(report, indent=1))
 
 
