@@ -87,7 +87,7 @@ def main() -> None:
         "--ask",
         choices=("all", "balanced"),
         default="all",
-        help="open types in a prompt: see unislu evaluate",
+        help="open types: as for unislu evaluate",
     )
     parser.add_argument("--limit", type=int)
     parser.add_argument("--threads", type=int)
