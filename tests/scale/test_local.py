@@ -15,6 +15,7 @@ from typing import Any
 
 import pytest
 
+from unislu.cli.batch import render
 from unislu.errors import BatchError, OptionError, RecordError
 
 psutil = pytest.importorskip("psutil")
@@ -86,6 +87,9 @@ def test_poisoned_files_become_error_rows(
     assert time.monotonic() - started < 60
     assert (summary.heard, summary.failed) == (12, 5)
     assert summary.causes == {"audio": 2, "crash": 1, "timeout": 1, "missing": 1}
+    first = {"audio": "empty.wav", "crash": "crash.wav", "timeout": "hang.wav", "missing": "gone.wav"}
+    assert summary.first == first
+    assert "2  not audio, damaged or empty (audio), the first is empty.wav\n" in render(summary)
     found = rows(tmp_path / "out")
     errors = {name: row["error"] for name, row in found.items() if row["error"]}
     assert errors["crash.wav"]["kind"] == "crash" and "SIGKILL" in errors["crash.wav"]["message"]
@@ -191,6 +195,7 @@ def test_a_model_that_cannot_be_loaded_ends_the_run(batch: Batch, clips: Path, t
         batch(clips, tmp_path / "b", loader="scripted_model:lod")
     with pytest.raises(OptionError, match="only knows"):
         batch(clips, tmp_path / "c", analyze={"entities": ["drug"]})
+    assert batch(clips, tmp_path / "c").heard == 12  # with other options: nothing had come of the first ones
 
 
 def test_an_output_folder_is_of_one_run(
@@ -201,7 +206,7 @@ def test_an_output_folder_is_of_one_run(
     batch(clips, tmp_path / "out")
     with pytest.raises(OptionError, match="begun with bundle_hash"):
         batch(clips, tmp_path / "out", bundle=str(other_bundle))
-    with pytest.raises(OptionError, match="begun with analyze"):
+    with pytest.raises(OptionError, match=r'begun with style null \(now "normalized"\); choose'):
         batch(clips, tmp_path / "out", analyze={"style": "normalized"})
     with Ledger(str(tmp_path / "out")).open(), pytest.raises(BatchError, match="another run is writing"):
         batch(clips, tmp_path / "out")

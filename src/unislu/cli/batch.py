@@ -123,7 +123,9 @@ def render(summary: Summary) -> str:
             f"this run: {summary.new} files, {summary.audio_seconds / 3600:.2f} h of audio "
             f"in {summary.wall_seconds:.1f} s, {speed:.1f}x real time"
         )
-    lines += [f"  {count:6d}  {KINDS.get(kind, kind)} ({kind})" for kind, count in summary.causes.items()]
+    for kind, count in summary.causes.items():
+        named = f", {'the first' if count > 1 else 'it'} is {summary.first[kind]}"
+        lines.append(f"  {count:6d}  {KINDS.get(kind, kind)} ({kind}){named}")
     return "\n".join(lines) + "\n"
 
 

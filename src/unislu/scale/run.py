@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 import socket
 import time
 from collections import Counter
-from collections.abc import Generator, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass, field
@@ -47,6 +48,8 @@ class Summary:
     audio_seconds: float
     wall_seconds: float
     notes: tuple[str, ...] = ()
+    first: Mapping[str, str] = field(default_factory=dict)
+    """The first file that failed, by `error.kind`."""
 
 
 def run_batch(specs: Sequence[str], out: str, options: BatchOptions, *, quiet: bool = False) -> Summary:
@@ -107,19 +110,18 @@ class _Session:
     def _manifest(self) -> dict[str, Any]:
         """The run manifest of the folder, or a new one. Raises `OptionError` when another run began it."""
         found = self.ledger.manifest()
-        if found is None:
-            if self.known:
-                raise OptionError(
-                    f"{self.ledger.url}: holds partitions without a run.json; choose another folder"
-                )
-            found = {"schema_version": SCHEMA_VERSION, "settings": self.settings, "sessions": []}
-        for key, value in self.settings.items():
-            before = found["settings"].get(key)
-            if before != value:
-                raise OptionError(
-                    f"{self.ledger.url}: was begun with {key} {before!r}, not {value!r}; "
-                    "choose another output folder, or give the same options"
-                )
+        if found is None and self.known:
+            raise OptionError(
+                f"{self.ledger.url}: holds partitions without a run.json; choose another folder"
+            )
+        if found is None or not self.known:  # a start that came to nothing binds nobody to its options
+            sessions = found["sessions"] if found else []
+            found = {"schema_version": SCHEMA_VERSION, "settings": self.settings, "sessions": sessions}
+        if changed := _changed(found["settings"], self.settings):
+            raise OptionError(
+                f"{self.ledger.url}: was begun with {', '.join(changed)}; "
+                "choose another output folder, or give the same options"
+            )
         found |= {"unislu_version": __version__, "finished_at": None, "bundle": self.options.worker.bundle}
         found["inputs"] = {"count": len(self.inputs), "sha256": _digest(self.inputs)}
         return found
@@ -208,6 +210,7 @@ class _Session:
             self.ledger.url, len(self.inputs), len(failures) - causes.total(), causes.total(),
             dict(causes.most_common()), len(self.new), sum(seconds for _, seconds in self.new.values()),
             self.wall_seconds, tuple(notes),
+            {kind: identity for identity, kind in sorted(failures.items(), reverse=True) if kind},
         )  # fmt: skip
 
     def _finish(self, manifest: dict[str, Any], summary: Summary) -> None:
@@ -230,6 +233,18 @@ class _Session:
             "partitions": commits,
         }
         self.ledger.write_manifest(manifest)
+
+
+def _changed(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
+    """Settings that differ, as `NAME OLD (now NEW)`; those of a group (`analyze`) one by one."""
+    changed = []
+    for key, new in now.items():
+        old = before.get(key)
+        if isinstance(old, Mapping) and isinstance(new, Mapping):
+            changed += _changed(old, new)
+        elif old != new:
+            changed.append(f"{key} {json.dumps(old)} (now {json.dumps(new)})")
+    return changed
 
 
 def _digest(inputs: Sequence[Input]) -> str:
