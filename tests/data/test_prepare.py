@@ -250,7 +250,7 @@ def test_whole_files_are_copied_when_asked(tmp_path: Path) -> None:
 def test_bad_sources(tmp_path: Path) -> None:
     with pytest.raises(OptionError, match="unknown corpus 'slue'"):
         build("slue", tmp_path, tmp_path / "out")
-    with pytest.raises(RecordError, match=r"slue-voxpopuli_fine-tune.tsv: cannot be read"):
+    with pytest.raises(RecordError, match=r"slue-voxpopuli_fine-tune.tsv: cannot be read: No such file"):
         build("slue-voxpopuli", tmp_path, tmp_path / "out", split="fine-tune")
     voxpopuli(tmp_path)
     (tmp_path / "fine-tune" / "u1.ogg").unlink()
@@ -258,6 +258,11 @@ def test_bad_sources(tmp_path: Path) -> None:
         build("slue-voxpopuli", tmp_path, tmp_path / "out", split="fine-tune")
     with pytest.raises(RecordError, match="no Parquet files"):
         build("hub-slue-voxpopuli", tmp_path, tmp_path / "out", split="dev")
+    with pytest.raises(RecordError, match="nowhere: no such file or folder"):
+        build("mit", tmp_path / "nowhere", tmp_path / "out")
+    (tmp_path / "file").touch()
+    with pytest.raises(OptionError, match="is no folder and cannot be made"):
+        build("slue-voxpopuli", tmp_path, tmp_path / "file", split="fine-tune")
 
 
 def test_the_command_prints_the_table(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from unislu.data.records import Entity, Record, read_records, write_records
-from unislu.errors import RecordError
+from unislu.data.records import Entity, Record, output_folder, read_records, write_records
+from unislu.errors import OptionError, RecordError
 from unislu.sequence.target import Span
 
 FULL: dict[str, Any] = {
@@ -135,6 +135,21 @@ def test_text_in_another_encoding_is_a_record_error(tmp_path: Path) -> None:
     (tmp_path / "c.jsonl").write_bytes('{"id": "x", "text": "é"}'.encode("latin-1"))
     with pytest.raises(RecordError, match="not UTF-8"):
         list(read_records(tmp_path / "c.jsonl"))
+
+
+def test_audio_is_a_path(tmp_path: Path) -> None:
+    assert Record("x", "", "a/b.wav").audio_path(tmp_path) == tmp_path / "a" / "b.wav"
+    with pytest.raises(RecordError, match="is a URL; download it"):
+        Record("x", "", "https://example.org/b.wav").audio_path(tmp_path)
+
+
+def test_an_output_folder_can_be_written_and_keeps_its_source(tmp_path: Path) -> None:
+    corpus = write_lines(tmp_path / "manifest.jsonl", {"id": "x", "text": "a"})
+    assert output_folder(tmp_path / "a" / "b", corpus).is_dir()
+    with pytest.raises(OptionError, match=r"manifest.jsonl: is no folder and cannot be made"):
+        output_folder(corpus, corpus)
+    with pytest.raises(OptionError, match="is the corpus itself; choose another folder"):
+        output_folder(tmp_path / "a" / "..", corpus)
 
 
 def test_a_failed_write_leaves_the_old_file(tmp_path: Path) -> None:

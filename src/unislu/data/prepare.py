@@ -16,7 +16,7 @@ from pathlib import Path
 
 from unislu.data.corpora import slue, speech, texts
 from unislu.data.corpora.build import Builder, BuildOptions, Clip, Tally
-from unislu.data.records import Record, write_records
+from unislu.data.records import Record, output_folder, write_records
 from unislu.errors import AudioError, OptionError, RecordError
 
 BUILDERS: dict[str, Builder] = {
@@ -97,15 +97,14 @@ def prepare(
         limit: only the first records.
 
     Raises:
-        OptionError: an unknown corpus.
+        OptionError: an unknown corpus; `out` cannot be written, or its manifest is the source.
         RecordError: the source is not in its published layout; names file, row and column.
         AudioError: audio that is missing or cannot be read.
         MissingDependencyError: for Parquet or the hub.
     """
     if corpus not in BUILDERS:
         raise OptionError(f"unknown corpus {corpus!r}: choose from {', '.join(BUILDERS)}")
-    target, tally = Path(out), Tally()
-    target.mkdir(parents=True, exist_ok=True)
+    target, tally = output_folder(out, source), Tally()
     entities: Counter[str] = Counter()
     sentiments: Counter[str] = Counter()
     seen: set[str] = set()

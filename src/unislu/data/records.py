@@ -16,7 +16,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from unislu.errors import RecordError
+from unislu.errors import OptionError, RecordError
 
 if TYPE_CHECKING:
     from unislu.sequence.target import Target
@@ -83,11 +83,15 @@ class Record:
         """The audio's path, given the folder of the manifest this record came from.
 
         Raises:
-            RecordError: when the record has no audio.
+            RecordError: when the record has no audio, or a URL.
         """
         if self.audio is None:
             raise RecordError(
                 f"record {self.id!r} has no audio: run `unislu synthesize` on its file, or add `audio`"
+            )
+        if "://" in self.audio:
+            raise RecordError(
+                f"record {self.id!r}: field `audio`: {self.audio!r} is a URL; download it and give its path"
             )
         return Path(root) / self.audio
 
@@ -111,7 +115,7 @@ class Record:
             RecordError: when a field is missing, of a wrong type or out of range.
         """
         if not isinstance(values, Mapping):
-            raise RecordError(f"expected a JSON object, found {_kind(values)}")
+            raise RecordError(f"expected a JSON object, found {_kind(values)}; write one record a line")
         known = {name: _text(values, name) for name in _TEXT_FIELDS}
         for name in ("id", "text"):
             if known[name] is None:
@@ -151,7 +155,7 @@ def parse_record(line: str, *, path: str, number: int) -> Record:
     try:
         return Record.from_dict(json.loads(line))
     except json.JSONDecodeError as error:
-        raise RecordError(f"{path}:{number}: not valid JSON: {error}") from error
+        raise RecordError(f"{path}:{number}: not valid JSON: {error}; write one record a line") from error
     except RecordError as error:
         raise RecordError(f"{path}:{number}: {error}") from error
 
@@ -177,9 +181,31 @@ def read_records(path: str | os.PathLike[str]) -> Iterator[Record]:
                 seen[record.id] = number
                 yield record
     except UnicodeDecodeError as error:
-        raise RecordError(f"{os.fspath(path)}: not UTF-8 text ({error}); save it as UTF-8") from error
+        raise RecordError(
+            f"{os.fspath(path)}: not UTF-8 text ({error}); a manifest is JSON lines in UTF-8"
+        ) from error
     except OSError as error:
-        raise RecordError(f"{os.fspath(path)}: cannot be read: {error.strerror or error}") from error
+        raise RecordError(
+            f"{os.fspath(path)}: cannot be read: {error.strerror or error}; check the path"
+        ) from error
+
+
+def output_folder(out: str | os.PathLike[str], source: str | os.PathLike[str]) -> Path:
+    """The folder `out`, made if missing; its `manifest.jsonl` is made from `source` and must not replace it.
+
+    Raises:
+        OptionError: it cannot be made or written, or its manifest is `source`.
+    """
+    folder = Path(out)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise OptionError(f"{folder}: is no folder and cannot be made ({error.strerror})") from None
+    if not os.access(folder, os.W_OK):
+        raise OptionError(f"{folder}: cannot be written; choose another folder")
+    if os.path.realpath(folder / "manifest.jsonl") == os.path.realpath(source):
+        raise OptionError(f"{folder}: its manifest.jsonl is the corpus itself; choose another folder")
+    return folder
 
 
 def write_records(path: str | os.PathLike[str], records: Iterable[Record]) -> int:

@@ -24,7 +24,7 @@ from unislu.data import journal
 from unislu.data.augment import parse_probabilities
 from unislu.data.journal import Entry
 from unislu.data.progress import Progress
-from unislu.data.records import Record, read_records, write_records
+from unislu.data.records import Record, output_folder, read_records, write_records
 from unislu.data.speech import Job, SpeechOptions
 from unislu.data.voices import open_voice, parse_weights
 from unislu.data.workers import run_jobs
@@ -102,12 +102,10 @@ def synthesize(
         audio_format=audio_format,
     )
     _check_counts(copies=copies, workers=workers, limit=limit)
-    out = Path(out_dir)
     jobs = list(_jobs(texts, copies, limit))
     if not jobs:
         raise RecordError(f"{os.fspath(texts)}: holds no record; nothing can be spoken")
-    if (out / journal.MANIFEST).exists() and os.path.samefile(texts, out / journal.MANIFEST):
-        raise OptionError(f"{out}: its manifest is the corpus itself; choose another folder to write into")
+    out = output_folder(out_dir, texts)
     fresh = not _claimed(out, options)
     done = journal.load(out)
     pending = [job for job in jobs if not _is_done(done.get(job.key), job, out)]
@@ -131,7 +129,7 @@ def _claimed(out: Path, options: SpeechOptions) -> bool:
     """Whether the folder was begun, and with the same options. Raises `OptionError` if with others."""
     try:
         found = json.loads((out / _OPTIONS_FILE).read_text(encoding="utf-8"))
-    except (FileNotFoundError, NotADirectoryError):
+    except FileNotFoundError:
         return False
     wanted = _values(options)
     changed = [
@@ -147,15 +145,11 @@ def _claimed(out: Path, options: SpeechOptions) -> bool:
 
 
 def _claim(out: Path, options: SpeechOptions) -> None:
-    """Make the folder, and write down what it is made with."""
+    """Write down what the folder is made with."""
     path = out / _OPTIONS_FILE
-    try:
-        out.mkdir(parents=True, exist_ok=True)
-        partial = path.with_suffix(".partial")
-        partial.write_text(json.dumps(_values(options), indent=2) + "\n", encoding="utf-8")
-        os.replace(partial, path)
-    except OSError as error:
-        raise OptionError(f"{out}: cannot be written ({error.strerror}); choose another folder") from None
+    partial = path.with_suffix(".partial")
+    partial.write_text(json.dumps(_values(options), indent=2) + "\n", encoding="utf-8")
+    os.replace(partial, path)
 
 
 def _values(options: SpeechOptions) -> dict[str, Any]:

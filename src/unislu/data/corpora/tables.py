@@ -29,7 +29,12 @@ def tsv_rows(path: Path, columns: list[str] | None = None) -> Iterator[tuple[str
             for row in table:
                 yield f"{path}:{table.line_num}", row
     except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise RecordError(f"{path}: cannot be read: {error}") from error
+        raise RecordError(f"{path}: cannot be read: {reason(error)}") from error
+
+
+def reason(error: Exception) -> str:
+    """What is wrong, without the path that the message names already."""
+    return (isinstance(error, OSError) and error.strerror) or str(error)
 
 
 def json_rows(path: Path) -> Iterator[tuple[str, Row]]:
@@ -41,7 +46,7 @@ def json_rows(path: Path) -> Iterator[tuple[str, Row]]:
         else:
             rows = [json.loads(line) for line in text.splitlines() if line.strip()]
     except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
-        raise RecordError(f"{path}: cannot be read as JSON: {error}") from error
+        raise RecordError(f"{path}: cannot be read as JSON: {reason(error)}") from error
     for number, row in enumerate(rows, start=1):
         if not isinstance(row, Mapping):
             raise RecordError(f"{path}: row {number} is {type(row).__name__}, not an object")
@@ -75,7 +80,9 @@ def _parquet_files(source: Path, config: str, split: str) -> list[Path]:
     for pattern in (f"{config}/{split}/*.parquet", f"{config}/{split}*.parquet", f"{split}*.parquet"):
         if found := sorted(source.glob(pattern)):
             return found
-    raise RecordError(f"{source}: no Parquet files of config {config!r}, split {split!r}")
+    raise RecordError(
+        f"{source}: no Parquet files of config {config!r}, split {split!r} here; check SOURCE and --split"
+    )
 
 
 def _downloaded(name: str, config: str, split: str) -> Path:

@@ -16,7 +16,7 @@ from unislu.data.corpora.build import (
     wanted_columns,
     without_overlaps,
 )
-from unislu.data.corpora.tables import dataset_rows, json_rows
+from unislu.data.corpora.tables import dataset_rows, json_rows, reason
 from unislu.data.records import Entity, Record
 from unislu.errors import RecordError
 
@@ -64,7 +64,7 @@ def mit(source: Path, options: BuildOptions, tally: Tally) -> Built:
     try:
         blocks = re.split(r"\n\s*\n", path.read_text(encoding="utf-8").strip())
     except (OSError, UnicodeDecodeError) as error:
-        raise RecordError(f"{path}: cannot be read: {error}") from error
+        raise RecordError(f"{path}: cannot be read: {reason(error)}") from error
     for number, block in enumerate(blocks):
         words, tags = _columns(block, f"{path}: sentence {number + 1}")
         text, entities = _from_bio(words, tags, tally, f"{path.name}: sentence {number + 1}")
@@ -72,11 +72,13 @@ def mit(source: Path, options: BuildOptions, tally: Tally) -> Built:
 
 
 def _bio_file(folder: Path, split: str) -> Path:
+    if not folder.is_dir():
+        raise RecordError(f"{folder}: no such file or folder")
     found = sorted(folder.glob(f"*{split}*.bio"))
     if len(found) != 1:
         names = ", ".join(sorted(path.name for path in folder.glob("*.bio"))) or "none"
         raise RecordError(
-            f"{folder}: not one .bio file of split {split!r} (there are: {names}); name the file"
+            f"{folder}: must hold one .bio file of split {split!r}, and holds {names}; name the file"
         )
     return found[0]
 
