@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pytest
 
 torch = pytest.importorskip("torch")
 pytest.importorskip("accelerate")
 
-from unislu.training.cache import EncoderCache, fill, torch_encoder  # noqa: E402
+from unislu.data.speech import write_audio  # noqa: E402
+from unislu.training.cache import EncoderCache, cache_key, fill, torch_encoder  # noqa: E402
 from unislu.training.config import CorpusConfig, EvaluationConfig, ModelConfig, OptimizerConfig, Recipe  # noqa: E402
 from unislu.training.train import Run  # noqa: E402
 
@@ -111,6 +114,25 @@ def test_cached_encoder_outputs_give_the_same_losses(backbone: Path, manifest: P
     # Batches are bucketed by audio length with a cache and by text length without: compare what
     # does not depend on order.
     assert sum(cached.losses) == pytest.approx(sum(direct.losses), rel=0.05)
+
+
+def test_a_clip_longer_than_the_model_hears_is_left_out_of_a_cache(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    def encode(mel: Any) -> Any:
+        return np.zeros((mel.shape[1] // 2, 4), np.float32)
+
+    lines = []
+    for name, seconds in (("short", 1.0), ("rounded", 30.2), ("long", 31.0)):
+        write_audio(tmp_path / f"{name}.wav", np.full(round(16_000 * seconds), 0.1, np.float32), 16_000)
+        lines.append(json.dumps({"id": name, "text": name, "audio": f"{name}.wav"}))
+    manifest = tmp_path / "manifest.jsonl"
+    manifest.write_text("\n".join(lines) + "\n")
+    assert fill(manifest, tmp_path / "cache", encode, 4) == 2
+    cache = EncoderCache(tmp_path / "cache")
+    assert [cache.length(cache_key(manifest, f"{name}.wav")) for name in ("short", "rounded")] == [50, 1500]
+    assert cache_key(manifest, "long.wav") not in cache
+    assert "1 clips are longer than 30 s and were left out" in capfd.readouterr().err
 
 
 def test_a_half_written_cache_is_continued(backbone: Path, manifest: Path, tmp_path: Path) -> None:

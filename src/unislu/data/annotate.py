@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from unislu.data.corpora.build import Tally, find_spans
+from unislu.data.lines import drop_half_line
 from unislu.data.progress import Progress
 from unislu.data.records import Entity, Record, read_records, write_records
 from unislu.errors import MissingDependencyError, OptionError, UnisluError
@@ -176,7 +177,8 @@ def _annotated(record: Record, pairs: Sequence[Sequence[str]], tally: Tally) -> 
 
 
 def _journaled(path: Path) -> dict[str, dict[str, Any]]:
-    """Answers of an earlier run; a line that a kill cut short is asked for again."""
+    """Answers of an earlier run; what a line that cannot be read was about is asked for again."""
+    drop_half_line(path)
     found: dict[str, dict[str, Any]] = {}
     if path.exists():
         for line in path.read_text(encoding="utf-8", errors="replace").splitlines():
@@ -185,10 +187,6 @@ def _journaled(path: Path) -> dict[str, dict[str, Any]]:
                 found[row["id"]] = row
             except (json.JSONDecodeError, KeyError, TypeError):
                 continue
-        # End a half line, so that the next one does not continue it.
-        if not path.read_bytes().endswith(b"\n") and path.stat().st_size:
-            with path.open("a", encoding="utf-8") as file:
-                file.write("\n")
     return found
 
 

@@ -13,6 +13,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from unislu.data.lines import drop_half_line
+
 MANIFEST = "manifest.jsonl"
 SKIPPED = "skipped.jsonl"
 _PARTS = "journal-*.jsonl"
@@ -37,10 +39,8 @@ class Writer:
 
     def __init__(self, out: Path, worker: int) -> None:
         path = out / _PARTS.replace("*", f"{worker:02d}-{os.getpid()}")
-        # A journal of an earlier process with this number may end in half a line; append after it.
+        drop_half_line(path)  # of an earlier process with this number
         self._file = open(path, "a", encoding="utf-8")  # noqa: SIM115  # closed by `close`
-        if self._file.tell():
-            self._file.write("\n")
 
     def add(self, entry: Entry) -> None:
         self._file.write(json.dumps(asdict(entry), ensure_ascii=False) + "\n")

@@ -15,6 +15,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal, Protocol
 
+from unislu.data.lines import drop_half_line
 from unislu.data.progress import Progress
 from unislu.data.records import Record, read_records
 from unislu.errors import OptionError, RecordError
@@ -240,13 +241,9 @@ def _claim(path: Path, system: System, asked: Sequence[Question]) -> None:
 
 def _resumed(path: Path) -> Iterator[Prediction]:
     """The whole lines of an interrupted file; a line that was cut short is removed."""
-    if not path.exists():
-        return
-    content = path.read_bytes()
-    whole = content[: content.rfind(b"\n") + 1]
-    if len(whole) < len(content):
-        path.write_bytes(whole)
-    yield from read_jsonl_predictions(path)
+    drop_half_line(path)
+    if path.exists():
+        yield from read_jsonl_predictions(path)
 
 
 @dataclass(frozen=True)

@@ -20,8 +20,9 @@ from typing import IO, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from unislu.audio import load_audio
+from unislu.audio import SAMPLE_RATE, load_audio
 from unislu.bundle import Manifest, open_bundle
+from unislu.data.lines import drop_half_line
 from unislu.data.progress import Progress
 from unislu.data.records import Record, read_records
 from unislu.decoding import DecodeOptions, Decoder
@@ -32,7 +33,6 @@ from unislu.features import frame_count, log_mel
 from unislu.options import MAX_BIAS, AnalyzeOptions, EntityPlan, plan_entities
 from unislu.sequence import Alphabet, Format, Prompt, Vocabulary, WhisperTokenizer, get_format
 
-SAMPLE_RATE = 16_000
 _CLOSED, _OPEN = ("inline", "suffix", "bio"), ("inline-open", "bio")
 
 
@@ -309,6 +309,7 @@ def _unpacked(runs: Sequence[Sequence[Any]]) -> tuple[Answer, ...]:
 
 def _resume(journal: Path, key: str) -> Mapping[str, tuple[Answer, ...]]:
     """What a journal holds. Raises `OptionError` if it belongs to another sweep."""
+    drop_half_line(journal)
     if not journal.exists():
         return {}
     found: dict[str, tuple[Answer, ...]] = {}
@@ -317,7 +318,7 @@ def _resume(journal: Path, key: str) -> Mapping[str, tuple[Answer, ...]]:
             try:
                 values = json.loads(line)
             except ValueError:
-                continue  # cut short by a kill; that clip is decoded again
+                continue  # damaged: that clip is decoded again
             if number == 0 and values.get("key") != key:
                 raise OptionError(
                     f"{journal}: is the journal of another bundle, grid or question; name another file"
@@ -332,6 +333,6 @@ def _appending(journal: Path | None, key: str) -> Any:
         return nullcontext()
     journal.parent.mkdir(parents=True, exist_ok=True)
     out: IO[str] = journal.open("a", encoding="utf-8")
-    # A kill may have left half a line: what follows starts on a new one.
-    out.write("\n" if out.tell() else json.dumps({"key": key}) + "\n")
+    if not out.tell():
+        out.write(json.dumps({"key": key}) + "\n")
     return out

@@ -11,14 +11,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
-from unislu.sequence.format import ASR_PART, TASK_PART, Parsed, Reader, Rendered, segments
+from unislu.sequence.format import Parsed, Reader, Rendered, segments
 from unislu.sequence.grammar import Grammar, bio_grammar, inline_grammar
-from unislu.sequence.notation import Event, Kind, Notation, Style
+from unislu.sequence.notation import Event, Kind, Notation, Style, finished
 from unislu.sequence.prompt import Prompt, whisper_prefix
 from unislu.sequence.tail import Tail, TailReader
 from unislu.sequence.target import Span, Target
 from unislu.sequence.typeset import OpenTypes, check_annotated, expressible
-from unislu.sequence.vocabulary import NER, SA, TRANSCRIPT_END, Alphabet, Vocabulary
+from unislu.sequence.vocabulary import NER, Alphabet, Vocabulary
 from unislu.sequence.writing import notation_of, symbols_of
 
 _WORD = re.compile(r" ?[^ ]+")
@@ -62,12 +62,7 @@ class BioFormat:
             for word in _WORD.findall(piece):
                 pen.word(word, kind, "" if span is None else span.type)
                 kind = kind if span is None else Kind.INSIDE
-        if target.sentiment is None:
-            return pen.end(ASR_PART)
-        pen.section(TRANSCRIPT_END)
-        pen.section(SA)
-        pen.label(target.sentiment)
-        return pen.end(TASK_PART)
+        return finished(pen, target.sentiment)
 
     def parse(self, ids: Sequence[int], prompt: Prompt) -> Parsed:
         """Read any ids; never raises. Words whose tag was not asked for, or is missing, are plain text."""

@@ -12,14 +12,14 @@ from dataclasses import replace
 from functools import lru_cache
 
 from unislu.errors import OptionError
-from unislu.sequence.format import ASR_PART, TASK_PART, Parsed, Reader, Rendered, segments
+from unislu.sequence.format import Parsed, Reader, Rendered, segments
 from unislu.sequence.grammar import Grammar, inline_grammar
-from unislu.sequence.notation import Event, Kind, Notation, Style
+from unislu.sequence.notation import Event, Kind, Notation, Style, finished
 from unislu.sequence.prompt import Prompt, whisper_prefix
 from unislu.sequence.tail import Tail, TailReader
 from unislu.sequence.target import Span, Target
 from unislu.sequence.typeset import ClosedTypes, OpenTypes, check_annotated, expressible
-from unislu.sequence.vocabulary import NER, SA, TRANSCRIPT_END, Alphabet, Vocabulary
+from unislu.sequence.vocabulary import NER, Alphabet, Vocabulary
 from unislu.sequence.writing import notation_of, symbols_of
 
 
@@ -71,12 +71,7 @@ class InlineFormat:
                 pen.masked(piece, span.type)
             else:
                 pen.entity(piece, span.type)
-        if target.sentiment is None:
-            return pen.end(ASR_PART)
-        pen.section(TRANSCRIPT_END)
-        pen.section(SA)
-        pen.label(target.sentiment)
-        return pen.end(TASK_PART)
+        return finished(pen, target.sentiment)
 
     def parse(self, ids: Sequence[int], prompt: Prompt) -> Parsed:
         """Read any ids; never raises. The words of an entity that was not asked for are plain text."""

@@ -103,6 +103,16 @@ class Pen(Protocol):
         ...
 
 
+def finished(pen: Pen, sentiment: str | None) -> Rendered:
+    """The end of a sequence whose only task after the transcript is the sentiment, if there is one."""
+    if sentiment is None:
+        return pen.end(ASR_PART)
+    pen.section(TRANSCRIPT_END)
+    pen.section(SA)
+    pen.label(sentiment)
+    return pen.end(TASK_PART)
+
+
 class Notation(Protocol):
     """One alphabet's spelling of one style."""
 

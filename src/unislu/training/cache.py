@@ -20,6 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from unislu.audio import SAMPLE_RATE, load_audio
+from unislu.data.lines import drop_half_line
 from unislu.data.records import Record, read_records
 from unislu.errors import RecipeError
 from unislu.features import log_mel
@@ -27,6 +28,8 @@ from unislu.features import log_mel
 #: Log-mel `[80, frames]` float32 to encoder output `[frames // 2, d]` float32.
 Encoder = Callable[[NDArray[np.float32]], NDArray[np.float32]]
 POSITIONS_PER_SECOND = 50
+_HEARD = 30
+_LONGEST = 30.5  # what a clip of 30 s may have more by rounding and by its codec is cut off
 
 
 def cache_key(manifest: Path, audio: str) -> str:
@@ -81,21 +84,23 @@ def _complete_lines(index: Path) -> Iterator[dict]:  # type: ignore[type-arg]
 def fill(manifest: Path, out: Path, encode: Encoder, d: int, workers: int = 1) -> int:
     """Encode every clip of a manifest that the cache lacks; return how many were added.
 
-    Clips are encoded one by one, as the runtime does: int8 activations are scaled per clip.
+    Clips are encoded one by one, as the runtime does: int8 activations are scaled per clip. Those that are
+    longer than the model hears are left out and counted on stderr.
     """
     name = manifest.resolve().parent.name
     out.mkdir(parents=True, exist_ok=True)
     index, data = out / f"{name}.jsonl", out / f"{name}.f16"
     (out / f"{name}.meta").write_text(json.dumps({"d": d}))
+    drop_half_line(index)
     done = {row["key"]: row for row in _complete_lines(index)} if index.exists() else {}
-    if done:  # a line that was cut off by a kill must not be continued
-        index.write_text("".join(json.dumps(row) + "\n" for row in done.values()))
     rows = max((row["start"] + row["length"] for row in done.values()), default=0)
     records = [r for r in read_records(manifest) if r.audio and cache_key(manifest, r.audio) not in done]
 
-    def encoded(record: Record) -> NDArray[np.float16]:
-        mel = log_mel(load_audio(manifest.parent / str(record.audio))[: 30 * SAMPLE_RATE])
-        return encode(mel).astype(np.float16)
+    def encoded(record: Record) -> NDArray[np.float16] | None:
+        samples = load_audio(manifest.parent / str(record.audio))
+        if len(samples) > _LONGEST * SAMPLE_RATE:
+            return None  # its text is of all of it
+        return encode(log_mel(samples[: _HEARD * SAMPLE_RATE])).astype(np.float16)
 
     started = time.monotonic()
     with (
@@ -105,10 +110,13 @@ def fill(manifest: Path, out: Path, encode: Encoder, d: int, workers: int = 1) -
     ):
         sink.truncate(rows * d * 2)
         sink.seek(rows * d * 2)
-        added = 0
+        added = left_out = 0
         for number, (record, hidden) in enumerate(
             zip(records, pool.map(encoded, records), strict=True), start=1
         ):
+            if hidden is None:
+                left_out += 1
+                continue
             sink.write(hidden.tobytes())
             sink.flush()
             row = {"key": cache_key(manifest, str(record.audio)), "start": rows, "length": len(hidden)}
@@ -121,8 +129,9 @@ def fill(manifest: Path, out: Path, encode: Encoder, d: int, workers: int = 1) -
                 print(
                     f"\r{name}: {number}/{len(records)} clips, {rate:.0f}x real time", end="", file=sys.stderr
                 )
-    print(file=sys.stderr)
-    return len(records)
+    note = f"; {left_out} clips are longer than {_HEARD} s and were left out" if left_out else ""
+    print(note, file=sys.stderr)
+    return len(records) - left_out
 
 
 def onnx_encoder(path: Path) -> tuple[Encoder, int]:

@@ -54,12 +54,11 @@ class MaskConfig:
 
 
 @dataclass(frozen=True)
-class CtcConfig:
-    """A speech encoder that writes characters and entity symbols by CTC (SLUE's NER baseline)."""
+class EncoderConfig:
+    """A pretrained speech encoder and what of it learns; the base of the models with a small head on it."""
 
-    #: Folder or hub name of a wav2vec 2.0 model, or a checkpoint of this kind to go on from.
+    #: Folder or hub name of a wav2vec 2.0 or Whisper model, or a checkpoint of the same kind to go on from.
     backbone: str
-    kind: Literal["ctc"] = "ctc"
     freeze_encoder: bool = False
     #: Keep the convolutions before the transformer.
     freeze_features: bool = True
@@ -71,17 +70,17 @@ class CtcConfig:
 
 
 @dataclass(frozen=True)
-class ClassifierConfig:
+class CtcConfig(EncoderConfig):
+    """A speech encoder that writes characters and entity symbols by CTC (SLUE's NER baseline)."""
+
+    kind: Literal["ctc"] = "ctc"
+
+
+@dataclass(frozen=True)
+class ClassifierConfig(EncoderConfig):
     """Speech encoder, self-attention pooling, two linear layers (SLUE's sentiment baseline)."""
 
-    #: Folder or hub name of a wav2vec 2.0 or Whisper model, or a checkpoint of this kind to go on from.
-    backbone: str
     kind: Literal["classifier"] = "classifier"
-    freeze_encoder: bool = False
-    freeze_features: bool = True
-    freeze_encoder_steps: int = 0
-    layerdrop: float = 0.0
-    mask: MaskConfig = field(default_factory=MaskConfig)
     #: Before each of the two linear layers.
     dropout: float = 0.2
 

@@ -32,6 +32,8 @@ from unislu.sequence import (
 from unislu.training.config import CorpusConfig, PromptConfig, Recipe
 
 _ONTONOTES = {normalize_type(name): tag for name, tag in ONTONOTES_TO_SLUE.items()} | {"year": "WHEN"}
+#: Seconds of a clip at most.
+LONGEST = 30.0
 #: Decoder positions of Whisper: prompt and output must fit.
 MAX_POSITIONS = 448
 
@@ -67,6 +69,8 @@ class Corpus:
     type_sets: list[tuple[str, ...]] = field(default_factory=list)
     #: Id of each of those examples, in the same order, and its text.
     tagged: list[tuple[str, str]] = field(default_factory=list)
+    #: Records left out because the model hears no more than `LONGEST` seconds.
+    too_long: int = 0
 
     @cached_property
     def ontology(self) -> tuple[str, ...]:
@@ -83,14 +87,17 @@ def load_corpora(configs: Sequence[CorpusConfig]) -> list[Corpus]:
     corpora = []
     for config in configs:
         manifest = Path(config.manifest)
-        records = [r for r in read_records(manifest) if (r.duration or 0.0) <= 30.0][: config.limit]
+        every = list(read_records(manifest))
+        short = [r for r in every if (r.duration or 0.0) <= LONGEST]
+        records = short[: config.limit]
         if not records:
-            raise RecipeError(f"corpus {config.manifest!r} holds no record of at most 30 s")
+            raise RecipeError(f"corpus {config.manifest!r} holds no record of at most {LONGEST:.0f} s")
         if config.text_only and not any(r.sentiment for r in records):
             raise RecipeError(f"corpus {config.manifest!r} is text_only but carries no sentiment to learn")
         tagged = [r for r in records if r.entities]
         sets = [tuple(sorted({normalize_type(e.type) for e in r.entities or ()})) for r in tagged]
-        corpora.append(Corpus(config, manifest, records, sets, [(r.id, r.text) for r in tagged]))
+        texts = [(r.id, r.text) for r in tagged]
+        corpora.append(Corpus(config, manifest, records, sets, texts, len(every) - len(short)))
     return corpora
 
 

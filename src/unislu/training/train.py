@@ -35,7 +35,7 @@ from unislu.training.distributed import (
     seed_dropout,
     whole_weights,
 )
-from unislu.training.examples import Corpus, Example, load_corpora
+from unislu.training.examples import LONGEST, Corpus, Example, load_corpora
 from unislu.training.models.build import build_system
 from unislu.training.models.encoders import load_weights
 from unislu.training.models.predict import load_predictor
@@ -114,21 +114,38 @@ class Run:
 
     def run(self) -> Path:
         """Train, evaluate, keep the best."""
-        recipe, accelerator = self.recipe, self.accelerator
         steps_per_epoch = self._steps_per_epoch()
-        total = recipe.max_steps or math.ceil(steps_per_epoch * recipe.epochs)
-        optimizer = make_optimizer(self.model, recipe.optimizer)
-        scheduler = LambdaLR(optimizer, _schedule(recipe.optimizer, total))
-        model, optimizer, scheduler = accelerator.prepare(self.model, optimizer, scheduler)
-        self.prepared = model
-        seed_dropout(accelerator, recipe.seed)
+        total = self.recipe.max_steps or math.ceil(steps_per_epoch * self.recipe.epochs)
+        optimizer, scheduler = self._ready(total)
+        self._log(
+            f"{self.recipe.name}: {steps_per_epoch:.0f} steps an epoch, {total} in all, from step {self.step}"
+        )
+        self._train(optimizer, scheduler, total)
+        self._save("last")
+        self.accelerator.end_training()
+        best = self.out / "best"
+        kept = best if best.exists() else self.out / "last"
+        if self.accelerator.is_main_process:
+            self._test(kept)
+        self.accelerator.wait_for_everyone()
+        return kept
+
+    def _ready(self, total: int) -> tuple[Any, Any]:
+        """Optimizer and schedule for `total` steps, where the last checkpoint left them."""
+        accelerator = self.accelerator
+        optimizer = make_optimizer(self.model, self.recipe.optimizer)
+        schedule = LambdaLR(optimizer, _schedule(self.recipe.optimizer, total))
+        self.prepared, prepared, scheduler = accelerator.prepare(self.model, optimizer, schedule)
+        seed_dropout(accelerator, self.recipe.seed)
         accelerator.init_trackers("logs")
         rates = list(scheduler.scheduler.base_lrs)
         self._resume()
         scheduler.scheduler.base_lrs = rates  # a learning rate changed in the recipe holds from here on
-        self._log(
-            f"{recipe.name}: {steps_per_epoch:.0f} steps an epoch, {total} in all, from step {self.step}"
-        )
+        return prepared, scheduler
+
+    def _train(self, optimizer: Any, scheduler: Any, total: int) -> None:
+        """The steps that are left."""
+        recipe, accelerator, model = self.recipe, self.accelerator, self.prepared
         bar = tqdm(
             total=total,
             initial=self.step,
@@ -163,14 +180,6 @@ class Run:
             if self.step % recipe.checkpoint_every == 0 or self.step == total:
                 self._checkpoint()
         bar.close()
-        self._save("last")
-        accelerator.end_training()
-        best = self.out / "best"
-        kept = best if best.exists() else self.out / "last"
-        if accelerator.is_main_process:
-            self._test(kept)
-        accelerator.wait_for_everyone()
-        return kept
 
     def _plan(self) -> EpochPlan | ShardPlan:
         """Every process knows each epoch's batches, or, where the audio lies in shards, those of its own."""
@@ -216,6 +225,8 @@ class Run:
                 f"recipe key 'corpora': none of the {wanted} records gives an example for a model of kind "
                 f"{self.recipe.model.kind!r}: too long, or without what it learns from"
             )
+        if too_long := sum(corpus.too_long for corpus in self.corpora):
+            self._log(f"{too_long} records are longer than {LONGEST:.0f} s and were left out")
         if found < wanted and not isinstance(self.plan, ShardPlan):
             self._log(f"{wanted - found} of {wanted} records give no example: too long, or nothing to learn")
         return len(batches) / self.recipe.accumulate

@@ -23,11 +23,11 @@ from unislu.training.models.encoders import (
     SpeechEncoder,
     load_encoder,
     load_weights,
-    pad_audio,
+    pad_clips,
     read_unislu,
     save_folder,
 )
-from unislu.training.models.protocol import Asked, Predictor, Setting, System, decay_groups
+from unislu.training.models.protocol import Asked, Predictor, Setting, System, decay_groups, unlabelled
 
 KIND = "classifier"
 _BATCH = 8
@@ -155,7 +155,7 @@ def _label(labels: LabelSet, record: Record) -> str:
 
 def collate(encoder: SpeechEncoder, source: AudioSource, examples: Sequence[Example]) -> AudioBatch:
     """Pad audio."""
-    audio, lengths = pad_audio([encoder.features(source.samples(e)) for e in examples])
+    audio, lengths = pad_clips(encoder, source, examples)
     return AudioBatch(audio, lengths, torch.tensor([e.tokens[0] for e in examples]))
 
 
@@ -179,8 +179,7 @@ class ClassifierPredictor:
         found = []
         for first in range(0, len(asked), self._batch):
             some = asked[first : first + self._batch]
-            clips = [Example(a.id, (), (), 0, a.clip, False) for a in some]
-            audio, lengths = pad_audio([model.encoder.features(self._source.samples(c)) for c in clips])
+            audio, lengths = pad_clips(model.encoder, self._source, unlabelled(some))
             best = model.logits(audio.to(device), lengths.to(device)).argmax(-1).tolist()
             found += [
                 Prediction(a.id, None, None, model.classes[b].lower())

@@ -26,11 +26,11 @@ from unislu.training.models.encoders import (
     SpeechEncoder,
     load_encoder,
     load_weights,
-    pad_audio,
+    pad_clips,
     read_unislu,
     save_folder,
 )
-from unislu.training.models.protocol import Asked, Predictor, Setting, System, decay_groups
+from unislu.training.models.protocol import Asked, Predictor, Setting, System, decay_groups, unlabelled
 
 KIND = "ctc"
 _BATCH = 8
@@ -165,7 +165,7 @@ def make_example(
 
 def collate(encoder: SpeechEncoder, source: AudioSource, examples: Sequence[Example]) -> AudioBatch:
     """Pad audio and units."""
-    audio, lengths = pad_audio([encoder.features(source.samples(e)) for e in examples])
+    audio, lengths = pad_clips(encoder, source, examples)
     labels = torch.full((len(examples), max(len(e.tokens) for e in examples)), IGNORE)
     for row, example in zip(labels, examples, strict=True):
         row[: len(example.tokens)] = torch.tensor(example.tokens)
@@ -194,8 +194,7 @@ class CtcPredictor:
     @torch.inference_mode()
     def _answer(self, asked: Sequence[Asked]) -> list[Prediction]:
         model = self._model.eval()
-        clips = [Example(a.id, (), (), 0, a.clip, False) for a in asked]
-        audio, lengths = pad_audio([model.encoder.features(self._source.samples(c)) for c in clips])
+        audio, lengths = pad_clips(model.encoder, self._source, unlabelled(asked))
         device = model.head.weight.device
         scores, positions = model.log_probabilities(audio.to(device), lengths.to(device))
         answers = []

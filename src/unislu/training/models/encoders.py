@@ -17,7 +17,9 @@ from unislu.audio import SAMPLE_RATE
 from unislu.engines.torch import encode_hidden
 from unislu.errors import RecipeError
 from unislu.features import log_mel
+from unislu.training.collate import AudioSource
 from unislu.training.config import MaskConfig
+from unislu.training.examples import Example
 from unislu.training.models.protocol import UNISLU
 
 WEIGHTS = "model.safetensors"
@@ -115,6 +117,13 @@ def pad_audio(clips: Sequence[NDArray[np.float32]]) -> tuple[Tensor, Tensor]:
     for row, clip in zip(padded, clips, strict=True):
         row[: len(clip)] = torch.from_numpy(np.ascontiguousarray(clip))
     return padded, lengths
+
+
+def pad_clips(
+    encoder: SpeechEncoder, source: AudioSource, examples: Sequence[Example]
+) -> tuple[Tensor, Tensor]:
+    """The features of the examples' clips as one tensor, and their lengths `[batch]`."""
+    return pad_audio([encoder.features(source.samples(example)) for example in examples])
 
 
 def load_encoder(

@@ -66,6 +66,11 @@ class Asked:
     prompt: Prompt
 
 
+def unlabelled(asked: Sequence[Asked]) -> list[Example]:
+    """Questions as examples from which nothing is learned, for their clips."""
+    return [Example(question.id, (), (), 0, question.clip, False) for question in asked]
+
+
 class Predictor(Protocol):
     """Answers questions about clips, in their order; it batches as it likes.
 

@@ -18,9 +18,9 @@ from unislu.sequence.vocabulary import END
 from unislu.training.collate import AudioSource, padded_tokens
 from unislu.training.config import DecodeConfig, LoraConfig, SpeechLlmConfig
 from unislu.training.examples import Example, ExampleMaker, Formats
-from unislu.training.models.encoders import SpeechEncoder, pad_audio, read_unislu
+from unislu.training.models.encoders import SpeechEncoder, pad_audio, pad_clips, read_unislu
 from unislu.training.models.llm_engine import LlmEngine
-from unislu.training.models.protocol import EVERYTHING, Asked, Predictor, Setting, System
+from unislu.training.models.protocol import EVERYTHING, Asked, Predictor, Setting, System, unlabelled
 from unislu.training.models.speech_llm import KIND, LlmBatch, SpeechLlm, load_speech_llm
 from unislu.training.models.whisper_system import by_prompt, decode_options, prediction
 from unislu.training.schema import build
@@ -88,7 +88,7 @@ def build_system(setting: Setting, config: SpeechLlmConfig) -> System:
 
 def collate(encoder: SpeechEncoder, source: AudioSource, pad: int, examples: Sequence[Example]) -> LlmBatch:
     """Pad tokens and audio."""
-    audio, lengths = pad_audio([encoder.features(source.samples(e)) for e in examples])
+    audio, lengths = pad_clips(encoder, source, examples)
     return LlmBatch(*padded_tokens(examples, pad), audio, lengths)
 
 
@@ -111,8 +111,7 @@ class LlmPredictor:
         self._engine.model.to(device)
 
     def _answer(self, asked: Sequence[Asked], prompt: Prompt) -> list[Prediction]:
-        clips = [Example(a.id, (), (), 0, a.clip, False) for a in asked]
-        samples = [self._source.samples(clip) for clip in clips]
+        samples = [self._source.samples(clip) for clip in unlabelled(asked)]
         encoded = self._engine.encode(*pad_audio([self._encoder.features(s) for s in samples]))
         seconds = [len(s) / SAMPLE_RATE for s in samples]
         outputs = self._decoder.decode(encoded, self._format, prompt, seconds, self._options)

@@ -19,7 +19,7 @@ from unislu.sequence.format import Parsed
 from unislu.training.collate import AudioSource, collate
 from unislu.training.config import DecodeConfig, ModelConfig
 from unislu.training.examples import Example, ExampleMaker, Formats
-from unislu.training.models.protocol import EVERYTHING, Asked, Predictor, Setting, System
+from unislu.training.models.protocol import EVERYTHING, Asked, Predictor, Setting, System, unlabelled
 from unislu.training.models.whisper import load_unified
 
 BATCH = 16
@@ -68,7 +68,7 @@ class WhisperPredictor:
         model.to(device)
 
     def _answer(self, asked: Sequence[Asked], prompt: Prompt) -> list[Prediction]:
-        encoded, seconds = self._encode([Example(a.id, (), (), 0, a.clip, False) for a in asked])
+        encoded, seconds = self._encode(unlabelled(asked))
         fmt = self._formats.closed if prompt.types is None else self._formats.open
         outputs = self._decoder.decode(encoded, fmt, prompt, seconds, self._options)
         return [
