@@ -355,6 +355,8 @@ def test_errors_of_single_files(model: Model, tmp_path: Path) -> None:
         model.analyze_many(sources, beam=0)
     with pytest.raises(OptionError, match="on_error"):
         model.analyze_many(sources, on_error="skip")  # type: ignore[arg-type]
+    with pytest.raises(OptionError, match=r"sources is 'a.wav': give a sequence"):
+        model.analyze_many("a.wav")
 
 
 def test_names_of_sources(model: Model, tmp_path: Path) -> None:
@@ -376,7 +378,7 @@ BAD_OPTIONS: list[tuple[dict[str, Any], str]] = [
     ({"entities": []}, "entities is empty"),
     ({"entities": "person"}, "is the string"),
     ({"entities": ["person", " "]}, "is empty: name it"),
-    ({"entities": ["person", None]}, "is empty: name it"),
+    ({"entities": ["person", None]}, "is no string: name it"),
     ({"entities": ["phone number", "Phone-Number"]}, "duplicate entity type 'Phone-Number'"),
     ({"entities": ["x" * 65]}, "65 characters"),
     ({"entities": [f"type {n}" for n in range(501)]}, "501 entity types"),

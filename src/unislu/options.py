@@ -116,7 +116,8 @@ def _checked_types(types: Sequence[str]) -> tuple[str, ...]:
     for name in types:
         normal = normalize_type(name) if isinstance(name, str) else ""
         if not normal:
-            raise OptionError(f"entity type {name!r} is empty: name it")
+            what = "is empty" if isinstance(name, str) else "is no string"
+            raise OptionError(f"entity type {name!r} {what}: name it")
         if len(normal) > MAX_TYPE_LENGTH:
             raise OptionError(
                 f"entity type {normal[:24]!r}… has {len(normal)} characters: at most {MAX_TYPE_LENGTH} fit"

@@ -202,6 +202,8 @@ class Model:
         """
         if on_error not in ("raise", "yield"):
             raise OptionError(f"on_error is {on_error!r}: give 'raise' or 'yield'")
+        if isinstance(sources, str | bytes | os.PathLike):
+            raise OptionError(f"sources is {sources!r}: give a sequence, e.g. ['a.wav', 'b.wav']")
         plan = self._plan(AnalyzeOptions(**options))
         results = self._hear(self._open_all(sources, plan, progress), plan, watch)
         return results if on_error == "yield" else _raising(results)

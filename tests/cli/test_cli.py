@@ -199,6 +199,24 @@ def test_every_format(
     assert "Ann" in written.read_text(encoding="utf-8")
 
 
+def test_stdin_that_nobody_pipes_into(
+    stub: StubModel, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    terminal = io.TextIOWrapper(io.BytesIO(b""))
+    monkeypatch.setattr(terminal, "isatty", lambda: True, raising=False)
+    monkeypatch.setattr("sys.stdin", terminal)
+    code, _, err = run(capsys, "-")
+    assert code == 2 and "pipe a sound file into it" in err
+
+
+def test_a_replaced_file_is_said(
+    stub: StubModel, clip: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "out"
+    assert run(capsys, clip, "-o", str(out))[2] == f"{out}/clip.json\n"
+    assert run(capsys, clip, "-o", str(out))[2] == f"{out}/clip.json (replaced)\n"
+
+
 def test_an_input_is_never_overwritten(
     stub: StubModel, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -243,6 +261,7 @@ USAGE = [
     (["{clip}", "--format", "txt", "--tasks", "sa"], "add asr to --tasks"),
     (["{clip}", "-o", "{clip}"], "is no folder and cannot be made"),
     (["{clip}", "--frmt", "json"], "unknown option --frmt, did you mean --format?"),
+    (["-", "-"], "- is given twice, but stdin can be read only once"),
     (["{clip}", "--device", "cuda"], "unknown option --device"),
     (["{clip}", "--bias", "1,5"], "'1,5' is not a number: write 1.5"),
     (["{clip}", "--pad", "0,2"], "'0,2' is not a number: write 0.2"),
@@ -446,29 +465,6 @@ def test_broken_pipe() -> None:
     err = process.stderr.read()
     process.stderr.close()
     assert process.wait(timeout=30) == 141 and err == b""
-
-
-def test_every_option_is_consumed() -> None:
-    """Flags that nothing reads are lies: each destination appears in its command's `run`."""
-    from unislu.cli import build_parser
-
-    parser = build_parser()
-    commands = next(action.choices for action in parser._actions if isinstance(action.choices, dict))
-    for name, command in commands.items():
-        folder = Path(unislu.__file__).parent / "cli"
-        source = (folder / f"{name}.py").read_text(encoding="utf-8")
-        # `asking.options(arguments)`, `Writing.of(arguments)`: read in the module of that name.
-        for module in {name.lower() for name in re.findall(r"(\w+)\.\w+\(arguments\)", source)}:
-            if (folder / f"{module}.py").is_file():
-                source += (folder / f"{module}.py").read_text(encoding="utf-8")
-        # Options that several commands share are read in one of them.
-        for shared in re.findall(r"^from \.(\w+) import", source, re.MULTILINE):
-            source += (folder / f"{shared}.py").read_text(encoding="utf-8") if shared in commands else ""
-        if re.search(r"getattr\(arguments,|vars\(arguments\)", source):
-            continue  # reads them all by their names
-        for action in command._actions:
-            if action.dest != "help":
-                assert re.search(rf"arguments\.{action.dest}\b", source), f"{name} never reads {action.dest}"
 
 
 def test_export_options(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

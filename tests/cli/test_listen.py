@@ -59,6 +59,9 @@ class Stdin:
     def __init__(self, data: bytes, wait: threading.Event | None = None) -> None:
         self.buffer, self._data, self._wait = self, io.BytesIO(data), wait
 
+    def isatty(self) -> bool:
+        return False
+
     def read(self, count: int) -> bytes:
         data = self._data.read(count)
         if not data and self._wait is not None:
@@ -110,8 +113,36 @@ def test_half_a_sample(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFi
 
 def test_an_empty_stream(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     monkeypatch.setattr(sys, "stdin", Stdin(b""))
-    assert main(["listen", "-", "-f", "jsonl"]) == 0
-    assert json.loads(capsys.readouterr().out) == {"type": "end", "duration": 0.0, "skipped": 0}
+    assert main(["listen", "-", "-f", "jsonl"]) == 1
+    out, err = capsys.readouterr()
+    assert json.loads(out) == {"type": "end", "duration": 0.0, "skipped": 0}
+    assert err == "unislu: stdin: ended before any sound came; check the command that is piped into it\n"
+
+
+@pytest.mark.parametrize("head", [b"RIFF\x24\0\0\0WAVE", b"ID3\x04", b"fLaC\0", b"OggS\0"])
+def test_a_sound_file_is_no_pcm(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], head: bytes
+) -> None:
+    monkeypatch.setattr(sys, "stdin", Stdin(head + pcm(1.0)))
+    assert main(["listen", "-"]) == 1
+    out, err = capsys.readouterr()
+    assert out == "" and "not raw PCM: pipe it through ffmpeg" in err and err.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["call.mp3"], "'call.mp3': give - for stdin"),
+        (["-", "--device", "1"], "--device 1 is a microphone, and stdin is heard"),
+        (["--stdin"], "stdin is a terminal here"),
+    ],
+)
+def test_what_is_heard(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], arguments: list[str], message: str
+) -> None:
+    monkeypatch.setattr(sys, "stdin", SimpleNamespace(isatty=lambda: True))
+    assert main(["listen", *arguments]) == 2
+    assert message in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
@@ -123,7 +154,10 @@ def test_an_empty_stream(monkeypatch: pytest.MonkeyPatch, capsys: pytest.Capture
         (["--bias", "nan"], "bias is nan"),
     ],
 )
-def test_wrong_usage(capsys: pytest.CaptureFixture[str], arguments: list[str], message: str) -> None:
+def test_wrong_usage(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], arguments: list[str], message: str
+) -> None:
+    monkeypatch.setattr(sys, "stdin", Stdin(b""))
     assert main(["listen", "-", *arguments]) == 2
     assert message in capsys.readouterr().err
 

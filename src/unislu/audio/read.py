@@ -129,7 +129,7 @@ def _open(source: Any, name: str | None) -> tuple[BinaryIO, str]:
         return _from_bytes(data, name)
     raise AudioError(
         f"cannot read audio from {type(source).__name__}; "
-        "pass a path, bytes, a binary file object or a numpy array"
+        "pass a path, bytes, a binary file object or a numpy array; several go to analyze_many"
     )
 
 
@@ -140,7 +140,8 @@ def _open_path(path: str, name: str | None) -> tuple[BinaryIO, str]:
     try:
         file = open(path, "rb")  # noqa: SIM115 - the caller closes it
     except FileNotFoundError:
-        raise AudioNotFoundError(f"{name}: no such file; check the path") from None
+        remedy = "no file matches the pattern" if any(c in path for c in "*?[") else "check the path"
+        raise AudioNotFoundError(f"{name or repr(name)}: no such file; {remedy}") from None
     except IsADirectoryError:
         raise AudioNotFoundError(f"{name}: is a directory; pass the audio files in it") from None
     except PermissionError:
@@ -172,8 +173,8 @@ def _empty(name: str) -> AudioError:
 def _array_blocks(array: NDArray[Any], rate: int | None, name: str, mix: bool) -> Blocks:
     if rate is None:
         raise AudioError(f"{name}: an array does not say its sample rate; pass sample_rate=, e.g. 16000")
-    if not isinstance(rate, int | np.integer) or not 1_000 <= rate <= 1_000_000:
-        raise AudioError(f"{name}: sample_rate={rate!r} is not a rate in Hz between 1000 and 1000000")
+    if not isinstance(rate, int | np.integer) or isinstance(rate, bool) or not 1_000 <= rate <= 1_000_000:
+        raise AudioError(f"{name}: sample_rate={rate!r} is not a whole number of Hz between 1000 and 1000000")
     if array.dtype.kind not in "fi" and array.dtype != np.uint8:
         raise AudioError(f"{name}: dtype {array.dtype} is not audio; pass float32 in -1…1 or int16")
     if array.ndim not in (1, 2):

@@ -66,6 +66,7 @@ def run(arguments: argparse.Namespace) -> int:
         "pad": arguments.pad,
         "merge": arguments.merge,
     }
+    _check_stdin(arguments.files)
     checked = AnalyzeOptions(**options)  # wrong usage is said before a model is loaded
     settings = Settings(
         arguments.format,
@@ -114,6 +115,15 @@ def _hear(
         else:
             output.write(done - 1, result)
     return done, failed
+
+
+def _check_stdin(files: Sequence[str]) -> None:
+    from ..errors import OptionError
+
+    if files.count(STDIN) > 1:
+        raise OptionError("- is given twice, but stdin can be read only once")
+    if STDIN in files and sys.stdin.isatty():
+        raise OptionError("- is stdin, which is a terminal here: pipe a sound file into it, or name the file")
 
 
 class _Stdin:

@@ -29,13 +29,14 @@ if TYPE_CHECKING:
 
 STDIN = "-"
 _READ = 3200  # bytes of stdin at once: 0.1 s
+_CONTAINERS = {b"RIFF": "WAV", b"ID3": "MP3", b"fLaC": "FLAC", b"OggS": "Ogg", b"\x1aE\xdf\xa3": "WebM"}
 _LIVE = 1.5  # audio that comes this many times faster than time passes is no live speech
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Add the options."""
     parser.add_argument(
-        "source", nargs="?", choices=[STDIN], help="- is stdin: raw 16-bit little-endian PCM, mono, 16 kHz"
+        "source", nargs="?", metavar="-", help="- is stdin: raw 16-bit little-endian PCM, mono, 16 kHz"
     )
     parser.add_argument("--stdin", action="store_true", help="the same as -")
     parser.add_argument("--device", metavar="D", help="microphone: its number or a part of its name")
@@ -57,7 +58,7 @@ def run(arguments: argparse.Namespace) -> int:
 
     options = asking.options(arguments)
     AnalyzeOptions(**options)  # wrong usage is said before a model is loaded
-    from_stdin = arguments.stdin or arguments.source == STDIN
+    from_stdin = _is_stdin(arguments)
     interval = INTERVAL if arguments.interval is None else arguments.interval
     if not from_stdin:
         from .microphone import find
@@ -83,6 +84,26 @@ def run(arguments: argparse.Namespace) -> int:
                 _listen(listener, buffer, interrupt, screen)
     # A microphone has no other end than this one; of stdin the rest was not heard.
     return INTERRUPTED if from_stdin and interrupt.asked else 0
+
+
+def _is_stdin(arguments: argparse.Namespace) -> bool:
+    """Whether stdin is heard, and not the microphone. Raises `OptionError` for what is neither."""
+    from ..errors import OptionError
+
+    if arguments.source not in (None, STDIN):
+        raise OptionError(
+            f"{arguments.source!r}: give - for stdin, or nothing for the microphone; files are heard by "
+            "`unislu analyze`"
+        )
+    if not (arguments.stdin or arguments.source):
+        return False
+    if arguments.device is not None:
+        raise OptionError(
+            f"--device {arguments.device} is a microphone, and stdin is heard: drop one"
+        )
+    if sys.stdin.isatty():
+        raise OptionError("stdin is a terminal here: pipe raw 16-bit PCM into it")
+    return True
 
 
 class Buffer:
@@ -141,8 +162,11 @@ def _listen(listener: Listener, buffer: Buffer, interrupt: Interrupt, screen: _S
     from ..errors import AudioError
     from ..listen import EndEvent, pcm_samples
 
-    begun, rest = time.monotonic(), b""
+    begun, rest, first = time.monotonic(), b"", b""
     while not interrupt.asked and (data := buffer.take(0.1)) is not None:
+        if data and not first:
+            first = data[:4]
+            _check_raw(first)
         whole = len(rest + data) // 2 * 2
         data, rest = (rest + data)[:whole], (rest + data)[whole:]
         if data:
@@ -151,6 +175,8 @@ def _listen(listener: Listener, buffer: Buffer, interrupt: Interrupt, screen: _S
     screen.show(events)
     if buffer.error is not None:
         raise AudioError(f"stdin: cannot be read ({buffer.error}); pipe raw 16-bit PCM into it")
+    if not first and not interrupt.asked:
+        raise AudioError("stdin: ended before any sound came; check the command that is piped into it")
     if rest:
         screen.say("warning: stdin ended in the middle of a sample: is it 16-bit PCM?")
     if buffer.lost:
@@ -159,6 +185,18 @@ def _listen(listener: Listener, buffer: Buffer, interrupt: Interrupt, screen: _S
     live = isinstance(end, EndEvent) and end.duration < _LIVE * (time.monotonic() - begun)
     if live and isinstance(end, EndEvent) and end.skipped:
         screen.say(f"{end.skipped} partial results were skipped because computing was behind; no sound was")
+
+
+def _check_raw(first: bytes) -> None:
+    """Raises `AudioError` if PCM does not begin like this, but a sound file does."""
+    from ..errors import AudioError
+
+    for magic, kind in _CONTAINERS.items():
+        if first.startswith(magic):
+            raise AudioError(
+                f"stdin: is a {kind} file, not raw PCM: pipe it through ffmpeg -v error -i - -f s16le -ac 1 "
+                "-ar 16000 -, or give it to `unislu analyze -`"
+            )
 
 
 class _Screen:

@@ -105,12 +105,13 @@ class Output:
     def _write_file(self, number: int, analysis: Analysis) -> None:
         path = self._paths[number]
         writer = self._settings.writing.writer(self._format, self._inputs[number], path.parent)
+        replaced = " (replaced)" if path.exists() else ""
         try:
             path.write_bytes(writer.content(analysis))
         except OSError as error:
             raise UnisluError(f"{path}: cannot be written ({error.strerror}); choose another -o") from None
         if not self._settings.quiet:
-            print(path, file=sys.stderr)
+            print(f"{path}{replaced}", file=sys.stderr)
 
     def progress(self, number: int) -> None:
         """Say on a terminal which of several files is being heard."""

@@ -104,9 +104,9 @@ def run(arguments: argparse.Namespace) -> int:
     code = 0
     for file in arguments.files:
         try:
-            for path in _redact(model, Path(file), task):
+            for line in _redact(model, Path(file), task):
                 if not task.quiet:
-                    print(path, file=sys.stderr)
+                    print(line, file=sys.stderr)
         except VerificationError as error:
             complain(error)
             code = NOT_VERIFIED
@@ -188,8 +188,8 @@ def _key(path: str) -> bytes:
         raise OptionError(f"--key-file {path}: cannot be read ({error.strerror})") from None
 
 
-def _redact(model: Model, source: Path, task: _Task) -> list[Path]:
-    """Redact one file; returns what was written."""
+def _redact(model: Model, source: Path, task: _Task) -> list[str]:
+    """Redact one file; returns a line for each file that was written."""
     from ..errors import RedactionError, UnisluError, VerificationError
     from ..redact import audio_spans, find_matches, redact_audio, verify
     from ..redact.text import apply
@@ -214,7 +214,8 @@ def _redact(model: Model, source: Path, task: _Task) -> list[Path]:
             _write_texts(folder, source, redacted, task)
             if not task.quiet:
                 for warning in redacted.warnings:
-                    complain(f"warning: {warning}")
+                    named = warning.startswith(f"{source}: ")
+                    complain(warning if named else f"{source}: {warning}")
             return [_moved(path, task.folder) for path in sorted(folder.iterdir())]
     except OSError as error:
         if isinstance(error, UnisluError):  # some are OSErrors too
@@ -230,7 +231,9 @@ def _write_texts(folder: Path, source: Path, redacted: Analysis, task: _Task) ->
         (folder / (source.stem + writer.suffix)).write_bytes(writer.content(redacted))
 
 
-def _moved(path: Path, folder: Path) -> Path:
+def _moved(path: Path, folder: Path) -> str:
+    """Put a file into its place, and say so."""
     target = folder / path.name
+    replaced = " (replaced)" if target.exists() else ""
     os.replace(path, target)
-    return target
+    return f"{target}{replaced}"
