@@ -6,7 +6,6 @@ import dataclasses
 import io
 import json
 import os
-import re
 import signal
 import struct
 import subprocess

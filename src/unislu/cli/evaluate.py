@@ -60,10 +60,11 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--threads", type=positive, metavar="N", help="threads (default: all cores)")
     add_scoring(parser)
     add_reporting(parser)
+    parser.add_argument("-q", "--quiet", action="store_true", help="no progress and no table")
 
 
 def add_scoring(parser: argparse.ArgumentParser) -> None:
-    """Options that `score` shares."""
+    """Options that `score` and `compare` share."""
     parser.add_argument(
         "--profile", choices=("unislu", "slue"), default="unislu", help="text treatment (default: unislu)"
     )
@@ -77,7 +78,6 @@ def add_scoring(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--allow-missing", action="store_true", help="score although ids are missing on one side"
     )
-    parser.add_argument("-q", "--quiet", action="store_true", help="no progress and no table")
 
 
 def add_reporting(parser: argparse.ArgumentParser) -> None:

@@ -17,7 +17,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from .arguments import names
+from .arguments import names, positive
 from .evaluate import add_reporting, add_scoring, check_reporting, finish
 from .requirements import require
 
@@ -47,11 +47,12 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--ontonotes", action="store_true", help="map OntoNotes' 18 types to SLUE's seven on both sides"
     )
-    parser.add_argument("--limit", type=int, metavar="N", help="only the first N records of the gold")
+    parser.add_argument("--limit", type=positive, metavar="N", help="only the first N records of the gold")
     parser.add_argument("--json", action="store_true", help="print JSON in place of the table")
     parser.add_argument("--report", metavar="DIR", help="folder for a report as that of evaluate")
     add_scoring(parser)
     add_reporting(parser)
+    parser.add_argument("-q", "--quiet", action="store_true", help="no table")
 
 
 def run(arguments: argparse.Namespace) -> int:
