@@ -14,7 +14,7 @@ import pytest
 from unislu.cli import main
 from unislu.data.annotate import AnnotateOptions, annotate, estimate
 from unislu.data.records import Record, read_records, write_records
-from unislu.errors import OptionError, UnisluError
+from unislu.errors import OptionError, RecordError, UnisluError
 
 
 class Endpoint(ThreadingHTTPServer):
@@ -148,6 +148,15 @@ def test_passing_trouble_is_retried_and_a_refusal_is_one_clear_error(
     endpoint.status = [404]
     with pytest.raises(UnisluError, match=r"no such model.*check the address, the key and the model"):
         annotate(texts, tmp_path / "b", options(endpoint), progress=False)
+
+
+def test_nothing_is_annotated_in_place_or_for_nothing(tmp_path: Path, endpoint: Endpoint) -> None:
+    texts = corpus(tmp_path, "Yes.").rename(tmp_path / "manifest.jsonl")
+    with pytest.raises(OptionError, match="is the corpus itself"):
+        annotate(texts, tmp_path, options(endpoint), progress=False)
+    texts.write_text("")
+    with pytest.raises(RecordError, match="holds no record"):
+        annotate(texts, tmp_path / "out", options(endpoint), progress=False)
 
 
 def test_the_estimate_counts_tokens_and_cost() -> None:

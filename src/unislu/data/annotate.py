@@ -20,8 +20,8 @@ from typing import Any
 from unislu.data.corpora.build import Tally, find_spans
 from unislu.data.lines import drop_half_line
 from unislu.data.progress import Progress
-from unislu.data.records import Entity, Record, read_records, write_records
-from unislu.errors import MissingDependencyError, OptionError, UnisluError
+from unislu.data.records import Entity, Record, output_folder, read_records, write_records
+from unislu.errors import MissingDependencyError, OptionError, RecordError, UnisluError
 from unislu.sequence import normalize_type
 
 _CHARS_PER_TOKEN = 4.0
@@ -136,12 +136,14 @@ def annotate(
 
     Raises:
         MissingDependencyError: the openai package is not installed.
-        RecordError: a malformed corpus.
+        RecordError: a malformed or empty corpus.
+        OptionError: `out` cannot be written, or its manifest is `texts`.
         UnisluError: the endpoint cannot be reached or refuses every request (wrong key, unknown model).
     """
-    folder = Path(out)
-    folder.mkdir(parents=True, exist_ok=True)
     records = list(islice(read_records(texts), limit))
+    if not records:
+        raise RecordError(f"{os.fspath(texts)}: holds no record; nothing can be annotated")
+    folder = output_folder(out, texts)
     journal = folder / _JOURNAL
     known = _journaled(journal)
     todo = [record for record in records if known.get(record.id, {}).get("source") != record.text]
