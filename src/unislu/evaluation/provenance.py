@@ -45,19 +45,24 @@ def machine() -> dict[str, Any]:
     """Processor, cores this process may use, memory, system."""
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     return {
-        "cpu": _cpu() or platform.processor() or platform.machine(),
+        "cpu": cpu_field("model name") or platform.processor() or platform.machine(),
         "cores": cores,
-        "memory_gib": _memory(),
+        "memory_gib": memory_gib(),
         "system": f"{platform.system()} {platform.machine()}",
     }
 
 
 def versions() -> dict[str, str]:
     """Of Python, unislu, and the packages that figures may depend on, where installed."""
-    found = {"python": platform.python_version(), "unislu": __version__}
-    for name in PACKAGES:
+    return {"python": platform.python_version(), "unislu": __version__, **installed(*PACKAGES)}
+
+
+def installed(*packages: str) -> dict[str, str]:
+    """The versions of those of some packages that are installed."""
+    found = {}
+    for package in packages:
         try:
-            found[name] = version(name)
+            found[package] = version(package)
         except PackageNotFoundError:
             continue
     return found
@@ -69,19 +74,21 @@ def short_path(word: str) -> str:
     return "/".join(("…", *path.parts[-2:])) if path.is_absolute() and len(path.parts) > 3 else word
 
 
-def _cpu() -> str | None:
+def cpu_field(key: str) -> str | None:
+    """A field of the first processor, as Linux names it; None where that is not known."""
     try:
         with open("/proc/cpuinfo", encoding="utf-8") as lines:
             for line in lines:
                 name, _, value = line.partition(":")
-                if name.strip() == "model name":
+                if name.strip() == key:
                     return value.strip()
     except OSError:
         pass
     return None
 
 
-def _memory() -> float | None:
+def memory_gib() -> float | None:
+    """Of the machine; None where it does not say."""
     try:
         return round(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30, 1)
     except (ValueError, OSError, AttributeError):

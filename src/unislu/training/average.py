@@ -14,15 +14,17 @@ import math
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from unislu.errors import RecipeError
+from unislu.training.tool import run_tool
 
 
 def average(checkpoints: Sequence[tuple[Path, float]], out: Path) -> None:
     """Write the mean of `checkpoints` (folder, weight) to `out`.
 
     Raises:
-        RecipeError: weights that do not add up to 1, or checkpoints of different vocabularies or shapes.
+        RecipeError: no checkpoint, weights that do not add up to 1, other vocabularies or shapes.
     """
     import shutil
 
@@ -31,7 +33,7 @@ def average(checkpoints: Sequence[tuple[Path, float]], out: Path) -> None:
     if not math.isclose(math.fsum(weight for _, weight in checkpoints), 1.0, abs_tol=1e-6):
         raise RecipeError(f"the weights {[weight for _, weight in checkpoints]} do not add up to 1")
     last = checkpoints[-1][0]
-    manifests = [json.loads((folder / "unislu.json").read_text()) for folder, _ in checkpoints]
+    manifests = [_manifest(folder) for folder, _ in checkpoints]
     vocabularies = [manifest["vocabulary"] for manifest in manifests]
     if any(vocabulary != vocabularies[-1] for vocabulary in vocabularies):
         raise RecipeError("the checkpoints have different vocabularies: their rows do not mean the same")
@@ -51,13 +53,28 @@ def average(checkpoints: Sequence[tuple[Path, float]], out: Path) -> None:
     (out / "unislu.json").write_text(json.dumps(known, indent=1, ensure_ascii=False), encoding="utf-8")
 
 
+def _manifest(checkpoint: Path) -> dict[str, Any]:
+    try:
+        known: dict[str, Any] = json.loads((checkpoint / "unislu.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise RecipeError(f"{checkpoint}: not a checkpoint of `unislu train` ({error})") from None
+    return known
+
+
+def _weighted(text: str) -> tuple[Path, float]:
+    folder, _, weight = text.rpartition("=")
+    try:
+        return Path(folder), float(weight)
+    except ValueError:
+        raise RecipeError(f"{text}: {weight!r} is not a weight; give FOLDER=0.5") from None
+
+
 def main(argv: Sequence[str]) -> None:
     """Average the checkpoints on the command line."""
     if len(argv) < 3 or not all("=" in item for item in argv[:-1]):
         sys.exit(__doc__)
-    pairs = (item.rpartition("=") for item in argv[:-1])
-    average([(Path(folder), float(weight)) for folder, _, weight in pairs], Path(argv[-1]))
+    average([_weighted(item) for item in argv[:-1]], Path(argv[-1]))
 
 
 if __name__ == "__main__":
-    main(sys.argv[1:])
+    run_tool(lambda: main(sys.argv[1:]))

@@ -24,6 +24,7 @@ from unislu.data.lines import drop_half_line
 from unislu.data.records import Record, read_records
 from unislu.errors import RecipeError
 from unislu.features import log_mel
+from unislu.training.tool import run_tool
 
 #: Log-mel `[80, frames]` float32 to encoder output `[frames // 2, d]` float32.
 Encoder = Callable[[NDArray[np.float32]], NDArray[np.float32]]
@@ -188,4 +189,4 @@ def main(argv: list[str] | None = None) -> None:
 
 
 if __name__ == "__main__":
-    main()
+    run_tool(main)

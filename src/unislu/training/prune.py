@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from unislu.errors import RecipeError
+from unislu.training.tool import run_tool
 
 if TYPE_CHECKING:
     from unislu.sequence import WhisperTokenizer
@@ -167,4 +168,4 @@ def main(argv: Sequence[str]) -> None:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1:])
+    run_tool(lambda: main(sys.argv[1:]))

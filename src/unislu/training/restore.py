@@ -26,6 +26,7 @@ from unislu.sequence.prompt import whisper_prefix
 from unislu.training.cache import EncoderCache, cache_key
 from unislu.training.config import ModelConfig
 from unislu.training.models.whisper import UnifiedWhisper, load_unified
+from unislu.training.tool import run_tool
 
 MARKS = (",", ".", "?")
 
@@ -135,4 +136,4 @@ def main(argv: list[str] | None = None) -> None:
 
 
 if __name__ == "__main__":
-    main()
+    run_tool(main)

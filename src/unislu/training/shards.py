@@ -26,6 +26,7 @@ from unislu.errors import AudioError, RecipeError
 from unislu.scale.store import Store, open_store
 from unislu.training.config import Recipe
 from unislu.training.examples import Corpus, Example
+from unislu.training.tool import run_tool
 
 INDEX = "index.jsonl"
 CLIPS = 512
@@ -262,4 +263,4 @@ def main(argv: list[str] | None = None) -> None:
 
 
 if __name__ == "__main__":
-    main()
+    run_tool(main)

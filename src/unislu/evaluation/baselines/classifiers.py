@@ -13,8 +13,8 @@ from unislu.evaluation.baselines.parts import (
     needed,
     shown,
     torch_parameters,
-    versions,
 )
+from unislu.evaluation.provenance import installed
 
 SENTIMENTS = ("positive", "neutral", "negative", "mixed")
 VADER_THRESHOLD = 0.05
@@ -46,7 +46,7 @@ class Vader:
     @property
     def facts(self) -> Mapping[str, Any]:
         """Threshold and version."""
-        return {"threshold": VADER_THRESHOLD, **versions("vaderSentiment")}
+        return {"threshold": VADER_THRESHOLD, **installed("vaderSentiment")}
 
 
 class TransformersSentiment:
@@ -85,4 +85,4 @@ class TransformersSentiment:
     @property
     def facts(self) -> Mapping[str, Any]:
         """Model and versions."""
-        return {"model": shown(self._name), **versions("transformers", "torch")}
+        return {"model": shown(self._name), **installed("transformers", "torch")}

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib import import_module
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -77,17 +76,6 @@ def needed(module: str, package: str) -> Any:
         return import_module(module)
     except ImportError as error:
         raise MissingDependencyError(f"{package} is not installed: pip install {package}") from error
-
-
-def versions(*packages: str) -> dict[str, str]:
-    """The installed versions of some packages."""
-    found = {}
-    for package in packages:
-        try:
-            found[package] = version(package)
-        except PackageNotFoundError:
-            continue
-    return found
 
 
 def shown(model: str) -> str:

@@ -17,11 +17,11 @@ from unislu.evaluation.baselines.parts import (
     needed,
     shown,
     torch_parameters,
-    versions,
 )
 from unislu.evaluation.parameters import ct2_parameters
 from unislu.evaluation.predict import Question
 from unislu.evaluation.prediction_files import read_predictions
+from unislu.evaluation.provenance import installed
 from unislu.evaluation.score import Prediction
 
 RATE = 16_000
@@ -67,7 +67,7 @@ class FasterWhisper:
     def facts(self) -> Mapping[str, Any]:
         """Model, beam, precision and versions."""
         about = {"model": shown(self._name), "beam": self._setting.beam, "compute_type": "int8"}
-        return {**about, **versions("faster-whisper", "ctranslate2")}
+        return {**about, **installed("faster-whisper", "ctranslate2")}
 
 
 class TransformersWhisper:
@@ -117,7 +117,7 @@ class TransformersWhisper:
         return {
             "model": shown(self._name),
             "beam": self._setting.beam,
-            **versions("transformers", "torch"),
+            **installed("transformers", "torch"),
         }
 
 

@@ -16,8 +16,8 @@ from unislu.evaluation.baselines.parts import (
     needed,
     shown,
     torch_parameters,
-    versions,
 )
+from unislu.evaluation.provenance import installed
 from unislu.evaluation.wer import align
 from unislu.sequence.labels import ONTONOTES_TO_SLUE, SLUE, normalize_type
 
@@ -89,7 +89,7 @@ class Spacy:
     def facts(self) -> Mapping[str, Any]:
         """Pipeline and versions."""
         meta = self._model.meta
-        return {"model": f"{meta['lang']}_{meta['name']} {meta['version']}", **versions("spacy")}
+        return {"model": f"{meta['lang']}_{meta['name']} {meta['version']}", **installed("spacy")}
 
 
 def _ontonotes(name: str) -> tuple[str, ...]:
@@ -128,7 +128,7 @@ class Gliner:
     @property
     def facts(self) -> Mapping[str, Any]:
         """Model, threshold and versions."""
-        return {"model": shown(self._name), "threshold": self._threshold, **versions("gliner", "torch")}
+        return {"model": shown(self._name), "threshold": self._threshold, **installed("gliner", "torch")}
 
 
 class Nuner(Gliner):
@@ -209,7 +209,7 @@ class Gner:
     @property
     def facts(self) -> Mapping[str, Any]:
         """Model and versions."""
-        return {"model": shown(self._name), **versions("transformers", "torch")}
+        return {"model": shown(self._name), **installed("transformers", "torch")}
 
 
 def read_bio(answer: str, words: Sequence[str], asked: Mapping[str, str]) -> list[tuple[int, int, str]]:
