@@ -1,4 +1,4 @@
-"""The pipeline that unislu is measured against: faster-whisper (int8) → spaCy's small English model → VADER."""
+"""The pipeline that unislu is measured against: faster-whisper (int8) → spaCy's small model → VADER."""
 
 from __future__ import annotations
 
