@@ -96,6 +96,13 @@ def test_results_of_analyze_are_joined_by_their_file(
     assert "WER 0.00 " in capsys.readouterr().out
 
 
+def test_json_is_printed_even_quietly(gold: str, ours: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["score", gold, ours, "--samples", "20", "--json", "-q"]) == 0
+    assert json.loads(capsys.readouterr().out)["name"]
+    assert main(["score", gold, ours, "--labels", "org,,"]) == 2
+    assert "--labels org,,: one of the types is empty" in capsys.readouterr().err
+
+
 def test_score_compares_two_systems(
     gold: str, ours: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -6,6 +6,7 @@ import json
 import struct
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -47,6 +48,17 @@ def test_a_missing_package_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "faster_whisper", None)
     with pytest.raises(MissingDependencyError, match="pip install faster-whisper"):
         open_baseline("faster-whisper:base")
+
+
+def test_a_model_that_cannot_be_loaded_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    def offline(*arguments: Any, **options: Any) -> Any:
+        raise OSError("Got: ConnectError:\nno network")
+
+    monkeypatch.setitem(sys.modules, "faster_whisper", SimpleNamespace(WhisperModel=offline))
+    with pytest.raises(
+        BundleNotFoundError, match=r"^faster-whisper:huge: .*Error: no network\); check"
+    ):
+        open_baseline("faster-whisper:huge")
 
 
 @pytest.fixture

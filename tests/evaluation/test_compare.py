@@ -74,3 +74,21 @@ def test_anyones_file(manifest: Path, tmp_path: Path, capsys: pytest.CaptureFixt
     (good / "predictions" / "tones.jsonl.run.json").unlink()
     assert compare(manifest, f"theirs={file}") == 0
     assert "| theirs | - | 4.0 |" in capsys.readouterr().out
+
+
+def test_results_of_analyze_are_joined_by_their_file(
+    manifest: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    records = [json.loads(line) for line in manifest.read_text().splitlines()]
+    results = tmp_path / "results.jsonl"
+    rows = [{"file": f"else/{Path(r['audio']).name}", "text": r["text"], "duration": 2.0} for r in records]
+    results.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    assert compare(manifest, f"theirs={results}") == 0
+    assert "| theirs | - |" in capsys.readouterr().out
+
+
+def test_a_table_that_cannot_be_written_is_said_first(
+    manifest: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert compare(manifest, "nowhere", out=manifest) == 2
+    assert "is no folder and cannot be made" in capsys.readouterr().err

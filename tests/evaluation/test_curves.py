@@ -61,8 +61,10 @@ def test_bias(tmp_path: Path) -> None:
     assert {row["type"] for row in rows(table)} == {"all", "person", "org"}
     first = drawn(save(table, bias_figure(table, "Bias"), tmp_path / "a", "bias"))
     assert drawn(save(table, bias_figure(table, "Bias"), tmp_path / "b", "bias")) == first
-    with pytest.raises(RecordError, match="no record has entities"):
-        bias_table([Clip("a", Path("x"), Record("a", "text"))], Swept((0.0,), {"a": (none,)}), "slue")
+    for entities in (None, ()):
+        bare = Clip("a", Path("x"), Record("a", "text", entities=entities))
+        with pytest.raises(RecordError, match="no record has entities"):
+            bias_table([bare], Swept((0.0,), {"a": (none,)}), "slue")
 
 
 def judged(right: bool) -> Judged:

@@ -11,7 +11,15 @@ from typing import Any
 import pytest
 
 from unislu.errors import OptionError, RecordError
-from unislu.evaluation.predict import AskOptions, Question, predict, questions, read_datasets, rtfx
+from unislu.evaluation.predict import (
+    AskOptions,
+    Question,
+    check_audio,
+    predict,
+    questions,
+    read_datasets,
+    rtfx,
+)
 from unislu.evaluation.score import Prediction
 
 from .conftest import write_corpus
@@ -61,6 +69,20 @@ def test_bad_manifests(tmp_path: Path) -> None:
     silent.write_text('{"id": "a", "text": "x", "entities": []}\n')
     with pytest.raises(RecordError, match="has no audio"):
         questions(read_datasets([silent])[0])
+
+
+def test_missing_audio_is_said_before_anything_is_heard(tmp_path: Path) -> None:
+    (tmp_path / "there.wav").touch()
+    clips = [(name, tmp_path / f"{name}.wav") for name in ("there", "lost", "gone")]
+    check_audio(clips[:1])
+    with pytest.raises(RecordError, match=r"'lost': .*lost.wav: no such file \(and 1 more are missing\)"):
+        check_audio(clips)
+
+
+def test_answers_need_a_folder(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(OptionError, match=r"file: is no folder and cannot be made"):
+        predict(Echo(), ASKED, tmp_path / "file" / "p.jsonl", quiet=True)
 
 
 def test_questions_ask_for_what_is_annotated(manifest: Path) -> None:

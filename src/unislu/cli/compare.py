@@ -17,6 +17,7 @@ from pathlib import Path
 from .arguments import positive
 from .evaluate import add_scoring
 from .requirements import require
+from .writing import make_folder
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -57,11 +58,12 @@ def run(arguments: argparse.Namespace) -> int:
         seed=arguments.seed,
         allow_missing=arguments.allow_missing,
     )
+    if arguments.output is not None:
+        make_folder(arguments.output)  # before the work, not after it
     datasets = read_datasets(arguments.manifests, arguments.limit)
     found = compare_runs(datasets, [read_run(text, datasets) for text in arguments.run], settings)
     table = found.markdown()
     if arguments.output is not None:
-        arguments.output.mkdir(parents=True, exist_ok=True)
         rows = found.to_rows()
         (arguments.output / "compare.md").write_text(table, encoding="utf-8")
         Table.of(rows).write(arguments.output / "compare.csv")

@@ -5,7 +5,7 @@ examples:
   unislu curve length dev/manifest.jsonl --run ours=report-a --run pipeline=report-b -o curves
   unislu curve formats dev/manifest.jsonl -o curves
   unislu curve negatives mit/manifest.jsonl --model runs/a/best --model runs/b/best -o curves
-  unislu curve languages es=es/manifest.jsonl fr=fr/manifest.jsonl --entities person,place -o curves
+  unislu curve languages es=es/manifest.jsonl fr=fr/manifest.jsonl --entities closed -o curves
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING
 from ..errors import OptionError
 from .arguments import names, positive
 from .requirements import require
+from .writing import make_folder
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -53,7 +54,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
             kind.add_argument("--threads", type=positive, metavar="N", help="threads (default: all cores)")
         if name != "formats":
             profile = "slue" if name == "languages" else "unislu"
-            kind.add_argument("--profile", default=profile, help=f"slue or unislu (default: {profile})")
+            kind.add_argument(
+                "--profile", choices=("slue", "unislu"), default=profile, help=f"default: {profile}"
+            )
     _configure_bias(add["bias"])
     add["length"].add_argument(
         "--run", action="append", required=True, metavar="NAME=DIR", help="a report of `unislu evaluate`"
@@ -88,6 +91,7 @@ def _configure_bias(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Make one curve and print the paths of its files."""
     require("eval", "matplotlib")
+    make_folder(arguments.output)  # before the work, not after it
     table, figure = {
         "bias": _bias,
         "length": _length,

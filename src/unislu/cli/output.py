@@ -18,7 +18,7 @@ from ..result import Analysis
 from ..writers import get_writer, terminal
 from . import complain
 from .live_line import LiveLine
-from .writing import Writing
+from .writing import Writing, make_folder
 
 if TYPE_CHECKING:
     from ..recording import Progress
@@ -154,10 +154,7 @@ def _use_color(choice: str) -> bool:
 
 def _output_paths(folder: Path, inputs: list[str], suffix: str) -> list[Path]:
     """One path an input. Inputs of one name get `-2`, `-3`, …; an input is never overwritten."""
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise OptionError(f"{folder}: is no folder and cannot be made ({error.strerror})") from None
+    make_folder(folder)
     sources = {os.path.realpath(name) for name in inputs}
     taken: set[str] = set()
     paths = []

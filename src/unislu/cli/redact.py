@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Any
 
 from . import asking, complain, writing
 from .arguments import bias, names
-from .writing import Writing
+from .writing import Writing, make_folder
 
 if TYPE_CHECKING:
     from ..pipeline import Model
@@ -159,10 +159,7 @@ def _check_targets(files: Sequence[str], folder: Path, suffixes: Sequence[str]) 
     """Raises `OptionError` when an output would replace an input or another output."""
     from ..errors import OptionError
 
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise OptionError(f"{folder}: is no folder and cannot be made ({error.strerror})") from None
+    make_folder(folder)
     sources = {os.path.realpath(file) for file in files}
     targets: dict[str, str] = {}
     for file in files:

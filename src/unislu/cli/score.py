@@ -17,6 +17,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+from ..errors import OptionError
 from .arguments import names, positive
 from .evaluate import add_reporting, add_scoring, check_reporting, finish
 from .requirements import require
@@ -25,7 +26,6 @@ if TYPE_CHECKING:
     from ..evaluation.bootstrap import Difference
     from ..evaluation.evaluate import Evaluation, Settings
     from ..evaluation.predict import Dataset
-    from ..evaluation.score import Prediction
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -81,8 +81,10 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.report is not None:
         system = {"predictions": Path(arguments.predictions).name}
         finish(first, system, argparse.Namespace(**{**vars(arguments), "quiet": True}), audio, sys.stderr)
-    if not arguments.quiet:
-        print(json.dumps(found, indent=1, ensure_ascii=False) if arguments.json else table)
+    if arguments.json:
+        print(json.dumps(found, indent=1, ensure_ascii=False))
+    elif not arguments.quiet:
+        print(table)
     return 0
 
 
@@ -91,12 +93,13 @@ def _evaluation(dataset: Dataset, path: str, settings: Settings, arguments: argp
     from ..evaluation.ontonotes import mapped_dataset, mapped_prediction
     from ..evaluation.prediction_files import read_predictions
     from ..evaluation.profiles import profile
+    from ..evaluation.runs import joinable
 
     answers = read_predictions(path, arguments.format)
     if arguments.ontonotes:
         dataset = mapped_dataset(dataset)
         answers = [mapped_prediction(answer) for answer in answers]
-    answers = _joinable(answers, dataset)
+    answers = joinable(answers, dataset)
     labels = _labels(arguments.labels, dataset)
     protocol: Literal["closed", "open"] | None = "open" if labels is None else "closed"
     protocol = protocol if dataset.has_entities else None
@@ -108,24 +111,14 @@ def _labels(given: list[str] | None, dataset: Dataset) -> tuple[str, ...] | None
     """The label set; None = any type."""
     from ..sequence.labels import SLUE, normalize_type
 
+    if given is not None and not all(map(normalize_type, given)):
+        raise OptionError(f"--labels {','.join(given)}: one of the types is empty")
     if given is None:
         known = {normalize_type(name) for name in SLUE.entity_types}
         return SLUE.entity_types if set(dataset.types) <= known else None
     if given == ["open"]:
         return None
     return SLUE.entity_types if given == ["slue"] else tuple(given)
-
-
-def _joinable(answers: list[Prediction], dataset: Dataset) -> list[Prediction]:
-    """Results of `unislu analyze` have no ids: their file's name is looked for in the manifest's audio."""
-    from dataclasses import replace
-
-    ids = {record.id for record in dataset.records}
-    by_file = {Path(record.audio).stem: record.id for record in dataset.records if record.audio}
-    return [
-        replace(answer, id=by_file[answer.id]) if answer.id not in ids and answer.id in by_file else answer
-        for answer in answers
-    ]
 
 
 def _comparison(differences: dict[str, Difference]) -> str:

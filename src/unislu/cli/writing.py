@@ -73,6 +73,15 @@ class Writing:
         return get_writer(name, WriteOptions(self.subtitles, played))
 
 
+def make_folder(folder: Path) -> Path:
+    """The folder, made if missing. Raises `OptionError` if it cannot be."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise OptionError(f"{folder}: is no folder and cannot be made ({error.strerror})") from None
+    return folder
+
+
 def link(audio: str | os.PathLike[str], folder: str | os.PathLike[str]) -> str:
     """The file as a URL relative to a page in `folder`."""
     try:

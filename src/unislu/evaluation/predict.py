@@ -164,6 +164,15 @@ def questions(
     return wanted
 
 
+def check_audio(clips: Iterable[tuple[str, Path]]) -> None:
+    """Every (id, path) is there: seen before hours of work. Raises `RecordError` that names the first."""
+    missing = [(key, path) for key, path in clips if not path.is_file()]
+    if missing:
+        key, path = missing[0]
+        more = f" (and {len(missing) - 1} more are missing)" if len(missing) > 1 else ""
+        raise RecordError(f"record {key!r}: {path}: no such file{more}; check the manifest's `audio`")
+
+
 def predict(
     system: System, asked: Sequence[Question], out: str | os.PathLike[str], *, quiet: bool = False
 ) -> tuple[Prediction, ...]:
@@ -176,11 +185,16 @@ def predict(
         quiet: no progress line on stderr.
 
     Raises:
-        OptionError: `out` holds answers to other questions, or of another system.
+        OptionError: `out` cannot be written, holds answers to other questions, or of another system.
         RecordError: the system invented an id, or left one out.
     """
     path = Path(out)
-    path.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise OptionError(
+            f"{path.parent}: is no folder and cannot be made ({error.strerror}); choose another"
+        ) from None
     _claim(path, system, asked)
     done = {answer.id: answer for answer in _resumed(path)}
     left = [question for question in asked if question.id not in done]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -52,10 +52,26 @@ def read_run(specification: str, datasets: Sequence[Dataset]) -> PredictedRun:
     facts: dict[str, Mapping[str, Any]] = {}
     for dataset in datasets:
         file = _file(path, dataset, len(datasets))
-        answers[dataset.name] = read_predictions(file)
+        answers[dataset.name] = joinable(read_predictions(file), dataset)
         facts[dataset.name] = _facts(file)
     known = next((found["system"] for found in facts.values() if "system" in found), path.stem)
     return PredictedRun(name if equals else str(known), answers, facts)
+
+
+def joinable(answers: Sequence[Prediction], dataset: Dataset) -> list[Prediction]:
+    """Results of `unislu analyze` have no ids: their file's name is looked for in the manifest's audio."""
+    ids = {record.id for record in dataset.records}
+    by_file: dict[str, list[str]] = {}
+    for record in dataset.records:
+        if record.audio:
+            by_file.setdefault(Path(record.audio).stem, []).append(record.id)
+    found = []
+    for answer in answers:
+        named = by_file.get(answer.id, [])
+        # Two files of one name: which is meant, nobody knows.
+        sure = answer.id not in ids and len(named) == 1
+        found.append(replace(answer, id=named[0]) if sure else answer)
+    return found
 
 
 def _file(path: Path, dataset: Dataset, count: int) -> Path:

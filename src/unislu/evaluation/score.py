@@ -376,6 +376,8 @@ def _sentiment_lines(scores: SentimentScores, calibrated: Calibration | None) ->
     tail = f"macro-F1 {_rate(scores.macro_f1)}   accuracy {_rate(scores.accuracy)}"
     if calibrated is not None:
         tail += f"   ECE {_rate(calibrated.ece)}"
+    if scores.dropped:
+        tail += f"   ({scores.dropped} of other labels not scored)"
     return [head, *rows, tail]
 
 

@@ -28,6 +28,7 @@ from unislu.data.records import Record, read_records
 from unislu.decoding import DecodeOptions, Decoder
 from unislu.engines.protocol import Engine
 from unislu.errors import OptionError, RecordError
+from unislu.evaluation.predict import check_audio
 from unislu.evaluation.score import Prediction
 from unislu.features import frame_count, log_mel
 from unislu.options import MAX_BIAS, AnalyzeOptions, EntityPlan, plan_entities
@@ -49,7 +50,7 @@ def read_clips(manifests: Sequence[Path], limit: int | None = None) -> list[Clip
     """The records of some manifests; `limit` takes the first so many of each.
 
     Raises:
-        RecordError: a malformed record, one without audio, or nothing at all.
+        RecordError: a malformed record, one without audio or whose audio is missing, or nothing at all.
     """
     clips: list[Clip] = []
     for number, manifest in enumerate(manifests):
@@ -59,6 +60,7 @@ def read_clips(manifests: Sequence[Path], limit: int | None = None) -> list[Clip
             clips.append(Clip(prefix + record.id, record.audio_path(manifest.parent), record))
     if not clips:
         raise RecordError(f"{', '.join(map(str, manifests))}: no records; give a manifest with audio")
+    check_audio((clip.id, clip.path) for clip in clips)
     return clips
 
 

@@ -19,7 +19,7 @@ from unislu.bundle import (
 )
 from unislu.errors import BundleError, BundleNotFoundError
 from unislu.evaluation.parameters import onnx_parameters, safetensors_parameters
-from unislu.evaluation.predict import AskOptions, Question
+from unislu.evaluation.predict import AskOptions, Question, check_audio
 from unislu.evaluation.score import Prediction
 from unislu.pipeline import Model, load
 from unislu.result import Analysis
@@ -85,7 +85,8 @@ class UnisluSystem:
         }
 
     def answers(self, questions: Sequence[Question]) -> Iterator[Prediction]:
-        """Answers; clips that are asked the same are heard together."""
+        """Answers; clips that are asked the same are heard together. Raises `RecordError`."""
+        check_audio((question.id, question.audio) for question in questions)
         groups: dict[tuple[tuple[str, ...], tuple[str, ...] | None], list[Question]] = {}
         for question in questions:
             groups.setdefault((question.tasks, question.types), []).append(question)

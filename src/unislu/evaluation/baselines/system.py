@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from unislu.errors import OptionError
+from unislu.errors import BundleNotFoundError, OptionError, UnisluError
 from unislu.evaluation.baselines import classifiers, recognizers, taggers
 from unislu.evaluation.baselines.parts import Classifier, Part, Recognizer, Setting, Tagger
 from unislu.evaluation.predict import Question
@@ -105,6 +105,7 @@ def open_baseline(specification: str, setting: Setting | None = None) -> Baselin
     Raises:
         OptionError: an unknown part, two of a kind, or no recogniser in front.
         MissingDependencyError: a part's package is not installed.
+        BundleNotFoundError: a part's model cannot be loaded.
     """
     chosen: dict[str, tuple[str, str]] = {}
     for number, text in enumerate(specification.split("+")):
@@ -137,7 +138,18 @@ def _kind(name: str, specification: str) -> str:
 
 
 def _open(openers: Mapping[str, Opener], chosen: tuple[str, str] | None, setting: Setting) -> Any:
-    return None if chosen is None else openers[chosen[0]](chosen[1], setting)
+    if chosen is None:
+        return None
+    name, model = chosen
+    try:
+        return openers[name](model, setting)
+    except UnisluError:
+        raise
+    except (OSError, ValueError) as error:  # what the packages raise for a model that they cannot get
+        reason = " ".join(str(error).split())[:200]
+        raise BundleNotFoundError(
+            f"{name}:{model}: cannot be loaded ({reason}); check the name and the network, or give a folder"
+        ) from None
 
 
 def _title(name: str, model: str) -> str:

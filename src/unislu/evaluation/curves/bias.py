@@ -25,10 +25,10 @@ def bias_table(clips: Sequence[Clip], swept: Swept, profile: str) -> Table:
     """One row for each bias and entity type, and `all` of them; in percent.
 
     Raises:
-        RecordError: no clip's entities are annotated.
+        RecordError: no clip has an annotated entity.
     """
     golds = [replace(gold_of(clip.record), id=clip.id, sentiment=None) for clip in clips]
-    if all(gold.entities is None for gold in golds):
+    if not any(gold.entities for gold in golds):
         raise RecordError("no record has entities: there is nothing to trade; give a manifest with entities")
     rows: list[dict[str, Any]] = []
     types: set[str] = set()
