@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -16,6 +17,7 @@ import pytest
 
 from unislu.cli import main
 from unislu.errors import BundleError, OptionError
+from unislu.server.run import check_address
 from unislu.server.settings import Settings, is_loopback
 
 KEY = "correct-horse"
@@ -263,6 +265,18 @@ def test_bad_environment(capsys: pytest.CaptureFixture[str], monkeypatch: pytest
 
 
 @pytest.mark.slow
+def test_an_address_that_cannot_be_listened_on(capsys: pytest.CaptureFixture[str]) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        assert main(["serve", "--port", str(port)]) == 2
+    err = capsys.readouterr().err
+    assert err.startswith(f"unislu: 127.0.0.1:{port}: cannot be listened on (") and err.count("\n") == 1
+    check_address("127.0.0.1", port)
+    check_address("localhost", 0)
+    with pytest.raises(OptionError, match=r"nowhere.invalid:80: cannot be listened on"):
+        check_address("nowhere.invalid", 80)
+
+
 def test_a_missing_bundle_ends_the_command(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     assert main(["serve", "--port", "0", "--data", str(tmp_path), "--bundle", str(tmp_path / "none")]) == 1
     assert "no such bundle" in capsys.readouterr().err

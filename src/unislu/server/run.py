@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import os
 import socket
 import sys
 from typing import Any
@@ -13,6 +14,7 @@ import uvicorn
 from fastapi import FastAPI
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
+from ..errors import OptionError
 from .app import create_app
 from .service import Service
 from .settings import Settings
@@ -95,7 +97,13 @@ def make_server(settings: Settings, app: FastAPI | None = None) -> Server:
 
 
 def serve(settings: Settings) -> int:
-    """Serve until told to stop; the exit code. Raises what loading the model raised."""
+    """Serve until told to stop; the exit code.
+
+    Raises:
+        OptionError: the address cannot be listened on.
+        UnisluError: what loading the model raised.
+    """
+    check_address(settings.host, settings.port)
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     _allow_many_sockets()
     server = make_server(settings)
@@ -103,6 +111,24 @@ def serve(settings: Settings) -> int:
     if server.failure is not None:
         raise server.failure
     return 0 if server.started else 1
+
+
+def check_address(host: str, port: int) -> None:
+    """Raises `OptionError` if nothing can listen there: the port is taken, the name is not this machine's."""
+    reason = "no such address"
+    try:
+        for family, kind, protocol, _, address in socket.getaddrinfo(host, port, type=socket.SOCK_STREAM):
+            try:
+                with socket.socket(family, kind, protocol) as probe:
+                    if os.name == "posix":  # as the server does it; elsewhere it would share the port
+                        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+                    probe.bind(address)
+                return
+            except OSError as error:
+                reason = error.strerror or str(error)
+    except OSError as error:
+        reason = error.strerror or str(error)
+    raise OptionError(f"{host}:{port}: cannot be listened on ({reason}); choose another --port or --host")
 
 
 def _allow_many_sockets() -> None:

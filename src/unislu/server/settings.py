@@ -55,6 +55,8 @@ class Settings:
                 raise OptionError("a bearer key needs 8 or more printable ASCII characters without blanks")
         if not 0 <= self.port <= 65_535:
             raise OptionError(f"port is {self.port}: give a number from 0 to 65535")
+        if self.threads is not None and self.threads < 1:
+            raise OptionError(f"threads is {self.threads}: give a whole number from 1")
         for name in ("max_upload_mb", "max_seconds", "max_queue", "max_batch", "decoders", "decode_timeout",
                      "read_timeout", "grace", "max_jobs", "keep_days", "max_listeners"):  # fmt: skip
             if not getattr(self, name) > 0:
@@ -106,7 +108,8 @@ def parse(item: Field[Any], text: str, where: str) -> Any:
             return tuple(part.strip() for part in text.split(",") if part.strip())
         return {"int": int, "float": float, "str": str}[kind](text)
     except ValueError:
-        raise OptionError(f"{where} is {text!r}, not a {'yes or no' if kind == 'bool' else kind}") from None
+        wanted = {"bool": "yes or no", "int": "a whole number"}.get(kind, "a number")
+        raise OptionError(f"{where} is {text!r}: give {wanted}") from None
 
 
 def is_loopback(host: str) -> bool:
@@ -123,7 +126,8 @@ def _read_keys(path: str) -> tuple[str, ...]:
     try:
         lines = Path(path).read_text(encoding="utf-8").splitlines()
     except (OSError, UnicodeDecodeError) as error:
-        raise OptionError(f"{path}: keys cannot be read ({error})") from None
+        reason = (isinstance(error, OSError) and error.strerror) or error
+        raise OptionError(f"{path}: keys cannot be read ({reason}); check --key-file") from None
     keys = tuple(line.strip() for line in lines if line.strip() and not line.startswith("#"))
     if not keys:
         raise OptionError(f"{path}: holds no key; write one a line")
