@@ -194,7 +194,7 @@ def _check_raw(first: bytes) -> None:
     for magic, kind in _CONTAINERS.items():
         if first.startswith(magic):
             raise AudioError(
-                f"stdin: is a {kind} file, not raw PCM: pipe it through ffmpeg -v error -i - -f s16le -ac 1 "
+                f"stdin: holds {kind}, not raw PCM: pipe it through ffmpeg -v error -i - -f s16le -ac 1 "
                 "-ar 16000 -, or give it to `unislu analyze -`"
             )
 
