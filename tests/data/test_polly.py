@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Iterator
 
 import numpy as np
 import pytest
@@ -16,14 +15,13 @@ stub = pytest.importorskip("botocore.stub")
 
 
 @pytest.fixture
-def voice(monkeypatch: pytest.MonkeyPatch) -> Iterator[PollyVoice]:
-    for name, value in {"REGION": "us-east-1"}.items():
-        monkeypatch.setenv(f"AWS_DEFAULT_{name}", value)
+def voice(monkeypatch: pytest.MonkeyPatch) -> PollyVoice:
+    monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "x")
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "x")
     opened = open_voice("polly:Joanna@neural")
-    assert isinstance(opened, PollyVoice)
-    yield opened
+    assert type(opened) is PollyVoice and opened._client.meta.region_name == "us-east-1"
+    return opened
 
 
 def test_pcm_becomes_samples(voice: PollyVoice) -> None:

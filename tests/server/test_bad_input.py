@@ -163,6 +163,12 @@ def test_a_client_that_leaves(server: Any, speech: bytes) -> None:
     _, body = multipart(MODEL, ("file", "a.wav", speech))
     with closing(open_request(server, len(body))) as client:
         client.sendall(body[: len(body) // 2])
+        for _ in range(100):
+            if list(server.service.folder.iterdir()):
+                break
+            time.sleep(0.05)
+        else:
+            raise AssertionError("the upload never began")
     _nothing_is_left(server)
 
 

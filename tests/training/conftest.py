@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import json
-import wave
 from pathlib import Path
 
-import numpy as np
 import pytest
+
+from ..made import write_tokenizer, write_tone
 
 SENTENCES = [
     ("we met Anna in Berlin on Monday", [(7, 11, "PERSON"), (15, 21, "PLACE"), (25, 31, "WHEN")], None),
@@ -19,38 +19,13 @@ SENTENCES = [
 ]
 
 
-def write_tokenizer(path: Path) -> int:
-    """A byte-level BPE with Whisper's control tokens; returns the number of listed ids."""
-    from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers, trainers
-
-    tokenizer = Tokenizer(models.BPE())
-    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
-    tokenizer.decoder = decoders.ByteLevel()
-    trainer = trainers.BpeTrainer(
-        vocab_size=320, initial_alphabet=pre_tokenizers.ByteLevel.alphabet(), show_progress=False
-    )
-    tokenizer.train_from_iterator([" " + text for text, _, _ in SENTENCES] * 3, trainer)
-    names = [
-        "<|endoftext|>",
-        "<|startoftranscript|>",
-        "<|en|>",
-        "<|transcribe|>",
-        "<|startofprev|>",
-        "<|nospeech|>",
-        "<|notimestamps|>",
-    ]
-    tokenizer.add_special_tokens([AddedToken(name, special=True) for name in names])
-    tokenizer.save(str(path))
-    return tokenizer.get_vocab_size()
-
-
 @pytest.fixture(scope="session")
 def backbone(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A Hugging Face Whisper folder: two layers, 32 wide, and ten rows that the tokenizer does not list."""
     torch = pytest.importorskip("torch")
     transformers = pytest.importorskip("transformers")
     folder = tmp_path_factory.mktemp("backbone")
-    rows = write_tokenizer(folder / "tokenizer.json") + 10
+    rows = write_tokenizer(folder / "tokenizer.json", [text for text, _, _ in SENTENCES], 320) + 10
     torch.manual_seed(0)
     config = transformers.WhisperConfig(
         vocab_size=rows, d_model=32, encoder_layers=2, decoder_layers=2, encoder_attention_heads=2,
@@ -68,14 +43,8 @@ def manifest(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("corpus")
     lines = []
     for number, (text, entities, sentiment) in enumerate(SENTENCES):
-        time = np.arange(16_000 + 800 * number) / 16_000
-        samples = 0.3 * np.sin(2 * np.pi * (200 + 70 * number) * time)
-        with wave.open(str(folder / f"{number}.wav"), "wb") as file:
-            file.setnchannels(1)
-            file.setsampwidth(2)
-            file.setframerate(16_000)
-            file.writeframes((samples * 32767).astype("<i2").tobytes())
-        record = {"id": f"r{number}", "text": text, "audio": f"{number}.wav", "duration": len(time) / 16_000}
+        seconds = write_tone(folder / f"{number}.wav", 16_000 + 800 * number, 200 + 70 * number)
+        record = {"id": f"r{number}", "text": text, "audio": f"{number}.wav", "duration": seconds}
         if entities is not None:
             record["entities"] = [{"start": s, "end": e, "type": t} for s, e, t in entities]
         if sentiment is not None:

@@ -54,6 +54,8 @@ def test_any_units_can_be_read(units: list[int]) -> None:
     text = CtcText.of([], SLUE.entity_types)
     parsed = text.parse(collapse(units))
     assert parsed.target.entities is not None
+    assert all(0 <= s.start < s.end <= len(parsed.target.text) for s in parsed.target.entities)
+    assert {s.type for s in parsed.target.entities} <= set(SLUE.entity_types)
 
 
 def test_slue_rules_for_broken_symbols() -> None:

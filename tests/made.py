@@ -1,0 +1,45 @@
+"""What several tests make: clips of tones, and a tokenizer like Whisper's."""
+
+from __future__ import annotations
+
+import wave
+from pathlib import Path
+
+import numpy as np
+
+CONTROL = (
+    "<|endoftext|>",
+    "<|startoftranscript|>",
+    "<|en|>",
+    "<|transcribe|>",
+    "<|startofprev|>",
+    "<|nospeech|>",
+    "<|notimestamps|>",
+)
+
+
+def write_tone(path: Path, samples: int, pitch: float) -> float:
+    """A WAV file of a sine at 16 kHz; its length in seconds."""
+    tone = 0.3 * np.sin(2 * np.pi * pitch * np.arange(samples) / 16_000)
+    with wave.open(str(path), "wb") as file:
+        file.setnchannels(1)
+        file.setsampwidth(2)
+        file.setframerate(16_000)
+        file.writeframes((tone * 32767).astype("<i2").tobytes())
+    return samples / 16_000
+
+
+def write_tokenizer(path: Path, texts: list[str], size: int) -> int:
+    """A byte-level BPE over `texts` with Whisper's control tokens; the number of its ids."""
+    from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers, trainers
+
+    tokenizer = Tokenizer(models.BPE())
+    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    tokenizer.decoder = decoders.ByteLevel()
+    trainer = trainers.BpeTrainer(
+        vocab_size=size, initial_alphabet=pre_tokenizers.ByteLevel.alphabet(), show_progress=False
+    )
+    tokenizer.train_from_iterator([f" {text}" for text in texts] * 3, trainer)
+    tokenizer.add_special_tokens([AddedToken(name, special=True) for name in CONTROL])
+    tokenizer.save(str(path))
+    return int(tokenizer.get_vocab_size())
