@@ -1,7 +1,8 @@
-"""What several tests make: clips of tones, and a tokenizer like Whisper's."""
+"""What several tests make: clips of tones, and tokenizers like Whisper's."""
 
 from __future__ import annotations
 
+import json
 import wave
 from pathlib import Path
 
@@ -43,3 +44,20 @@ def write_tokenizer(path: Path, texts: list[str], size: int) -> int:
     tokenizer.add_special_tokens([AddedToken(name, special=True) for name in CONTROL])
     tokenizer.save(str(path))
     return int(tokenizer.get_vocab_size())
+
+
+def bytes_tokenizer() -> str:
+    """The `tokenizer.json` of a byte-level BPE without merges, one token a byte, and the control tokens."""
+    printable = [*range(0x21, 0x7F), *range(0xA1, 0xAD), *range(0xAE, 0x100)]
+    others = [byte for byte in range(256) if byte not in printable]
+    characters = [chr(b) for b in printable] + [chr(0x100 + n) for n in range(len(others))]
+    level = {"type": "ByteLevel", "add_prefix_space": False, "trim_offsets": True, "use_regex": True}
+    flags = {"single_word": False, "lstrip": False, "rstrip": False, "normalized": False, "special": True}
+    definition = {
+        "version": "1.0",
+        "added_tokens": [{"id": 256 + n, "content": name, **flags} for n, name in enumerate(CONTROL)],
+        "pre_tokenizer": level,
+        "decoder": level,
+        "model": {"type": "BPE", "vocab": {c: n for n, c in enumerate(characters)}, "merges": []},
+    }
+    return json.dumps(definition)

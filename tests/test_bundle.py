@@ -31,6 +31,8 @@ from unislu.errors import BundleError, BundleNotFoundError, EngineError, Missing
 from unislu.pipeline import Model, load
 from unislu.sequence import SLUE, Vocabulary, WhisperTokenizer
 
+from .made import bytes_tokenizer
+
 VOCABULARY = {"size": 10, "tokens": {}, "entity_types": ["ORG"], "sentiments": ["Positive"]}
 
 
@@ -184,22 +186,6 @@ def test_names_of_the_hub(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None
 # A tiny model, exported for real ---------------------------------------------------------------
 
 
-def _tokenizer() -> str:
-    printable = [*range(0x21, 0x7F), *range(0xA1, 0xAD), *range(0xAE, 0x100)]
-    others = [byte for byte in range(256) if byte not in printable]
-    characters = [chr(b) for b in printable] + [chr(0x100 + n) for n in range(len(others))]
-    names = ["<|endoftext|>", "<|startoftranscript|>", "<|en|>", "<|transcribe|>", "<|startofprev|>",
-             "<|nospeech|>", "<|notimestamps|>"]  # fmt: skip
-    level = {"type": "ByteLevel", "add_prefix_space": False, "trim_offsets": True, "use_regex": True}
-    flags = {"single_word": False, "lstrip": False, "rstrip": False, "normalized": False, "special": True}
-    added = [{"id": 256 + n, "content": name, **flags} for n, name in enumerate(names)]
-    vocab = {character: number for number, character in enumerate(characters)}
-    return json.dumps(
-        {"version": "1.0", "added_tokens": added, "pre_tokenizer": level, "decoder": level,
-         "model": {"type": "BPE", "vocab": vocab, "merges": []}}
-    )  # fmt: skip
-
-
 @pytest.fixture(scope="module")
 def tiny(tmp_path_factory: pytest.TempPathFactory) -> Path:
     torch = pytest.importorskip("torch")
@@ -207,7 +193,7 @@ def tiny(tmp_path_factory: pytest.TempPathFactory) -> Path:
     pytest.importorskip("onnx")
     from unislu.training.export import export_decoder, export_encoder
 
-    words = WhisperTokenizer(_tokenizer())
+    words = WhisperTokenizer(bytes_tokenizer())
     vocabulary = Vocabulary.extend(words, 300, words.special_tokens, SLUE)
     torch.manual_seed(0)
     config = transformers.WhisperConfig(
@@ -220,7 +206,7 @@ def tiny(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("tiny")
     export_encoder(checkpoint, path / ENCODER)
     export_decoder(checkpoint, path / DECODER)
-    (path / TOKENIZER).write_text(_tokenizer(), encoding="utf-8")
+    (path / TOKENIZER).write_text(bytes_tokenizer(), encoding="utf-8")
     (path / MODEL_CARD).write_text("# Tiny\n", encoding="utf-8")
     made = manifest(
         formats=("inline", "inline-open"), vocabulary=vocabulary.to_manifest(), files=hash_files(path)

@@ -31,28 +31,14 @@ from unislu.sequence.vocabulary import END, NER, NO_TIMESTAMPS, PREVIOUS, START,
 from unislu.style import normalize
 from unislu.vad import MAX_SECONDS, is_silent, windows
 
-SPECIAL = ["<|endoftext|>", "<|startoftranscript|>", "<|en|>", "<|transcribe|>", "<|startofprev|>",
-           "<|nospeech|>", "<|notimestamps|>"]  # fmt: skip
+from .made import bytes_tokenizer
+
 ROWS = 300
 
 
 def tokenizer() -> WhisperTokenizer:
-    """Byte-level BPE without merges: one token a byte."""
-    printable = [*range(0x21, 0x7F), *range(0xA1, 0xAD), *range(0xAE, 0x100)]
-    others = [byte for byte in range(256) if byte not in printable]
-    characters = [chr(b) for b in printable] + [chr(0x100 + n) for n in range(len(others))]
-    vocab = {character: number for number, character in enumerate(characters)}
-    added = [{"id": 256 + n, "content": name, "special": True} for n, name in enumerate(SPECIAL)]
-    level = {"type": "ByteLevel", "add_prefix_space": False, "trim_offsets": True, "use_regex": True}
-    model = {"type": "BPE", "vocab": vocab, "merges": []}
-    definition = {
-        "version": "1.0",
-        "added_tokens": added,
-        "pre_tokenizer": level,
-        "decoder": level,
-        "model": model,
-    }
-    return WhisperTokenizer(json.dumps(definition))
+    """One token a byte."""
+    return WhisperTokenizer(bytes_tokenizer())
 
 
 @pytest.fixture(scope="module")

@@ -14,18 +14,11 @@ from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 
 from unislu.sequence import SLUE, Vocabulary, WhisperTokenizer
 
+from ..made import CONTROL
+
 Logits = Callable[[int, tuple[int, ...]], np.ndarray[Any, Any]]
 """(window, everything written in it) -> float32 `[vocab]`."""
 
-SPECIAL = [
-    "<|endoftext|>",
-    "<|startoftranscript|>",
-    "<|en|>",
-    "<|transcribe|>",
-    "<|startofprev|>",
-    "<|nospeech|>",
-    "<|notimestamps|>",
-]
 UNLISTED = 12
 
 
@@ -113,8 +106,8 @@ def vocabulary() -> Vocabulary:
     first = len(raw["model"]["vocab"])
     flags = {"single_word": False, "lstrip": False, "rstrip": False, "normalized": False, "special": True}
     raw["added_tokens"] = [
-        {"id": first + number, "content": name, **flags} for number, name in enumerate(SPECIAL)
+        {"id": first + number, "content": name, **flags} for number, name in enumerate(CONTROL)
     ]
     tokenizer = WhisperTokenizer(json.dumps(raw))
-    rows = first + len(SPECIAL) + UNLISTED
+    rows = first + len(CONTROL) + UNLISTED
     return Vocabulary.extend(tokenizer, rows, tokenizer.special_tokens, SLUE)

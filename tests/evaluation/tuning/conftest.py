@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -17,19 +16,7 @@ from unislu.evaluation.sweep import Clip, Hearer, read_clips
 from unislu.pipeline import Model
 from unislu.sequence import SLUE, Vocabulary, WhisperTokenizer
 
-NAMES = "endoftext startoftranscript en transcribe startofprev nospeech notimestamps".split()
-
-
-def bytes_tokenizer() -> WhisperTokenizer:
-    """Byte-level BPE without merges: one token a byte."""
-    printable = [*range(0x21, 0x7F), *range(0xA1, 0xAD), *range(0xAE, 0x100)]
-    others = [byte for byte in range(256) if byte not in printable]
-    characters = [chr(b) for b in printable] + [chr(0x100 + n) for n in range(len(others))]
-    added = [{"id": 256 + n, "content": f"<|{name}|>", "special": True} for n, name in enumerate(NAMES)]
-    level = {"type": "ByteLevel", "add_prefix_space": False, "trim_offsets": True, "use_regex": True}
-    model = {"type": "BPE", "vocab": {c: n for n, c in enumerate(characters)}, "merges": []}
-    settings = {"added_tokens": added, "pre_tokenizer": level, "decoder": level, "model": model}
-    return WhisperTokenizer(json.dumps(settings))
+from ...made import bytes_tokenizer
 
 
 @dataclass(frozen=True)
@@ -82,7 +69,7 @@ class RandomEngine:
 
 @pytest.fixture(scope="module")
 def vocabulary() -> Vocabulary:
-    words = bytes_tokenizer()
+    words = WhisperTokenizer(bytes_tokenizer())
     return Vocabulary.extend(words, 300, words.special_tokens, SLUE)
 
 
