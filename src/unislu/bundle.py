@@ -337,6 +337,8 @@ def resolve_bundle(bundle: str | os.PathLike[str] | None = None) -> Path:
                 f"{DEFAULT_PATH}: no default bundle in this installation; name one with --bundle or load(…)"
             )
         return DEFAULT_PATH
+    if not isinstance(bundle, str | os.PathLike):
+        raise BundleNotFoundError(f"{bundle!r} is no bundle: give the path of a folder, or owner/name")
     path = Path(bundle).expanduser()
     if path.is_dir():
         return path

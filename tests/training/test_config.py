@@ -75,10 +75,10 @@ def test_a_cache_needs_a_frozen_encoder(recipe: Path) -> None:
         load_recipe(recipe, ["encoder_cache=somewhere", "model.freeze_encoder=false"])
 
 
-@pytest.mark.parametrize("text", ["- a list", "a: [unclosed", ""])
-def test_files_that_are_no_recipe(tmp_path: Path, text: str) -> None:
+@pytest.mark.parametrize("content", [b"- a list", b"a: [unclosed", b"", b"RIFF\xff\xfe"])
+def test_files_that_are_no_recipe(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "bad.yaml"
-    path.write_text(text)
+    path.write_bytes(content)
     with pytest.raises(RecipeError):
         load_recipe(path)
     with pytest.raises(RecipeError, match=r"missing\.yaml"):

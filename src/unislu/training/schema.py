@@ -26,7 +26,7 @@ def read_yaml(path: str | Path) -> dict[str, Any]:
 
     try:
         raw = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
-    except (OSError, yaml.YAMLError) as error:
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
         raise RecipeError(f"cannot read the recipe {str(path)!r}: {error}") from error
     if not isinstance(raw, dict):
         raise RecipeError(f"the recipe {str(path)!r} is not a mapping of keys to values")
