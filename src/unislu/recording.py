@@ -17,7 +17,7 @@ from .calibration import UNCALIBRATED, Calibration
 from .errors import EngineError, UnisluError
 from .hearing import Outcome, Plan
 from .result import Analysis
-from .vad import Cutter, Cutting, EnergyCutter, Span, SpeechCutter, is_silent, most_speech
+from .vad import Cutter, Cutting, EnergyCutter, Span, SpeechCutter, has_speech, is_silent
 
 STAGES = ("audio", "features", "encode", "decode")
 NOT_HEARD = "interrupted before it was heard"
@@ -138,7 +138,7 @@ class Recording:
         """Spans as jobs; silence, and what the VAD is sure is no speech, needs nobody to hear it."""
         number = channel if self._plan.options.channels == "split" else None
         for span in spans:
-            if is_silent(span.samples) or (min_speech and most_speech(span.samples) < min_speech):
+            if is_silent(span.samples) or (min_speech and not has_speech(span.samples, min_speech)):
                 self._windows.append(Window(span.start, span.end, None, channel=number))
             else:
                 yield WindowJob(self, span, number)

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from unislu.audio import SAMPLE_RATE, load_audio
 from unislu.errors import OptionError
-from unislu.vad import Cutting, EnergyCutter, Silero, Span, SpeechCutter
+from unislu.vad import Cutting, EnergyCutter, Silero, Span, SpeechCutter, has_speech
 from unislu.vad.silero import CHUNK
 
 SPEECH = Path(__file__).parents[2] / "examples" / "jfk.flac"
@@ -47,6 +47,27 @@ def test_pieces_of_any_size_give_the_same(speech: NDArray[np.float32], size: int
     silero = Silero()
     pieces = [silero.feed(part[start : start + size]) for start in range(0, len(part), size)]
     assert np.allclose(np.concatenate([*pieces, silero.finish()]), probabilities(part), atol=1e-4)
+
+
+def test_listening_ends_where_speech_is_sure(
+    speech: NDArray[np.float32], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fed: list[int] = []
+    feed = Silero.feed
+
+    def counting(self: Silero, samples: NDArray[np.float32]) -> NDArray[np.float32]:
+        fed.append(len(samples))
+        return feed(self, samples)
+
+    monkeypatch.setattr(Silero, "feed", counting)
+    assert has_speech(speech, 0.5)
+    assert sum(fed) < 2 * SAMPLE_RATE < len(speech)
+    assert not has_speech(noise(3), 0.5)
+    assert not has_speech(noise(0), 0.5) and not has_speech(noise(0.01), 0.5)
+    monkeypatch.undo()
+    late = np.concatenate([noise(3, 0.002), speech[: 3 * SAMPLE_RATE + 100]])
+    most = float(probabilities(late).max())
+    assert has_speech(late, most - 1e-3) and not has_speech(late, most + 1e-3)
 
 
 def test_the_same_as_the_reference(speech: NDArray[np.float32]) -> None:

@@ -7,7 +7,7 @@ keeps everything. Both take a stream and hold no more than the windows in the ma
 from __future__ import annotations
 
 from .energy import MAX_SECONDS, EnergyCutter, is_silent, windows
-from .silero import Silero, most_speech
+from .silero import Silero, has_speech
 from .spans import Cutter, Span
 from .speech import Cutting, SpeechCutter
 
@@ -20,6 +20,6 @@ __all__ = [
     "Span",
     "SpeechCutter",
     "is_silent",
-    "most_speech",
+    "has_speech",
     "windows",
 ]

@@ -24,6 +24,7 @@ CHUNK = 512
 
 _CONTEXT = 64  # samples of the chunk before, put in front of each
 _BLOCK = 320  # chunks of one run, some 10 s
+_PIECE = 16 * CHUNK  # half a second
 _STATE = (1, 1, 128)
 _STILL = 2 * 10 ** (SILENCE_DB / 20)  # swing of digital silence
 _SILENT_CHUNKS = 31  # 1 s
@@ -89,11 +90,16 @@ class Silero:
         return found
 
 
-def most_speech(samples: NDArray[np.float32]) -> float:
-    """The highest probability of speech in a short clip, [n] float32 at 16 kHz; 0 for an empty one."""
+def has_speech(samples: NDArray[np.float32], sure: float) -> bool:
+    """Whether somebody speaks anywhere in [n] float32 at 16 kHz with a probability of at least `sure`.
+
+    Listens no further than to the first such place.
+    """
     silero = Silero()
-    found = np.concatenate([silero.feed(samples), silero.finish()])
-    return float(found.max(initial=0.0))
+    pieces = (samples[first : first + _PIECE] for first in range(0, len(samples), _PIECE))
+    if any(silero.feed(piece).max(initial=0.0) >= sure for piece in pieces):
+        return True
+    return bool(silero.finish().max(initial=0.0) >= sure)
 
 
 @lru_cache(maxsize=1)
