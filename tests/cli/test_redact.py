@@ -126,6 +126,19 @@ def test_what_is_still_heard_is_not_written(model: Model, capsys: pytest.Capture
     assert Path("out/ann.wav").read_bytes() == b"before"
 
 
+def test_what_is_heard_again_is_covered_too(model: Model, monkeypatch: pytest.MonkeyPatch) -> None:
+    hear = model.analyze
+
+    def late_at_first(source: Any, **options: Any) -> Analysis:
+        model.late = 0.0 if model.heard else 0.6
+        return hear(source, **options)
+
+    monkeypatch.setattr(model, "analyze", late_at_first)
+    assert main(["redact", "ann.wav", "-o", "out", "--types", "person", "--verify", "-q"]) == 0
+    assert len(model.heard) == 3, "the original, a copy that still says it, and one that does not"
+    assert "Ann" not in (hear("out/ann.wav", entities=None).text or "")
+
+
 def test_without_verification_it_is_written(model: Model) -> None:
     assert main(["redact", "ann.wav", "-o", "out", "-q"]) == 0
     assert {p.name for p in Path("out").iterdir()} == {"ann.wav", "ann.json"}

@@ -188,7 +188,7 @@ def _key(path: str) -> bytes:
 def _redact(model: Model, source: Path, task: _Task) -> list[str]:
     """Redact one file; returns a line for each file that was written."""
     from ..errors import RedactionError, UnisluError, VerificationError
-    from ..redact import audio_spans, find_matches, redact_audio, verify
+    from ..redact import audio_spans, find_matches, redact_audio, redact_verified
     from ..redact.text import apply
 
     analysis = model.analyze(str(source), **task.options)
@@ -201,9 +201,13 @@ def _redact(model: Model, source: Path, task: _Task) -> list[str]:
             if task.audio is not None:
                 spans = audio_spans(analysis, matches, untimed=task.untimed)
                 copy = folder / source.name
-                notes = redact_audio(source, copy, spans, task.audio, task.guard)
+                how = task.audio, task.guard
+                if task.verify:
+                    notes, leaks = redact_verified(model, source, copy, spans, matches, *how, **task.options)
+                else:
+                    notes, leaks = redact_audio(source, copy, spans, *how), ()
                 redacted = replace(redacted, warnings=(*redacted.warnings, *notes))
-                if task.verify and (leaks := verify(model, copy, matches, **task.options)):
+                if leaks:
                     raise VerificationError(
                         f"{source}: still heard after redaction: {', '.join(map(str, leaks[:5]))}"
                         f"{' and more' if len(leaks) > 5 else ''}; nothing was written: try a longer --guard"

@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import os
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from ..result import Analysis
-from .matches import Match
+from .audio import DEFAULT_GUARD, redact_audio
+from .matches import Match, Span
 from .phrases import Text, letters
 
 if TYPE_CHECKING:
     from ..audio import AudioSource
     from ..pipeline import Model
+
+
+TRIES = 3
+"""How often a recording is redacted and heard again before it is given up."""
 
 
 @dataclass(frozen=True)
@@ -40,6 +46,41 @@ def verify(model: Model, audio: AudioSource, matches: Iterable[Match], **options
         Every place where a phrase is heard again, compared by letters and digits alone; empty = none.
     """
     return find_leaks(model.analyze(audio, **options), matches)
+
+
+def redact_verified(
+    model: Model,
+    source: str | os.PathLike[str],
+    target: str | os.PathLike[str],
+    spans: Iterable[Span],
+    matches: Sequence[Match],
+    how: str = "beep",
+    guard: float = DEFAULT_GUARD,
+    **options: Any,
+) -> tuple[tuple[str, ...], tuple[Leak, ...]]:
+    """Write a redacted recording and hear it again; what is still heard is covered too, and heard again.
+
+    A name that the first hearing missed in one place and found in another comes to light in the second.
+
+    Args:
+        model, matches, options: as for `verify`.
+        source, target, spans, how, guard: as for `redact_audio`.
+
+    Returns:
+        What `redact_audio` noted, and the leaks that are left after `TRIES` tries: do not give away a
+        recording that has any.
+
+    Raises:
+        As `redact_audio` and `Model.analyze` do.
+    """
+    covered = list(spans)
+    for _ in range(TRIES):
+        notes = redact_audio(source, target, covered, how, guard)
+        leaks = verify(model, target, matches, **options)
+        if not leaks:
+            break
+        covered += [(leak.start, leak.end) for leak in leaks]
+    return notes, leaks
 
 
 def find_leaks(analysis: Analysis, matches: Iterable[Match]) -> tuple[Leak, ...]:

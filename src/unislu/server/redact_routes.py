@@ -68,6 +68,7 @@ def router(service: Service) -> APIRouter:
 
 async def _redact(service: Service, sent: Submission[RedactForm], options: dict[str, Any]) -> Redacted:
     from ..redact import audio_spans, find_matches, redact_analysis
+    from ..redact.verify import TRIES
 
     form, upload, folder = sent.form, sent.upload, sent.folder
     analysis = await service.analyze(sent, options)
@@ -78,8 +79,12 @@ async def _redact(service: Service, sent: Submission[RedactForm], options: dict[
         return Redacted(redacted, matches, (), None, (), ())
     spans = audio_spans(analysis, matches, untimed=form.untimed)
     target = folder / f"redacted{_suffix(upload.name)}"
-    notes = await service.decoders.redact(upload.path, target, upload.name, spans, form.audio, form.guard)
-    leaks = await _leaks(service, target, folder, matches, options) if form.verify else ()
+    for _ in range(TRIES):  # as `redact_verified` does
+        notes = await service.decoders.redact(upload.path, target, upload.name, spans, form.audio, form.guard)
+        leaks = await _leaks(service, target, folder, matches, options) if form.verify else ()
+        if not leaks:
+            break
+        spans = (*spans, *((leak.start, leak.end) for leak in leaks))
     return Redacted(redacted, matches, spans, target, notes, leaks)
 
 
