@@ -17,8 +17,11 @@ if TYPE_CHECKING:
     from ..pipeline import Model
 
 
-TRIES = 3
+TRIES = 4
 """How often a recording is redacted and heard again before it is given up."""
+WIDER = 0.3
+"""Seconds on either side of a leak that are covered with it, so many more at each try: where a word was
+not expected its times are less exact."""
 
 
 @dataclass(frozen=True)
@@ -28,6 +31,10 @@ class Leak:
     type: str
     start: float
     end: float
+
+    def wider(self, number: int) -> Span:
+        """What is covered of it after try `number`, in seconds."""
+        return max(0.0, self.start - number * WIDER), self.end + number * WIDER
 
     def __str__(self) -> str:
         return f"{self.type} at {self.start:.1f}–{self.end:.1f} s"
@@ -74,12 +81,12 @@ def redact_verified(
         As `redact_audio` and `Model.analyze` do.
     """
     covered = list(spans)
-    for _ in range(TRIES):
+    for number in range(1, TRIES + 1):
         notes = redact_audio(source, target, covered, how, guard)
         leaks = verify(model, target, matches, **options)
         if not leaks:
             break
-        covered += [(leak.start, leak.end) for leak in leaks]
+        covered += [leak.wider(number) for leak in leaks]
     return notes, leaks
 
 

@@ -79,12 +79,12 @@ async def _redact(service: Service, sent: Submission[RedactForm], options: dict[
         return Redacted(redacted, matches, (), None, (), ())
     spans = audio_spans(analysis, matches, untimed=form.untimed)
     target = folder / f"redacted{_suffix(upload.name)}"
-    for _ in range(TRIES):  # as `redact_verified` does
+    for number in range(1, TRIES + 1):  # as `redact_verified` does
         notes = await service.decoders.redact(upload.path, target, upload.name, spans, form.audio, form.guard)
         leaks = await _leaks(service, target, folder, matches, options) if form.verify else ()
         if not leaks:
             break
-        spans = (*spans, *((leak.start, leak.end) for leak in leaks))
+        spans = (*spans, *(leak.wider(number) for leak in leaks))
     return Redacted(redacted, matches, spans, target, notes, leaks)
 
 
