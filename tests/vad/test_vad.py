@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
@@ -141,6 +141,7 @@ RUNS = st.lists(
     st.sampled_from([0.0, 0.5, 3.0]),
     st.integers(0, CHUNK - 1),
 )
+@example([(0.9, 60), (0.0, 5), (0.9, 3)], 2.0, 0.5, 0.0, 0)  # the window before holds the last of it
 def test_no_speech_is_lost_whatever_its_rhythm(
     runs: list[tuple[float, int]], window: float, pad: float, merge: float, rest: int
 ) -> None:

@@ -159,6 +159,8 @@ class SpeechCutter:
             last = min(last, (taken[-1][1] + following) // 2)
         start = max(self._floor, taken[0][0] - self._pad)
         end = min(last, taken[-1][1] + self._pad)
+        if end <= start:  # the padding of the window before holds all of it
+            return
         self._floor = end
         found.append(Span(start, self._held[start - self._first : end - self._first].copy()))
 
