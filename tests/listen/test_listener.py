@@ -320,7 +320,8 @@ def test_a_slow_model_slows_the_source() -> None:
         await events.aclose()
         return pulled
 
-    assert asyncio.run(first_event()) <= 5 * SAMPLE_RATE
+    # Two seconds wait at most; what was heard before the first event comes on top, a hundred do not.
+    assert asyncio.run(first_event()) <= 10 * SAMPLE_RATE
 
 
 def test_errors_of_the_source_arrive() -> None:
