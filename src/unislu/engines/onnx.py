@@ -31,7 +31,7 @@ ROOM = 128
 system clears large memory page by page before it is used."""
 SMALL = 8
 """Tokens in one numpy product: BLAS keeps so small a one on its own thread. Several threads would wait for
-the cores on which the decoder's are still spinning, twenty times longer than the product takes."""
+the cores on which the decoder's are still spinning."""
 DTYPES: dict[str, type[Any]] = {"tensor(float)": np.float32, "tensor(int8)": np.int8}
 
 
