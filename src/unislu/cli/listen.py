@@ -98,9 +98,7 @@ def _is_stdin(arguments: argparse.Namespace) -> bool:
     if not (arguments.stdin or arguments.source):
         return False
     if arguments.device is not None:
-        raise OptionError(
-            f"--device {arguments.device} is a microphone, and stdin is heard: drop one"
-        )
+        raise OptionError(f"--device {arguments.device} is a microphone, and stdin is heard: drop one")
     if sys.stdin.isatty():
         raise OptionError("stdin is a terminal here: pipe raw 16-bit PCM into it")
     return True
