@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from unislu.assemble import Found, Heard, entity_confidence, merge_passes, moved
 from unislu.audio import load_audio
 from unislu.bundle import REQUIRED_FILES, AudioSettings, DecoderSettings, Manifest
-from unislu.errors import AudioError, AudioNotFoundError, EngineError, OptionError
+from unislu.errors import AudioError, AudioNotFoundError, EngineError, OptionError, RecordError
 from unislu.options import AnalyzeOptions, plan_entities
 from unislu.pipeline import Model, load
 from unislu.recording import Progress
@@ -522,6 +522,21 @@ def test_a_window_with_a_loop_is_heard_again_in_halves(vocabulary: Vocabulary) -
     assert (result.segments[0].start, result.segments[1].end) == (0.0, 8.0)
     assert result.segments[0].end == result.segments[1].start
     assert engine.batches[0] == [800] and sum(engine.batches[1]) in (800, 801)
+
+
+def test_a_window_that_still_grows_is_heard_once(vocabulary: Vocabulary) -> None:
+    model, engine = make(vocabulary, Always(SCRIPT[300], {800: LOOP}))
+    result = model.partial(noise(800), Target("", ()))
+    assert len(engine.batches) == 1 and result.segments[0].failed == "the model began to repeat itself"
+    whole = model.analyze(noise(300), sample_rate=16_000, tasks=("ner",))
+    assert whole.text == "Take aspirin, Ünal!"
+    begin = Target(
+        "Take aspirin,", tuple(Span(e.start_char, e.end_char, e.type) for e in whole.entities or ())
+    )
+    again = model.partial(noise(300), begin, tasks=("ner",))
+    assert again.text == whole.text and [e.text for e in again.entities or ()] == ["aspirin"]
+    with pytest.raises(RecordError, match="entity type 'dragon'"):
+        model.partial(noise(300), Target("Take aspirin,", (Span(5, 12, "dragon"),)))
 
 
 def test_what_fails_in_the_end_is_marked_and_the_rest_is_kept(vocabulary: Vocabulary) -> None:

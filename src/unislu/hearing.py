@@ -21,7 +21,7 @@ from .engines.protocol import EncoderState, Engine
 from .errors import OptionError
 from .features import frame_count, log_mel, loudness
 from .options import AnalyzeOptions
-from .sequence import Format, Prompt, Vocabulary
+from .sequence import Format, Prompt, Target, Vocabulary
 from .sequence.vocabulary import END, TRANSCRIPT_END
 from .vad.energy import quiet_point
 from .words import words_of
@@ -51,6 +51,9 @@ class Plan:
     passes: tuple[Pass, ...]
     names: Mapping[str, str]
     note: str | None
+    begin: Target | None = None
+    """What the windows, which still grow, are known to begin with. The model goes on from there, and a hearing
+    that goes wrong is left at that: there will be another."""
 
 
 @dataclass(frozen=True)
@@ -90,7 +93,7 @@ class Hearer:
         """
         clock = _Clock()
         try:
-            first = self._once(batch, plan.passes, clock)
+            first = self._once(batch, plan.passes, clock, plan.begin)
         except OptionError:
             raise
         except Exception as error:  # whatever an engine raises must not lose the other windows
@@ -103,7 +106,8 @@ class Hearer:
         for samples, (heard, stop) in zip(batch, first, strict=True):
             shares = {stage: spent * len(samples) / total for stage, spent in clock.seconds.items()}
             outcome = Outcome([Part(0, len(samples), heard, STOPS.get(stop))], shares)
-            outcomes.append(self._again(samples, outcome, plan) if stop in STOPS else outcome)
+            final = plan.begin is None
+            outcomes.append(self._again(samples, outcome, plan) if final and stop in STOPS else outcome)
         if plan.options.style == "normalized":
             for outcome in outcomes:
                 outcome.parts = [_in_style(part) for part in outcome.parts]
@@ -140,7 +144,7 @@ class Hearer:
         return part if stop in STOPS else replace(part, heard=heard, failed=None)
 
     def _once(
-        self, batch: Sequence[Samples], passes: Sequence[Pass], clock: _Clock
+        self, batch: Sequence[Samples], passes: Sequence[Pass], clock: _Clock, begin: Target | None = None
     ) -> list[tuple[Heard, str]]:
         """What was heard in each window, and why the first output that ended badly did, or "eot"."""
         clock.start()
@@ -153,7 +157,7 @@ class Hearer:
         clock.lap("encode")
         durations = [len(samples) / SAMPLE_RATE for samples in batch]
         levels = [loudness(mel[row, :, :count]) for row, count in enumerate(frames)]
-        found = [self._decode(encoded, step, durations, levels) for step in passes]
+        found = [self._decode(encoded, step, durations, levels, begin) for step in passes]
         clock.lap("decode")
         results = []
         for row in range(len(batch)):
@@ -162,9 +166,15 @@ class Hearer:
         return results
 
     def _decode(
-        self, encoded: EncoderState, step: Pass, durations: Sequence[float], levels: Sequence[Samples]
+        self,
+        encoded: EncoderState,
+        step: Pass,
+        durations: Sequence[float],
+        levels: Sequence[Samples],
+        begin: Target | None,
     ) -> list[tuple[Heard, str]]:
-        outputs = self._decoder.decode(encoded, step.format, step.prompt, durations, step.options)
+        known = () if begin is None else self._transcript(step.format.render(begin, step.prompt).ids)
+        outputs = self._decoder.decode(encoded, step.format, step.prompt, durations, step.options, known)
         return [
             (self._parsed(decoded, step, duration, level), decoded.stop)
             for decoded, duration, level in zip(outputs, durations, levels, strict=True)
@@ -172,10 +182,14 @@ class Hearer:
 
     def _parsed(self, decoded: Decoded, step: Pass, duration: float, level: Samples) -> Heard:
         parsed = step.format.parse(decoded.ids, step.prompt)
-        ends = (place + 1 for place, token in enumerate(decoded.ids) if token in self._ends)
-        length = next(ends, len(decoded.ids))
+        length = min(len(self._transcript(decoded.ids)) + 1, len(decoded.ids))
         words = words_of(parsed, decoded.logprobs, decoded.alignment, duration, level)
         return from_parsed(parsed, decoded.logprobs, decoded.sentiment, length, words)
+
+    def _transcript(self, ids: Sequence[int]) -> Sequence[int]:
+        """The ids before the first that ends a transcript."""
+        ends = (place for place, token in enumerate(ids) if token in self._ends)
+        return ids[: next(ends, len(ids))]
 
 
 def _in_style(part: Part) -> Part:

@@ -8,11 +8,13 @@ from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
+from dataclasses import replace
 from typing import Any, Literal
 
 import numpy as np
+from numpy.typing import NDArray
 
-from .audio import AudioSource, open_audio
+from .audio import SAMPLE_RATE, AudioSource, open_audio
 from .bundle import Bundle, Manifest, open_bundle
 from .calibration import Calibration
 from .decoding import DecodeOptions
@@ -24,7 +26,7 @@ from .options import TASKS, AnalyzeOptions, EntityPlan, check_mask, plan_entitie
 from .recording import Progress, Recording, WindowJob
 from .result import Analysis
 from .schedule import Schedule, Workers
-from .sequence import Alphabet, Format, Prompt, Vocabulary, WhisperTokenizer, get_format
+from .sequence import Alphabet, Format, Prompt, Target, Vocabulary, WhisperTokenizer, get_format
 from .vad import Cutting
 
 Watch = Callable[[Progress], object]
@@ -169,9 +171,31 @@ class Model:
             tasks, entities, bias, beam, style, constrained, words, operating_point, vad, window, pad, merge,
             channels, mask,
         )  # fmt: skip
-        plan = self._plan(options)
-        opened = iter([self._open(source, sample_rate, name, plan, 0)])
-        result = next(self._hear(opened, plan, watch))
+        return self._one(source, sample_rate, name, self._plan(options), watch)
+
+    def partial(self, samples: NDArray[np.float32], begin: Target, **options: Any) -> Analysis:
+        """Hear a window that is still growing, and whose beginning was heard before.
+
+        Only what follows `begin` is written anew, so that it takes less time than `analyze`, and a loop is
+        cut off without another try.
+
+        Args:
+            samples: [n] float32, mono, 16 kHz; not longer than a window.
+            begin: the first words and their entities as an earlier result has them, in the style "cased";
+                or no words. Their confidence in the result is 1.
+            options: as for `analyze`.
+
+        Raises:
+            OptionError, EngineError: as `analyze`.
+            RecordError: `begin` has entities of types that were not asked for.
+        """
+        plan = replace(self._plan(AnalyzeOptions(**options)), begin=begin)
+        return self._one(samples, SAMPLE_RATE, None, plan, None)
+
+    def _one(
+        self, source: AudioSource, rate: int | None, name: str | None, plan: Plan, watch: Watch | None
+    ) -> Analysis:
+        result = next(self._hear(iter([self._open(source, rate, name, plan, 0)]), plan, watch))
         if isinstance(result, UnisluError):
             raise result
         return result

@@ -32,6 +32,9 @@ class Model:
         if options.entities and "dragon" in options.entities:
             raise OptionError("entity type 'dragon': unknown")
 
+    def partial(self, samples: Any, begin: object, **options: Any) -> Analysis:
+        return self.analyze(samples, sample_rate=SAMPLE_RATE, **options)
+
     def analyze(self, samples: Any, *, sample_rate: int, **options: Any) -> Analysis:
         tasks = AnalyzeOptions(**options).tasks
         return Analysis(

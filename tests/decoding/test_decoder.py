@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from unislu.decoding import Decoded, DecodeOptions, Decoder
 from unislu.errors import OptionError
 from unislu.sequence import Alphabet, Prompt, Vocabulary, get_format
-from unislu.sequence.vocabulary import NER, SA, TRANSCRIPT_END
+from unislu.sequence.vocabulary import END, NER, SA, TRANSCRIPT_END
 
 from .conftest import TableEngine, random_logits, scripted_logits
 
@@ -105,6 +105,35 @@ def test_at_equal_history_more_bias_opens_no_fewer(
     different = next((pair for pair in zip(first, second, strict=False) if pair[0] != pair[1]), None)
     if different is not None:
         assert different[1] in openers
+
+
+@pytest.mark.parametrize(("name", "types"), ALL)
+@pytest.mark.parametrize("beam", [1, 3])
+@settings(max_examples=3)
+@given(seed=SEEDS, share=st.floats(0, 1))
+def test_a_known_beginning_is_gone_on_from(
+    vocabulary: Vocabulary, name: str, types: tuple[str, ...] | None, beam: int, seed: int, share: float
+) -> None:
+    engine = TableEngine(vocabulary.size, random_logits(vocabulary.size, seed))
+    decoder, fmt, prompt = Decoder(engine, vocabulary), get_format(name, vocabulary), Prompt(types=types)
+    whole = decoder.decode((0,), fmt, prompt, (3.0,), SHORT)[0]
+    ends = (vocabulary[TRANSCRIPT_END], vocabulary[END])
+    length = next((place for place, token in enumerate(whole.ids) if token in ends), len(whole.ids))
+    known = whole.ids[: int(share * min(length, SHORT.limit(3.0) - 1))]
+    options = dataclasses.replace(SHORT, beam=beam)
+    again = decoder.decode((0,), fmt, prompt, (3.0,), options, known)[0]
+    assert again.ids[: len(known)] == known and again.logprobs[: len(known)] == [0.0] * len(known)
+    assert len(again.ids) == len(again.logprobs)
+    if beam == 1 and whole.stop == "eot":
+        assert again.ids == whole.ids and again.logprobs[len(known) :] == whole.logprobs[len(known) :]
+
+
+def test_a_beginning_longer_than_the_limit_is_cut(vocabulary: Vocabulary) -> None:
+    engine = TableEngine(vocabulary.size, random_logits(vocabulary.size, 0))
+    decoder, fmt = Decoder(engine, vocabulary), get_format("inline", vocabulary)
+    text = sorted(vocabulary.text_ids)[:40]
+    decoded = decoder.decode((0,), fmt, Prompt(frozenset()), (1.0,), SHORT, text)[0]
+    assert decoded.ids[: SHORT.limit(1.0) - 1] == text[: SHORT.limit(1.0) - 1]
 
 
 def test_bias_finds_more_in_the_mean(vocabulary: Vocabulary) -> None:

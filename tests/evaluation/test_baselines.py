@@ -55,9 +55,7 @@ def test_a_model_that_cannot_be_loaded_is_named(monkeypatch: pytest.MonkeyPatch)
         raise OSError("Got: ConnectError:\nno network")
 
     monkeypatch.setitem(sys.modules, "faster_whisper", SimpleNamespace(WhisperModel=offline))
-    with pytest.raises(
-        BundleNotFoundError, match=r"^faster-whisper:huge: .*Error: no network\); check"
-    ):
+    with pytest.raises(BundleNotFoundError, match=r"^faster-whisper:huge: .*Error: no network\); check"):
         open_baseline("faster-whisper:huge")
 
 

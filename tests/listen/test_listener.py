@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from types import SimpleNamespace
 from typing import Any
 
@@ -27,10 +27,12 @@ from unislu.listen import (
     listen,
     pcm_samples,
 )
-from unislu.listen.hypothesis import agreed, rest
+from unislu.listen.hypothesis import Hypothesis, Tagged, Timing, agreed, rest
+from unislu.listen.transcript import Utterance
 from unislu.listen.window import LONGEST, Window
 from unislu.options import AnalyzeOptions
 from unislu.result import Analysis, Entity, Segment, Sentiment, Word
+from unislu.sequence import Span, Target
 
 WORD = SAMPLE_RATE // 2
 """Samples of a word."""
@@ -60,12 +62,19 @@ class Model:
         self.manifest = SimpleNamespace(audio=SimpleNamespace(max_seconds=30.0))
         self.lengths: list[int] = []
         self.tasks: list[tuple[str, ...]] = []
+        self.begins: list[Target] = []
 
     def check(self, options: AnalyzeOptions) -> None:
         if options.entities and "dragon" in options.entities:
             raise OptionError("entity type 'dragon'")
 
-    def analyze(self, samples: NDArray[np.float32], *, sample_rate: int, **options: Any) -> Analysis:
+    def partial(self, samples: NDArray[np.float32], begin: Target, **options: Any) -> Analysis:
+        self.begins.append(begin)
+        return self.analyze(samples, sample_rate=SAMPLE_RATE, begin=begin.text.split(), **options)
+
+    def analyze(
+        self, samples: NDArray[np.float32], *, sample_rate: int, begin: Sequence[str] = (), **options: Any
+    ) -> Analysis:
         assert sample_rate == SAMPLE_RATE
         self.lengths.append(len(samples))
         checked = AnalyzeOptions(**options)
@@ -74,6 +83,7 @@ class Model:
         numbers, counts = np.unique(levels, return_counts=True)
         found = [(self.words[n - 20], c, n) for n, c in zip(numbers, counts, strict=True) if n >= 20]
         heard = self.change([w if count * SPARSE >= WORD * 0.9 else w[:2] for w, count, _ in found])
+        heard[: len(begin)] = begin
         text = " ".join(heard)
         entities = tuple(
             Entity("PERSON", m[0], m.start(), m.end(), 0.9) for m in re.finditer(r"Ann\w*", text)
@@ -144,6 +154,38 @@ def test_words_come_within_a_second() -> None:
                 for word in event.text.split():
                     seen.setdefault(word, (first + 1600) / SAMPLE_RATE)
     assert all(seen[word] - (1.0 + n / 2) <= 0.5 for n, word in enumerate(WORDS[:12]))
+
+
+def test_a_hearing_goes_on_from_the_stable_words() -> None:
+    model = Model(WORDS)
+    stable = [""]
+    for event in run(Listener(model, detector=Detector()), speech(0.5, 7, 1.0), 1600):
+        stable += [event.stable] if isinstance(event, PartialEvent) else []
+    assert all(begin.text in stable for begin in model.begins)
+    lengths = [len(begin.text) for begin in model.begins]
+    assert lengths[0] == 0 and lengths == sorted(lengths) and lengths[-1] >= len("Hello there Ann Lee")
+    assert model.begins[-1].entities == (Span(12, 15, "PERSON"),)
+
+
+def test_an_entity_that_was_not_told_is_heard_again() -> None:
+    utterance = Utterance()
+    ann = Tagged("PERSON", 1, 0, 1, 3, 0.9)
+    utterance.hear(Hypothesis(("Hello", "Ann", "Lee", "sa"), (), (None,) * 4), confirm=True)
+    utterance.hear(Hypothesis(("Hello", "Ann", "Lee", "said", "it"), (ann,), (None,) * 5), confirm=True)
+    assert utterance.stable == "Hello Ann" and utterance.beginning == Target("Hello", ())
+    utterance.hear(Hypothesis(("Hello", "Ann", "Lee", "said", "it."), (ann,), (None,) * 5), confirm=True)
+    assert utterance.beginning == Target("Hello Ann Lee", (Span(6, 9, "PERSON"),))
+
+
+def test_stable_words_keep_their_confidence() -> None:
+    def timing(sure: float) -> Timing:
+        return Timing(0.0, 0.1, sure)
+
+    utterance = Utterance()
+    utterance.hear(Hypothesis(("a", "b", "c", "d"), (), (timing(0.5),) * 4), confirm=True)
+    utterance.hear(Hypothesis(("a", "b", "c", "d", "e"), (), (timing(0.6),) * 5), confirm=True)
+    utterance.hear(Hypothesis(("a", "b", "c", "d", "e", "f"), (), (timing(1.0),) * 6), confirm=True)
+    assert [t.confidence for t in utterance.timings if t] == [0.6, 0.6, 1.0, 1.0, 1.0, 1.0]
 
 
 def fickle(heard: list[str]) -> list[str]:

@@ -82,6 +82,7 @@ class Decoder:
         prompt: Prompt,
         durations: Sequence[float],
         options: DecodeOptions | None = None,
+        begin: Sequence[int] = (),
     ) -> list[Decoded]:
         """Decode all windows of an encoder state.
 
@@ -91,6 +92,8 @@ class Decoder:
             prompt: tasks and entity types, the same for all windows.
             durations: seconds of audio of each window, which limit the length of its output.
             options: how to search; the default is greedy and constrained.
+            begin: tokens of the transcript that are known already, the same for all windows; the outputs
+                begin with them, at log-probability 0.
 
         Raises:
             OptionError: the prompt leaves no room for output.
@@ -103,8 +106,9 @@ class Decoder:
         ending = replace(prompt, tasks=prompt.tasks | {"sa"}) if SA in self._vocabulary else prompt
         rules = self._rules(fmt, ending, options, entities=NER not in forked)
         limits = [self._limit(len(prefix), duration, options) for duration in durations]
-        rows = [Written(rules.start(), limit) for limit in limits]
-        tokens = np.tile(np.array(prefix, np.int64), (len(rows), 1))
+        known = list(begin)[: min(limits) - 1]
+        rows = [Written(rules.start(known), limit, [*known], [0.0] * len(known)) for limit in limits]
+        tokens = np.tile(np.array([*prefix, *known], np.int64), (len(rows), 1))
         logits, state = self._engine.step(tokens, self._engine.start(encoded))
         write = self._write_beams if options.beam > 1 else self._write_batch
         anchors = write(state, logits, rows, rules, options)

@@ -8,6 +8,10 @@ from dataclasses import dataclass
 
 from ..result import Analysis
 
+LOOSE = 2
+"""Words at the end of a hearing that are not relied on: the last may be cut off, and the one before it was
+heard without what follows."""
+
 _WORD = re.compile(r"\S+")
 _PUNCTUATION = re.compile(r"[^\w]+")
 
@@ -98,12 +102,9 @@ def _timing(analysis: Analysis, start: int, end: int, shift: float) -> Timing | 
 
 
 def agreed(before: Sequence[str], now: Sequence[str]) -> int:
-    """Number of words at the beginning of `now` that `before` has too, without the last word of either.
-
-    The last word may be cut off in the middle, and the stop after it is only where the audio ends.
-    """
+    """Number of words at the beginning of `now` that `before` has too, without the last `LOOSE` of either."""
     count = 0
-    for one, other in zip(before[:-1], now[:-1], strict=False):
+    for one, other in zip(before[:-LOOSE], now[:-LOOSE], strict=False):
         if bare(one) != bare(other):
             break
         count += 1

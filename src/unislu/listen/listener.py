@@ -1,7 +1,7 @@
 """Speech as it comes in: utterances found by voice activity, words confirmed by hearing them twice.
 
 An utterance is heard again and again while it grows. Words that two hearings in a row agree on are stable
-and never change (local agreement). At a pause, or when the utterance gets as long as the model can take,
+and never change (local agreement); the next hearing goes on from them. At a pause, or when the utterance gets as long as the model can take,
 it is heard once more as a whole, with its sentiment, and closed.
 """
 
@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from ..audio import MIN_SECONDS, SAMPLE_RATE
 from ..errors import OptionError
 from ..options import AnalyzeOptions
-from ..result import Analysis
+from ..sequence import Target
 from .events import EndEvent, EntityEvent, Event, FinalEvent, PartialEvent, SentimentEvent
 from .hypothesis import Hypothesis
 from .transcript import Running, Utterance
@@ -67,6 +67,7 @@ class Listener:
         self._model, self._options = model, options
         # While an utterance goes on nobody needs its sentiment.
         self._partial_options = {**options, "tasks": tuple(task for task in checked.tasks if task != "sa")}
+        self._goes_on = checked.style == "cased"  # other styles are not what the model wrote
         self._interval = round(interval * SAMPLE_RATE)
         self._window = Window(_silero() if detector is None else detector, model.manifest.audio.max_seconds)
         self._utterance = Utterance()
@@ -121,8 +122,9 @@ class Listener:
 
     def _hear(self, start: int, samples: NDArray[np.float32], ending: bool) -> list[Event]:
         """A partial result; `ending`: words are no longer confirmed, the utterance will be cut soon."""
-        analysis = self._analyze(samples, self._partial_options)
         utterance, at = self._utterance, start / SAMPLE_RATE
+        begin = utterance.beginning if self._goes_on else Target("", ())
+        analysis = self._model.partial(_long_enough(samples), begin, **self._partial_options)
         changed, closed = utterance.hear(Hypothesis.of(analysis, at), confirm=not ending)
         events: list[Event] = []
         if changed:
@@ -134,7 +136,7 @@ class Listener:
     def _close(self, start: int, samples: NDArray[np.float32]) -> list[Event]:
         utterance, self._utterance = self._utterance, Utterance()
         self._heard_until = 0
-        analysis = self._analyze(samples, self._options)
+        analysis = self._model.analyze(_long_enough(samples), sample_rate=SAMPLE_RATE, **self._options)
         begin, end = start / SAMPLE_RATE, (start + len(samples)) / SAMPLE_RATE
         closed = utterance.close(Hypothesis.of(analysis, begin))
         if not utterance.text:
@@ -159,10 +161,10 @@ class Listener:
             events.append(SentimentEvent(round(end, 3), sentiment))
         return events
 
-    def _analyze(self, samples: NDArray[np.float32], options: dict[str, Any]) -> Analysis:
-        if len(samples) < MIN_SECONDS * SAMPLE_RATE:
-            samples = np.pad(samples, (0, round(MIN_SECONDS * SAMPLE_RATE) - len(samples)))
-        return self._model.analyze(samples, sample_rate=SAMPLE_RATE, **options)
+
+def _long_enough(samples: NDArray[np.float32]) -> NDArray[np.float32]:
+    """With silence behind what is too short for the model."""
+    return np.pad(samples, (0, max(0, round(MIN_SECONDS * SAMPLE_RATE) - len(samples))))
 
 
 def _silero() -> SpeechDetector:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from ..result import Entity, Sentiment, Word
+from ..sequence import Span, Target
 from .hypothesis import Hypothesis, Tagged, Timing, agreed, bare, rest
 
 _DIGITS = 4
@@ -31,13 +32,30 @@ class Utterance:
         """The words that will not change."""
         return " ".join(self.words[: self._count])
 
+    @property
+    def beginning(self) -> Target:
+        """What need not be heard again: the stable words before the first entity that was not told yet."""
+        untold = [e.first for e in self._last.entities if not self._told(e)]
+        count = min([self._count, *untold])
+        spans = [Span(*self.characters(e), e.type) for e in self.entities if e.last < count]
+        return Target(" ".join(self.words[:count]), tuple(spans))
+
+    def characters(self, tagged: Tagged) -> tuple[int, int]:
+        """Where an entity is in `text`: (start, end)."""
+        starts, first, last = _starts(self.words), self.words[tagged.first], self.words[tagged.last]
+        # The stable spelling of a word may lack the punctuation that the offsets were counted with.
+        start = starts[tagged.first] + min(tagged.start_offset, len(first) - 1)
+        return start, max(start + 1, starts[tagged.last] + min(tagged.end_offset, len(last)))
+
     def hear(self, now: Hypothesis, confirm: bool) -> tuple[bool, list[Tagged]]:
         """Take another hearing; returns whether anything changed, and the entities that are now closed."""
         before = self.words, self._count
+        # The hearing may have been given the stable words: it then says nothing about their confidence.
+        known = self.timings[: self._count]
         shown = self._continued(now)
         count = agreed(self._last.words, shown.words) if confirm else 0
         self._count = max(self._count, count)
-        self.words, self.timings = list(shown.words), list(shown.timings)
+        self.words, self.timings = list(shown.words), [*known, *shown.timings[len(known) :]]
         settled = [
             tagged
             for tagged in shown.entities
@@ -68,9 +86,13 @@ class Utterance:
         return Hypothesis((*stable, *now.words[cut:]), tuple(kept), (*timings, *now.timings[cut:]))
 
     def _new(self, found: Sequence[Tagged]) -> list[Tagged]:
-        new = [tagged for tagged in found if not any(tagged.overlaps(told) for told in self.entities)]
+        new = [tagged for tagged in found if not self._told(tagged)]
         self.entities += new
         return new
+
+    def _told(self, tagged: Tagged) -> bool:
+        """Whether it, or another in its place, was told."""
+        return any(tagged.overlaps(other) for other in self.entities)
 
 
 def _fits(tagged: Tagged, stable: Sequence[str], now: Hypothesis) -> bool:
@@ -95,11 +117,7 @@ class Running:
 
     def entity(self, utterance: Utterance, tagged: Tagged) -> Entity:
         """An entity of the next utterance, with offsets into the whole transcript."""
-        starts = _starts(utterance.words)
-        last = utterance.words[tagged.last]
-        # The stable spelling of a word may lack the punctuation that the offsets were counted with.
-        start = starts[tagged.first] + min(tagged.start_offset, len(utterance.words[tagged.first]) - 1)
-        end = max(start + 1, starts[tagged.last] + min(tagged.end_offset, len(last)))
+        start, end = utterance.characters(tagged)
         shift, _ = self.place("")
         return Entity(
             tagged.type,
