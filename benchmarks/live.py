@@ -102,7 +102,7 @@ def latencies(timeline: Timeline, truth: list[tuple[str, float]]) -> dict[str, l
 
 
 def differing(truth: list[tuple[str, float]], words: list[str]) -> float:
-    """The share of words that were heard otherwise than in the whole recording at once, case and stops aside."""
+    """The share of words that the whole recording at once has otherwise, case and stops aside."""
     ours, theirs = [bare(word) for word, _ in truth], [bare(word) for word in words]
     matcher = SequenceMatcher(None, ours, theirs, autojunk=False)
     same = sum(block.size for block in matcher.get_matching_blocks())

@@ -52,8 +52,8 @@ class Plan:
     names: Mapping[str, str]
     note: str | None
     begin: Target | None = None
-    """What the windows, which still grow, are known to begin with. The model goes on from there, and a hearing
-    that goes wrong is left at that: there will be another."""
+    """What the windows, which still grow, are known to begin with. The model goes on from there, and a
+    hearing that goes wrong is left at that: there will be another."""
 
 
 @dataclass(frozen=True)

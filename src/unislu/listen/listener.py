@@ -1,8 +1,8 @@
 """Speech as it comes in: utterances found by voice activity, words confirmed by hearing them twice.
 
 An utterance is heard again and again while it grows. Words that two hearings in a row agree on are stable
-and never change (local agreement); the next hearing goes on from them. At a pause, or when the utterance gets as long as the model can take,
-it is heard once more as a whole, with its sentiment, and closed.
+and never change (local agreement); the next hearing goes on from them. At a pause, or when the utterance
+gets as long as the model can take, it is heard once more as a whole, with its sentiment, and closed.
 """
 
 from __future__ import annotations
