@@ -6,7 +6,8 @@
 The pipeline is faster-whisper (CTranslate2, int8) → spaCy's small English model → VADER. Each system
 runs in a process of its own, so that neither's waiting threads disturb the other; their turns are
 interleaved clip by clip, and the median over the rounds is reported. Loading a model is not counted
-(benchmarks/cold_start.py does that). Results: benchmarks/results/speed-DATE.json and .md.
+(benchmarks/cold_start.py does that), and many clips at once are benchmarks/throughput.py's matter. Results:
+benchmarks/results/speed-DATE.json and .md.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -47,7 +49,8 @@ class Sample:
     entities: int = 0
 
 
-Run = Callable[[str, np.ndarray], Sample]
+Run = Callable[[str, Any], Any]
+"""A system's work: (variant, input) -> what was measured; here a clip -> `Sample`."""
 
 
 def open_unislu(options: argparse.Namespace) -> Run:
@@ -86,7 +89,7 @@ def open_pipeline(options: argparse.Namespace) -> Run:
 
 
 def serve(connection, opener: Callable[[argparse.Namespace], Run], options: argparse.Namespace) -> None:
-    """The loop of a system's process: answers (variant, clip) with a `Sample` until told to stop."""
+    """The loop of a system's process: answers (variant, input) with what was measured until told to stop."""
     try:
         run = opener(options)
         connection.send("ready")
@@ -106,8 +109,8 @@ class System:
         self.process.start()
         self._answer()
 
-    def run(self, variant: str, clip: np.ndarray) -> Sample:
-        self.connection.send((variant, clip))
+    def run(self, variant: str, given: Any) -> Any:
+        self.connection.send((variant, given))
         return self._answer()
 
     def close(self) -> None:
@@ -260,8 +263,7 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
 
 def main() -> None:
     options = parse()
-    # Before a system's process loads a library that reads them.
-    os.environ |= {"OMP_NUM_THREADS": str(options.threads), "TOKENIZERS_PARALLELISM": "false"}
+    set_threads(options.threads)
     import machine
 
     about = machine.describe(options.threads) | {"limits": machine.limits(options.threads)}
@@ -286,6 +288,11 @@ def main() -> None:
     stem.with_suffix(".md").write_text(text, encoding="utf-8")
     print(text)
     print(f"written: {stem}.json, {stem}.md", file=sys.stderr)
+
+
+def set_threads(count: int) -> None:
+    """Call it before a system's process loads a library that reads these."""
+    os.environ |= {"OMP_NUM_THREADS": str(count), "TOKENIZERS_PARALLELISM": "false"}
 
 
 def decoder_megabytes(bundle: str | None) -> float:

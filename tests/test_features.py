@@ -10,7 +10,7 @@ import pytest
 from numpy.typing import NDArray
 
 from unislu.errors import AudioError
-from unislu.features import HOP, MELS, frame_count, log_mel, mel_filters
+from unislu.features import HOP, MELS, frame_count, log_mel, mel_filters, with_end
 
 
 def _signal(kind: str, n: int) -> NDArray[np.float32]:
@@ -77,3 +77,18 @@ def test_ten_seconds_are_fast() -> None:
         log_mel(samples)
         times.append(time.perf_counter() - start)
     assert min(times) < 0.1  # 8 ms on one core of a server; the rest is room for busy machines
+
+
+def test_what_breaks_off_gets_an_end() -> None:
+    """The end is what recorded silence would be."""
+    cut = _signal("noise", 16_000)
+    whole = np.concatenate([cut, np.zeros(1_920, np.float32)])
+    mel = log_mel(whole)
+    assert with_end(mel, 3_000) is mel
+    mel = log_mel(cut)
+    ended = with_end(mel, 3_000)
+    assert ended.shape == (MELS, 150) and ended.dtype == np.float32
+    assert np.array_equal(ended[:, :100], mel)
+    silence = log_mel(np.concatenate([cut, np.zeros(8_000, np.float32)]))
+    assert np.allclose(ended[:, 102:], silence[:, 102:], atol=1e-5), "as if silence had been recorded"
+    assert with_end(mel, 120).shape[1] == 120 and with_end(mel, 100).shape[1] == 100

@@ -16,10 +16,11 @@ from numpy.typing import NDArray
 
 from .assemble import Heard, from_parsed, merge_passes, normalized
 from .audio import SAMPLE_RATE
+from .bundle import AudioSettings
 from .decoding import Decoded, DecodeOptions, Decoder
 from .engines.protocol import EncoderState, Engine
 from .errors import OptionError
-from .features import frame_count, log_mel, loudness
+from .features import frame_count, log_mel, loudness, with_end
 from .options import AnalyzeOptions
 from .sequence import Format, Prompt, Target, Vocabulary
 from .sequence.vocabulary import END, TRANSCRIPT_END
@@ -78,11 +79,11 @@ class Outcome:
 class Hearer:
     """Hears batches of windows with one engine. One thread at a time."""
 
-    def __init__(self, engine: Engine, vocabulary: Vocabulary, mels: int) -> None:
+    def __init__(self, engine: Engine, vocabulary: Vocabulary, audio: AudioSettings) -> None:
         self._engine = engine
         self._vocabulary = vocabulary
         self._decoder = Decoder(engine, vocabulary)
-        self._mels = mels
+        self._mels, self._most_frames = audio.mels, frame_count(round(audio.max_seconds * SAMPLE_RATE))
         self._ends = {vocabulary.ids.get(TRANSCRIPT_END), vocabulary[END]}
 
     def hear(self, batch: Sequence[Samples], plan: Plan) -> list[Outcome]:
@@ -148,15 +149,16 @@ class Hearer:
     ) -> list[tuple[Heard, str]]:
         """What was heard in each window, and why the first output that ended badly did, or "eot"."""
         clock.start()
-        frames = np.array([frame_count(len(samples)) for samples in batch], np.int64)
-        mel = np.zeros((len(batch), self._mels, int(frames.max())), np.float32)
-        for row, samples in enumerate(batch):
-            mel[row, :, : frames[row]] = log_mel(samples, self._mels)
+        mels = [with_end(log_mel(samples, self._mels), self._most_frames) for samples in batch]
+        frames = np.array([mel.shape[1] for mel in mels], np.int64)
+        joined = np.zeros((len(batch), self._mels, int(frames.max())), np.float32)
+        for row, mel in enumerate(mels):
+            joined[row, :, : frames[row]] = mel
         clock.lap("features")
-        encoded = self._engine.encode(mel, frames)
+        encoded = self._engine.encode(joined, frames)
         clock.lap("encode")
         durations = [len(samples) / SAMPLE_RATE for samples in batch]
-        levels = [loudness(mel[row, :, :count]) for row, count in enumerate(frames)]
+        levels = [loudness(mel) for mel in mels]
         found = [self._decode(encoded, step, durations, levels, begin) for step in passes]
         clock.lap("decode")
         results = []

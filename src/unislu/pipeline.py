@@ -100,7 +100,7 @@ class Model:
         self.load_seconds = load_seconds
         self._calibration = Calibration.from_manifest(manifest.calibration)
         self._engine = engine
-        self._workers = Workers(engine, lambda one: Hearer(one, vocabulary, manifest.audio.mels))
+        self._workers = Workers(engine, lambda one: Hearer(one, vocabulary, manifest.audio))
         alphabet = Alphabet(manifest.alphabet)
         try:
             self._formats = {name: get_format(name, vocabulary, alphabet) for name in manifest.formats}
