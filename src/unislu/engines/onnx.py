@@ -79,9 +79,8 @@ class OnnxEngine:
             EngineError: ONNX Runtime cannot load a graph.
         """
         self._files, self._threads = (encoder, decoder), threads or _cores()
-        # The encoder's threads must not spin on beside the decoder's, which may, from step to step.
-        self._encoder = _session(encoder, threads, {SPINNING: spin, STOP_SPINNING: True})
-        self._decoder = _session(decoder, threads, {SPINNING: spin})
+        self._encoder = _session(encoder, threads, spin)
+        self._decoder = _session(decoder, threads, spin)
         self._outputs = {item.name: item for item in self._encoder.get_outputs()}
         self._inputs = {item.name: item for item in self._decoder.get_inputs()}
         self._caches = [name for name in self._inputs if name.startswith(("self_key", "self_value"))]
@@ -303,7 +302,7 @@ def _cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def _session(path: Path, threads: int | None, settings: dict[str, bool]) -> onnxruntime.InferenceSession:
+def _session(path: Path, threads: int | None, spin: bool) -> onnxruntime.InferenceSession:
     import onnxruntime
 
     if not path.is_file():
@@ -311,7 +310,9 @@ def _session(path: Path, threads: int | None, settings: dict[str, bool]) -> onnx
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads or 0
     options.log_severity_level = 3
-    for key, value in settings.items():
+    # Threads that wait busily after a run would take the cores from the other graph's: a third of the
+    # encoder's time. Within a run they may, and waking them for a step costs nothing that can be measured.
+    for key, value in ((SPINNING, spin), (STOP_SPINNING, True)):
         options.add_session_config_entry(key, "1" if value else "0")
     try:
         return onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
