@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import re
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any
 
@@ -252,6 +253,18 @@ def test_the_running_sentiment_weighs_by_duration() -> None:
     events = list(run(Listener(Model(WORDS), detector=Detector()), speech(0.5, 3, 1.2, 2), 1600))
     sentiments = [e for e in events if isinstance(e, SentimentEvent)]
     assert len(sentiments) == 2 and sentiments[-1].sentiment.scores == {"positive": 0.75, "negative": 0.25}
+
+
+@pytest.mark.parametrize("words", [WORDS[:7], [""] * 7])
+def test_what_could_not_be_heard_is_said(words: list[str]) -> None:
+    class Failing(Model):
+        def analyze(self, samples: Any, **options: Any) -> Analysis:
+            result = super().analyze(samples, **options)
+            return replace(result, segments=(replace(result.segments[0], failed="it broke"),))
+
+    events = list(run(Listener(Failing(words), detector=Detector()), speech(0.5, 7, 1.0), 1600))
+    final = next(e for e in events if isinstance(e, FinalEvent))
+    assert final.failed == "it broke" and final.text == " ".join(words).strip()
 
 
 def test_events_are_plain_data() -> None:

@@ -226,6 +226,10 @@ class _Screen:
         elif isinstance(event, FinalEvent):
             self._partial.clear()
             print(_line(event), flush=True)
+            if event.failed is not None:
+                self.say(
+                    f"warning: {clock(event.start)}–{clock(event.end)}: {event.failed}; some may be missing"
+                )
 
 
 def _line(event: Any) -> str:

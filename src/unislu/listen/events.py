@@ -39,6 +39,7 @@ class FinalEvent(Event):
 
     `start_char`, `end_char`: where `text` is when the texts of all final events are joined by single
     blanks; the offsets of `entities` and `words` count there too. `words`: None when they have no times.
+    `failed`: why some of the utterance could not be heard, as in `Segment`; None when all of it was.
     """
 
     type: ClassVar[str] = "final"
@@ -50,6 +51,7 @@ class FinalEvent(Event):
     entities: tuple[Entity, ...] | None = None
     sentiment: Sentiment | None = None
     words: tuple[Word, ...] | None = None
+    failed: str | None = None
 
 
 @dataclass(frozen=True)

@@ -139,7 +139,8 @@ class Listener:
         analysis = self._model.analyze(_long_enough(samples), sample_rate=SAMPLE_RATE, **self._options)
         begin, end = start / SAMPLE_RATE, (start + len(samples)) / SAMPLE_RATE
         closed = utterance.close(Hypothesis.of(analysis, begin))
-        if not utterance.text:
+        failed = next((s.failed for s in analysis.segments if s.failed is not None), None)
+        if not utterance.text and failed is None:
             return []
         entities = [self._running.entity(utterance, tagged) for tagged in utterance.entities]
         events: list[Event] = [EntityEvent(self._running.entity(utterance, tagged)) for tagged in closed]
@@ -154,6 +155,7 @@ class Listener:
                 None if analysis.entities is None else tuple(entities),
                 analysis.sentiment,
                 self._running.words(utterance),
+                failed,
             )
         )
         sentiment = self._running.add(utterance.text, analysis.sentiment, end - begin)
