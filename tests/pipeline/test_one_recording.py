@@ -31,7 +31,7 @@ from unislu.sequence.vocabulary import END, NER, NO_TIMESTAMPS, PREVIOUS, START,
 from unislu.style import normalize
 from unislu.vad import MAX_SECONDS, is_silent, windows
 
-from .made import bytes_tokenizer
+from ..made import bytes_tokenizer
 
 ROWS = 300
 
@@ -438,7 +438,7 @@ def test_load_refuses_unknown_engines_and_threads() -> None:
 
 # Long recordings ------------------------------------------------------------------------------
 
-SPEECH = Path(__file__).parents[1] / "examples" / "jfk.flac"
+SPEECH = Path(__file__).parents[2] / "examples" / "jfk.flac"
 LOOP = Target("na " * 60, (), "Neutral")
 
 
