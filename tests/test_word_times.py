@@ -14,7 +14,7 @@ from unislu.result import Analysis
 from unislu.sequence import SLUE, Vocabulary
 from unislu.vad import windows
 
-from .pipeline.test_one_recording import ROWS, SCRIPT, TEXT, ScriptedEngine, State, manifest, noise, tokenizer
+from .pipeline.scripted import ROWS, SCRIPT, TEXT, ScriptedEngine, State, manifest, noise, tokenizer
 
 
 class LookingEngine(ScriptedEngine):

@@ -14,7 +14,7 @@ from unislu.result import Word, covered
 from unislu.sequence import SLUE, Prompt, Span, Target, Vocabulary, WhisperTokenizer, get_format
 from unislu.words import chunks, respelled, shifted, spoken_length, words_of
 
-from .pipeline.test_one_recording import ROWS, tokenizer
+from .pipeline.scripted import ROWS, tokenizer
 
 FORMATS = [
     ("inline", None),

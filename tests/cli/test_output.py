@@ -1,0 +1,88 @@
+"""Where results go: every format, folders of results, files that exist, progress on a terminal."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from unislu.cli.output import Output, Settings
+from unislu.cli.writing import Writing
+from unislu.options import AnalyzeOptions
+from unislu.recording import Progress
+from unislu.writers import SubtitleStyle
+
+from .conftest import StubModel, run, wav
+
+
+def test_a_folder_of_results(
+    stub: StubModel, clip: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    other = tmp_path / "other" / "Clip.flac.wav"
+    other.parent.mkdir()
+    other.write_bytes(wav())
+    same = tmp_path / "other" / "CLIP.wav"
+    same.write_bytes(wav())
+    out = tmp_path / "new" / "results"
+    code, shown, err = run(capsys, clip, str(other), str(same), clip, "-o", str(out))
+    assert (code, shown) == (0, "")
+    assert sorted(p.name for p in out.iterdir()) == [
+        "CLIP-2.json",
+        "Clip.flac.json",
+        "clip-3.json",
+        "clip.json",
+    ]
+    assert len(err.splitlines()) == 4 and json.loads((out / "CLIP-2.json").read_text())["file"] == str(same)
+    assert run(capsys, clip, "-o", str(out), "-q") == (0, "", "")
+
+
+@pytest.mark.parametrize("name", ["text", "json", "jsonl", "txt", "srt", "vtt", "html"])
+def test_every_format(
+    name: str, stub: StubModel, clip: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    code, out, _ = run(capsys, clip, "--format", name)
+    assert code == 0 and "Ann" in out
+    assert run(capsys, clip, "--format", name, "-o", str(tmp_path / "o"))[0] == 0
+    (written,) = (tmp_path / "o").iterdir()
+    assert "Ann" in written.read_text(encoding="utf-8")
+
+
+def test_a_replaced_file_is_said(
+    stub: StubModel, clip: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "out"
+    assert run(capsys, clip, "-o", str(out))[2] == f"{out}/clip.json\n"
+    assert run(capsys, clip, "-o", str(out))[2] == f"{out}/clip.json (replaced)\n"
+
+
+def test_an_input_is_never_overwritten(
+    stub: StubModel, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "talk.txt"  # sound in a file of an odd name
+    path.write_bytes(wav())
+    assert run(capsys, str(path), "-o", str(tmp_path), "-f", "txt")[0] == 0
+    assert path.read_bytes() == wav() and (tmp_path / "talk-2.txt").read_text() == "Ann was glad.\n"
+
+
+def test_progress_of_a_long_file(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.setattr("sys.stderr.isatty", lambda: True, raising=False)
+    now = iter([100.0, 100.0, 110.0])
+    monkeypatch.setattr("time.monotonic", lambda: next(now))
+    output = Output(
+        Settings(None, None, "never", False, Writing(SubtitleStyle(), "link")),
+        ["talks/call.mp3"],
+        AnalyzeOptions(),
+    )
+    output.advance(Progress(0, 0.0, 5400.0))
+    output.advance(Progress(0, 600.0, 5400.0))
+    output.clear_progress()
+    shown = [line.strip() for line in capsys.readouterr().err.split("\r")]
+    assert "call.mp3  0:00 of 1:30:00" in shown
+    assert "call.mp3  10:00 of 1:30:00 · 1:20 left" in shown
+    quiet = Output(
+        Settings(None, None, "never", True, Writing(SubtitleStyle(), "link")), ["call.mp3"], AnalyzeOptions()
+    )
+    monkeypatch.setattr("time.monotonic", lambda: 0.0)
+    quiet.advance(Progress(0, 600.0, 5400.0))
+    assert capsys.readouterr().err == ""

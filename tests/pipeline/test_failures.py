@@ -1,0 +1,75 @@
+"""What fails is marked or an error, and everything else is kept: loops, broken engines, broken samples."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from unislu.errors import AudioError, EngineError
+from unislu.pipeline import Model
+from unislu.result import Analysis
+from unislu.sequence import Target, Vocabulary
+from unislu.vad import windows
+
+from .scripted import LOOP, SCRIPT, Always, ScriptedEngine, make, manifest, noise, wav
+
+
+class BreakingEngine(ScriptedEngine):
+    """Cannot hear windows of one length."""
+
+    def __init__(self, vocabulary: Vocabulary, script: Mapping[int, Target], frames: int) -> None:
+        super().__init__(vocabulary, script)
+        self.frames = frames
+
+    def encode(self, mel: NDArray[np.float32], frames: NDArray[np.int64]) -> list[int]:
+        if self.frames in frames:
+            raise RuntimeError("out of memory")
+        return super().encode(mel, frames)
+
+
+def breaking(vocabulary: Vocabulary, script: Mapping[int, Target], frames: int) -> Model:
+    return Model(BreakingEngine(vocabulary, script, frames), vocabulary, manifest(vocabulary))
+
+
+def test_what_fails_in_the_end_is_marked_and_the_rest_is_kept(vocabulary: Vocabulary) -> None:
+    model, _ = make(vocabulary, Always(SCRIPT[300], {400: LOOP}))
+    samples = np.concatenate([noise(400), np.zeros(3_200, np.float32), noise(300)])
+    failed, fine = model.analyze_many([wav(noise(400)), wav(samples)])
+    assert isinstance(failed, Analysis) and isinstance(fine, Analysis)
+    assert failed.segments[0].failed == "the model began to repeat itself"
+    assert failed.text is not None and 0 < len(failed.text) < 30 and not failed.segments[0].no_speech
+    assert fine.segments[0].failed is None and fine.text == "Take aspirin, Ünal!"
+
+
+def test_an_engine_that_breaks_down_over_one_window_loses_no_other(vocabulary: Vocabulary) -> None:
+    samples = np.concatenate([noise(1_450), np.zeros(16_000, np.float32), noise(1_600)])
+    frames = [round((end - start) * 100) for start, end in windows(samples)]
+    model = breaking(vocabulary, Always(SCRIPT[300]), frames[0])
+    result = model.analyze(samples, sample_rate=16_000, vad="energy")
+    assert result.text == "Take aspirin, Ünal!" and not result.no_speech
+    lost, kept = result.segments
+    assert lost.failed == "the engine failed (RuntimeError: out of memory)" and lost.text == ""
+    assert kept.failed is None and "this part was not heard" in result.warnings[0]
+
+
+def test_a_file_of_which_nothing_can_be_heard_is_an_error(vocabulary: Vocabulary) -> None:
+    model = breaking(vocabulary, SCRIPT, 200)
+    with pytest.raises(EngineError, match=r"array: the engine failed .RuntimeError: out of memory"):
+        model.analyze(noise(200), sample_rate=16_000)
+    one, other = model.analyze_many([wav(noise(200)), wav(noise(300))], on_error="yield")
+    assert isinstance(one, EngineError) and isinstance(other, Analysis) and other.text
+
+
+def test_an_error_in_the_middle_of_a_file_is_that_files_alone(vocabulary: Vocabulary) -> None:
+    broken = bytearray(wav(noise(6_000)))
+    samples = noise(6_000)
+    samples[16_000 * 50] = np.nan
+    model, _ = make(vocabulary, Always(SCRIPT[300]))
+    with pytest.raises(AudioError, match=r"not numbers: nan at 50.000 s"):
+        model.analyze(samples, sample_rate=16_000, vad="energy")
+    cut = bytes(broken[: len(broken) // 2 + 1])  # in the middle of a sample
+    result = model.analyze(cut, vad="energy")
+    assert abs(result.duration - 30.0) < 0.01 and "is cut off: 30.0 s of 60.0 s" in result.warnings[0]

@@ -1,0 +1,66 @@
+"""What is refused before anything is heard: bad options, unknown engines, an engine that does not fit."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import pytest
+
+from unislu.errors import EngineError, OptionError
+from unislu.pipeline import Model, load
+from unislu.sequence import Vocabulary
+
+from .scripted import SCRIPT, ScriptedEngine, manifest
+
+BAD_OPTIONS: list[tuple[dict[str, Any], str]] = [
+    ({"tasks": ("asr", "translate")}, "unknown task 'translate'"),
+    ({"tasks": ()}, "no tasks"),
+    ({"tasks": "asr"}, "is the string"),
+    ({"entities": []}, "entities is empty"),
+    ({"entities": "person"}, "is the string"),
+    ({"entities": ["person", " "]}, "is empty: name it"),
+    ({"entities": ["person", None]}, "is no string: name it"),
+    ({"entities": ["phone number", "Phone-Number"]}, "duplicate entity type 'Phone-Number'"),
+    ({"entities": ["x" * 65]}, "65 characters"),
+    ({"entities": [f"type {n}" for n in range(501)]}, "501 entity types"),
+    ({"entities": ["person"], "tasks": ("asr",)}, "without the task ner"),
+    ({"bias": math.nan}, "bias is nan"),
+    ({"bias": math.inf}, "bias is inf"),
+    ({"bias": "1"}, "bias is '1'"),
+    ({"bias": True}, "bias is True"),
+    ({"bias": 1e6}, "from -100 to 100"),
+    ({"bias": {"person": math.nan}}, "bias of 'person' is nan"),
+    ({"bias": {"dragon": 1.0}}, "bias of 'dragon', which is not asked for"),
+    ({"bias": {"person": 1, "PERSON": 2}}, "duplicate bias"),
+    ({"bias": {"person": 1}, "tasks": ("asr",)}, "without the task ner"),
+    ({"mask": True}, "mask without entities"),
+    ({"mask": True, "entities": ["person"]}, "not trained to mask"),
+    ({"beam": 0}, "beam is 0"),
+    ({"beam": 1.5}, "beam is 1.5"),
+    ({"beam": 17}, "from 1 to 16"),
+    ({"style": "shouting"}, "unknown style 'shouting'"),
+]
+
+
+@pytest.mark.parametrize(("options", "message"), BAD_OPTIONS, ids=lambda value: str(value)[:30])
+def test_bad_options_are_refused_before_audio_is_read(
+    model: Model, options: dict[str, Any], message: str
+) -> None:
+    with pytest.raises(OptionError, match=message):
+        model.analyze("/missing.wav", **options)
+
+
+def test_engine_and_manifest_must_fit(vocabulary: Vocabulary) -> None:
+    engine = ScriptedEngine(vocabulary, SCRIPT)
+    engine.vocab_size = 10
+    with pytest.raises(EngineError, match="10 tokens and the manifest"):
+        Model(engine, vocabulary, manifest(vocabulary))
+
+
+def test_load_refuses_unknown_engines_and_threads() -> None:
+    with pytest.raises(OptionError, match="unknown engine 'tensorrt'"):
+        load(engine="tensorrt")  # type: ignore[arg-type]
+    for threads in (0, -1, 1.5, True):
+        with pytest.raises(OptionError, match="threads"):
+            load(threads=threads)  # type: ignore[arg-type]
