@@ -268,25 +268,34 @@ def main() -> None:
 
     about = machine.describe(options.threads) | {"limits": machine.limits(options.threads)}
     rows = summarize(measure(options))
-    report = {
+    own = {"decoder_mb": decoder_megabytes(options.bundle)}
+    save("speed", options.out, about_run(options, about, rows, comparisons(rows)) | own, markdown)
+
+
+def about_run(
+    options: argparse.Namespace, about: dict, rows: list[dict[str, object]], compared: list[dict[str, object]]
+) -> dict:
+    """What a report holds: the run and its results."""
+    return {
         "date": datetime.now(UTC).strftime("%Y-%m-%d"),
-        "command": "python benchmarks/speed.py " + " ".join(shown(sys.argv[1:])),
+        "command": f"python benchmarks/{Path(sys.argv[0]).name} " + " ".join(shown(sys.argv[1:])),
         "machine": about,
-        "decoder_mb": decoder_megabytes(options.bundle),
         "speech": "cut from recordings" if options.speech else "synthesised",
         "rounds": options.rounds,
         "clips": options.clips,
         "rows": rows,
-        "comparisons": comparisons(rows),
+        "comparisons": compared,
     }
-    options.out.mkdir(parents=True, exist_ok=True)
-    stem = options.out / f"speed-{report['date']}"
-    stem.with_suffix(".json").write_text(
-        json.dumps(report, indent=1, ensure_ascii=False) + "\n", encoding="utf-8"
-    )
-    text = markdown(report)
-    stem.with_suffix(".md").write_text(text, encoding="utf-8")
-    print(text)
+
+
+def save(name: str, folder: Path, report: dict, page: Callable[[dict], str]) -> None:
+    """Write the report as NAME-DATE.json and .md, and show it."""
+    folder.mkdir(parents=True, exist_ok=True)
+    stem = folder / f"{name}-{report['date']}"
+    text = json.dumps(report, indent=1, ensure_ascii=False) + "\n"
+    stem.with_suffix(".json").write_text(text, encoding="utf-8")
+    stem.with_suffix(".md").write_text(page(report), encoding="utf-8")
+    print(page(report))
     print(f"written: {stem}.json, {stem}.md", file=sys.stderr)
 
 

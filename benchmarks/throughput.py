@@ -13,18 +13,16 @@ from __future__ import annotations
 
 import argparse
 import io
-import json
 import statistics
 import sys
 import time
 import wave
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from datetime import UTC, datetime
 from pathlib import Path
 
 import numpy as np
-from speed import BEAMS, HERE, PIPELINE, System, set_threads, shown
+from speed import BEAMS, HERE, PIPELINE, System, about_run, save, set_threads
 
 OURS = {"unislu: transcript": ("asr",), "unislu: all": ("asr", "ner", "sa")}
 ALL = "unislu: all"
@@ -192,23 +190,7 @@ def main() -> None:
 
     about = machine.describe(options.threads)
     rows = measure(options)
-    report = {
-        "date": datetime.now(UTC).strftime("%Y-%m-%d"),
-        "command": "python benchmarks/throughput.py " + " ".join(shown(sys.argv[1:])),
-        "machine": about,
-        "speech": "cut from recordings" if options.speech else "synthesised",
-        "rounds": options.rounds,
-        "clips": options.clips,
-        "rows": rows,
-        "comparisons": comparisons(rows),
-    }
-    options.out.mkdir(parents=True, exist_ok=True)
-    stem = options.out / f"throughput-{report['date']}"
-    stem.with_suffix(".json").write_text(
-        json.dumps(report, indent=1, ensure_ascii=False) + "\n", encoding="utf-8"
-    )
-    stem.with_suffix(".md").write_text(markdown(report), encoding="utf-8")
-    print(markdown(report))
+    save("throughput", options.out, about_run(options, about, rows, comparisons(rows)), markdown)
 
 
 if __name__ == "__main__":
