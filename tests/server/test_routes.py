@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import contextlib
 import io
 import json
 from typing import Any
@@ -148,13 +149,14 @@ def talk(server: Any, messages: list[Any], query: str = "") -> tuple[list[dict[s
         events = []
         url = f"ws://127.0.0.1:{server.port}/v1/listen?{query}"
         async with websockets.connect(url) as socket:
-            for message in messages:
-                await socket.send(message)
-            try:
+            with contextlib.suppress(
+                websockets.ConnectionClosedError
+            ):  # it may refuse what it has not read yet
+                for message in messages:
+                    await socket.send(message)
+            with contextlib.suppress(websockets.ConnectionClosedError):
                 async for event in socket:
                     events.append(json.loads(event))
-            except websockets.ConnectionClosedError:
-                pass
         return events, socket.close_code
 
     return asyncio.run(run())
@@ -217,7 +219,8 @@ def test_bad_queries_are_answered_before_the_connection(server: Any, query: str)
 
 def test_a_message_that_is_too_long(server: Any) -> None:
     events, code = talk(server, [bytes((1 << 20) + 2)])
-    assert events == [] and code == 1009
+    # 1006: the system drops the farewell of a server that leaves the rest of a message unread.
+    assert events == [] and code in (1009, 1006)
 
 
 def test_listeners_are_few_and_need_a_key(start: Any) -> None:
