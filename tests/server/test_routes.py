@@ -149,9 +149,7 @@ def talk(server: Any, messages: list[Any], query: str = "") -> tuple[list[dict[s
         events = []
         url = f"ws://127.0.0.1:{server.port}/v1/listen?{query}"
         async with websockets.connect(url) as socket:
-            with contextlib.suppress(
-                websockets.ConnectionClosedError
-            ):  # it may refuse what it has not read yet
+            with contextlib.suppress(websockets.ConnectionClosedError):  # refused while it is sent
                 for message in messages:
                     await socket.send(message)
             with contextlib.suppress(websockets.ConnectionClosedError):
