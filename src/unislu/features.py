@@ -24,8 +24,8 @@ FRAMES_PER_SECOND = SAMPLE_RATE // HOP
 _FLOOR = 1e-10
 _DYNAMIC_RANGE = 8.0  # in log10 of power: what lies 80 dB under the clip's loudest bin is cut off
 _LAST = 10  # frames at the end of a clip that tell whether it ends there
-_QUIET_DB = 20.0  # below its loudest frame: clips that were cut in a word end 10 below, whole ones mostly 30
-_SILENCE = 50  # frames of silence behind others; with 20 loops are rare, with 50 none was seen
+_QUIET_DB = 20.0  # below its loudest frame: what ends louder is taken to be cut off
+_SILENCE = 50  # frames of silence behind what is cut off; benchmarks/cuts.py counts the loops that are left
 _FEW = 16  # frames in one product: BLAS keeps it on its own thread; others would spin beside the encoder's
 _BLOCK = 6_000  # frames transformed at a time, so that an hour of audio needs no gigabytes
 

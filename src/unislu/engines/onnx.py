@@ -311,8 +311,7 @@ def _session(path: Path, threads: int | None, spin: bool) -> onnxruntime.Inferen
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads or 0
     options.log_severity_level = 3
-    # Threads that wait busily after a run would take the cores from the other graph's: a third of the
-    # encoder's time. Within a run they may, and waking them for a step costs nothing that can be measured.
+    # Threads that wait busily after a run would take the cores from the other graph's. Within a run they may.
     for key, value in ((SPINNING, spin), (STOP_SPINNING, True)):
         options.add_session_config_entry(key, "1" if value else "0")
     try:
