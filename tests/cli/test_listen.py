@@ -6,6 +6,7 @@ import io
 import json
 import os
 import signal
+import subprocess
 import sys
 import threading
 import time
@@ -232,3 +233,15 @@ def test_the_buffer_is_bounded() -> None:
     assert not writer.is_alive() and buffer.take(1) == second
     buffer.end()
     assert buffer.take(1) is None
+
+
+def test_a_sound_file_on_stdin_ends_the_command_at_once() -> None:
+    """Also while its reader still waits for the rest of the file."""
+    command = [sys.executable, "-m", "unislu", "listen", "-"]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        assert process.stdin is not None and process.stderr is not None
+        process.stdin.write(b"fLaC" + bytes(3_000))
+        process.stdin.flush()
+        assert process.wait(60) == 1
+        error = process.stderr.read().decode()
+    assert error.count("\n") == 1 and "holds FLAC" in error

@@ -148,8 +148,11 @@ class Buffer:
 
 
 def _read_stdin(buffer: Buffer) -> None:
+    # Unbuffered: a thread that waits inside a buffered reader holds its lock, on which the interpreter aborts
+    # when the command ends before its input does.
+    source = getattr(sys.stdin.buffer, "raw", sys.stdin.buffer)
     try:
-        while data := sys.stdin.buffer.read(_READ):
+        while data := source.read(_READ):
             buffer.put(data, wait=True)
         buffer.end()
     except (OSError, ValueError) as error:
