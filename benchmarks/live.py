@@ -24,7 +24,7 @@ import unislu
 from unislu.audio import SAMPLE_RATE, load_audio
 from unislu.listen import INTERVAL, EndEvent, Event, FinalEvent, Listener, PartialEvent
 from unislu.listen.hypothesis import bare
-from unislu.pipeline import Model
+from unislu.recognition.model import Model
 
 BLOCK = SAMPLE_RATE // 10
 

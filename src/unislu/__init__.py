@@ -34,7 +34,7 @@ from .errors import (
 
 if TYPE_CHECKING:
     from .audio import AudioWarning
-    from .pipeline import Model, load
+    from .recognition.model import Model, load
     from .result import Analysis, Entity, Segment, Sentiment, Word
 
 __version__ = "0.1.0"
@@ -67,8 +67,8 @@ __all__ = [
 ]
 
 _LAZY = {
-    "load": "pipeline",
-    "Model": "pipeline",
+    "load": "recognition.model",
+    "Model": "recognition.model",
     "Analysis": "result",
     "Segment": "result",
     "Word": "result",

@@ -13,7 +13,7 @@ import pytest
 from unislu.audio import read_audio
 from unislu.cli import main
 from unislu.errors import BundleError, OptionError, UnisluError
-from unislu.options import AnalyzeOptions
+from unislu.recognition.request import AnalyzeOptions
 from unislu.result import Analysis, Entity, Segment, Sentiment
 
 
@@ -63,7 +63,7 @@ def stub(monkeypatch: pytest.MonkeyPatch) -> StubModel:
             raise BundleError(f"{bundle}: no manifest.json, so no bundle")
         return model
 
-    monkeypatch.setattr("unislu.pipeline.load", load)
+    monkeypatch.setattr("unislu.recognition.model.load", load)
     monkeypatch.delenv("NO_COLOR", raising=False)
     monkeypatch.delenv("FORCE_COLOR", raising=False)
     return model

@@ -15,7 +15,7 @@ from tempfile import TemporaryDirectory
 import numpy as np
 import pytest
 
-from unislu.options import AnalyzeOptions
+from unislu.recognition.request import AnalyzeOptions
 
 from .conftest import StubModel, run, wav
 

@@ -20,7 +20,7 @@ from unislu.audio import SAMPLE_RATE
 from unislu.cli import main
 from unislu.cli.listen import Buffer
 from unislu.errors import OptionError
-from unislu.options import AnalyzeOptions
+from unislu.recognition.request import AnalyzeOptions
 from unislu.result import Analysis, Entity, Segment, Sentiment
 
 
@@ -75,7 +75,7 @@ class Stdin:
 
 @pytest.fixture(autouse=True)
 def model(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("unislu.pipeline.load", lambda bundle=None, **options: Model())
+    monkeypatch.setattr("unislu.recognition.model.load", lambda bundle=None, **options: Model())
     monkeypatch.setattr("unislu.listen.listener._silero", Detector)
 
 

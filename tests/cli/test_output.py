@@ -9,8 +9,8 @@ import pytest
 
 from unislu.cli.output import Output, Settings
 from unislu.cli.writing import Writing
-from unislu.options import AnalyzeOptions
-from unislu.recording import Progress
+from unislu.recognition.longform import Progress
+from unislu.recognition.request import AnalyzeOptions
 from unislu.writers import SubtitleStyle
 
 from .conftest import StubModel, run, wav

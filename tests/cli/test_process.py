@@ -42,7 +42,7 @@ def test_version_and_help() -> None:
 SLOW_STUB = """
 import sys, time
 from unislu.cli import main
-import unislu.pipeline
+import unislu.recognition.model
 from unislu.result import Analysis
 class Model:
     def check(self, options): pass
@@ -50,7 +50,7 @@ class Model:
         for source in sources:
             yield Analysis(text="word " * 2000, duration=1.0, model="m")
             time.sleep(float(sys.argv[1]))
-unislu.pipeline.load = lambda *a, **k: Model()
+unislu.recognition.model.load = lambda *a, **k: Model()
 sys.exit(main(["analyze", *["x.wav"] * 50, "-f", "jsonl"]))
 """
 
@@ -79,8 +79,8 @@ def test_interrupted() -> None:
 PATIENT_STUB = """
 import sys, time
 from unislu.cli import main
-import unislu.pipeline
-from unislu.recording import Progress
+import unislu.recognition.model
+from unislu.recognition.longform import Progress
 from unislu.result import Analysis
 class Model:
     def check(self, options): pass
@@ -92,7 +92,7 @@ class Model:
             seconds += 10
             time.sleep(0.05)
         yield Analysis(text="so far", duration=3600.0, model="m", warnings=("b.wav: interrupted",))
-unislu.pipeline.load = lambda *a, **k: Model()
+unislu.recognition.model.load = lambda *a, **k: Model()
 sys.exit(main(["analyze", "a.wav", "b.wav", "c.wav", "-f", "jsonl"]))
 """
 

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from unislu.audio import SAMPLE_RATE, read_audio
 from unislu.cli import main
 from unislu.errors import OptionError
-from unislu.options import AnalyzeOptions
+from unislu.recognition.request import AnalyzeOptions
 from unislu.result import Analysis, Entity, Segment, Word
 
 SLOT = SAMPLE_RATE // 2
@@ -87,7 +87,7 @@ SAID = "Hello Ann called from Oslo Ann called"
 @pytest.fixture
 def model(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Model:
     model = Model()
-    monkeypatch.setattr("unislu.pipeline.load", lambda bundle=None, **options: model)
+    monkeypatch.setattr("unislu.recognition.model.load", lambda bundle=None, **options: model)
     monkeypatch.chdir(tmp_path)
     speak(tmp_path / "ann.wav", SAID)
     return model

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from unislu.bundle import Manifest, hash_files, open_bundle, write_manifest
-from unislu.calibration import Calibration, Curve
+from unislu.bundle.calibration import Calibration, Curve
 from unislu.evaluation.calibrate import (
     Answers,
     Fitted,

@@ -72,7 +72,7 @@ def test_an_evaluation_is_not_computed_twice(
     def never(*_: object, **__: object) -> object:
         raise AssertionError("asked again")
 
-    monkeypatch.setattr("unislu.pipeline.Model.analyze_many", never)
+    monkeypatch.setattr("unislu.recognition.model.Model.analyze_many", never)
     again = run(checkpoint, tmp_path / "out", [manifest])
     assert again.parts["tones"].scores == first.parts["tones"].scores
     with pytest.raises(OptionError, match="other questions"):

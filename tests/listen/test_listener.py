@@ -31,7 +31,7 @@ from unislu.listen import (
 from unislu.listen.hypothesis import Hypothesis, Tagged, Timing, agreed, rest
 from unislu.listen.transcript import Utterance
 from unislu.listen.window import LONGEST, Window
-from unislu.options import AnalyzeOptions
+from unislu.recognition.request import AnalyzeOptions
 from unislu.result import Analysis, Entity, Segment, Sentiment, Word
 from unislu.sequence import Span, Target
 

@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from unislu.bundle import REQUIRED_FILES, Manifest
-from unislu.pipeline import Model
+from unislu.recognition.model import Model
 from unislu.sequence import SLUE, Prompt, Span, Target, Vocabulary, WhisperTokenizer, get_format
 from unislu.sequence.vocabulary import NO_TIMESTAMPS
 

@@ -20,7 +20,7 @@ pytest.importorskip("uvicorn")
 
 from unislu import load
 from unislu.audio import load_audio
-from unislu.pipeline import Model
+from unislu.recognition.model import Model
 from unislu.server.app import create_app
 from unislu.server.run import Server, make_server
 from unislu.server.service import Service

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from unislu.errors import AudioError
-from unislu.recording import Progress
+from unislu.recognition.longform import Progress
 from unislu.server.batching import SHORT_SECONDS, ModelWorker, Request
 
 ASR = {"tasks": ("asr",)}

@@ -69,7 +69,7 @@ class Slow:
         return getattr(self.model, name)
 
     def analyze(self, source: Any, watch: Callable[[Any], bool] | None = None, **options: Any) -> Any:
-        from unislu.recording import Progress
+        from unislu.recognition.longform import Progress
 
         for step in range(400 if watch else 0):
             if watch is not None and watch(Progress(0, step / 4, 100.0)):

@@ -22,8 +22,8 @@ from .interrupt import Interrupt
 
 if TYPE_CHECKING:
     from ..audio import AudioSource
-    from ..pipeline import Model
-    from ..recording import Progress
+    from ..recognition.longform import Progress
+    from ..recognition.model import Model
     from .output import Output
 
 STDIN = "-"
@@ -57,7 +57,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Analyse every file; 1 if one of them failed."""
-    from ..options import AnalyzeOptions
+    from ..recognition.request import AnalyzeOptions
     from .output import Output, Settings
 
     options = {
@@ -77,7 +77,7 @@ def run(arguments: argparse.Namespace) -> int:
     )
     output = Output(settings, arguments.files, checked)
 
-    from ..pipeline import load
+    from ..recognition.model import load
 
     model = load(arguments.bundle, threads=arguments.threads)
     model.check(checked)

@@ -54,7 +54,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Listen until the source ends or Ctrl-C."""
     from ..listen import INTERVAL, Listener
-    from ..options import AnalyzeOptions
+    from ..recognition.request import AnalyzeOptions
 
     options = asking.options(arguments)
     AnalyzeOptions(**options)  # wrong usage is said before a model is loaded
@@ -65,7 +65,7 @@ def run(arguments: argparse.Namespace) -> int:
 
         find(arguments.device)
 
-    from ..pipeline import load
+    from ..recognition.model import load
 
     model = load(arguments.bundle, threads=arguments.threads)
     listener = Listener(model, interval=interval, **options)

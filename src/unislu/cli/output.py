@@ -12,8 +12,8 @@ from types import TracebackType
 from typing import TYPE_CHECKING
 
 from ..errors import OptionError, UnisluError
-from ..options import AnalyzeOptions
 from ..progress import clock
+from ..recognition.request import AnalyzeOptions
 from ..result import Analysis
 from ..writers import get_writer, terminal
 from . import complain
@@ -21,7 +21,7 @@ from .live_line import LiveLine
 from .writing import Writing, make_folder
 
 if TYPE_CHECKING:
-    from ..recording import Progress
+    from ..recognition.longform import Progress
 
 _NARROW, _WIDE = 40, 100
 _LONG = 60.0  # seconds of audio from which on progress is shown inside a file

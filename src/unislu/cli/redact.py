@@ -25,7 +25,7 @@ from .arguments import bias, names
 from .writing import Writing, make_folder
 
 if TYPE_CHECKING:
-    from ..pipeline import Model
+    from ..recognition.model import Model
     from ..redact import Pseudonyms
     from ..result import Analysis
 
@@ -95,8 +95,8 @@ def run(arguments: argparse.Namespace) -> int:
     from ..errors import UnisluError, VerificationError
 
     task = _task(arguments)
-    from ..options import AnalyzeOptions
-    from ..pipeline import load
+    from ..recognition.model import load
+    from ..recognition.request import AnalyzeOptions
 
     checked = AnalyzeOptions(**task.options)
     model = load(arguments.bundle, threads=arguments.threads)

@@ -20,7 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from unislu.bundle import Bundle, open_bundle
-from unislu.calibration import Curve, logit, tempered
+from unislu.bundle.calibration import Curve, logit, tempered
 from unislu.errors import RecordError
 from unislu.evaluation.calibration import calibration as reliability
 from unislu.evaluation.profiles import Profile
@@ -30,7 +30,7 @@ from unislu.evaluation.score import Prediction, judge
 from unislu.evaluation.sweep import Clip, read_clips
 from unislu.evaluation.tune import describe_data, store_manifest
 from unislu.evaluation.wer import align
-from unislu.pipeline import Model
+from unislu.recognition.model import Model
 from unislu.result import Analysis, Word
 from unislu.sequence import Vocabulary, WhisperTokenizer
 from unislu.sequence.labels import normalize_type

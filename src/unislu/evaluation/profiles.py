@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 from unislu.errors import MissingDependencyError, OptionError
-from unislu.style import normalize
+from unislu.recognition.style import normalize
 
 PROFILES = ("slue", "unislu")
 

@@ -21,6 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from unislu.audio import SAMPLE_RATE, load_audio
+from unislu.audio.features import frame_count, log_mel
 from unislu.bundle import Manifest, open_bundle
 from unislu.data.lines import drop_half_line
 from unislu.data.progress import Progress
@@ -30,8 +31,7 @@ from unislu.engines.protocol import Engine
 from unislu.errors import OptionError, RecordError
 from unislu.evaluation.predict import check_audio
 from unislu.evaluation.score import Prediction
-from unislu.features import frame_count, log_mel
-from unislu.options import MAX_BIAS, AnalyzeOptions, EntityPlan, plan_entities
+from unislu.recognition.request import MAX_BIAS, AnalyzeOptions, EntityPlan, plan_entities
 from unislu.sequence import Alphabet, Format, Prompt, Vocabulary, WhisperTokenizer, get_format
 
 _CLOSED, _OPEN = ("inline", "suffix", "bio"), ("inline-open", "bio")
@@ -82,7 +82,7 @@ def biases(low: float, high: float, step: float) -> tuple[float, ...]:
 class Hearer:
     """A bundle opened for measuring: clips are encoded once and decoded as often as asked.
 
-    Unlike `unislu.pipeline.Model` it hears every clip as one window and lets the language be chosen.
+    Unlike `unislu.recognition.model.Model` it hears every clip as one window and lets the language be chosen.
     """
 
     def __init__(self, engine: Engine, vocabulary: Vocabulary, manifest: Manifest) -> None:

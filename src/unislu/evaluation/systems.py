@@ -21,7 +21,7 @@ from unislu.errors import BundleError, BundleNotFoundError
 from unislu.evaluation.parameters import onnx_parameters, safetensors_parameters
 from unislu.evaluation.predict import AskOptions, Question, check_audio
 from unislu.evaluation.score import Prediction
-from unislu.pipeline import Model, load
+from unislu.recognition.model import Model, load
 from unislu.result import Analysis
 
 CONFIG = "config.json"

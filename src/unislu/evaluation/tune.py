@@ -31,7 +31,7 @@ from unislu.evaluation.profiles import profile as find_profile
 from unislu.evaluation.run import gold_of
 from unislu.evaluation.score import Gold, Prediction
 from unislu.evaluation.sweep import Clip, Hearer, read_clips, sweep
-from unislu.pipeline import Model, load
+from unislu.recognition.model import Model, load
 from unislu.sequence.labels import normalize_type
 
 GRID = tuple(step / 2 for step in range(-12, 13))

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from ..audio import MIN_SECONDS, SAMPLE_RATE
 from ..errors import OptionError
-from ..options import AnalyzeOptions
+from ..recognition.request import AnalyzeOptions
 from ..sequence import Target
 from .events import EndEvent, EntityEvent, Event, FinalEvent, PartialEvent, SentimentEvent
 from .hypothesis import Hypothesis
@@ -22,7 +22,7 @@ from .transcript import Running, Utterance
 from .window import Window
 
 if TYPE_CHECKING:
-    from ..pipeline import Model
+    from ..recognition.model import Model
 
 INTERVAL = 0.4
 """Seconds of audio between two hearings of an utterance."""

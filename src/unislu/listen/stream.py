@@ -16,7 +16,7 @@ from .events import Event
 from .listener import Listener
 
 if TYPE_CHECKING:
-    from ..pipeline import Model
+    from ..recognition.model import Model
 
 MAX_PENDING = 30.0
 """Seconds of audio that may wait for computing before no more is taken."""

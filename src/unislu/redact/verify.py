@@ -14,7 +14,7 @@ from .phrases import Text, letters
 
 if TYPE_CHECKING:
     from ..audio import AudioSource
-    from ..pipeline import Model
+    from ..recognition.model import Model
 
 
 TRIES = 4

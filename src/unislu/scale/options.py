@@ -9,17 +9,17 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ..errors import OptionError
-from ..options import AnalyzeOptions
+from ..recognition.request import AnalyzeOptions
 
 ENGINES = ("local", "ray")
-DEFAULT_LOADER = "unislu.pipeline:load"
+DEFAULT_LOADER = "unislu:load"
 
 
 @dataclass(frozen=True)
 class WorkerOptions:
     """What a worker process needs to know; travels to other processes and machines.
 
-    analyze: keyword arguments of `unislu.options.AnalyzeOptions`.
+    analyze: keyword arguments of `unislu.recognition.request.AnalyzeOptions`.
     bundle: as for `unislu.load`; on a cluster a folder must exist on every node.
     loader: "module:function", called as `function(bundle, threads=threads)`; it returns a `Model`. A
         function of your own puts another engine under the model, e.g. one on a GPU.

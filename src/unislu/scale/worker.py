@@ -25,7 +25,7 @@ from .rows import Origin, Row, error_row, ok_row
 from .sources import Input
 
 if TYPE_CHECKING:
-    from ..pipeline import Model
+    from ..recognition.model import Model
 
 
 @dataclass(frozen=True)
@@ -85,7 +85,7 @@ def load_model(options: WorkerOptions) -> Model:
 
     Raises `BatchError` for a loader that is not there, and whatever the loader raises.
     """
-    from ..options import AnalyzeOptions
+    from ..recognition.request import AnalyzeOptions
 
     module, _, function = options.loader.partition(":")
     try:

@@ -21,7 +21,7 @@ from .service import Service
 from .settings import Settings
 
 if TYPE_CHECKING:
-    from ..pipeline import Model
+    from ..recognition.model import Model
 
 STATIC = Path(__file__).parent / "static"
 JOB_GRACE = 5.0  # seconds a running job gets to end at a stop; it is not lost, only heard again
@@ -82,7 +82,7 @@ def _lifespan(service: Service, runner: JobRunner) -> Callable[[FastAPI], Abstra
 
 def _loader(settings: Settings) -> Callable[[], Model]:
     def load() -> Model:
-        from ..pipeline import load as load_model
+        from ..recognition.model import load as load_model
 
         return load_model(settings.bundle, threads=settings.threads)
 

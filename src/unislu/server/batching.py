@@ -19,8 +19,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from .answers import log
 
 if TYPE_CHECKING:
-    from ..pipeline import Model
-    from ..recording import Progress
+    from ..recognition.longform import Progress
+    from ..recognition.model import Model
     from ..result import Analysis
 
 T = TypeVar("T")

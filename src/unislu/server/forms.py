@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal, TypeVar, get_origin
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
 from ..cli import arguments
-from ..options import TASKS, AnalyzeOptions
+from ..recognition.request import TASKS, AnalyzeOptions
 from .answers import ApiError
 
 M = TypeVar("M", bound=BaseModel)

@@ -16,7 +16,7 @@ from .forms import Bias, Names, form_schema
 from .service import Service, unless_gone
 
 if TYPE_CHECKING:
-    from ..pipeline import Model
+    from ..recognition.model import Model
     from ..result import Analysis
 
 ALIASES = ("whisper-1", "gpt-4o-transcribe", "gpt-4o-mini-transcribe", "gpt-transcribe", "unislu")

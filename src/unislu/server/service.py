@@ -17,7 +17,7 @@ from fastapi.responses import HTMLResponse, JSONResponse, PlainTextResponse, Res
 from pydantic import BaseModel
 
 from ..errors import UnisluError
-from ..options import AnalyzeOptions
+from ..recognition.request import AnalyzeOptions
 from . import shapes
 from .answers import CLIENT_GONE, ApiError
 from .batching import ModelWorker, Request
@@ -29,7 +29,7 @@ from .settings import Settings
 from .uploads import Form, Limits, Upload, drain, receive
 
 if TYPE_CHECKING:
-    from ..pipeline import Model
+    from ..recognition.model import Model
     from ..result import Analysis
 
 T = TypeVar("T")

@@ -20,10 +20,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from unislu.audio import SAMPLE_RATE, load_audio
+from unislu.audio.features import log_mel
 from unislu.data.lines import drop_half_line
 from unislu.data.records import Record, read_records
 from unislu.errors import RecipeError
-from unislu.features import log_mel
 from unislu.training.tool import run_tool
 
 #: Log-mel `[80, frames]` float32 to encoder output `[frames // 2, d]` float32.

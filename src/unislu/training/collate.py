@@ -13,9 +13,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from unislu.audio import load_audio
+from unislu.audio.features import MELS, log_mel
 from unislu.data.records import Record
 from unislu.errors import RecipeError
-from unislu.features import MELS, log_mel
 from unislu.training.cache import EncoderCache, cache_key
 from unislu.training.config import Recipe, SpecAugmentConfig
 from unislu.training.examples import Corpus, Example

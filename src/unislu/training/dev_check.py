@@ -13,7 +13,7 @@ from unislu.engines.torch import TorchEngine
 from unislu.errors import BundleError
 from unislu.evaluation.run import gold_of
 from unislu.evaluation.score import Prediction, score
-from unislu.pipeline import Model
+from unislu.recognition.model import Model
 from unislu.sequence import Vocabulary, WhisperTokenizer
 
 MAX_WER_LOSS = 1.0

@@ -236,7 +236,7 @@ def compare(
 
 def synthetic_windows(model: WhisperForConditionalGeneration) -> list[NDArray[np.float32]]:
     """Features of tones in noise, long enough to tell engines apart: no recording is needed."""
-    from unislu.features import log_mel
+    from unislu.audio.features import log_mel
 
     generator = np.random.default_rng(0)
     windows = []

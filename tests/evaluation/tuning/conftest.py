@@ -13,7 +13,7 @@ import pytest
 
 from unislu.bundle import REQUIRED_FILES, DecoderSettings, Manifest
 from unislu.evaluation.sweep import Clip, Hearer, read_clips
-from unislu.pipeline import Model
+from unislu.recognition.model import Model
 from unislu.sequence import SLUE, Vocabulary, WhisperTokenizer
 
 from ...made import bytes_tokenizer

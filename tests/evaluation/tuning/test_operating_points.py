@@ -37,7 +37,7 @@ from unislu.evaluation.profiles import profile
 from unislu.evaluation.score import Gold, Prediction
 from unislu.evaluation.sweep import Hearer
 from unislu.evaluation.tune import TuneOptions, check_destination, store, tune
-from unislu.pipeline import Model
+from unislu.recognition.model import Model
 
 # bias -> (right, wrong, missed): recall rises, precision falls, as with a real bias
 CURVE = [

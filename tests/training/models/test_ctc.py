@@ -13,8 +13,8 @@ transformers = pytest.importorskip("transformers")
 
 from unislu.data.records import Record, read_records  # noqa: E402
 from unislu.errors import RecipeError  # noqa: E402
+from unislu.recognition.style import normalize  # noqa: E402
 from unislu.sequence import SLUE, Span, Target  # noqa: E402
-from unislu.style import normalize  # noqa: E402
 from unislu.training.config import CorpusConfig, CtcConfig  # noqa: E402
 from unislu.training.examples import Corpus  # noqa: E402
 from unislu.training.loss import IGNORE  # noqa: E402

@@ -16,6 +16,7 @@ pytest.importorskip("onnx")
 transformers = pytest.importorskip("transformers")
 
 from unislu.audio import load_audio  # noqa: E402
+from unislu.audio.features import log_mel  # noqa: E402
 from unislu.bundle import open_bundle  # noqa: E402
 from unislu.data.prompts import open_prompt  # noqa: E402
 from unislu.data.similar import neighbours  # noqa: E402
@@ -23,8 +24,7 @@ from unislu.decoding.decoder import Decoder  # noqa: E402
 from unislu.decoding.options import DecodeOptions  # noqa: E402
 from unislu.engines.onnx import OnnxEngine  # noqa: E402
 from unislu.errors import BundleError, MissingDependencyError, RecipeError  # noqa: E402
-from unislu.features import log_mel  # noqa: E402
-from unislu.pipeline import load  # noqa: E402
+from unislu.recognition.model import load  # noqa: E402
 from unislu.sequence import SLUE, Alphabet, Prompt, Span, Target, get_format  # noqa: E402
 from unislu.training.config import CorpusConfig, ModelConfig, PromptConfig, Recipe  # noqa: E402
 from unislu.training.examples import ExampleMaker, Formats, load_corpora  # noqa: E402

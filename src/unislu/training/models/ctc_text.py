@@ -12,9 +12,9 @@ from functools import cached_property
 from typing import Any
 
 from unislu.errors import RecipeError
+from unislu.recognition.style import normalize
 from unislu.sequence import Target
 from unislu.sequence.format import Parsed, Reader, segments
-from unislu.style import normalize
 
 BLANK = 0
 """The unit that writes nothing."""

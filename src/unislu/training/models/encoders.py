@@ -14,9 +14,9 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from unislu.audio import SAMPLE_RATE
+from unislu.audio.features import log_mel
 from unislu.engines.torch import encode_hidden
 from unislu.errors import RecipeError
-from unislu.features import log_mel
 from unislu.training.collate import AudioSource
 from unislu.training.config import MaskConfig
 from unislu.training.examples import Example

@@ -9,11 +9,11 @@ from typing import Any
 
 import numpy as np
 
+from unislu.audio.features import FRAMES_PER_SECOND
 from unislu.decoding.decoder import Decoder
 from unislu.decoding.options import TOKENS_PER_SECOND, DecodeOptions
 from unislu.engines.torch import TorchEngine
 from unislu.evaluation.score import Prediction
-from unislu.features import FRAMES_PER_SECOND
 from unislu.sequence import Prompt, Vocabulary
 from unislu.sequence.format import Parsed
 from unislu.training.collate import AudioSource, collate

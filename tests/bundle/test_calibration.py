@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from unislu.calibration import UNCALIBRATED, Calibration, Curve, tempered
+from unislu.bundle.calibration import UNCALIBRATED, Calibration, Curve, tempered
 
 SHARES = st.floats(0, 1)
 

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from unislu import bundle as module
+from unislu.bundle import folder as module
 from unislu.bundle import (
     DECODER,
     ENCODER,
@@ -28,10 +28,10 @@ from unislu.bundle import (
     write_manifest,
 )
 from unislu.errors import BundleError, BundleNotFoundError, EngineError, MissingDependencyError
-from unislu.pipeline import Model, load
+from unislu.recognition.model import Model, load
 from unislu.sequence import SLUE, Vocabulary, WhisperTokenizer
 
-from .made import bytes_tokenizer
+from ..made import bytes_tokenizer
 
 VOCABULARY = {"size": 10, "tokens": {}, "entity_types": ["ORG"], "sentiments": ["Positive"]}
 

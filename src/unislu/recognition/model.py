@@ -14,20 +14,21 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from .audio import SAMPLE_RATE, AudioSource, open_audio
-from .bundle import Bundle, Manifest, open_bundle
-from .calibration import Calibration
-from .decoding import DecodeOptions
-from .engines.protocol import Engine
-from .errors import BundleError, EngineError, OptionError, UnisluError
-from .hearing import Hearer, Pass, Plan
+from unislu.audio import SAMPLE_RATE, AudioSource, open_audio
+from unislu.bundle import Bundle, Manifest, open_bundle
+from unislu.bundle.calibration import Calibration
+from unislu.decoding import DecodeOptions
+from unislu.engines.protocol import Engine
+from unislu.errors import BundleError, EngineError, OptionError, UnisluError
+from unislu.result import Analysis
+from unislu.sequence import Alphabet, Format, Prompt, Target, Vocabulary, WhisperTokenizer, get_format
+from unislu.vad import Cutting
+
+from .batches import Schedule, Workers
+from .longform import Progress, Recording, WindowJob
 from .operating_point import check_fit, default_bias
-from .options import TASKS, AnalyzeOptions, EntityPlan, check_mask, plan_entities
-from .recording import Progress, Recording, WindowJob
-from .result import Analysis
-from .schedule import Schedule, Workers
-from .sequence import Alphabet, Format, Prompt, Target, Vocabulary, WhisperTokenizer, get_format
-from .vad import Cutting
+from .recognizer import Hearer, Pass, Plan
+from .request import TASKS, AnalyzeOptions, EntityPlan, check_mask, plan_entities
 
 Watch = Callable[[Progress], object]
 """Called in the caller's thread whenever more was heard or read; something true ends the work early."""
@@ -74,7 +75,7 @@ def load(
 
 
 def _onnx(bundle: Bundle, threads: int | None) -> Engine:
-    from .engines.onnx import OnnxEngine
+    from unislu.engines.onnx import OnnxEngine
 
     return OnnxEngine(bundle.encoder, bundle.decoder, threads)
 

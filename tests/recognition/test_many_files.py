@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from unislu.errors import AudioNotFoundError, OptionError
-from unislu.pipeline import Model
-from unislu.recording import Progress
+from unislu.recognition.longform import Progress
+from unislu.recognition.model import Model
 from unislu.result import Analysis
 from unislu.sequence import Vocabulary
 

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from unislu.errors import EngineError, OptionError
-from unislu.pipeline import Model, load
+from unislu.recognition.model import Model, load
 from unislu.sequence import Vocabulary
 
 from .scripted import SCRIPT, ScriptedEngine, manifest

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from unislu.audio import load_audio
 from unislu.errors import RecordError
-from unislu.pipeline import Model
+from unislu.recognition.model import Model
 from unislu.sequence import Span, Target, Vocabulary
 from unislu.vad import windows
 
@@ -120,7 +120,7 @@ class DividedEngine(ScriptedEngine):
 
 
 def test_side_by_side_gives_the_same(vocabulary: Vocabulary, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("unislu.schedule.BATCH", 3)
+    monkeypatch.setattr("unislu.recognition.batches.BATCH", 3)
     samples = np.concatenate([noise(100 * n) for n in range(4, 14)])
     script = Always(SCRIPT[200], {frames: SCRIPT[300] for frames in range(0, 3_000, 3)})
     engine = DividedEngine(vocabulary, script)

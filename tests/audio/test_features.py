@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from unislu.audio.features import HOP, MELS, frame_count, log_mel, mel_filters, with_end
 from unislu.errors import AudioError
-from unislu.features import HOP, MELS, frame_count, log_mel, mel_filters, with_end
 
 
 def _signal(kind: str, n: int) -> NDArray[np.float32]:

@@ -9,7 +9,7 @@ import pytest
 from numpy.typing import NDArray
 
 from unislu.errors import AudioError, EngineError
-from unislu.pipeline import Model
+from unislu.recognition.model import Model
 from unislu.result import Analysis
 from unislu.sequence import Target, Vocabulary
 from unislu.vad import windows

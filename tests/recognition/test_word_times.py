@@ -9,12 +9,12 @@ from typing import Any
 import numpy as np
 import pytest
 
-from unislu.pipeline import Model
+from unislu.recognition.model import Model
 from unislu.result import Analysis
 from unislu.sequence import SLUE, Vocabulary
 from unislu.vad import windows
 
-from .pipeline.scripted import ROWS, SCRIPT, TEXT, ScriptedEngine, State, manifest, noise, tokenizer
+from .scripted import ROWS, SCRIPT, TEXT, ScriptedEngine, State, manifest, noise, tokenizer
 
 
 class LookingEngine(ScriptedEngine):

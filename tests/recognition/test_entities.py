@@ -6,7 +6,7 @@ import pytest
 
 from unislu.bundle import DecoderSettings
 from unislu.errors import OptionError
-from unislu.options import AnalyzeOptions, plan_entities
+from unislu.recognition.request import AnalyzeOptions, plan_entities
 from unislu.sequence import SLUE, Target, Vocabulary
 from unislu.sequence.prompt import MASK
 

@@ -10,11 +10,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from unislu.recognition.words import chunks, respelled, shifted, spoken_length, words_of
 from unislu.result import Word, covered
 from unislu.sequence import SLUE, Prompt, Span, Target, Vocabulary, WhisperTokenizer, get_format
-from unislu.words import chunks, respelled, shifted, spoken_length, words_of
 
-from .pipeline.scripted import ROWS, tokenizer
+from .scripted import ROWS, tokenizer
 
 FORMATS = [
     ("inline", None),
@@ -167,7 +167,7 @@ def test_covered_words(start: int, end: int, expected: list[int]) -> None:
 
 
 def test_a_word_without_a_token_shares_its_neighbours() -> None:
-    from unislu.words import _owned_tokens
+    from unislu.recognition.words import _owned_tokens
 
     spans: list[Any] = [None, (4, 6), (6, 7), None]
     assert _owned_tokens([(0, 3), (4, 7), (8, 9)], spans) == [[1], [1, 2], [2]]

@@ -14,17 +14,18 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from unislu.audio import SAMPLE_RATE
+from unislu.audio.features import frame_count, log_mel, loudness, with_end
+from unislu.bundle import AudioSettings
+from unislu.decoding import Decoded, DecodeOptions, Decoder
+from unislu.engines.protocol import EncoderState, Engine
+from unislu.errors import OptionError
+from unislu.sequence import Format, Prompt, Target, Vocabulary
+from unislu.sequence.vocabulary import END, TRANSCRIPT_END
+from unislu.vad.energy import quiet_point
+
 from .assemble import Heard, from_parsed, merge_passes, normalized
-from .audio import SAMPLE_RATE
-from .bundle import AudioSettings
-from .decoding import Decoded, DecodeOptions, Decoder
-from .engines.protocol import EncoderState, Engine
-from .errors import OptionError
-from .features import frame_count, log_mel, loudness, with_end
-from .options import AnalyzeOptions
-from .sequence import Format, Prompt, Target, Vocabulary
-from .sequence.vocabulary import END, TRANSCRIPT_END
-from .vad.energy import quiet_point
+from .request import AnalyzeOptions
 from .words import words_of
 
 Samples = NDArray[np.float32]

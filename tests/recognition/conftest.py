@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from unislu.pipeline import Model
+from unislu.recognition.model import Model
 from unislu.sequence import SLUE, Vocabulary
 
 from .scripted import ROWS, make, tokenizer

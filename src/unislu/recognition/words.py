@@ -15,10 +15,11 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from .decoding.alignment import SECONDS, quietness, word_positions
-from .result import Word
-from .sequence.format import Parsed
-from .sequence.target import Span
+from unislu.decoding.alignment import SECONDS, quietness, word_positions
+from unislu.result import Word
+from unislu.sequence.format import Parsed
+from unislu.sequence.target import Span
+
 from .style import normalize
 
 DIGITS = 3

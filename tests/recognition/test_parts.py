@@ -8,9 +8,9 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
-from unislu.assemble import Found, Heard, entity_confidence, merge_passes, moved
+from unislu.recognition.assemble import Found, Heard, entity_confidence, merge_passes, moved
+from unislu.recognition.style import normalize
 from unislu.sequence import Span
-from unislu.style import normalize
 from unislu.vad import MAX_SECONDS, is_silent, windows
 
 from .scripted import entity

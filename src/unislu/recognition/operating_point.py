@@ -6,32 +6,13 @@ A bundle keeps them in its manifest (`operating_points`); `unislu tune` solves a
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from typing import Any
 
-from .errors import OptionError
-from .options import AnalyzeOptions, EntityPlan
-from .sequence.labels import normalize_type
+from unislu.errors import OptionError
+from unislu.sequence.labels import normalize_type
 
-
-def check_point(name: str, point: Any) -> None:
-    """Raises ValueError if a manifest's operating point is malformed.
-
-    Required are `bias`, a number by entity type, and `entities`: the open types it was tuned with, or None
-    for the closed set. The rest (targets, reached, met, curve, data, profile) documents how it was found.
-    """
-    if not isinstance(point, Mapping) or "bias" not in point or "entities" not in point:
-        raise ValueError(f"operating_points.{name} lacks `bias` or `entities`")
-    bias, entities = point["bias"], point["entities"]
-    if not isinstance(bias, Mapping) or not bias:
-        raise ValueError(f"operating_points.{name}.bias is {bias!r}, not numbers by entity type")
-    for key, value in bias.items():
-        number = isinstance(value, int | float) and not isinstance(value, bool)
-        if not number or not math.isfinite(value):
-            raise ValueError(f"operating_points.{name}.bias of {key!r} is {value!r}, not a finite number")
-    if entities is not None and not isinstance(entities, list | tuple):
-        raise ValueError(f"operating_points.{name}.entities is {entities!r}, neither a list nor null")
+from .request import AnalyzeOptions, EntityPlan
 
 
 def default_bias(

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from unislu.bundle import REQUIRED_FILES, Manifest
-from unislu.pipeline import Model
+from unislu.recognition.model import Model
 from unislu.sequence import Prompt, Span, Target, Vocabulary, WhisperTokenizer, get_format
 from unislu.sequence.prompt import MASK
 from unislu.sequence.vocabulary import END, NER, NO_TIMESTAMPS, PREVIOUS, START, TRANSCRIPT_END

@@ -7,10 +7,11 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
 
-from .errors import OptionError
-from .sequence.labels import LabelSet, normalize_type
+from unislu.errors import OptionError
+from unislu.sequence.labels import LabelSet, normalize_type
+from unislu.vad import Cutting
+
 from .style import STYLES
-from .vad import Cutting
 
 TASKS = ("asr", "ner", "sa")
 VADS = ("auto", "silero", "energy")
@@ -32,7 +33,7 @@ class AnalyzeOptions:
     bias: added to the logit of entity openers, on top of the bundle's default: one number, or one
         for each of some types. More finds more entities, fewer of them right.
     beam: hypotheses kept; 1 is greedy.
-    style: "cased" (as spoken, with punctuation) or "normalized" (see `unislu.style`).
+    style: "cased" (as spoken, with punctuation) or "normalized" (see `unislu.recognition.style`).
     constrained: let the model write only what parses.
     words: give every word its times; a bundle exported without alignment outputs cannot.
     operating_point: name of biases stored in the bundle (`unislu tune`); they replace its default ones.

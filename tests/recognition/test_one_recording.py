@@ -11,7 +11,7 @@ import pytest
 
 from unislu.bundle import AudioSettings, DecoderSettings
 from unislu.errors import AudioError
-from unislu.pipeline import Model
+from unislu.recognition.model import Model
 from unislu.result import Analysis
 from unislu.sequence import Target, Vocabulary
 

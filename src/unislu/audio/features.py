@@ -13,8 +13,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from .audio import SAMPLE_RATE
-from .errors import AudioError
+from unislu.audio import SAMPLE_RATE
+from unislu.errors import AudioError
 
 HOP = SAMPLE_RATE // 100
 WINDOW = SAMPLE_RATE // 40

@@ -7,11 +7,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from difflib import SequenceMatcher
 
-from .calibration import UNCALIBRATED, Calibration
-from .result import Analysis, Entity, Segment, Sentiment, Word, covered
-from .sequence.format import Parsed
-from .sequence.labels import normalize_type
-from .sequence.target import Span
+from unislu.bundle.calibration import UNCALIBRATED, Calibration
+from unislu.result import Analysis, Entity, Segment, Sentiment, Word, covered
+from unislu.sequence.format import Parsed
+from unislu.sequence.labels import normalize_type
+from unislu.sequence.target import Span
+
 from .style import normalize
 from .words import respelled, shifted
 

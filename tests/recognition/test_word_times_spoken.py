@@ -9,7 +9,7 @@ import pytest
 import unislu
 from unislu.errors import MissingDependencyError, VoiceError
 
-BENCHMARKS = Path(__file__).parents[1] / "benchmarks"
+BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
 MEDIAN_MS, P95_MS = 60, 200
 
 

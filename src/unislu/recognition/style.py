@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-from .sequence.target import Span, resolve
+from unislu.sequence.target import Span, resolve
 
 STYLES = ("cased", "normalized")
 

@@ -8,8 +8,8 @@ import pytest
 
 from unislu.bundle import REQUIRED_FILES, Manifest
 from unislu.errors import BundleError, OptionError
-from unislu.operating_point import check_fit, default_bias
-from unislu.options import AnalyzeOptions, plan_entities
+from unislu.recognition.operating_point import check_fit, default_bias
+from unislu.recognition.request import AnalyzeOptions, plan_entities
 from unislu.sequence import SLUE
 
 POINTS: dict[str, dict[str, Any]] = {

@@ -18,9 +18,10 @@ from typing import Generic, Protocol, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from .audio import SAMPLE_RATE
-from .engines.protocol import Engine
-from .hearing import Hearer, Outcome, Plan
+from unislu.audio import SAMPLE_RATE
+from unislu.engines.protocol import Engine
+
+from .recognizer import Hearer, Outcome, Plan
 
 BATCH = 16
 """Windows decoded together: a step of sixteen takes four times as long as a step of one."""

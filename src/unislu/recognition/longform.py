@@ -10,14 +10,15 @@ from itertools import chain
 import numpy as np
 from numpy.typing import NDArray
 
+from unislu.audio import SAMPLE_RATE, AudioStream
+from unislu.bundle import AudioSettings
+from unislu.bundle.calibration import UNCALIBRATED, Calibration
+from unislu.errors import EngineError, UnisluError
+from unislu.result import Analysis
+from unislu.vad import Cutter, Cutting, EnergyCutter, Span, SpeechCutter, has_speech, is_silent
+
 from .assemble import Frame, Window, join
-from .audio import SAMPLE_RATE, AudioStream
-from .bundle import AudioSettings
-from .calibration import UNCALIBRATED, Calibration
-from .errors import EngineError, UnisluError
-from .hearing import Outcome, Plan
-from .result import Analysis
-from .vad import Cutter, Cutting, EnergyCutter, Span, SpeechCutter, has_speech, is_silent
+from .recognizer import Outcome, Plan
 
 STAGES = ("audio", "features", "encode", "decode")
 NOT_HEARD = "interrupted before it was heard"

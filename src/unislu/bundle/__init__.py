@@ -1,0 +1,45 @@
+"""A model bundle: a folder with a manifest, two graphs, a tokenizer and a model card; see `Manifest`."""
+
+from __future__ import annotations
+
+from .folder import (
+    DEFAULT_PATH,
+    Bundle,
+    file_digest,
+    hash_files,
+    open_bundle,
+    read_manifest,
+    resolve_bundle,
+    write_manifest,
+)
+from .manifest import (
+    DECODER,
+    ENCODER,
+    MANIFEST,
+    MODEL_CARD,
+    REQUIRED_FILES,
+    TOKENIZER,
+    AudioSettings,
+    DecoderSettings,
+    Manifest,
+)
+
+__all__ = [
+    "DECODER",
+    "DEFAULT_PATH",
+    "ENCODER",
+    "MANIFEST",
+    "MODEL_CARD",
+    "REQUIRED_FILES",
+    "TOKENIZER",
+    "AudioSettings",
+    "Bundle",
+    "DecoderSettings",
+    "Manifest",
+    "file_digest",
+    "hash_files",
+    "open_bundle",
+    "read_manifest",
+    "resolve_bundle",
+    "write_manifest",
+]

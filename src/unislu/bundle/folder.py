@@ -1,0 +1,163 @@
+"""A bundle on disk: finding it, reading its manifest, checking its files, writing a manifest back."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+from unislu.errors import BundleError, BundleNotFoundError, MissingDependencyError
+
+from .manifest import DECODER, ENCODER, MANIFEST, REQUIRED_FILES, TOKENIZER, Manifest
+
+DEFAULT_PATH = Path(__file__).parent.parent / "assets" / "default"
+
+_HASH_BLOCK = 1 << 20
+
+
+@dataclass(frozen=True)
+class Bundle:
+    """A bundle on disk whose manifest is valid and whose files exist. Hashes: see `verify`."""
+
+    path: Path
+    manifest: Manifest
+
+    @property
+    def encoder(self) -> Path:
+        return self.path / ENCODER
+
+    @property
+    def decoder(self) -> Path:
+        return self.path / DECODER
+
+    @property
+    def tokenizer(self) -> Path:
+        return self.path / TOKENIZER
+
+    @property
+    def label(self) -> str:
+        """What results call the model: name and version."""
+        return f"{self.manifest.name} {self.manifest.version}"
+
+    def verify(self) -> None:
+        """Compare every file with its sha256; files are hashed in parallel, outside Python's lock.
+
+        Raises `BundleError` naming the first file that differs.
+        """
+        with ThreadPoolExecutor(max_workers=2) as pool:
+            digests = dict(zip(self.manifest.files, pool.map(self._digest, self.manifest.files), strict=True))
+        for name, expected in self.manifest.files.items():
+            if digests[name] != expected:
+                raise BundleError(
+                    f"{self.path / name}: its sha256 {digests[name][:12]}… is not the {expected[:12]}… of "
+                    f"{MANIFEST}: it is damaged or was changed; download or export the bundle again"
+                )
+
+    def _digest(self, name: str) -> str:
+        return file_digest(self.path / name)
+
+
+def file_digest(path: Path) -> str:
+    """sha256 of a file in hexadecimal. Raises `BundleError` when it cannot be read."""
+    digest = hashlib.sha256()
+    try:
+        with path.open("rb") as file:
+            while block := file.read(_HASH_BLOCK):
+                digest.update(block)
+    except OSError as error:
+        raise BundleError(f"{path}: cannot be read ({error.strerror}); check its permissions") from None
+    return digest.hexdigest()
+
+
+def write_manifest(folder: str | os.PathLike[str], manifest: Manifest) -> Path:
+    """Write `manifest.json` into a bundle folder; `manifest.files` must already hold the hashes.
+
+    In one step: whoever loads the bundle meanwhile reads the old manifest or the new one.
+    """
+    path = Path(folder) / MANIFEST
+    partial = path.with_name(f".{MANIFEST}.{os.getpid()}.partial")
+    partial.write_text(json.dumps(manifest.to_dict(), indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+    os.replace(partial, path)
+    return path
+
+
+def hash_files(folder: str | os.PathLike[str], names: Iterable[str] = REQUIRED_FILES) -> dict[str, str]:
+    """sha256 of the named files of a bundle folder, for `Manifest.files`."""
+    return {name: file_digest(Path(folder) / name) for name in names}
+
+
+def open_bundle(bundle: str | os.PathLike[str] | None = None) -> Bundle:
+    """Find a bundle and read its manifest. Hashes are checked by `Bundle.verify`.
+
+    Args:
+        bundle: None for the embedded default; a folder; or `owner/name[@revision]` on the
+            Hugging Face hub, taken from the local cache when it is there.
+
+    Raises:
+        BundleNotFoundError: no such folder, or no default bundle in this installation.
+        BundleError: not a bundle, an invalid manifest, or a file is missing.
+        MissingDependencyError: a hub name without `huggingface_hub`.
+    """
+    path = resolve_bundle(bundle)
+    manifest = read_manifest(path)
+    for name in manifest.files:
+        if not (path / name).is_file():
+            raise BundleError(f"{path / name}: is missing; download or export the bundle again")
+    return Bundle(path, manifest)
+
+
+def read_manifest(path: Path) -> Manifest:
+    """Read and validate `manifest.json` of a bundle folder. Raises `BundleError`."""
+    file = path / MANIFEST
+    try:
+        data = json.loads(file.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise BundleError(f"{path}: no {MANIFEST}, so no bundle; make one with `unislu export`") from None
+    except OSError as error:
+        raise BundleError(f"{file}: cannot be read ({error.strerror}); check its permissions") from None
+    except ValueError as error:
+        raise BundleError(f"{file}: is not JSON ({error}); download or export the bundle again") from None
+    return Manifest.from_dict(data, str(file))
+
+
+def resolve_bundle(bundle: str | os.PathLike[str] | None = None) -> Path:
+    """The folder of a bundle; see `open_bundle`."""
+    if bundle is None:
+        if not (DEFAULT_PATH / MANIFEST).is_file():
+            raise BundleNotFoundError(
+                f"{DEFAULT_PATH}: no default bundle in this installation; name one with --bundle or load(…)"
+            )
+        return DEFAULT_PATH
+    if not isinstance(bundle, str | os.PathLike):
+        raise BundleNotFoundError(f"{bundle!r} is no bundle: give the path of a folder, or owner/name")
+    path = Path(bundle).expanduser()
+    if path.is_dir():
+        return path
+    if path.exists():
+        raise BundleError(f"{path}: is a file; a bundle is the folder that holds {MANIFEST}")
+    name, _, revision = str(bundle).partition("@")
+    parts = name.split("/")
+    if isinstance(bundle, str) and len(parts) == 2 and all(parts) and not name.startswith((".", "~")):
+        return _from_hub(name, revision or None)
+    raise BundleNotFoundError(f"{path}: no such bundle; pass a folder, or owner/name of one on the hub")
+
+
+def _from_hub(name: str, revision: str | None) -> Path:
+    try:
+        from huggingface_hub import snapshot_download
+    except ImportError:
+        raise MissingDependencyError(
+            f"{name}: no such folder, and the hub needs huggingface_hub: pip install huggingface_hub"
+        ) from None
+    patterns = [MANIFEST, *REQUIRED_FILES]
+    try:
+        return Path(snapshot_download(name, revision=revision, allow_patterns=patterns))
+    except Exception as error:  # network, permission and name errors of three libraries
+        reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+        raise BundleNotFoundError(
+            f"{name}: neither a folder nor a bundle that can be had from the hub ({reason}); check the name"
+        ) from None
