@@ -62,6 +62,7 @@ def test_a_bundle_is_written_checked_and_loads(
     assert manifest.formats == FACTS.formats and manifest.decoder.bias == FACTS.bias
     assert manifest.provenance["step"] == 2 and manifest.scores["dev"] == {"f1": 0.5}
     assert manifest.quantization == (quantize or "float32")
+    assert manifest.saturation_free
     assert "tones (CC0-1.0)" in (tmp_path / "bundle" / "MODEL_CARD.md").read_text()
 
 

@@ -92,6 +92,8 @@ class Manifest:
     vocabulary: `Vocabulary.to_manifest()`: rows, label sets, token ids by name.
     files: sha256 in hexadecimal of every other file of the bundle, by its relative name.
     quantization: "int8", "float32", …
+    saturation_free: whether export checked that no processor clips a sum of int8 products; see
+        `unislu.training.saturation`. False for bundles of earlier versions.
     types_seen: normalised open entity types of the training data; any other may be asked for as well.
     provenance: free: checkpoint, recipe, seed, date, versions.
     corpora: one mapping a corpus the model was trained on, with at least `name` and `licence`.
@@ -108,6 +110,7 @@ class Manifest:
     files: Mapping[str, str]
     alphabet: str = "atomic"
     quantization: str = "float32"
+    saturation_free: bool = False
     languages: tuple[str, ...] = ("en",)
     types_seen: tuple[str, ...] = ()
     audio: AudioSettings = AudioSettings()
@@ -134,6 +137,8 @@ class Manifest:
             raise ValueError(f"formats is {list(self.formats)}; choose from {', '.join(FORMATS)}")
         if self.alphabet not in ALPHABETS:
             raise ValueError(f"alphabet is {self.alphabet!r}; choose from {', '.join(ALPHABETS)}")
+        if not isinstance(self.saturation_free, bool):
+            raise ValueError(f"saturation_free is {self.saturation_free!r}, not true or false")
         if not isinstance(self.masking, bool) or (self.masking and "inline-open" not in self.formats):
             raise ValueError(f"masking is {self.masking!r}: true or false, and true only with inline-open")
         if not self.languages:

@@ -32,6 +32,7 @@ from unislu.training.onnx_decoder import write_decoder
 from unislu.training.onnx_encoder import Shape, write_encoder
 from unislu.training.onnx_graph import EncoderInt8, FloatLinear, GraphWriter
 from unislu.training.published import published, tokenizer_of
+from unislu.training.saturation import check_saturation
 
 if TYPE_CHECKING:
     from transformers import WhisperForConditionalGeneration
@@ -110,7 +111,8 @@ def export(
         alphabet: "plain" also takes a checkpoint published without `unislu.json`, whose delimiters are text.
 
     Raises:
-        BundleError: not a checkpoint of ours, or the graphs do not compute the same.
+        BundleError: not a checkpoint of ours, or the graphs do not compute the same, or they would not on
+            every processor.
         MissingDependencyError: torch, transformers or onnx are not installed.
     """
     known = read_checkpoint(checkpoint, alphabet)
@@ -126,6 +128,8 @@ def export(
         write_graphs(model, reference, None, heads)
         if quantize is not None:
             write_graphs(model, out, quantize, heads)
+        for graph in (out / ENCODER, out / DECODER):
+            check_saturation(graph)
         float32, quantized = _check(model, reference, out, prefix, windows or synthetic_windows(model))
     shutil.copyfile(tokenizer_of(checkpoint), out / TOKENIZER)
     manifest = _manifest(facts, formats, known, model, vocabulary, quantize, quantized or float32)
@@ -313,6 +317,7 @@ def _manifest(
         files=placeholder,
         alphabet=str(known.get("alphabet", "atomic")),
         quantization=quantize or "float32",
+        saturation_free=True,
         languages=facts.languages,
         types_seen=tuple(known.get("types_seen", ())),
         audio=AudioSettings(
