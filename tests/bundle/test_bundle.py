@@ -11,7 +11,6 @@ from typing import Any
 import numpy as np
 import pytest
 
-from unislu.bundle import folder as module
 from unislu.bundle import (
     DECODER,
     ENCODER,
@@ -27,6 +26,7 @@ from unislu.bundle import (
     resolve_bundle,
     write_manifest,
 )
+from unislu.bundle import folder as module
 from unislu.errors import BundleError, BundleNotFoundError, EngineError, MissingDependencyError
 from unislu.recognition.model import Model, load
 from unislu.sequence import SLUE, Vocabulary, WhisperTokenizer

@@ -1,10 +1,9 @@
 """The whole decoding of a batch of windows: transcript, then the task branches over its caches.
 
 The transcript (with its inline entities) is written once. Every task that remains is a branch that
-starts after it with two tokens, `[T/L]` and the task's own; all branches of all windows run as one
-batch over copies of the caches. A sentiment branch is only read: the probabilities of the labels are
-its result. Which tasks are branches is the format's nature: in `suffix` entities and sentiment, in the
-others (entities stand inside the transcript) the sentiment alone.
+starts after it with tokens of its own; all branches of all windows run as one
+batch over copies of the caches. A branch that is read gives the probabilities of the labels. Which tasks
+are branches, and how each begins, the format says.
 """
 
 from __future__ import annotations
@@ -34,9 +33,9 @@ from unislu.decoding.search import (
 )
 from unislu.engines.protocol import Aligner, DecoderState, EncoderState, Engine
 from unislu.errors import OptionError
-from unislu.sequence.format import Format
+from unislu.sequence.format import Branch, Format
 from unislu.sequence.prompt import Prompt
-from unislu.sequence.vocabulary import END, NER, SA, TRANSCRIPT_END, Vocabulary
+from unislu.sequence.vocabulary import END, SA, TRANSCRIPT_END, Vocabulary
 
 TAIL = 8
 """Positions kept free for `[T/L]`, a task token and a label."""
@@ -53,11 +52,11 @@ class _Tail:
 
 
 @dataclass(frozen=True)
-class _Branch:
-    """A task that follows a window's transcript, and where its caches are."""
+class _Fork:
+    """A branch after a window's transcript, and where that transcript's caches are."""
 
     window: int
-    task: str
+    branch: Branch
     row: int
     length: int
 
@@ -100,12 +99,12 @@ class Decoder:
         """
         options = options or DecodeOptions()
         prefix = fmt.prefix(prompt)
-        forked = self._forked(fmt, prompt)
+        branches = fmt.branches(prompt)
         # `[T/L]` ends a transcript whether or not a task follows: a model that has learned to write it there
         # would otherwise have to choose between a forbidden end and one more word.
         ending = replace(prompt, tasks=prompt.tasks | {"sa"}) if SA in self._vocabulary else prompt
-        rules = self._rules(fmt, ending, options, entities=NER not in forked)
-        limits = [self._limit(len(prefix), duration, options) for duration in durations]
+        rules = self._rules(fmt, ending, options, entities=fmt.inside)
+        limits = [self._limit(len(prefix), duration * fmt.length_factor, options) for duration in durations]
         known = list(begin)[: min(limits) - 1]
         rows = [Written(rules.start(known), limit, [*known], [0.0] * len(known)) for limit in limits]
         tokens = np.tile(np.array([*prefix, *known], np.int64), (len(rows), 1))
@@ -113,18 +112,18 @@ class Decoder:
         write = self._write_beams if options.beam > 1 else self._write_batch
         anchors = write(state, logits, rows, rules, options)
         alignments = self._alignments(anchors, rows, len(prefix), options)
-        if not forked:
+        if not branches:
             outputs = [self._unbranched(row) for row in rows]
             return [replace(output, alignment=a) for output, a in zip(outputs, alignments, strict=True)]
         # A branch knows of no other: each ends by itself.
         listing = replace(prompt, tasks=prompt.tasks & {"ner"})
         branch_rules = self._rules(fmt, listing, options, entities=True)
         tails: list[dict[str, _Tail]] = [{} for _ in rows]
-        for state, branches in self._branches(anchors, rows, len(prefix), forked):
-            found = self._fork(state, branches, rows, branch_rules, options)
-            for branch, tail in zip(branches, found, strict=True):
-                tails[branch.window][branch.task] = tail
-        outputs = [self._join(row, tail) for row, tail in zip(rows, tails, strict=True)]
+        for state, forks in self._forks(anchors, rows, len(prefix), branches):
+            found = self._fork(state, forks, rows, branch_rules, options)
+            for fork, tail in zip(forks, found, strict=True):
+                tails[fork.window][fork.branch.task] = tail
+        outputs = [self._join(row, branches, tail) for row, tail in zip(rows, tails, strict=True)]
         return [replace(output, alignment=a) for output, a in zip(outputs, alignments, strict=True)]
 
     def _alignments(
@@ -164,7 +163,7 @@ class Decoder:
         if options.repetition_penalty != 1.0:
             processors.append(RepetitionPenalty(options.repetition_penalty))
         if entities and prompt.ner:
-            processors += bias_processors(self._vocabulary, fmt, prompt, options.bias)
+            processors += bias_processors(fmt, prompt, options.bias)
         if options.constrained:
             processors.append(GrammarMask(fmt.grammar(prompt), self._masks))
         else:
@@ -172,12 +171,6 @@ class Decoder:
         stops = {self._vocabulary[name] for name in (END, TRANSCRIPT_END, SA) if name in self._vocabulary}
         find_loop = loop_start if options.guard_repetition else no_loop
         return Rules(tuple(processors), frozenset(stops), find_loop)
-
-    def _forked(self, fmt: Format, prompt: Prompt) -> tuple[str, ...]:
-        """The task tokens of the branches after the transcript."""
-        listed = (NER,) if fmt.name == "suffix" and prompt.ner else ()
-        read = (SA,) if prompt.sa and SA in self._vocabulary else ()
-        return listed + read
 
     def _write_batch(
         self,
@@ -218,42 +211,40 @@ class Decoder:
             anchors.append(Anchor(winner, 0))
         return anchors
 
-    def _branches(
-        self, anchors: Sequence[Anchor], rows: Sequence[Written], prefix: int, tasks: Sequence[str]
-    ) -> list[tuple[DecoderState, list[_Branch]]]:
-        """The branches of all windows, grouped by the state that holds their caches."""
-        groups: dict[int, tuple[DecoderState, list[_Branch]]] = {}
+    def _forks(
+        self, anchors: Sequence[Anchor], rows: Sequence[Written], prefix: int, branches: Sequence[Branch]
+    ) -> list[tuple[DecoderState, list[_Fork]]]:
+        """The branches of all windows that can be fed together: from one state, with as many tokens."""
+        groups: dict[tuple[int, int], tuple[DecoderState, list[_Fork]]] = {}
         for window, anchor in enumerate(anchors):
-            _, branches = groups.setdefault(id(anchor.state), (anchor.state, []))
             # The last token of a sequence cut at its limit was not fed, unless other rows went on.
             length = prefix + len(_body(rows[window])) - (rows[window].stop == "length")
-            branches += [_Branch(window, task, anchor.row, length) for task in tasks]
+            for branch in branches:
+                _, forks = groups.setdefault((id(anchor.state), len(branch.ids)), (anchor.state, []))
+                forks.append(_Fork(window, branch, anchor.row, length))
         return list(groups.values())
 
     def _fork(
         self,
         state: DecoderState,
-        branches: Sequence[_Branch],
+        forks: Sequence[_Fork],
         rows: Sequence[Written],
         rules: Rules,
         options: DecodeOptions,
     ) -> list[_Tail]:
-        """Run all branches of one state as one batch."""
-        start = self._vocabulary[TRANSCRIPT_END]
-        fed = np.array([[start, self._vocabulary[branch.task]] for branch in branches], np.int64)
-        state = self._engine.select(
-            state, [branch.row for branch in branches], [branch.length for branch in branches]
-        )
+        """Run branches of one state as one batch."""
+        fed = np.array([fork.branch.ids for fork in forks], np.int64)
+        state = self._engine.select(state, [fork.row for fork in forks], [fork.length for fork in forks])
         logits, state = self._engine.step(fed, state)
-        read = [place for place, branch in enumerate(branches) if branch.task == SA]
-        listed = [place for place, branch in enumerate(branches) if branch.task == NER]
+        read = [place for place, fork in enumerate(forks) if fork.branch.kind == "read"]
+        listed = [place for place, fork in enumerate(forks) if fork.branch.kind == "listed"]
         tails: dict[int, _Tail] = {}
         scores = label_probabilities(self._engine, state, read, logits[read], self._labels) if read else []
         for place, probabilities in zip(read, scores, strict=True):
             tails[place] = self._label(reweighed(probabilities, options.label_bias))
         if listed:
             written = [
-                self._list_start(rows[branches[place].window], fed[place], branches[place].length, rules)
+                self._list_start(rows[forks[place].window], fed[place], forks[place].length, rules)
                 for place in listed
             ]
             if read:
@@ -263,7 +254,7 @@ class Decoder:
                 place: _Tail(_body(row), row.logprobs[: len(_body(row))], row.stop or "length")
                 for place, row in zip(listed, written, strict=True)
             }
-        return [tails[place] for place in range(len(branches))]
+        return [tails[place] for place in range(len(forks))]
 
     def _list_start(self, transcript: Written, fed: NDArray[np.int64], length: int, rules: Rules) -> Written:
         """An entity branch of which nothing but its task token is written."""
@@ -278,15 +269,16 @@ class Decoder:
         logprob = math.log(max(probabilities[label], np.finfo(np.float64).tiny))
         return _Tail(ids, [logprob] + [0.0] * (len(ids) - 1), sentiment=probabilities)
 
-    def _join(self, row: Written, tails: Mapping[str, _Tail]) -> Decoded:
+    def _join(self, row: Written, branches: Sequence[Branch], tails: Mapping[str, _Tail]) -> Decoded:
         """Transcript and branches as one sequence. What was not chosen but fed has log-probability 0."""
         body = _body(row)
         ids, logprobs = list(body), row.logprobs[: len(body)]
         ids.append(self._vocabulary[TRANSCRIPT_END])
         logprobs.append(row.logprobs[-1] if len(row.ids) > len(body) else 0.0)
-        for task, tail in tails.items():
-            ids += [self._vocabulary[task], *tail.ids]
-            logprobs += [0.0, *tail.logprobs]
+        for branch in branches:
+            fed, tail = branch.ids[1:], tails[branch.task]  # all branches share the end of the transcript
+            ids += [*fed, *tail.ids]
+            logprobs += [*([0.0] * len(fed)), *tail.logprobs]
         ids.append(self._end)
         logprobs.append(0.0)
         stops: list[Stop] = [row.stop or "length", *(tail.stop for tail in tails.values())]

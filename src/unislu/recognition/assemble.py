@@ -9,8 +9,8 @@ from difflib import SequenceMatcher
 
 from unislu.bundle.calibration import UNCALIBRATED, Calibration
 from unislu.result import Analysis, Entity, Segment, Sentiment, Word, covered
-from unislu.sequence.format import Parsed
 from unislu.sequence.labels import normalize_type
+from unislu.sequence.reader import Parsed
 from unislu.sequence.target import Span
 
 from .style import normalize

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from unislu.decoding.alignment import SECONDS, quietness, word_positions
 from unislu.result import Word
-from unislu.sequence.format import Parsed
+from unislu.sequence.reader import Parsed
 from unislu.sequence.target import Span
 
 from .style import normalize

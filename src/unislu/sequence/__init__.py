@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from unislu.errors import OptionError
 from unislu.sequence.bio import BioFormat
-from unislu.sequence.format import Format, Parsed, Rendered
+from unislu.sequence.format import Branch, Format
 from unislu.sequence.grammar import Allowed, Grammar, State
 from unislu.sequence.inline import InlineFormat
 from unislu.sequence.labels import ONTONOTES_TO_SLUE, SLUE, LabelSet, normalize_type
 from unislu.sequence.notation import Style
 from unislu.sequence.prompt import Prompt
+from unislu.sequence.reader import Parsed, Rendered
 from unislu.sequence.suffix import SuffixFormat
 from unislu.sequence.target import Span, Target
 from unislu.sequence.tokenizer import WhisperTokenizer
@@ -42,6 +43,7 @@ __all__ = [
     "Allowed",
     "Alphabet",
     "BioFormat",
+    "Branch",
     "Format",
     "Grammar",
     "InlineFormat",

@@ -9,46 +9,25 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import lru_cache
 
-from unislu.sequence.format import Parsed, Reader, Rendered, segments
+from unislu.sequence.format import EntityFormat
 from unislu.sequence.grammar import Grammar, bio_grammar, inline_grammar
-from unislu.sequence.notation import Event, Kind, Notation, Style, finished
-from unislu.sequence.prompt import Prompt, whisper_prefix
+from unislu.sequence.notation import Event, Kind, Style, finished
+from unislu.sequence.prompt import Prompt
+from unislu.sequence.reader import Parsed, Reader, Rendered, segments
 from unislu.sequence.tail import Tail, TailReader
 from unislu.sequence.target import Span, Target
-from unislu.sequence.typeset import OpenTypes, check_annotated, expressible
-from unislu.sequence.vocabulary import NER, Alphabet, Vocabulary
-from unislu.sequence.writing import notation_of, symbols_of
+from unislu.sequence.vocabulary import Alphabet, Vocabulary
 
 _WORD = re.compile(r" ?[^ ]+")
 
 
-class BioFormat:
+class BioFormat(EntityFormat):
     """`bio`, in either alphabet, with open types as in `inline-open`."""
-
-    name = "bio"
 
     def __init__(self, vocabulary: Vocabulary, alphabet: Alphabet = Alphabet.ATOMIC) -> None:
         """Raises `VocabularyError` if the vocabulary lacks a token of this format."""
-        self._vocabulary, self._alphabet = vocabulary, alphabet
-        self._types = OpenTypes(vocabulary.labels)
-        self._notation: Notation = notation_of(vocabulary, Style.BIO, alphabet)
-        self._grammars = lru_cache(maxsize=16)(self._grammar)
-
-    def prefix(self, prompt: Prompt) -> list[int]:
-        """The types as previous text, Whisper's prefix, and (atomic) `[NER]` if entities are asked for."""
-        ids = whisper_prefix(self._vocabulary, prompt, self._types.asked(prompt))
-        atomic = self._alphabet is Alphabet.ATOMIC
-        return [*ids, self._vocabulary[NER]] if atomic and prompt.ner else ids
-
-    def canonical(self, target: Target, prompt: Prompt) -> Target:
-        """Resolved, with the types that the prompt asks for under normalised names.
-
-        Raises `RecordError` for an unknown sentiment, and if entities are asked for but not annotated.
-        """
-        check_annotated(target, prompt)
-        return expressible(target, prompt, self._types, self._vocabulary.labels)
+        super().__init__("bio", vocabulary, Style.BIO, alphabet)
 
     def render(self, target: Target, prompt: Prompt) -> Rendered:
         """The ids after the prefix. Raises as `canonical` does."""
@@ -82,15 +61,10 @@ class BioFormat:
         words.end()
         return reader.finish(prompt.ner, tail.sentiment, tail.sentiment_index)
 
-    def grammar(self, prompt: Prompt) -> Grammar:
-        """What may be written: without the task `ner` there are no tags."""
-        return self._grammars(prompt)
-
     def _grammar(self, prompt: Prompt) -> Grammar:
-        symbols = symbols_of(self._vocabulary, Style.BIO, self._alphabet)
-        if not prompt.ner:
-            return inline_grammar(symbols, (), prompt.sa)
-        return bio_grammar(symbols, self._types.asked(prompt), prompt.sa)
+        if not prompt.ner:  # then there are no tags
+            return inline_grammar(self._symbols(), (), prompt.sa)
+        return bio_grammar(self._symbols(), self._types.asked(prompt), prompt.sa)
 
 
 @dataclass(frozen=True)

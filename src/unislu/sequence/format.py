@@ -1,50 +1,37 @@
-"""What all formats share: their contract, the values they pass, and the two halves of their work.
+"""What a format answers for: its contract, and what its implementations share.
 
-`segments` cuts a text at its entities for rendering; `Reader` puts a text with entities together
-while a parser walks over the ids.
+Nobody else needs to know which formats there are: whether one writes closed or open types, what follows its
+transcript and what opens its entities are its own answers.
 """
 
 from __future__ import annotations
 
-import codecs
-from collections.abc import Iterator, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+from functools import lru_cache
+from typing import Literal, Protocol
 
-from unislu.sequence.prompt import Prompt
-from unislu.sequence.target import Span, Target, positions, resolve
-from unislu.sequence.vocabulary import ASCII_BLANKS
-
-if TYPE_CHECKING:
-    from unislu.sequence.grammar import Grammar
-
-ASR_PART, TASK_PART = 0, 1
-
-
-@dataclass(frozen=True)
-class Rendered:
-    """A target as the ids after the prefix. `parts`: for each, 0 = ASR, 1 = task (UniSLU eq. 4-5)."""
-
-    ids: tuple[int, ...]
-    parts: tuple[int, ...]
+from unislu.sequence.grammar import Grammar, Symbols
+from unislu.sequence.notation import AtomicNotation, Kind, Notation, Style
+from unislu.sequence.prompt import Prompt, whisper_prefix
+from unislu.sequence.reader import Parsed, Rendered
+from unislu.sequence.target import Target
+from unislu.sequence.typeset import ClosedTypes, OpenTypes, TypeSet, check_annotated, expressible
+from unislu.sequence.vocabulary import NER, SA, TRANSCRIPT_END, Alphabet, Vocabulary
+from unislu.sequence.writing import notation_of, symbols_of
 
 
 @dataclass(frozen=True)
-class Parsed:
-    """What a parser read, and where.
+class Branch:
+    """A task that follows a finished transcript and is decoded from its caches.
 
-    `target` is resolved. `repairs`: one message for everything that had to be ignored or guessed.
-    `entity_tokens`: for each entity the indices in the ids of its opener and its closer.
-    `sentiment_index`: index of the first token of the sentiment's label.
-    `token_spans`: for each id the characters of `target.text` it wrote in the transcript, or None.
-    A character made of several tokens belongs to the last of them; the others have an empty span.
+    task: the task's token. ids: what is fed after the transcript, from `[T/L]` to the task's token. kind:
+    "listed" = decoded under the grammar, "read" = the probabilities of the labels are read.
     """
 
-    target: Target
-    repairs: tuple[str, ...] = ()
-    entity_tokens: tuple[tuple[int, int], ...] = ()
-    sentiment_index: int | None = None
-    token_spans: tuple[tuple[int, int] | None, ...] = ()
+    task: str
+    ids: tuple[int, ...]
+    kind: Literal["listed", "read"]
 
 
 class Format(Protocol):
@@ -53,8 +40,44 @@ class Format(Protocol):
     @property
     def name(self) -> str: ...
 
+    @property
+    def closed(self) -> bool:
+        """Whether it knows a closed set of types: those of a prompt that names none."""
+        ...
+
+    @property
+    def open(self) -> bool:
+        """Whether it writes types of any name."""
+        ...
+
+    @property
+    def inside(self) -> bool:
+        """Whether entities stand inside the transcript, and not after it."""
+        ...
+
+    @property
+    def closers(self) -> frozenset[int]:
+        """The tokens that end an entity; none where tags stand alone or are text."""
+        ...
+
+    @property
+    def length_factor(self) -> float:
+        """How many times longer than with tags around entities its output may be."""
+        ...
+
     def prefix(self, prompt: Prompt) -> list[int]:
         """What the decoder is given before the first id of `render`."""
+        ...
+
+    def branches(self, prompt: Prompt) -> tuple[Branch, ...]:
+        """What follows the transcript, in the order in which it is written."""
+        ...
+
+    def openers(self, prompt: Prompt) -> Mapping[str, tuple[int, ...]] | None:
+        """For each type asked for the ids that open an entity.
+
+        None where openers are text: then the grammar tells where they may begin.
+        """
         ...
 
     def render(self, target: Target, prompt: Prompt) -> Rendered:
@@ -74,148 +97,89 @@ class Format(Protocol):
         ...
 
 
-def segments(target: Target) -> Iterator[tuple[str, Span | None]]:
-    """A resolved target's text, with one leading blank, cut at its entities: (piece, entity or None).
-
-    The blank before an entity goes inside it, so that the pieces' tokens are those of plain text.
-    """
-    text = " " + target.text if target.text else ""
-    position = 0
-    for span in target.entities or ():
-        start = span.start if text[span.start] == " " else span.start + 1
-        if position < start:
-            yield text[position:start], None
-        yield text[start : span.end + 1], span
-        position = span.end + 1
-    if position < len(text):
-        yield text[position:], None
+def tags_transcript(fmt: Format) -> bool:
+    """Whether the format writes tags of the closed set, and no other, inside the transcript."""
+    return fmt.closed and fmt.inside and not fmt.open
 
 
-@dataclass(frozen=True)
-class _Open:
-    type: str
-    start: int
-    token: int
+class EntityFormat:
+    """What formats share: one style in one alphabet, its types, and the grammars of the last prompts."""
 
+    inside = True
 
-class Reader:
-    """Builds a transcript with flat entities from the events of a parse, in one pass."""
-
-    def __init__(self, count: int) -> None:
-        """`count`: number of ids."""
-        self.repairs: list[str] = []
-        self._decode = codecs.getincrementaldecoder("utf-8")("replace").decode
-        self._pieces: list[str] = []
-        self._length = 0
-        self._spans: list[Span] = []
-        self._tokens: list[tuple[int, int]] = []
-        self._token_spans: list[tuple[int, int] | None] = [None] * count
-        self._open: _Open | None = None
-        self.visible = False
-        """Whether something besides ASCII whitespace was written since the last `mark`."""
-
-    def text(self, index: int, content: bytes) -> None:
-        """The id at `index` wrote `content` in the transcript."""
-        piece = self._decode(content)
-        start, self._length = self._length, self._length + len(piece)
-        self._pieces.append(piece)
-        before = self._token_spans[index]
-        self._token_spans[index] = (start if before is None else before[0], self._length)
-        if not self.visible and content.strip(ASCII_BLANKS):
-            self.visible = True
-
-    def mark(self) -> int:
-        """The number of characters so far; `visible` counts from here on."""
-        self._flush()
-        self.visible = False
-        return self._length
-
-    def open(self, index: int, entity_type: str) -> None:
-        """An entity starts; one that is still open is given up."""
-        self.discard(index)
-        self._open = _Open(entity_type, self.mark(), index)
+    def __init__(self, name: str, vocabulary: Vocabulary, style: Style, alphabet: Alphabet) -> None:
+        """Raises `VocabularyError` if the vocabulary lacks a token of this format."""
+        self.name = name
+        self._vocabulary, self._style, self._alphabet = vocabulary, style, alphabet
+        self._types: TypeSet = (ClosedTypes if style is Style.CLOSED else OpenTypes)(vocabulary.labels)
+        self._notation: Notation = notation_of(vocabulary, style, alphabet)
+        self._grammars = lru_cache(maxsize=16)(self._grammar)
 
     @property
-    def opened(self) -> str | None:
-        """The type of the entity that is open."""
-        return None if self._open is None else self._open.type
+    def closed(self) -> bool:
+        """See `Format.closed`."""
+        return self._style is not Style.OPEN
 
-    def close(self, index: int, entity_type: str = "") -> None:
-        """The open entity ends; without a type, whatever its type is."""
-        self._flush()
-        entity, self._open = self._open, None
-        if entity is None:
-            self.repair(index, "closer without opener")
-        elif entity_type and entity_type != entity.type:
-            self.repair(index, f"{entity.type} closed as {entity_type}, dropped")
-        elif not self.visible:
-            self.repair(index, f"{entity.type} without words, dropped")
-        else:
-            self.add(Span(entity.start, self._length, entity.type), (entity.token, index))
+    @property
+    def open(self) -> bool:
+        """See `Format.open`."""
+        return self._style is not Style.CLOSED
 
-    def add(self, span: Span, tokens: tuple[int, int]) -> None:
-        """An entity at known characters of the text read so far."""
-        self._spans.append(span)
-        self._tokens.append(tokens)
+    @property
+    def length_factor(self) -> float:
+        """See `Format.length_factor`; a tag after each word takes as many tokens as three more words."""
+        return 4.0 if self._style is Style.BIO else 1.0
 
-    def discard(self, index: int) -> None:
-        """Give up the open entity, if any; its words stay in the transcript."""
-        if self._open is not None:
-            self.repair(index, f"{self._open.type} opened at {self._open.token} is never closed, dropped")
-            self._open = None
+    @property
+    def closers(self) -> frozenset[int]:
+        """See `Format.closers`."""
+        if not isinstance(self._notation, AtomicNotation) or self._style is Style.BIO:
+            return frozenset()
+        tags = self._vocabulary.labels.entity_types if self._style is Style.CLOSED else ("",)
+        return frozenset(token for tag in tags for token in self._notation.closer(tag))
 
-    def repair(self, index: int, message: str) -> None:
-        self.repairs.append(f"{index}: {message}")
+    def prefix(self, prompt: Prompt) -> list[int]:
+        """Open types as previous text, Whisper's prefix, and `[NER]` if entities stand in the transcript.
 
-    def transcript(self) -> str:
-        """What was written so far, with whitespace collapsed."""
-        self._flush()
-        return " ".join("".join(self._pieces).split())
-
-    def finish(
-        self,
-        annotated: bool,
-        sentiment: str | None,
-        sentiment_index: int | None,
-        found: Sequence[tuple[Span, tuple[int, int]]] = (),
-    ) -> Parsed:
-        """The result; `annotated` False gives `entities=None`.
-
-        `found`: more entities, as spans of `transcript()` and their tokens; with them there may be
-        none that were opened and closed in the transcript.
+        In the plain alphabet there is no `[NER]`: the published checkpoint knows no such token.
+        Raises `OptionError` for a type outside the closed set.
         """
-        self._flush()
-        raw = "".join(self._pieces)
-        text, spans, kept = resolve(raw, self._spans)
-        tokens = tuple(self._tokens[index] for index in kept)
-        if found:
-            spans, tokens = (tuple(column) for column in zip(*sorted(found), strict=True))
-        return Parsed(
-            Target(text, spans if annotated else None, sentiment),
-            tuple(self.repairs),
-            tokens if annotated else (),
-            sentiment_index,
-            self._moved(raw, text),
-        )
+        types = self._types.asked(prompt)
+        ids = whisper_prefix(self._vocabulary, prompt, types if self.open else ())
+        atomic = self._alphabet is Alphabet.ATOMIC
+        return [*ids, self._vocabulary[NER]] if atomic and prompt.ner and self.inside else ids
 
-    def _flush(self) -> None:
-        """End a run of text: half a character does not continue on the other side of a delimiter."""
-        piece = self._decode(b"", True)
-        self._pieces.append(piece)
-        self._length += len(piece)
+    def branches(self, prompt: Prompt) -> tuple[Branch, ...]:
+        """See `Format.branches`: the sentiment, where the vocabulary has its token."""
+        return (self._branch(SA, "read"),) if prompt.sa and SA in self._vocabulary else ()
 
-    def _moved(self, raw: str, text: str) -> tuple[tuple[int, int] | None, ...]:
-        """The token spans without outer whitespace, in `text` = `raw` with whitespace collapsed."""
-        new = [*positions(raw), len(text)]
-        spans: list[tuple[int, int] | None] = []
-        for span in self._token_spans:
-            if span is None:
-                spans.append(None)
-                continue
-            start, end = span
-            while start < end and raw[start].isspace():
-                start += 1
-            while start < end and raw[end - 1].isspace():
-                end -= 1
-            spans.append((new[start], new[end - 1] + 1) if start < end else (new[start], new[start]))
-        return tuple(spans)
+    def openers(self, prompt: Prompt) -> Mapping[str, tuple[int, ...]] | None:
+        """See `Format.openers`."""
+        notation = self._notation
+        if not isinstance(notation, AtomicNotation):
+            return None
+        if self._style is Style.BIO:
+            return {name: notation.tag(Kind.BEGIN, name) for name in self._types.asked(prompt)}
+        return {name: notation.opener(name) for name in self._types.asked(prompt)}
+
+    def canonical(self, target: Target, prompt: Prompt) -> Target:
+        """Resolved, with the types that the prompt asks for under the format's names.
+
+        Raises `RecordError` for a label outside the label set, and if entities are asked for but not
+        annotated.
+        """
+        check_annotated(target, prompt)
+        return expressible(target, prompt, self._types, self._vocabulary.labels)
+
+    def grammar(self, prompt: Prompt) -> Grammar:
+        """What may be written. Raises `OptionError` for a type outside the closed set."""
+        return self._grammars(prompt)
+
+    def _grammar(self, prompt: Prompt) -> Grammar:
+        raise NotImplementedError
+
+    def _symbols(self) -> Symbols:
+        return symbols_of(self._vocabulary, self._style, self._alphabet)
+
+    def _branch(self, task: str, kind: Literal["listed", "read"]) -> Branch:
+        return Branch(task, (self._vocabulary[TRANSCRIPT_END], self._vocabulary[task]), kind)

@@ -9,55 +9,36 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from functools import lru_cache
 
 from unislu.errors import OptionError
-from unislu.sequence.format import Parsed, Reader, Rendered, segments
+from unislu.sequence.format import EntityFormat
 from unislu.sequence.grammar import Grammar, inline_grammar
-from unislu.sequence.notation import Event, Kind, Notation, Style, finished
-from unislu.sequence.prompt import Prompt, whisper_prefix
+from unislu.sequence.notation import Event, Kind, Style, finished
+from unislu.sequence.prompt import Prompt
+from unislu.sequence.reader import Parsed, Reader, Rendered, segments
 from unislu.sequence.tail import Tail, TailReader
 from unislu.sequence.target import Span, Target
-from unislu.sequence.typeset import ClosedTypes, OpenTypes, check_annotated, expressible
-from unislu.sequence.vocabulary import NER, Alphabet, Vocabulary
-from unislu.sequence.writing import notation_of, symbols_of
+from unislu.sequence.vocabulary import Alphabet, Vocabulary
 
 
-class InlineFormat:
+class InlineFormat(EntityFormat):
     """`inline` (`Style.CLOSED`) and `inline-open` (`Style.OPEN`), in either alphabet."""
 
     def __init__(
         self, vocabulary: Vocabulary, style: Style = Style.CLOSED, alphabet: Alphabet = Alphabet.ATOMIC
     ) -> None:
         """Raises `VocabularyError` if the vocabulary lacks a token of this format."""
-        self.name = "inline" if style is Style.CLOSED else "inline-open"
-        self._vocabulary, self._style, self._alphabet = vocabulary, style, alphabet
-        labels = vocabulary.labels
-        self._types = ClosedTypes(labels) if style is Style.CLOSED else OpenTypes(labels)
-        self._notation: Notation = notation_of(vocabulary, style, alphabet)
-        self._grammars = lru_cache(maxsize=16)(self._grammar)
+        super().__init__("inline-open" if style is Style.OPEN else "inline", vocabulary, style, alphabet)
 
     def prefix(self, prompt: Prompt) -> list[int]:
-        """Open types as previous text, Whisper's prefix, and `[NER]` if entities are asked for.
-
-        In the plain alphabet there is no `[NER]`: the published checkpoint knows no such token.
-        Raises `OptionError` for a type outside the closed set, and for masking in the closed style.
-        """
-        if prompt.mask and self._style is not Style.OPEN:
+        """As in `EntityFormat`. Raises `OptionError` for masking in the closed style."""
+        if prompt.mask and not self.open:
             raise OptionError("masking needs the types in the prompt: ask for entities of open types")
-        types = self._types.asked(prompt)
-        ids = whisper_prefix(self._vocabulary, prompt, types if self._style is Style.OPEN else ())
-        atomic = self._alphabet is Alphabet.ATOMIC
-        return [*ids, self._vocabulary[NER]] if atomic and prompt.ner else ids
+        return super().prefix(prompt)
 
     def canonical(self, target: Target, prompt: Prompt) -> Target:
-        """Resolved, masked if the prompt says so, with the types it asks for under the format's names.
-
-        Raises `RecordError` for a label outside the label set, and if entities are asked for but
-        not annotated.
-        """
-        check_annotated(target, prompt)
-        target = expressible(target, prompt, self._types, self._vocabulary.labels)
+        """As in `EntityFormat`, masked if the prompt says so."""
+        target = super().canonical(target, prompt)
         return masked(target) if prompt.mask else target
 
     def render(self, target: Target, prompt: Prompt) -> Rendered:
@@ -108,13 +89,8 @@ class InlineFormat:
         if name is not None and not reader.visible:
             reader.text(event.first, placeholder(name).encode())
 
-    def grammar(self, prompt: Prompt) -> Grammar:
-        """What may be written. Raises `OptionError` for a type outside the closed set."""
-        return self._grammars(prompt)
-
     def _grammar(self, prompt: Prompt) -> Grammar:
-        symbols = symbols_of(self._vocabulary, self._style, self._alphabet)
-        return inline_grammar(symbols, self._types.asked(prompt), prompt.sa)
+        return inline_grammar(self._symbols(), self._types.asked(prompt), prompt.sa)
 
 
 def placeholder(entity_type: str) -> str:

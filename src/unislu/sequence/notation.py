@@ -10,8 +10,8 @@ from collections.abc import Iterator, Sequence
 from enum import Enum, auto
 from typing import NamedTuple, Protocol
 
-from unislu.sequence.format import ASR_PART, TASK_PART, Rendered
 from unislu.sequence.labels import normalize_type
+from unislu.sequence.reader import ASR_PART, TASK_PART, Rendered
 from unislu.sequence.vocabulary import (
     BIO_BEGIN,
     BIO_CLOSE,

@@ -11,9 +11,9 @@ import codecs
 import re
 from collections.abc import Iterator, Sequence
 
-from unislu.sequence.format import ASR_PART, TASK_PART, Rendered
 from unislu.sequence.labels import normalize_type
 from unislu.sequence.notation import SECTIONS, Event, Kind, Style
+from unislu.sequence.reader import ASR_PART, TASK_PART, Rendered
 from unislu.sequence.vocabulary import END, Vocabulary, closer, opener
 
 ESCAPE = "\\"

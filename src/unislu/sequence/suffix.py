@@ -8,40 +8,33 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from functools import lru_cache
 
-from unislu.sequence.format import ASR_PART, TASK_PART, Parsed, Reader, Rendered, segments
+from unislu.sequence.format import Branch, EntityFormat
 from unislu.sequence.grammar import Grammar
 from unislu.sequence.locate import locate
-from unislu.sequence.notation import Kind, Notation, Style
-from unislu.sequence.prompt import Prompt, whisper_prefix
+from unislu.sequence.notation import Kind, Style
+from unislu.sequence.prompt import Prompt
+from unislu.sequence.reader import ASR_PART, TASK_PART, Parsed, Reader, Rendered, segments
 from unislu.sequence.suffix_grammar import suffix_grammar
 from unislu.sequence.tail import Item, Tail, TailReader
 from unislu.sequence.target import Span, Target
-from unislu.sequence.typeset import ClosedTypes, expressible
+from unislu.sequence.typeset import expressible
 from unislu.sequence.vocabulary import NER, SA, TRANSCRIPT_END, Alphabet, Vocabulary
-from unislu.sequence.writing import notation_of, symbols_of
 
 
-class SuffixFormat:
+class SuffixFormat(EntityFormat):
     """`suffix`, in either alphabet. A branch for each task follows the transcript's end."""
 
-    name = "suffix"
+    inside = False
 
     def __init__(self, vocabulary: Vocabulary, alphabet: Alphabet = Alphabet.ATOMIC) -> None:
         """Raises `VocabularyError` if the vocabulary lacks a token of this format."""
-        self._vocabulary, self._alphabet = vocabulary, alphabet
-        self._types = ClosedTypes(vocabulary.labels)
-        self._notation: Notation = notation_of(vocabulary, Style.CLOSED, alphabet)
-        self._grammars = lru_cache(maxsize=16)(self._grammar)
+        super().__init__("suffix", vocabulary, Style.CLOSED, alphabet)
 
-    def prefix(self, prompt: Prompt) -> list[int]:
-        """Whisper's prefix; the tasks are chosen after the transcript.
-
-        Raises `OptionError` for a type outside the closed set.
-        """
-        self._types.asked(prompt)
-        return whisper_prefix(self._vocabulary, prompt)
+    def branches(self, prompt: Prompt) -> tuple[Branch, ...]:
+        """A list of entities, then the sentiment."""
+        listed = (self._branch(NER, "listed"),) if prompt.ner else ()
+        return listed + super().branches(prompt)
 
     def canonical(self, target: Target, prompt: Prompt, which: str | None = None) -> Target:
         """Resolved, with the closed set's tags, and with entities where their phrases are found again.
@@ -102,10 +95,6 @@ class SuffixFormat:
         found = self._find(reader, tail.items or (), prompt)
         return reader.finish(tail.items is not None, tail.sentiment, tail.sentiment_index, found)
 
-    def grammar(self, prompt: Prompt) -> Grammar:
-        """What may be written. Raises `OptionError` for a type outside the closed set."""
-        return self._grammars(prompt)
-
     def _asked(self, target: Target, prompt: Prompt, which: str | None) -> Target:
         if which is not None:
             prompt = replace(prompt, tasks=prompt.tasks & {which})
@@ -133,5 +122,4 @@ class SuffixFormat:
         return found
 
     def _grammar(self, prompt: Prompt) -> Grammar:
-        symbols = symbols_of(self._vocabulary, Style.CLOSED, self._alphabet)
-        return suffix_grammar(symbols, self._types.asked(prompt), prompt.ner, prompt.sa)
+        return suffix_grammar(self._symbols(), self._types.asked(prompt), prompt.ner, prompt.sa)

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-from unislu.sequence.format import Reader
 from unislu.sequence.labels import LabelSet
 from unislu.sequence.notation import Event, Kind
 from unislu.sequence.prompt import Prompt
+from unislu.sequence.reader import Reader
 from unislu.sequence.vocabulary import ASCII_BLANKS, NER, SA, TRANSCRIPT_END
 
 

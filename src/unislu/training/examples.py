@@ -29,6 +29,7 @@ from unislu.sequence import (
     get_format,
     normalize_type,
 )
+from unislu.sequence.format import tags_transcript
 from unislu.training.config import CorpusConfig, PromptConfig, Recipe
 
 _ONTONOTES = {normalize_type(name): tag for name, tag in ONTONOTES_TO_SLUE.items()} | {"year": "WHEN"}
@@ -113,8 +114,9 @@ class Formats:
     def of(cls, name: str, vocabulary: Vocabulary, alphabet: str = "atomic") -> Formats:
         """The formats of a model that writes closed types as `name`; `bio` writes open ones as well."""
         letters = Alphabet(alphabet)
-        opened = "bio" if name == "bio" else "inline-open"
-        return cls(*(get_format(n, vocabulary, letters) for n in (name, opened, "suffix")))
+        closed = get_format(name, vocabulary, letters)
+        opened = closed if closed.open else get_format("inline-open", vocabulary, letters)
+        return cls(closed, opened, get_format("suffix", vocabulary, letters))
 
 
 class ExampleMaker:
@@ -205,7 +207,7 @@ class ExampleMaker:
         """
         if target.sentiment is None:
             return None
-        tagged = generator.random() < 0.5 and self._closed.name == "inline"
+        tagged = generator.random() < 0.5 and tags_transcript(self._closed)
         spans = _guessed_names(target.text, sorted(self._closed_types), generator) if tagged else ()
         prompt = Prompt(frozenset({"ner", "sa"}) if tagged else frozenset({"sa"}))
         target = replace(target, entities=spans if tagged else None)

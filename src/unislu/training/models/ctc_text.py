@@ -14,7 +14,7 @@ from typing import Any
 from unislu.errors import RecipeError
 from unislu.recognition.style import normalize
 from unislu.sequence import Target
-from unislu.sequence.format import Parsed, Reader, segments
+from unislu.sequence.reader import Parsed, Reader, segments
 
 BLANK = 0
 """The unit that writes nothing."""

@@ -11,11 +11,11 @@ import numpy as np
 
 from unislu.audio.features import FRAMES_PER_SECOND
 from unislu.decoding.decoder import Decoder
-from unislu.decoding.options import TOKENS_PER_SECOND, DecodeOptions
+from unislu.decoding.options import DecodeOptions
 from unislu.engines.torch import TorchEngine
 from unislu.evaluation.score import Prediction
 from unislu.sequence import Prompt, Vocabulary
-from unislu.sequence.format import Parsed
+from unislu.sequence.reader import Parsed
 from unislu.training.collate import AudioSource, collate
 from unislu.training.config import DecodeConfig, ModelConfig
 from unislu.training.examples import Example, ExampleMaker, Formats
@@ -24,8 +24,6 @@ from unislu.training.models.whisper import load_unified
 
 BATCH = 16
 _POSITIONS_PER_SECOND = FRAMES_PER_SECOND // 2
-#: `bio` writes a tag after each word.
-_BIO_FACTOR = 4
 
 
 def build_system(setting: Setting, config: ModelConfig) -> System:
@@ -56,7 +54,7 @@ class WhisperPredictor:
     ):  # fmt: skip
         self._engine, self._formats, self._source = engine, formats, source
         self._decoder = Decoder(engine, vocabulary)
-        self._options = decode_options(decode, formats.closed.name == "bio")
+        self._options = decode_options(decode)
         self._mels = int(engine.model.config.num_mel_bins)
 
     def __call__(self, asked: Sequence[Asked]) -> list[Prediction]:
@@ -87,12 +85,11 @@ class WhisperPredictor:
         return encoded, (frames / FRAMES_PER_SECOND).tolist()
 
 
-def decode_options(config: DecodeConfig, bio: bool = False) -> DecodeOptions:
+def decode_options(config: DecodeConfig) -> DecodeOptions:
     """The decoder's options of a recipe's."""
     return DecodeOptions(
         beam=config.beam, temperature=config.temperature, top_p=config.top_p,
         repetition_penalty=config.repetition_penalty, constrained=config.constrained,
-        tokens_per_second=TOKENS_PER_SECOND * (_BIO_FACTOR if bio else 1),
     )  # fmt: skip
 
 
