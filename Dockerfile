@@ -15,6 +15,7 @@ RUN useradd --system --uid 10001 --home-dir /nonexistent --shell /usr/sbin/nolog
 COPY --from=build /opt/unislu /opt/unislu
 # PYTHONDONTWRITEBYTECODE: the container can run read-only. MALLOC_ARENA_MAX: threads share their free memory.
 ENV PATH=/opt/unislu/bin:$PATH PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1 MALLOC_ARENA_MAX=2 \
+    ORT_DISABLE_TELEMETRY=1 HF_HUB_DISABLE_TELEMETRY=1 RAY_USAGE_STATS_ENABLED=0 DO_NOT_TRACK=1 \
     UNISLU_HOST=0.0.0.0 UNISLU_PORT=8000 UNISLU_DATA=/data
 USER unislu
 VOLUME /data

@@ -1,4 +1,4 @@
-"""What every test shares: determinism, one thread, and no way out to the network."""
+"""What every test shares: determinism, one thread, no way out to the network, and no part left out unsaid."""
 
 from __future__ import annotations
 
@@ -9,6 +9,8 @@ from collections.abc import Iterator
 
 import pytest
 from hypothesis import HealthCheck, settings
+
+from .needs import OPTIONAL_PACKAGES, missing
 
 # Before any test imports a numeric library: tests are small, and threads only contend with each other.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
@@ -46,3 +48,28 @@ def no_network(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) 
 
         monkeypatch.setattr(socket.socket, "connect", guarded)
     yield
+
+
+def _untested(config: pytest.Config) -> dict[str, str]:
+    """What this machine lacks and tests were skipped for: name -> the part not tested, and the remedy."""
+    reporter = config.pluginmanager.get_plugin("terminalreporter")
+    found = {}
+    for report in reporter.stats.get("skipped", []) if reporter else []:
+        if isinstance(report.longrepr, tuple) and (named := missing(report.longrepr[2])):
+            name, need = named
+            found[name] = f"{need.part} ({need.remedy})"
+    return found
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    """Say which parts were not tested and how to have them tested."""
+    if untested := _untested(config):
+        terminalreporter.section("not tested on this machine", "-")
+        for name, line in sorted(untested.items()):
+            terminalreporter.write_line(f"{name}: {line}")
+
+
+def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
+    """Continuous integration has what the tests need, so there a part left out is a failure."""
+    if "CI" in os.environ and set(_untested(session.config)) - OPTIONAL_PACKAGES:
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED

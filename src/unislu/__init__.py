@@ -6,7 +6,8 @@
     result = model.analyze("call.mp3", entities=["person", "drug"], bias=0.5)
     result.text, result.entities[0].start_char, result.sentiment.scores
 
-Names are imported on first use, so `import unislu` loads neither numpy nor an inference engine.
+Names are imported on first use, so `import unislu` loads neither numpy nor an inference engine. It switches
+off the telemetry of the libraries that are loaded later (`unislu.telemetry`).
 """
 
 from __future__ import annotations
@@ -31,11 +32,14 @@ from .errors import (
     VocabularyError,
     VoiceError,
 )
+from .telemetry import switch_off
 
 if TYPE_CHECKING:
     from .audio import AudioWarning
     from .recognition.model import Model, load
     from .result import Analysis, Entity, Segment, Sentiment, Word
+
+switch_off()
 
 __version__ = "0.1.0"
 

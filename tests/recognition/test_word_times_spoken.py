@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 import unislu
-from unislu.errors import MissingDependencyError, VoiceError
+
+from .. import needs
 
 BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
 MEDIAN_MS, P95_MS = 60, 200
@@ -20,13 +21,9 @@ def test_word_times_are_exact(monkeypatch: pytest.MonkeyPatch) -> None:
     import timed_speech
     import word_times
 
-    try:
-        utterances = timed_speech.joined("flite:awb", 8, seed=3)
-    except (MissingDependencyError, VoiceError) as error:
-        pytest.skip(str(error))
+    needs.flite()
+    utterances = timed_speech.joined("flite:awb", 8, seed=3)
     model = unislu.load(threads=1)
-    if model.analyze(utterances[0].samples, sample_rate=16_000).segments[0].words is None:
-        pytest.skip("the default bundle was exported without alignment heads")
     errors, spoken = [], 0
     for utterance in utterances:
         found, count = word_times.edge_errors(model, utterance)

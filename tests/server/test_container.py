@@ -9,9 +9,11 @@ from pathlib import Path
 import pytest
 
 from unislu.server.settings import PREFIX, Settings
+from unislu.telemetry import OFF
 
 ROOT = Path(__file__).parents[2]
 DOCKERFILE = (ROOT / "Dockerfile").read_text(encoding="utf-8")
+BATCH = (ROOT / "deploy" / "kubernetes" / "batch.Dockerfile").read_text(encoding="utf-8")
 COMPOSE = (ROOT / "compose.yaml").read_text(encoding="utf-8")
 
 
@@ -47,3 +49,8 @@ def test_compose_refuses_to_start_without_keys() -> None:
     assert service["environment"]["UNISLU_KEYS"].startswith("${UNISLU_KEYS:?")
     assert service["read_only"] and service["cap_drop"] == ["ALL"]
     assert all(port.startswith("127.0.0.1:") for port in service["ports"])
+
+
+@pytest.mark.parametrize("text", [DOCKERFILE, BATCH], ids=["Dockerfile", "batch.Dockerfile"])
+def test_images_switch_telemetry_off_before_anything_starts(text: str) -> None:
+    assert OFF.items() <= dict(re.findall(r"\b([A-Z_]+)=(\d+)", text)).items()

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -12,10 +11,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-playwright = pytest.importorskip("playwright.sync_api")
+from .. import needs
 
-CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
-pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on PATH")
+playwright = pytest.importorskip("playwright.sync_api")
 
 FAKE_MICROPHONE = ["--use-fake-ui-for-media-stream", "--use-fake-device-for-media-stream"]
 PATIENCE = 60_000  # milliseconds; a busy machine is slow, not wrong
@@ -23,8 +21,9 @@ PATIENCE = 60_000  # milliseconds; a busy machine is slow, not wrong
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Any]:
+    executable = needs.chromium()
     with playwright.sync_playwright() as driver:
-        found = driver.chromium.launch(executable_path=CHROMIUM, args=[*FAKE_MICROPHONE, "--no-sandbox"])
+        found = driver.chromium.launch(executable_path=executable, args=[*FAKE_MICROPHONE, "--no-sandbox"])
         yield found
         found.close()
 
