@@ -152,8 +152,8 @@ def test_at_most_so_many_jobs(start: Any, model: Any, long_silence: bytes, hum: 
 
 @pytest.mark.slow
 def test_jobs_belong_to_a_key(start: Any, hum: bytes) -> None:
-    with start(keys=("first-key", "second-key")) as server:
-        first, second = ({"Authorization": f"Bearer {key}-key"} for key in ("first", "second"))
+    with start(keys=("first-key-of-ours", "second-key-of-ours")) as server:
+        first, second = ({"Authorization": f"Bearer {key}-key-of-ours"} for key in ("first", "second"))
         job = server.post("/v1/jobs", {"tasks": "asr"}, hum, headers=first).json()
         assert server.get(f"/v1/jobs/{job['id']}", headers=first).status_code == 200
         assert server.get(f"/v1/jobs/{job['id']}", headers=second).status_code == 404

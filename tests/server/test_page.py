@@ -210,7 +210,7 @@ def _light(color: str) -> float:
 
 @pytest.mark.slow
 def test_a_key_is_asked_for(browser: Any, start: Any) -> None:
-    with start(keys=("a-secret-key",)) as server:
+    with start(keys=("a-rather-secret-key",)) as server:
         context = browser.new_context()
         context.set_default_timeout(PATIENCE)
         page = context.new_page()
@@ -219,7 +219,7 @@ def test_a_key_is_asked_for(browser: Any, start: Any) -> None:
         page.fill("#key", "wrong-key")
         page.keyboard.press("Enter")
         page.wait_for_selector("#key-error:not([hidden])")
-        page.fill("#key", "a-secret-key")
+        page.fill("#key", "a-rather-secret-key")
         page.keyboard.press("Enter")
         page.wait_for_selector("#types li")
         context.close()

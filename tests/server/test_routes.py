@@ -192,8 +192,8 @@ def test_listening(server: Any, speech: bytes, rate: int, encoding: str) -> None
 @pytest.mark.parametrize(
     ("message", "code"),
     [("hello", "unknown_message"), ("[]", "unknown_message"), ("[" * 10_000, "unknown_message"),
-     (b"odd", "invalid_audio"), (np.array([np.nan], "<f4").tobytes(), "invalid_audio")],
-    ids=["text", "json", "nested", "half a sample", "nan"],
+     (np.array([np.nan], "<f4").tobytes(), "invalid_audio")],
+    ids=["text", "json", "nested", "nan"],
 )  # fmt: skip
 def test_what_a_listener_refuses(server: Any, message: Any, code: str) -> None:
     events, closed = talk(server, [message], "encoding=f32le")
@@ -222,7 +222,7 @@ def test_a_message_that_is_too_long(server: Any) -> None:
 
 
 def test_listeners_are_few_and_need_a_key(start: Any) -> None:
-    key = base64.urlsafe_b64encode(b"a-secret-key").decode().rstrip("=")
+    key = base64.urlsafe_b64encode(b"a-rather-secret-key").decode().rstrip("=")
 
     async def run(server: Any) -> tuple[int, int, str | None]:
         url = f"ws://127.0.0.1:{server.port}/v1/listen"
@@ -230,11 +230,12 @@ def test_listeners_are_few_and_need_a_key(start: Any) -> None:
             await websockets.connect(url)
         async with websockets.connect(url, subprotocols=["unislu", f"bearer.{key}"]) as first:
             with pytest.raises(websockets.InvalidStatus) as too_many:
-                await websockets.connect(url, additional_headers={"Authorization": "Bearer a-secret-key"})
+                header = {"Authorization": "Bearer a-rather-secret-key"}
+                await websockets.connect(url, additional_headers=header)
             chosen = first.subprotocol
         return no_key.value.response.status_code, too_many.value.response.status_code, chosen
 
-    with start(keys=("a-secret-key",), max_listeners=1) as server:
+    with start(keys=("a-rather-secret-key",), max_listeners=1) as server:
         assert asyncio.run(run(server)) == (401, 429, "unislu")
 
 

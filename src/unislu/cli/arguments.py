@@ -10,7 +10,12 @@ from .parser import number
 
 def names(value: str) -> list[str]:
     """Names separated by commas; quotes protect a comma: `person,drug,"phone number"`."""
-    row = next(csv.reader([value], skipinitialspace=True), [])
+    if len(value.splitlines()) > 1 or value.endswith(("\n", "\r")):
+        raise argparse.ArgumentTypeError(f"{value!r} has a line break: write the names in one line")
+    try:
+        row = next(csv.reader([value], skipinitialspace=True), [])
+    except csv.Error as error:
+        raise argparse.ArgumentTypeError(f"{value[:80]!r} is no list of names ({error})") from None
     return [name.strip() for name in row]
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import chain
 
 import numpy as np
@@ -26,11 +26,16 @@ NOT_HEARD = "interrupted before it was heard"
 
 @dataclass(frozen=True)
 class Progress:
-    """How far the file number `file` is: `seconds` of its audio are done, of `total` if that is known."""
+    """How far the file number `file` is: `seconds` of its audio are done, of `total` if that is known.
+
+    `text()`: the transcript of these seconds. That of the whole file begins with it, unless its channels are
+    heard apart.
+    """
 
     file: int
     seconds: float
     total: float | None
+    text: Callable[[], str] = field(default=str, repr=False, compare=False)
 
 
 @dataclass(eq=False)
@@ -83,7 +88,12 @@ class Recording:
     def progress(self) -> Progress:
         """How far it is."""
         done = min((job.span.start for job in self._pending), default=self._stream.read_seconds)
-        return Progress(self.number, done, self._stream.seconds)
+        return Progress(self.number, done, self._stream.seconds, lambda: self._text_before(done))
+
+    def _text_before(self, seconds: float) -> str:
+        windows = sorted(self._windows, key=lambda window: window.start)
+        heard = [window.heard for window in windows if window.start < seconds]
+        return " ".join(one.text for one in heard if one is not None and one.text)
 
     def jobs(self, tick: Callable[[], bool]) -> Iterator[WindowJob]:
         """The windows as they are read, each of them once. `tick` is called often; it says when to stop."""

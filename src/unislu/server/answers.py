@@ -26,6 +26,8 @@ from ..errors import (
 
 log = logging.getLogger("unislu.server")
 CLIENT_GONE = 499
+TOO_MANY = 429
+TIMEOUT = 408
 
 
 class ApiError(Exception):

@@ -58,7 +58,8 @@ def create_app(settings: Settings | None = None, load: Callable[[], Model] | Non
     if settings.cors:
         app.add_middleware(
             CORSMiddleware, allow_origins=list(settings.cors), allow_methods=["GET", "POST", "DELETE"],
-            allow_headers=["Authorization", "Content-Type"], expose_headers=["Retry-After"],
+            # Any header: OpenAI's client sends a dozen of its own (x-stainless-os, …).
+            allow_headers=["*"], expose_headers=["Retry-After", openai_routes.IGNORED_HEADER],
         )  # fmt: skip
     return app
 

@@ -55,7 +55,7 @@ class _Task:
     future: Future[Any]
     request: Request | None = None
     function: Callable[[Model], Any] | None = None
-    progress: Callable[[float], None] | None = None
+    progress: Callable[[Progress], None] | None = None
     abandoned: bool = False
 
 
@@ -111,8 +111,10 @@ class ModelWorker:
         """Seconds until that many requests should be done: what Retry-After says, 1 to 60."""
         return max(1, min(60, round(self._mean * requests)))
 
-    async def analyze(self, request: Request, progress: Callable[[float], None] | None = None) -> Analysis:
-        """Hear a file. `progress` is called in the model's thread with the seconds heard so far.
+    async def analyze(
+        self, request: Request, progress: Callable[[Progress], None] | None = None
+    ) -> Analysis:
+        """Hear a file. `progress` is called in the model's thread when more of a longer one was heard.
 
         Raises what `Model.analyze` raises. Cancelling the call takes the request back.
         """
@@ -231,7 +233,7 @@ class ModelWorker:
             while (tasks := self._pending()) and not task.abandoned:
                 self._do(model, tasks)
             if task.progress is not None:
-                task.progress(progress.seconds)
+                task.progress(progress)
             return task.abandoned
 
         return watch

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import argparse
 import json
-from collections.abc import Mapping, Sequence
+import re
+from collections.abc import Callable, Mapping, Sequence
 from typing import Annotated, Any, Literal, TypeVar, get_origin
+from urllib.parse import unquote
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
@@ -14,6 +16,8 @@ from ..recognition.request import TASKS, AnalyzeOptions
 from .answers import ApiError
 
 M = TypeVar("M", bound=BaseModel)
+T = TypeVar("T")
+_INDEX = re.compile(r"\[\d*\]$")
 FORMATS = ("json", "txt", "srt", "vtt", "html", "deepgram", "assemblyai")
 
 
@@ -27,7 +31,10 @@ def _names(value: Any) -> Any:
                 raise ValueError("give a list of names")
             found += items
         else:
-            found += arguments.names(text)
+            found += _argument(arguments.names, text)
+    for name in found:
+        if not name.isprintable():
+            raise ValueError(f"{name[:40]!r} has characters that nobody can read")
     return found
 
 
@@ -37,8 +44,13 @@ def _bias(value: Any) -> Any:
         return value
     if value.lstrip().startswith("{"):
         return json.loads(value)
+    return _argument(arguments.bias, value)
+
+
+def _argument(read: Callable[[str], T], text: str) -> T:
+    """A value as the command line reads it. Raises `ValueError`."""
     try:
-        return arguments.bias(value)
+        return read(text)
     except argparse.ArgumentTypeError as error:
         raise ValueError(str(error)) from None
 
@@ -114,10 +126,10 @@ class RedactForm(Options):
 
 
 def parse_form(model: type[M], pairs: Sequence[tuple[str, str]]) -> M:
-    """Fields as a form; a list may be repeated or spelled `name[]`. Raises `ApiError` naming the field."""
+    """Fields as a form; a list may be repeated, as `plain_name` says. Raises `ApiError` naming the field."""
     values: dict[str, Any] = {}
-    for name, value in pairs:
-        name = name.removesuffix("[]")
+    for sent, value in pairs:
+        name = plain_name(sent)
         if _is_list(model, name):
             values.setdefault(name, []).append(value)
         elif name in values:
@@ -130,6 +142,11 @@ def parse_form(model: type[M], pairs: Sequence[tuple[str, str]]) -> M:
         raise _refusal(error, model) from None
     except (ValueError, RecursionError) as error:
         raise ApiError(400, str(error), code="invalid_value") from None
+
+
+def plain_name(name: str) -> str:
+    """The field that is meant by `name`, `name[]`, `name[0]` and `name%5B%5D`: clients write lists so."""
+    return _INDEX.sub("", unquote(name))
 
 
 def _is_list(model: type[BaseModel], name: str) -> bool:

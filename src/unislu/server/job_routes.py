@@ -15,6 +15,7 @@ from .answers import ApiError
 from .forms import AnalyzeForm, form_schema, parse_form
 from .job_runner import JobRunner
 from .jobs import DONE, ENDED, Job, JobStore
+from .places import Places
 from .service import Service, check_format, render
 
 MAX_WAIT = 60.0
@@ -38,6 +39,13 @@ async def _find(store: JobStore, request: Request, id_: str) -> Job:
 
 
 def _add_create(routes: APIRouter, service: Service, runner: JobRunner) -> None:
+    places = Places(service.settings.max_jobs, service.settings.share)
+
+    async def check_room(owner: str) -> None:
+        every = await asyncio.to_thread(runner.store.unended)
+        own = await asyncio.to_thread(runner.store.unended, owner)
+        places.check(every, own, "jobs wait", retry_after=30)
+
     @routes.post(
         "",
         status_code=202,
@@ -48,16 +56,16 @@ def _add_create(routes: APIRouter, service: Service, runner: JobRunner) -> None:
     async def create(request: Request) -> Response:
         await service.model()
         async with service.admitted(request) as folder:
-            counts = await asyncio.to_thread(runner.store.counts)
-            if counts.get("queued", 0) + counts.get("running", 0) >= service.settings.max_jobs:
-                raise ApiError(429, "too many jobs wait: try again later", code="queue_full", retry_after=30)
+            owner = request.state.owner
+            await check_room(owner)
             body = await service.form(request, folder, raw=True)
             form = parse_form(AnalyzeForm, body.fields)
             upload = body.upload()
             if upload.size == 0:
                 raise ApiError(400, f"{upload.name}: is empty (0 bytes)", code="invalid_audio", param="file")
             await service.check_form(form)
-            job = await runner.submit(request.state.owner, upload, body.fields)
+            await check_room(owner)  # many may have come meanwhile
+            job = await runner.submit(owner, upload, body.fields)
             return JSONResponse(job.to_dict(), 202, {"Location": f"/v1/jobs/{job.id}"})
 
 

@@ -19,6 +19,7 @@ from .service import finish
 from .uploads import Upload
 
 if TYPE_CHECKING:
+    from ..recording import Progress
     from .service import Service
 
 STEP = 0.01
@@ -149,13 +150,13 @@ class JobRunner:
         finally:
             shutil.rmtree(folder, ignore_errors=True)
 
-    def _progress(self, id_: str, total: float) -> Callable[[float], None]:
-        """Called in the model's thread with the seconds that are done."""
+    def _progress(self, id_: str, total: float) -> Callable[[Progress], None]:
+        """What the model's thread calls when more was heard."""
         told = 0.0
 
-        def progress(seconds: float) -> None:
+        def progress(heard: Progress) -> None:
             nonlocal told
-            share = min(0.99, seconds / total)
+            share = min(0.99, heard.seconds / total)
             if share < told + STEP:
                 return
             told = share

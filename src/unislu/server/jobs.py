@@ -128,10 +128,16 @@ class JobStore:
             ).fetchall()
         return [_job(row) for row in rows]
 
-    def counts(self) -> dict[str, int]:
-        """Jobs by status."""
+    def counts(self, owner: str | None = None) -> dict[str, int]:
+        """Jobs by status: of all, or of one owner."""
+        query = "select status, count(*) from jobs where ?1 is null or owner = ?1 group by status"
         with self._use() as connection:
-            return dict(connection.execute("select status, count(*) from jobs group by status"))
+            return dict(connection.execute(query, (owner,)))
+
+    def unended(self, owner: str | None = None) -> int:
+        """Jobs that wait or run."""
+        counts = self.counts(owner)
+        return counts.get(QUEUED, 0) + counts.get(RUNNING, 0)
 
     def take(self) -> Job | None:
         """The oldest job that waits, which then runs."""

@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -13,8 +15,9 @@ from numpy.typing import NDArray
 from pydantic import Field
 
 from ..errors import UnisluError
-from .answers import ApiError, from_unislu, unforeseen
+from .answers import TIMEOUT, ApiError, from_unislu, unforeseen
 from .forms import Options, parse_form
+from .places import Places
 from .security import SUBPROTOCOL
 from .service import Service
 
@@ -23,9 +26,13 @@ if TYPE_CHECKING:
 
 RATE = 16_000
 IDLE_SECONDS = 30.0
+"""The longest time without a message, or in which a client takes none."""
+SILENT_SECONDS = 600.0
+"""The longest time without audio, whatever a client says to keep the connection."""
 PENDING_SECONDS = 20.0
 """Audio that may wait for the model before no more is read: the sender feels it."""
-_PROTOCOL = "unislu"
+_FINISH, _KEEP_ALIVE = ("finish", "closestream"), "keepalive"
+"""Deepgram's clients say CloseStream and KeepAlive."""
 
 
 class ListenForm(Options):
@@ -39,41 +46,27 @@ class ListenForm(Options):
 def router(service: Service) -> APIRouter:
     """The route over one service."""
     routes = APIRouter()
-    active = 0
+    settings = service.settings
+    places = Places(settings.max_listeners, settings.share, service.metrics.listeners.set)
 
     @routes.websocket("/v1/listen")
     async def listen(socket: WebSocket) -> None:
-        nonlocal active
         try:
             await service.model()
-            if active >= service.settings.max_listeners:
-                raise ApiError(
-                    429, f"{active} connections are live: try later", code="queue_full", retry_after=5
-                )
             form = parse_form(ListenForm, socket.query_params.multi_items())
             options = form.analyze_options()
             for name in ("channels", "vad"):
                 options.pop(name)
-        except (ApiError, UnisluError) as error:
+            with places.hold(socket.state.owner, "connections are live", retry_after=5):
+                await _serve(socket, service, form, options)
+        except (ApiError, UnisluError) as error:  # before the connection: `_serve` tells what comes after
             await _deny(socket, error)
-            return
-        active += 1  # before anything is waited for: many may come at once
-        service.metrics.listeners.set(active)
-        try:
-            await _serve(socket, service, form, options)
-        finally:
-            active -= 1
-            service.metrics.listeners.set(active)
 
     return routes
 
 
 async def _serve(socket: WebSocket, service: Service, form: ListenForm, options: dict[str, Any]) -> None:
-    try:
-        listener = await service.worker.call(lambda model: _make(model, form.interval, options))
-    except (ApiError, UnisluError) as error:
-        await _deny(socket, error)
-        return
+    listener = await service.worker.call(lambda model: _make(model, form.interval, options))
     await socket.accept(subprotocol=_subprotocol(socket))
     await _Conversation(socket, service, listener, form).hold()
 
@@ -95,15 +88,28 @@ def _subprotocol(socket: WebSocket) -> str | None:
     return next((name for name in offered if not name.startswith(SUBPROTOCOL)), None)
 
 
+@dataclass(frozen=True)
+class _Last:
+    """When something came, in the event loop's time."""
+
+    message: float
+    audio: float
+    began: float
+
+
 class _Conversation:
     """One live connection."""
 
     def __init__(self, socket: WebSocket, service: Service, listener: Listener, form: ListenForm) -> None:
         self._socket, self._service, self._listener = socket, service, listener
+        self._longest = service.settings.max_session
         self._dtype = "<i2" if form.encoding == "s16le" else "<f4"
         self._resampler = None if form.sample_rate == RATE else _Resampler(form.sample_rate)
+        self._rest = b""  # of a sample that was cut between two messages
         self._waiting: list[NDArray[np.float32]] = []
         self._ended = False
+        now = asyncio.get_running_loop().time()
+        self._last = _Last(message=now, audio=now, began=now)
         self._news = asyncio.Event()
         self._room = asyncio.Event()
         self._room.set()
@@ -114,15 +120,18 @@ class _Conversation:
         hearing.add_done_callback(lambda _: self._room.set())  # nobody makes room any more
         code, refusal = 1000, None
         try:
-            await self._receive(hearing)
+            try:
+                await self._receive(hearing)
+            except ApiError as error:
+                if error.status != TIMEOUT:
+                    raise
+                code, refusal = 1001, error
+                self._end()  # what came is heard to its end
             await hearing
         except WebSocketDisconnect:
             return
-        except TimeoutError:
-            message = f"nothing came for {IDLE_SECONDS:g} s"
-            code, refusal = 1001, ApiError(408, message, code="idle")
         except ApiError as error:
-            code, refusal = 1003, error
+            code, refusal = (1001 if error.status == TIMEOUT else 1003), error
         except UnisluError as error:
             code, refusal = 1008, from_unislu(error)
         except Exception as error:  # the client is told, the log has the rest
@@ -131,31 +140,52 @@ class _Conversation:
             hearing.cancel()
             with contextlib.suppress(asyncio.CancelledError, Exception):  # its failure was told above
                 await hearing
-        with contextlib.suppress(WebSocketDisconnect, RuntimeError):  # it may have left meanwhile
+        with contextlib.suppress(WebSocketDisconnect, RuntimeError, ApiError):  # it may have left meanwhile
             if refusal is not None:
                 await self._send({"type": "error", **refusal.body})
             await self._socket.close(code)
 
     async def _receive(self, hearing: asyncio.Task[None]) -> None:
         while not self._ended:
-            await self._room.wait()
-            async with asyncio.timeout(IDLE_SECONDS):
-                message = await self._socket.receive()
+            if not self._room.is_set():
+                await self._room.wait()
+                self._came(audio=True)  # it was the server that did not listen
+            message = await self._message()
             if message["type"] == "websocket.disconnect":
                 raise WebSocketDisconnect
             if hearing.done():
                 return
-            if message.get("bytes") is not None:
-                self._take(message["bytes"])
-            else:
-                self._command(message.get("text") or "")
+            if data := message.get("bytes"):
+                self._came(audio=True)
+                self._take(data)
+            elif text := message.get("text"):
+                self._came(audio=False)
+                self._command(text)
             self._news.set()
 
+    def _came(self, *, audio: bool) -> None:
+        now = asyncio.get_running_loop().time()
+        self._last = replace(self._last, message=now, audio=now if audio else self._last.audio)
+
+    async def _message(self) -> Mapping[str, Any]:
+        """The next message. Raises `ApiError` (408) when none came in time; an empty one is none."""
+        limits = (
+            (self._last.message + IDLE_SECONDS, f"nothing came for {IDLE_SECONDS:g} s", "idle"),
+            (self._last.audio + SILENT_SECONDS, f"no audio came for {SILENT_SECONDS:g} s", "idle"),
+            (self._last.began + self._longest, f"connections end after {self._longest:g} s", "session_ended"),
+        )
+        until, message, code = min(limits)
+        try:
+            async with asyncio.timeout_at(until):
+                return await self._socket.receive()
+        except TimeoutError:
+            raise ApiError(TIMEOUT, message, code=code) from None
+
     def _take(self, data: bytes) -> None:
-        width = int(self._dtype[-1])
-        if len(data) % width:
-            message = f"{len(data)} bytes are no whole samples of {width} bytes"
-            raise ApiError(400, message, code="invalid_audio")
+        """Messages may be cut anywhere: what is left of a sample waits for the next one."""
+        data = self._rest + data
+        whole = len(data) - len(data) % int(self._dtype[-1])
+        data, self._rest = data[:whole], data[whole:]
         samples = np.frombuffer(data, self._dtype).astype(np.float32)
         if self._dtype == "<i2":
             samples /= 32_768.0
@@ -166,16 +196,26 @@ class _Conversation:
             self._room.clear()
 
     def _command(self, text: str) -> None:
-        """The only text that means something is {"type": "finish"}."""
+        """Text messages: {"type": "finish"} and {"type": "KeepAlive"}."""
         command = None
         with contextlib.suppress(ValueError, RecursionError):
             command = json.loads(text)
-        if not isinstance(command, dict) or command.get("type") != "finish":
-            message = 'text is not understood: send audio as binary messages, or {"type": "finish"}'
+        kind = str(command.get("type")).lower() if isinstance(command, dict) else ""
+        if kind == _KEEP_ALIVE:
+            return
+        if kind not in _FINISH:
+            message = (
+                'text is not understood: send audio as binary messages, {"type": "KeepAlive"} or '
+                '{"type": "finish"}'
+            )
             raise ApiError(400, message, code="unknown_message")
+        self._end()
+
+    def _end(self) -> None:
         if self._resampler is not None:
             self._waiting.append(self._resampler.flush())
         self._ended = True
+        self._news.set()
 
     async def _hear(self) -> None:
         """Give the model all that waits, again and again."""
@@ -199,7 +239,11 @@ class _Conversation:
             await self._send(event.to_dict())
 
     async def _send(self, data: dict[str, Any]) -> None:
-        await self._socket.send_text(json.dumps(data, ensure_ascii=False))
+        try:
+            async with asyncio.timeout(IDLE_SECONDS):
+                await self._socket.send_text(json.dumps(data, ensure_ascii=False))
+        except TimeoutError:
+            raise ApiError(TIMEOUT, f"nothing was taken for {IDLE_SECONDS:g} s", code="idle") from None
 
 
 class _Resampler:

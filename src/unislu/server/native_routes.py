@@ -9,12 +9,15 @@ from fastapi import APIRouter, Query, Request
 from fastapi.responses import Response
 
 from .. import __version__
+from ..errors import UnisluError
 from ..result import Analysis
 from . import schemas
 from .answers import ApiError
 from .forms import AnalyzeForm, form_schema
 from .service import Service, check_format, finish, render, unless_gone
 from .uploads import read_json
+
+_OF_A_WRONG_KIND = (TypeError, AttributeError, LookupError, ValueError, ArithmeticError, RecursionError)
 
 
 def router(service: Service) -> APIRouter:
@@ -53,7 +56,9 @@ def _add_render(routes: APIRouter, service: Service) -> None:
                 analysis = await asyncio.to_thread(Analysis.from_dict, data)
                 check_format(format_, analysis.text is not None)
                 return await asyncio.to_thread(render, analysis, format_)
-            except (TypeError, AttributeError, KeyError, IndexError) as error:
+            except (UnisluError, ApiError):
+                raise
+            except _OF_A_WRONG_KIND as error:  # the values are the client's, and so is the fault
                 message = f"the result has a value of a wrong kind ({error})"
                 raise ApiError(400, message, code="invalid_value") from None
 

@@ -2,25 +2,27 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import AsyncIterator, Sequence
+import re
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import AsyncExitStack
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from fastapi import APIRouter, Request
-from fastapi.responses import JSONResponse, PlainTextResponse, Response, StreamingResponse
+from fastapi.responses import JSONResponse, PlainTextResponse, Response
 from pydantic import BaseModel, ConfigDict, Field
 
 from . import schemas, shapes
 from .answers import ApiError
-from .forms import Bias, Names, form_schema
+from .forms import Bias, Names, form_schema, plain_name
 from .service import Service, unless_gone
+from .streaming import EventStream, Heard, event, hearing
 
 if TYPE_CHECKING:
     from ..recognition.model import Model
     from ..result import Analysis
 
 ALIASES = ("whisper-1", "gpt-4o-transcribe", "gpt-4o-mini-transcribe", "gpt-transcribe", "unislu")
-"""Names that existing clients ask for; all of them mean the model that is loaded."""
+"""Names that existing clients ask for; they and those of `--models` mean the model that is loaded."""
 UNUSED = ("prompt", "temperature", "chunking_strategy")
 """Fields of the original that change nothing here; those that came are named in a header."""
 IGNORED_HEADER = "Unislu-Ignored"
@@ -32,7 +34,9 @@ class TranscriptionForm(BaseModel):
     model_config = ConfigDict(extra="ignore")
 
     model: str = Field(description="a name from /v1/models; whisper-1 and the like mean the loaded model")
-    language: str | None = Field(None, description="ISO 639-1; refused if the model does not speak it")
+    language: str | None = Field(
+        None, description="ISO 639-1, also en-US; refused if the model does not hear it; auto is any"
+    )
     response_format: Literal["json", "text", "srt", "verbose_json", "vtt"] = "json"
     timestamp_granularities: Names | None = Field(
         None, description="`word`, `segment` (the default); with verbose_json. With and without []"
@@ -57,28 +61,29 @@ def router(service: Service) -> APIRouter:
         openapi_extra=dict(form_schema(TranscriptionForm)),
     )
     async def transcribe(request: Request) -> Response:
-        async with service.submitted(request, TranscriptionForm) as sent:
-            model, form = await service.model(), sent.form
-            _check(form, model)
+        async with AsyncExitStack() as stack:
+            sent = await stack.enter_async_context(service.submitted(request, TranscriptionForm))
+            model, form, headers = await service.model(), sent.form, _ignored(sent.fields)
+            _check(form, model, service.settings.models)
             options = _options(form)
             await service.check(options)
-            analysis = await unless_gone(request, service.analyze(sent, options))
-            headers = _ignored(sent.fields)
+            decoded = await unless_gone(request, service.decode(sent.upload, sent.folder))
             if form.stream:
-                events = _events(analysis, form, model)
-                return StreamingResponse(events, headers=headers | {"Cache-Control": "no-store"},
-                                         media_type="text/event-stream")  # fmt: skip
+                heard = await stack.enter_async_context(
+                    hearing(lambda told: service.hear(decoded, sent.upload.name, options, told))
+                )
+                return EventStream(_events(heard, form, model), stack.pop_all(), headers)
+            analysis = await unless_gone(request, service.hear(decoded, sent.upload.name, options))
             return _answer(analysis, form, model, headers)
 
     @routes.get("/v1/models", summary="The models that can be asked for", responses=schemas.MODELS)
     async def models() -> dict[str, Any]:
         model = await service.model()
-        names = dict.fromkeys((model.manifest.name, *ALIASES))
-        return {"object": "list", "data": [_model(name) for name in names]}
+        return {"object": "list", "data": [_model(name) for name in _names(model, service.settings.models)]}
 
-    @routes.get("/v1/models/{name}", summary="One of them")
+    @routes.get("/v1/models/{name:path}", summary="One of them")
     async def one_model(name: str) -> dict[str, Any]:
-        _check_model(name, await service.model())
+        _check_model(name, await service.model(), service.settings.models)
         return _model(name)
 
     return routes
@@ -88,21 +93,34 @@ def _model(name: str) -> dict[str, Any]:
     return {"id": name, "object": "model", "created": 0, "owned_by": "unislu"}
 
 
-def _check_model(name: str, model: Model) -> None:
-    if name not in (model.manifest.name, model.name, *ALIASES):
-        message = f"the model {name[:80]!r} does not exist: this server has {model.manifest.name}"
+def _names(model: Model, more: Sequence[str]) -> list[str]:
+    """What the loaded model may be called."""
+    return list(dict.fromkeys((model.manifest.name, *ALIASES, *more)))
+
+
+def _check_model(name: str, model: Model, more: Sequence[str]) -> None:
+    names = _names(model, more)
+    if name not in (model.name, *names):
+        message = (
+            f"the model {name[:80]!r} does not exist: this server takes {', '.join(names)}; "
+            "its option --models adds names"
+        )
         raise ApiError(404, message, code="model_not_found", param="model")
 
 
-def _check(form: TranscriptionForm, model: Model) -> None:
+def _check_language(language: str, model: Model) -> None:
+    """`en`, `en-US`, `en_GB`, `English`; `auto` and nothing leave it to the model."""
+    code = re.split("[-_]", language.strip().lower())[0]
+    known = model.manifest.languages
+    if code not in ("", "auto", *known, *(shapes.LANGUAGES.get(one) for one in known)):
+        message = f"language {language[:40]!r}: this model hears {', '.join(known)}"
+        raise ApiError(400, message, code="unsupported_language", param="language")
+
+
+def _check(form: TranscriptionForm, model: Model, more: Sequence[str]) -> None:
     """Raises `ApiError` for combinations that cannot be meant."""
-    _check_model(form.model, model)
-    if form.language and form.language.lower() not in model.manifest.languages:
-        known = ", ".join(model.manifest.languages)
-        names = [shapes.LANGUAGES.get(code) for code in model.manifest.languages]
-        if form.language.lower() not in names:
-            raise ApiError(400, f"language {form.language[:40]!r}: this model hears {known}",
-                           code="unsupported_language", param="language")  # fmt: skip
+    _check_model(form.model, model, more)
+    _check_language(form.language or "", model)
     for name in form.timestamp_granularities or ():
         if name not in ("word", "segment"):
             raise ApiError(400, f"timestamp_granularities: {name[:40]!r} is neither word nor segment",
@@ -141,7 +159,7 @@ def _options(form: TranscriptionForm) -> dict[str, Any]:
 def _ignored(fields: Sequence[tuple[str, str]]) -> dict[str, str]:
     """A header that names the fields which changed nothing, so that nothing is dropped silently."""
     known = set(TranscriptionForm.model_fields) - set(UNUSED)
-    names = dict.fromkeys(name.removesuffix("[]") for name, value in fields if value not in ("", "0", "0.0"))
+    names = dict.fromkeys(plain_name(name) for name, value in fields if value not in ("", "0", "0.0"))
     ignored = [name for name in names if name not in known and name.isascii() and name.isidentifier()]
     return {IGNORED_HEADER: ", ".join(ignored)} if ignored else {}
 
@@ -163,18 +181,23 @@ def _answer(analysis: Analysis, form: TranscriptionForm, model: Model, headers: 
     return JSONResponse(body | shapes.openai_extras(analysis, form.include or ()), headers=headers)
 
 
-async def _events(analysis: Analysis, form: TranscriptionForm, model: Model) -> AsyncIterator[str]:
-    """Server-sent events; the deltas joined are the text."""
+async def _events(heard: AsyncGenerator[Heard], form: TranscriptionForm, model: Model) -> AsyncGenerator[str]:
+    """Server-sent events while it is heard; the deltas joined are the text."""
     written = 0
-    for segment in shapes.spoken(analysis):
-        text = (analysis.text or "")[written : segment.end_char]
-        written = segment.end_char
-        yield _event({"type": "transcript.text.delta", "delta": text})
-    usage = shapes.openai_usage(analysis, model.vocabulary.tokenizer.encode)
-    done = {"type": "transcript.text.done", "text": analysis.text or "", "usage": usage}
-    yield _event(done | shapes.openai_extras(analysis, form.include or ()))
-    yield "data: [DONE]\n\n"
-
-
-def _event(data: dict[str, Any]) -> str:
-    return f"data: {json.dumps(data, ensure_ascii=False)}\n\n"
+    async for news in heard:
+        if news.analysis is None:
+            if len(news.text) > written:
+                yield event({"type": "transcript.text.delta", "delta": news.text[written:]})
+                written = len(news.text)
+            else:
+                yield f": {news.seconds:.0f} s were heard\n\n"
+            continue
+        text = news.analysis.text or ""
+        for segment in shapes.spoken(news.analysis):
+            if segment.end_char > written:
+                yield event({"type": "transcript.text.delta", "delta": text[written : segment.end_char]})
+                written = segment.end_char
+        usage = shapes.openai_usage(news.analysis, model.vocabulary.tokenizer.encode)
+        done = {"type": "transcript.text.done", "text": text, "usage": usage}
+        yield event(done | shapes.openai_extras(news.analysis, form.include or ()))
+        yield "data: [DONE]\n\n"

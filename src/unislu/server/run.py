@@ -10,6 +10,7 @@ import socket
 import sys
 from typing import Any
 
+import h11
 import uvicorn
 from fastapi import FastAPI
 from uvicorn.protocols.http.h11_impl import H11Protocol
@@ -27,24 +28,50 @@ MAX_MESSAGE = 1 << 20  # of a websocket, in bytes: 30 s of audio
 
 
 class PatientProtocol(H11Protocol):
-    """HTTP/1.1 that gives up on a client who connects and says nothing, or never ends its headers."""
+    """HTTP/1.1 with a time for every head of a request.
+
+    It gives up on a client who connects and says nothing, who never ends the headers of its first request or
+    of a later one, or who goes on with the body of a request that was answered long ago.
+    """
+
+    _given_up: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
-        self._first = self.loop.call_later(IDLE_SECONDS, self._give_up)
+        self._watch(waits=True)
 
     def connection_lost(self, exc: Exception | None) -> None:
-        self._first.cancel()
+        self._watch(waits=False)
         super().connection_lost(exc)
 
-    def _give_up(self) -> None:
-        cycle: object | None = self.cycle  # None until a request has come
-        if cycle is None and not self.transport.is_closing():
-            self.transport.close()
+    def data_received(self, data: bytes) -> None:
+        super().data_received(data)
+        self._watch(waits=self._waits())
+
+    def on_response_complete(self) -> None:
+        super().on_response_complete()
+        self._watch(waits=self._waits())
 
     def handle_websocket_upgrade(self, event: Any) -> None:
-        self._first.cancel()
+        self._watch(waits=False)
         super().handle_websocket_upgrade(event)
+
+    def _waits(self) -> bool:
+        """Whether part of a request has come, and nobody is at work on one."""
+        if self.transport.get_protocol() is not self:  # it has become a websocket
+            return False
+        if self.cycle is not None and not self.cycle.response_complete:
+            return False
+        rest, _ = self.conn.trailing_data
+        return bool(rest) or self.conn.their_state is h11.SEND_BODY
+
+    def _watch(self, *, waits: bool) -> None:
+        """Start the time if it does not run yet, or stop it."""
+        if not waits and self._given_up is not None:
+            self._given_up.cancel()
+            self._given_up = None
+        elif waits and self._given_up is None:
+            self._given_up = self.loop.call_later(IDLE_SECONDS, self.transport.close)
 
 
 class Server(uvicorn.Server):

@@ -6,10 +6,13 @@ origin may not post to it (`Origin`), and a name that was rebound to 127.0.0.1 i
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import binascii
 import hashlib
 import hmac
+import ipaddress
+import socket
 import time
 from collections.abc import Sequence
 from urllib.parse import SplitResult, urlsplit
@@ -29,6 +32,10 @@ STATIC = "/static/"
 SUBPROTOCOL = "bearer."
 """Browsers cannot set headers of a websocket: the key comes as the subprotocol `bearer.<base64url of it>`."""
 
+FIRST_DELAY, LONGEST_DELAY = 0.25, 5.0
+"""Seconds that the answer to a wrong key takes: the first, and after many of them."""
+FORGET_SECONDS = 300.0
+MAX_ADDRESSES = 10_000
 _HARMLESS = ("GET", "HEAD", "OPTIONS")
 _METHODS = (*_HARMLESS, "POST", "PUT", "PATCH", "DELETE")
 _HEADERS = {
@@ -57,12 +64,36 @@ class Keys:
         return hashlib.sha256(b"owner" + digest).hexdigest()[:16] if any(matches) else None
 
 
+class WrongKey(ApiError):
+    """A key that opens nothing: perhaps a guess."""
+
+
+class Patience:
+    """How long the answer to a wrong key is held back: longer with each one from the same address."""
+
+    def __init__(self) -> None:
+        self._wrong: dict[str, tuple[int, float]] = {}
+
+    def delay(self, address: str) -> float:
+        """Seconds; counts one wrong key."""
+        now = time.monotonic()
+        if len(self._wrong) >= MAX_ADDRESSES:
+            self._wrong = {one: seen for one, seen in self._wrong.items() if now - seen[1] < FORGET_SECONDS}
+        count, last = self._wrong.get(address, (0, now))
+        count = 0 if now - last >= FORGET_SECONDS else count
+        if len(self._wrong) < MAX_ADDRESSES or address in self._wrong:
+            self._wrong[address] = (count + 1, now)
+        return min(LONGEST_DELAY, FIRST_DELAY * 2.0 ** min(count, 16))
+
+
 class Gate:
     """ASGI middleware: refuses what must not reach a route, adds headers, counts."""
 
     def __init__(self, app: ASGIApp, settings: Settings, metrics: Metrics) -> None:
         self._app, self._settings, self._metrics = app, settings, metrics
         self._keys = Keys(settings.keys)
+        self._patience = Patience()
+        self._names = own_names(settings)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] not in ("http", "websocket"):
@@ -99,6 +130,9 @@ class Gate:
             self._metrics.latency.labels(route).observe(time.perf_counter() - started)
 
     async def _refuse(self, error: ApiError, scope: Scope, receive: Receive, send: Send) -> None:
+        if isinstance(error, WrongKey):
+            address, _ = scope.get("client") or ("", 0)
+            await asyncio.sleep(self._patience.delay(address))
         if scope["type"] == "websocket":
             await WebSocket(scope, receive, send).send_denial_response(error.response())
             return
@@ -112,19 +146,24 @@ class Gate:
         origin = headers.get("origin")
         own = origin is None or _split(origin).netloc == host  # `null`, a file or a sandbox, is foreign
         if not own and origin not in self._settings.cors and scope.get("method") not in _HARMLESS:
-            message = f"pages of {str(origin)[:100]} may not call this server"
+            message = (
+                f"pages of {str(origin)[:100]} may not call this server: if that is its own address behind a "
+                "proxy, or a page that you trust, add it with --cors"
+            )
             raise ApiError(403, message, code="foreign_origin")
         scope.setdefault("state", {})["owner"] = self._owner(scope, headers)
 
     def _check_host(self, host: str) -> None:
-        """Only a server that needs no key and listens on this machine alone cares for its name."""
-        if self._keys or not is_loopback(self._settings.host):
+        """A server that needs no key cares for its name: a page may have bound a name of its own to it."""
+        if self._keys:
             return
         name = _split(f"//{host}").hostname or ""
-        if not is_loopback(name) and name not in self._settings.hosts:
-            raise ApiError(
-                421, f"this server is not {name[:100]!r}: add the name with --hosts", code="wrong_host"
-            )
+        if name in self._names or is_loopback(name):
+            return
+        if not is_loopback(self._settings.host) and _is_address(name):
+            return
+        message = f"this server is not {name[:100]!r}: add the name with --hosts"
+        raise ApiError(421, message, code="wrong_host")
 
     def _owner(self, scope: Scope, headers: Headers) -> str:
         if not self._keys:
@@ -139,9 +178,25 @@ class Gate:
             key = _from_subprotocol(headers) if scope["type"] == "websocket" else ""
         owner = self._keys.owner(key.strip())
         if owner is None:
-            message = "the key is unknown" if key else "send a key: Authorization: Bearer KEY"
-            raise ApiError(401, message, code="invalid_api_key")
+            if key:
+                raise WrongKey(401, "the key is unknown", code="invalid_api_key")
+            raise ApiError(401, "send a key: Authorization: Bearer KEY", code="invalid_api_key")
         return owner
+
+
+def own_names(settings: Settings) -> frozenset[str]:
+    """Names of this machine that others on its network may use, and those of `--hosts`."""
+    own = () if is_loopback(settings.host) else (socket.gethostname(), f"{socket.gethostname()}.local")
+    return frozenset(name.lower() for name in (*settings.hosts, *own))
+
+
+def _is_address(name: str) -> bool:
+    """Whether it is a number, which no name server can bind to another machine."""
+    try:
+        ipaddress.ip_address(name)
+    except ValueError:
+        return False
+    return True
 
 
 def _split(address: str) -> SplitResult:

@@ -19,17 +19,19 @@ from pydantic import BaseModel
 from ..errors import UnisluError
 from ..recognition.request import AnalyzeOptions
 from . import shapes
-from .answers import CLIENT_GONE, ApiError
+from .answers import CLIENT_GONE, TOO_MANY, ApiError
 from .batching import ModelWorker, Request
 from .decoding import Decoded, DecoderPool
 from .forms import FORMATS as ANSWERS
 from .forms import AnalyzeForm, parse_form
 from .metrics import Metrics
+from .places import Places
 from .settings import Settings
 from .uploads import Form, Limits, Upload, drain, receive
 
 if TYPE_CHECKING:
     from ..recognition.model import Model
+    from ..recognition.longform import Progress
     from ..result import Analysis
 
 T = TypeVar("T")
@@ -54,10 +56,12 @@ class Service:
         self.worker = ModelWorker(load, settings.max_batch, settings.batch_wait_ms / 1000)
         self.metrics = Metrics(self.worker)
         self.decoders = DecoderPool(settings.decoders, settings.decode_timeout, settings.max_seconds)
-        self.limits = Limits(settings.max_bytes, settings.read_timeout)
+        self.limits = Limits(
+            settings.max_bytes, settings.read_timeout, settings.upload_rate, settings.upload_timeout
+        )
+        self.places = Places(settings.max_queue, settings.share, self.metrics.active.set)
         self.folder = Path(tempfile.mkdtemp(prefix="unislu-"))
         self.stopping = False
-        self._active = 0
 
     async def model(self) -> Model:
         """The model. Raises `ApiError` (503) while it loads or when it cannot be loaded."""
@@ -71,26 +75,20 @@ class Service:
 
         A body that is refused is read on for a moment, so that the client sees why.
         """
-        folder = None
         try:
-            if self._active >= self.settings.max_queue:
-                self.metrics.refused.inc()
-                wait = self.worker.patience(self._active)
-                message = f"{self._active} requests are under way: try again in {wait} s"
-                raise ApiError(429, message, code="queue_full", retry_after=wait)
-            self._active += 1
-            self.metrics.active.set(self._active)
-            folder = Path(tempfile.mkdtemp(dir=self.folder))
-            yield folder
+            wait = self.worker.patience(self.places.held)
+            with self.places.hold(request.state.owner, "requests are under way", wait):
+                folder = Path(tempfile.mkdtemp(dir=self.folder))
+                try:
+                    yield folder
+                finally:
+                    shutil.rmtree(folder, ignore_errors=True)
         except ApiError as error:
+            if error.status == TOO_MANY:
+                self.metrics.refused.inc()
             if error.status != CLIENT_GONE:
                 await drain(request)
             raise
-        finally:
-            if folder is not None:
-                self._active -= 1
-                self.metrics.active.set(self._active)
-                shutil.rmtree(folder, ignore_errors=True)
 
     @asynccontextmanager
     async def submitted(
@@ -139,7 +137,7 @@ class Service:
         decoded: Decoded,
         name: str,
         options: Mapping[str, Any],
-        progress: Callable[[float], None] | None = None,
+        progress: Callable[[Progress], None] | None = None,
     ) -> Analysis:
         """Analyse decoded audio; the result speaks of the client's file name and no other."""
         request = Request(decoded.path, decoded.seconds, options)

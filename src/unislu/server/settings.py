@@ -12,6 +12,8 @@ from typing import Any
 from ..errors import OptionError
 
 PREFIX = "UNISLU_"
+MIN_KEY = 16
+"""Characters of a key: shorter ones can be guessed."""
 _YES, _NO = ("1", "true", "yes", "on"), ("", "0", "false", "no", "off")
 
 
@@ -29,6 +31,7 @@ class Settings:
     threads: int | None = _setting(None, "threads of the model (default: all cores)")
     keys: tuple[str, ...] = _setting((), "bearer keys that are let in, separated by commas", secret=True)
     key_file: str | None = _setting(None, "file with one bearer key a line")
+    models: tuple[str, ...] = _setting((), "further model names that clients may ask for, e.g. org/model")
     insecure: bool = _setting(False, "listen on other addresses than this machine's own without a key")
     cors: tuple[str, ...] = _setting((), "origins whose pages may call the server, e.g. https://app.example")
     hosts: tuple[str, ...] = _setting((), "further names this server is reached by (its own are known)")
@@ -41,26 +44,36 @@ class Settings:
     decoders: int = _setting(2, "processes that decode uploads")
     decode_timeout: float = _setting(120.0, "seconds that decoding one upload may take")
     read_timeout: float = _setting(30.0, "seconds without a byte after which an upload is given up")
+    upload_rate: float = _setting(1000.0, "bytes a second that an upload must bring after those seconds")
+    upload_timeout: float = _setting(1800.0, "seconds that an upload may take in all")
     grace: float = _setting(30.0, "seconds that running requests get to finish when the server stops")
     max_jobs: int = _setting(100, "jobs waiting or running")
     keep_days: float = _setting(7.0, "days that a finished job is kept")
     max_listeners: int = _setting(8, "live connections at once")
+    max_session: float = _setting(4 * 3600.0, "longest live connection in seconds")
+    key_share: float = _setting(0.5, "with several keys: largest share of requests, jobs or connections of one")
     access_log: bool = _setting(False, "log every request")
 
     def __post_init__(self) -> None:
         if self.key_file is not None:
             object.__setattr__(self, "keys", (*self.keys, *_read_keys(self.key_file)))
         for key in self.keys:
-            if len(key) < 8 or not key.isascii() or not key.isprintable() or " " in key:
-                raise OptionError("a bearer key needs 8 or more printable ASCII characters without blanks")
+            if len(key) < MIN_KEY or not key.isascii() or not key.isprintable() or " " in key:
+                raise OptionError(
+                    f"a bearer key needs {MIN_KEY} or more printable ASCII characters without blanks: "
+                    "make one with `openssl rand -hex 16`"
+                )
         if not 0 <= self.port <= 65_535:
             raise OptionError(f"port is {self.port}: give a number from 0 to 65535")
         if self.threads is not None and self.threads < 1:
             raise OptionError(f"threads is {self.threads}: give a whole number from 1")
         for name in ("max_upload_mb", "max_seconds", "max_queue", "max_batch", "decoders", "decode_timeout",
-                     "read_timeout", "grace", "max_jobs", "keep_days", "max_listeners"):  # fmt: skip
+                     "read_timeout", "upload_rate", "upload_timeout", "grace", "max_jobs", "keep_days",
+                     "max_listeners", "max_session"):  # fmt: skip
             if not getattr(self, name) > 0:
                 raise OptionError(f"{name} is {getattr(self, name)}: give a number above 0")
+        if not 0 < self.key_share <= 1:
+            raise OptionError(f"key_share is {self.key_share}: give a number above 0 and up to 1")
         for origin in self.cors:
             if origin == "*" or "://" not in origin or origin.endswith("/"):
                 raise OptionError(f"CORS origin {origin!r}: name each as scheme://host[:port]")
@@ -74,6 +87,11 @@ class Settings:
     def max_bytes(self) -> int:
         """Largest request body in bytes."""
         return int(self.max_upload_mb * 1_000_000)
+
+    @property
+    def share(self) -> float:
+        """Of the places that one owner may hold: all where there is one owner."""
+        return self.key_share if len(self.keys) > 1 else 1.0
 
     @property
     def data_folder(self) -> Path:

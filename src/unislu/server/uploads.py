@@ -6,8 +6,9 @@ import asyncio
 import json
 import re
 import secrets
+import time
 from collections.abc import AsyncIterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import Any, BinaryIO
 
@@ -19,19 +20,23 @@ from starlette.requests import ClientDisconnect
 from .answers import CLIENT_GONE, ApiError
 
 MAX_FIELDS = 64
+MAX_NAME_BYTES = 1024
 MAX_FIELD_BYTES = 64 * 1024
 MAX_PART_HEADERS = 16 * 1024
-MAX_JSON_BYTES = 32 << 20
+MAX_JSON_BYTES = 16 << 20  # four hours of words are a third of it
 _BUFFER = 1 << 20  # written at once, outside the event loop
 _DRAIN_BYTES, _DRAIN_SECONDS = 64 << 20, 3.0
 
 
 @dataclass(frozen=True)
 class Limits:
-    """`max_bytes`: of the body. `read_timeout`: seconds without a byte."""
+    """`max_bytes`: of the body. `read_timeout`: seconds without a byte. `rate`: bytes a second that must have
+    come once that time is over. `total_timeout`: seconds for all of it."""
 
     max_bytes: int
     read_timeout: float
+    rate: float
+    total_timeout: float
 
 
 @dataclass(frozen=True)
@@ -53,7 +58,7 @@ class Form:
     def upload(self) -> Upload:
         """The file. Raises `ApiError` if there is none."""
         if self.file is None:
-            message = "no file: send the audio as the part `file`, with a file name"
+            message = "no file: send the audio as the part `file`"
             raise ApiError(400, message, code="missing_file", param="file")
         return self.file
 
@@ -88,14 +93,28 @@ async def read_json(request: Request, limits: Limits) -> dict[str, Any]:
     if not request.headers.get("content-type", "").startswith("application/json"):
         raise ApiError(415, "send a result as application/json", code="unsupported_content_type")
     data = bytearray()
-    async for chunk in _chunks(request, Limits(min(MAX_JSON_BYTES, limits.max_bytes), limits.read_timeout)):
+    async for chunk in _chunks(request, replace(limits, max_bytes=min(MAX_JSON_BYTES, limits.max_bytes))):
         data += chunk
     try:
-        value = json.loads(data)
+        value = await asyncio.to_thread(_parse, data)
     except (ValueError, RecursionError) as error:
         raise ApiError(400, f"the body is not JSON: {error}", code="invalid_json") from None
     if not isinstance(value, dict):
         raise ApiError(400, "the body is no JSON object", code="invalid_json")
+    return value
+
+
+def _parse(data: bytearray) -> Any:
+    """JSON that can be written again: without NaN, numbers that are too large, and halves of characters.
+
+    Raises `ValueError`.
+    """
+    value = json.loads(data)
+    try:
+        json.dumps(value, ensure_ascii=False, allow_nan=False).encode()
+    except UnicodeEncodeError as error:
+        half = error.object[error.start : error.start + 1]
+        raise ValueError(f"it holds {half!a}, half of a surrogate pair") from None
     return value
 
 
@@ -125,15 +144,19 @@ def display_name(name: str) -> str:
 
 
 async def _chunks(request: Request, limits: Limits) -> AsyncIterator[bytes]:
-    size = 0
+    size, begun = 0, time.monotonic()
     stream = request.stream().__aiter__()
     while True:
+        left = begun + limits.total_timeout - time.monotonic()
         try:
-            async with asyncio.timeout(limits.read_timeout):
+            async with asyncio.timeout(min(limits.read_timeout, left)):
                 chunk = await anext(stream, None)
         except TimeoutError:
-            message = f"the upload stopped: no byte came for {limits.read_timeout:g} s"
-            raise ApiError(408, message, code="upload_timeout") from None
+            if left > limits.read_timeout:
+                message = f"the upload stopped: no byte came for {limits.read_timeout:g} s"
+                raise ApiError(408, message, code="upload_timeout") from None
+            message = f"the upload took longer than {limits.total_timeout:g} s: send a smaller file"
+            raise ApiError(408, message, code="upload_too_slow") from None
         except ClientDisconnect:
             raise ApiError(CLIENT_GONE, "the client left", code="client_gone") from None
         if chunk is None:
@@ -142,6 +165,10 @@ async def _chunks(request: Request, limits: Limits) -> AsyncIterator[bytes]:
         size += len(chunk)
         if size > limits.max_bytes:
             raise _too_large(limits)
+        passed = time.monotonic() - begun
+        if passed > limits.read_timeout and size < limits.rate * passed:
+            message = f"the upload brings less than {limits.rate:g} bytes a second: send a smaller file"
+            raise ApiError(408, message, code="upload_too_slow")
         yield chunk
 
 
@@ -239,7 +266,9 @@ class _Multipart:
                 )
             if self._writer is not None:
                 size = await self._writer.finish()
-                self._form.file = Upload(self._path, display_name(self._filename), size)
+                if size or self._filename:  # neither: a browser's empty file field
+                    self._form.file = Upload(self._path, display_name(self._filename), size)
+                    self._refuse_text(size)
         except FormParserError as error:
             raise ApiError(400, f"the form cannot be read: {error}", code="invalid_form") from None
         finally:
@@ -276,7 +305,8 @@ class _Multipart:
         if not name:
             raise ApiError(400, "a part of the form has no name", code="invalid_form")
         filename = options.get(b"filename", b"").decode("utf-8", "replace")
-        self._name, self._is_file = name, b"filename" in options and bool(filename)
+        # Some clients send the audio without a file name (curl -F 'file=<call.wav').
+        self._name, self._is_file = name, bool(filename) or name == "file"
         if not self._is_file:
             if len(self._form.fields) >= MAX_FIELDS:
                 raise ApiError(400, f"the form has more than {MAX_FIELDS} fields", code="invalid_form")
@@ -298,9 +328,17 @@ class _Multipart:
             message = f"the field is longer than {MAX_FIELD_BYTES} bytes"
             raise ApiError(400, message, code="invalid_value", param=(self._name or "")[:60])
 
+    def _refuse_text(self, size: int) -> None:
+        """A few words without a file name are no audio: curl was told `file=call.wav`, without its @."""
+        if self._filename or size > MAX_NAME_BYTES:
+            return
+        text = self._path.read_bytes().decode("utf-8", "replace").strip()
+        if text.isprintable() and "\ufffd" not in text:
+            message = f"the part `file` is the text {text[:80]!r} and no file: with curl write file=@NAME"
+            raise ApiError(400, message, code="missing_file", param="file")
+
     def _end(self) -> None:
-        # An empty file name is a browser's empty file field: no file.
-        if not self._is_file and self._name is not None and not (self._name == "file" and not self._value):
+        if not self._is_file and self._name is not None:
             self._form.fields.append((self._name, self._value.decode("utf-8", "replace")))
 
     def _finish(self) -> None:

@@ -122,7 +122,8 @@ def _marked(text: str, start: int, end: int, entities: Sequence[Entity], words: 
 def _timed(text: str, start: int, end: int, words: Sequence[Word]) -> str:
     """Characters `start…end` with each word that has a time in a span."""
     shown, position = [], start
-    for word in words:
+    for place in covered(words, start, end):
+        word = words[place]
         first, last = max(word.start_char, position), min(word.end_char, end)
         if first >= last:
             continue

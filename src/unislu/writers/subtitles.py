@@ -84,12 +84,12 @@ def cues(analysis: Analysis, style: SubtitleStyle = SubtitleStyle()) -> list[Cue
     text = analysis.text or ""
     found: list[Cue] = []
     for segment in analysis.segments:
-        words = _words(segment)
-        while words:
-            count = _fill(words, text, style)
-            lines = tuple(map(tuple, _wrap(words[:count], style.line)))
-            found.append(Cue(words[0].start, words[count - 1].end, lines))
-            del words[:count]
+        words, first = _words(segment), 0
+        while first < len(words):
+            shown = words[first : first + _fill(words, first, text, style)]
+            lines = tuple(map(tuple, _wrap(shown, style.line)))
+            found.append(Cue(shown[0].start, shown[-1].end, lines))
+            first += len(shown)
     return [_readable(cue, _next_start(found, n, analysis.duration), style) for n, cue in enumerate(found)]
 
 
@@ -150,19 +150,19 @@ def _timed(words: Sequence[Word], start: int, end: int) -> _Word | None:
     return _Word(start, end, inside[0].start, max(word.end for word in inside)) if inside else None
 
 
-def _fill(words: Sequence[_Word], text: str, style: SubtitleStyle) -> int:
-    """How many words the next cue holds."""
-    for count in range(1, len(words)):
-        last, following = words[count - 1], words[count]
-        apart = following.start - last.end >= PAUSE or following.end - words[0].start > LONGEST
+def _fill(words: Sequence[_Word], first: int, text: str, style: SubtitleStyle) -> int:
+    """How many of the words from number `first` on the next cue holds."""
+    for end in range(first + 1, len(words)):
+        last, following = words[end - 1], words[end]
+        apart = following.start - last.end >= PAUSE or following.end - words[first].start > LONGEST
         if apart and last.timed:
-            return count
-        if len(_wrap(words[: count + 1], style.line)) > style.lines:
-            return count
-        ends = _SENTENCE_END.search(text[last.start_char : last.end_char])
-        if ends and _width(words[:count]) >= style.line / 2:
-            return count
-    return len(words)
+            return end - first
+        if len(_wrap(words[first : end + 1], style.line)) > style.lines:
+            return end - first
+        ends = _SENTENCE_END.search(text, last.start_char, last.end_char)
+        if ends and _width(words[first:end]) >= style.line / 2:
+            return end - first
+    return len(words) - first
 
 
 def _wrap(words: Sequence[_Word], width: int) -> list[list[_Word]]:
@@ -203,14 +203,11 @@ def _marked(cue: Cue, text: str, entities: Sequence[Entity]) -> str:
 def _marked_line(line: Sequence[_Word], text: str, entities: Sequence[Entity]) -> str:
     """The line with each stretch of one entity in a span."""
     owners: list[tuple[str, int | None]] = []
-    places = covered(entities, line[0].start_char, line[-1].end_char)
-    near = [(number, entities[number]) for number in places]
     for index, word in enumerate(line):
+        inside = _owned(word, text, entities)
         if index:  # the blank between two words of one entity is the entity's
-            owners.append((" ", _owner(word.start_char, near) if owners[-1][1] is not None else None))
-            if owners[-1][1] != owners[-2][1]:
-                owners[-1] = (" ", None)
-        owners += [(text[at], _owner(at, near)) for at in range(word.start_char, word.end_char)]
+            owners.append((" ", inside[0][1] if inside[0][1] == owners[-1][1] else None))
+        owners += inside
     shown = []
     for owner, run in groupby(owners, key=lambda item: item[1]):
         piece = _escape("".join(character for character, _ in run))
@@ -218,8 +215,14 @@ def _marked_line(line: Sequence[_Word], text: str, entities: Sequence[Entity]) -
     return "".join(shown)
 
 
-def _owner(at: int, near: Sequence[tuple[int, Entity]]) -> int | None:
-    return next((number for number, e in near if e.start_char <= at < e.end_char), None)
+def _owned(word: _Word, text: str, entities: Sequence[Entity]) -> list[tuple[str, int | None]]:
+    """Each character of a word, with the number of the entity it belongs to."""
+    owners: list[int | None] = [None] * word.length
+    for number in covered(entities, word.start_char, word.end_char):
+        first = max(entities[number].start_char - word.start_char, 0)
+        last = min(entities[number].end_char - word.start_char, word.length)
+        owners[first:last] = [number] * (last - first)
+    return list(zip(text[word.start_char : word.end_char], owners, strict=True))
 
 
 def _class(name: str) -> str:

@@ -1,0 +1,106 @@
+"""Answers that begin before they are complete: server-sent events while a recording is heard."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Coroutine, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from fastapi.responses import StreamingResponse
+from starlette.types import Receive, Scope, Send
+
+from ..errors import UnisluError
+from .answers import ApiError, from_unislu, unforeseen
+
+if TYPE_CHECKING:
+    from ..recording import Progress
+    from ..result import Analysis
+
+QUIET_SECONDS = 5.0
+"""The longest time without a word to the client: proxies and clients take silence for death."""
+
+
+@dataclass(frozen=True)
+class Heard:
+    """What was heard so far: `seconds` and their `text`; at the end the `analysis`."""
+
+    seconds: float = 0.0
+    text: str = ""
+    analysis: Analysis | None = None
+
+
+class EventStream(StreamingResponse):
+    """Server-sent events, and what must stay (`held`) until they are sent or the client has left."""
+
+    def __init__(
+        self, events: AsyncGenerator[str], held: AsyncExitStack, headers: Mapping[str, str]
+    ) -> None:
+        super().__init__(
+            _told(events), headers={**headers, "Cache-Control": "no-store"}, media_type="text/event-stream"
+        )
+        self._held = held
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        async with self._held:
+            await super().__call__(scope, receive, send)
+
+
+def event(data: Mapping[str, Any]) -> str:
+    """One event."""
+    return f"data: {json.dumps(data, ensure_ascii=False)}\n\n"
+
+
+async def _told(events: AsyncGenerator[str]) -> AsyncGenerator[str]:
+    """The events; what fails once the answer has begun is one of them."""
+    try:
+        async for one in events:
+            yield one
+    except ApiError as error:
+        yield event(error.body)
+    except UnisluError as error:
+        yield event(from_unislu(error).body)
+    except Exception as error:  # the client is told, the log has the rest
+        yield event(unforeseen(error).body)
+
+
+@asynccontextmanager
+async def hearing(
+    hear: Callable[[Callable[[Progress], None]], Coroutine[Any, Any, Analysis]],
+) -> AsyncIterator[AsyncGenerator[Heard]]:
+    """What is heard, whenever that is more, at the latest every `QUIET_SECONDS`; the result is the last.
+
+    `hear`: begins to hear; it is given what the model's thread calls when more was heard. Leaving takes it
+    back. The generator raises what hearing raises.
+    """
+    loop, news, heard = asyncio.get_running_loop(), asyncio.Event(), Heard()
+
+    def told(progress: Progress) -> None:
+        nonlocal heard
+        heard = Heard(progress.seconds, progress.text())
+        loop.call_soon_threadsafe(news.set)
+
+    async def all_news() -> AsyncGenerator[Heard]:
+        shown = ""
+        while not task.done():
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(QUIET_SECONDS):
+                    while not task.done() and heard.text == shown:
+                        news.clear()
+                        await news.wait()
+            if not task.done():
+                shown = heard.text
+                yield heard
+        yield Heard(analysis=task.result())
+
+    task = asyncio.create_task(hear(told))
+    task.add_done_callback(lambda _: news.set())
+    try:
+        yield all_news()
+    finally:
+        task.cancel()
+        # The audio is removed next: nothing may still be at work on it.
+        await asyncio.wait([task])
