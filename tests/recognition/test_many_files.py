@@ -76,3 +76,16 @@ def test_work_can_end_early_and_keeps_what_was_heard(vocabulary: Vocabulary, tmp
     # At once, before anything was heard: a result nevertheless.
     nothing = model.analyze(long, watch=lambda progress: True)
     assert nothing.text == "" and "interrupted" in nothing.warnings[-1]
+
+
+def test_the_text_so_far_is_how_the_whole_begins(vocabulary: Vocabulary, tmp_path: Path) -> None:
+    long = tmp_path / "long.wav"
+    long.write_bytes(wav(noise(40_000)))
+    model, _ = make(vocabulary, Always(SCRIPT[300]))
+    seen: list[str] = []
+    whole = model.analyze(
+        long, watch=lambda progress: seen.append(progress.text()), vad="energy", window=4.0
+    ).text
+    assert whole is not None and seen == sorted(seen, key=len) and len(set(seen)) > 2
+    assert all(whole.startswith(text) for text in seen)
+    assert any(0 < len(text) < len(whole) for text in seen)

@@ -1,4 +1,4 @@
-"""Programs that were written for other servers, as they really ask: headers, spellings, keep-alives, streams."""
+"""Programs written for other servers, as they really ask: headers, spellings, keep-alives, streams."""
 
 from __future__ import annotations
 
@@ -16,15 +16,17 @@ import numpy as np
 import pytest
 
 from unislu.audio import load_audio
-from unislu.recording import Progress
+from unislu.recognition.longform import Progress
 from unislu.server.streaming import hearing
 
 websockets = pytest.importorskip("websockets")
 
 PATH = "/v1/audio/transcriptions"
 PAGE = "http://localhost:5173"
-STAINLESS = "authorization,content-type,x-stainless-arch,x-stainless-lang,x-stainless-os,x-stainless-runtime," \
-    "x-stainless-package-version,x-stainless-retry-count,x-stainless-runtime-version,x-stainless-timeout"  # fmt: skip
+STAINLESS = (
+    "authorization,content-type,x-stainless-arch,x-stainless-lang,x-stainless-os,x-stainless-package-version,"
+    "x-stainless-retry-count,x-stainless-runtime,x-stainless-runtime-version,x-stainless-timeout"
+)
 """What OpenAI's JavaScript client adds to a request."""
 NODE = shutil.which("node")
 OPENAI_JS = os.environ.get("OPENAI_JS")
@@ -264,7 +266,9 @@ FINISH, ALIVE = json.dumps({"type": "finish"}), json.dumps({"type": "KeepAlive"}
 @pytest.mark.parametrize("encoding", ["s16le", "f32le"])
 def test_messages_may_be_cut_anywhere(server: Any, speech: bytes, encoding: str) -> None:
     samples = np.concatenate([load_audio(speech), np.zeros(8_000, np.float32)])
-    data = samples.astype("<f4").tobytes() if encoding == "f32le" else (samples * 32_767).astype("<i2").tobytes()
+    data = (
+        samples.astype("<f4").tobytes() if encoding == "f32le" else (samples * 32_767).astype("<i2").tobytes()
+    )
     parts = [data[start : start + 30_001] for start in range(0, len(data), 30_001)]
     found, code = talk(server, *parts, FINISH, query=f"tasks=asr&interval=5&encoding={encoding}")
     text = " ".join(event["text"] for event in found if event["type"] == "final")

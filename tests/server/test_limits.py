@@ -101,7 +101,10 @@ def test_a_byte_now_and_then_is_no_upload(start: Any) -> None:
 
 
 def test_an_upload_has_an_end(start: Any) -> None:
-    with start(upload_timeout=0.8, read_timeout=30, upload_rate=1) as server, closing(begin(server)) as client:
+    with (
+        start(upload_timeout=0.8, read_timeout=30, upload_rate=1) as server,
+        closing(begin(server)) as client,
+    ):
         said = drip(client, 20, b"x" * 100)
         assert said.startswith(b"HTTP/1.1 408") and b"longer than 0.8 s" in said
 

@@ -70,7 +70,7 @@ def test_bad_results_are_not_rendered(server: Any, result: dict[str, Any]) -> No
 
 
 def test_deepgram(server: Any, speech: bytes) -> None:
-    results = server.post("/v1/analyze", {"format": "deepgram"}, speech).json()["results"]
+    results = server.post("/v1/analyze", {"format": "deepgram", "bias": "2"}, speech).json()["results"]
     (alternative,) = results["channels"][0]["alternatives"]
     assert alternative["transcript"].startswith(TEXT)
     assert [word["punctuated_word"] for word in alternative["words"]] == alternative["transcript"].split()
@@ -91,7 +91,7 @@ def test_deepgram(server: Any, speech: bytes) -> None:
 
 
 def test_assemblyai(server: Any, speech: bytes) -> None:
-    answer = server.post("/v1/analyze", {"format": "assemblyai"}, speech).json()
+    answer = server.post("/v1/analyze", {"format": "assemblyai", "bias": "2"}, speech).json()
     assert answer["status"] == "completed" and answer["text"].startswith(TEXT)
     (entity,) = answer["entities"]
     assert (entity["entity_type"], entity["text"]) == ("norp", "Americans")
@@ -101,7 +101,7 @@ def test_assemblyai(server: Any, speech: bytes) -> None:
 
 
 def test_masked_results(server: Any, speech: bytes) -> None:
-    answer = server.post("/v1/analyze", {"redact": "all", "redact_how": "type"}, speech)
+    answer = server.post("/v1/analyze", {"redact": "all", "redact_how": "type", "bias": "2"}, speech)
     assert "[NORP]" in answer.json()["text"] and "American" not in answer.text
     kept = server.post("/v1/analyze", {"redact": "person"}, speech).json()
     assert "Americans" in kept["text"]
@@ -117,7 +117,7 @@ def test_channels(server: Any, speech: bytes) -> None:
 
 
 def test_redaction(server: Any, speech: bytes, model: Any) -> None:
-    answer = server.post("/v1/redact", {"untimed": "segment"}, speech).json()
+    answer = server.post("/v1/redact", {"untimed": "segment", "bias": "2"}, speech).json()
     assert "[NORP]" in answer["analysis"]["text"] and answer["verified"] and answer["leaks"] == []
     audio = base64.b64decode(answer["audio"]["data"])
     assert (answer["audio"]["content_type"], answer["audio"]["filename"]) == (
@@ -133,9 +133,10 @@ def test_redaction(server: Any, speech: bytes, model: Any) -> None:
 
 
 def test_redaction_in_other_shapes(server: Any, speech: bytes) -> None:
-    text = server.post("/v1/redact", {"output": "text", "how": "mask"}, speech)
+    text = server.post("/v1/redact", {"output": "text", "how": "mask", "bias": "2"}, speech)
     assert "American" not in text.text and text.headers["content-type"].startswith("text/plain")
-    audio = server.post("/v1/redact", {"output": "audio", "untimed": "segment", "audio": "silence"}, speech)
+    silence = {"output": "audio", "untimed": "segment", "audio": "silence", "bias": "2"}
+    audio = server.post("/v1/redact", silence, speech)
     assert audio.headers["content-type"] == "audio/wav" and audio.content[:4] == b"RIFF"
     assert "clip.redacted.wav" in audio.headers["content-disposition"]
     refused = server.post("/v1/redact", {"tasks": "asr"}, speech)

@@ -111,9 +111,7 @@ class ModelWorker:
         """Seconds until that many requests should be done: what Retry-After says, 1 to 60."""
         return max(1, min(60, round(self._mean * requests)))
 
-    async def analyze(
-        self, request: Request, progress: Callable[[Progress], None] | None = None
-    ) -> Analysis:
+    async def analyze(self, request: Request, progress: Callable[[Progress], None] | None = None) -> Analysis:
         """Hear a file. `progress` is called in the model's thread when more of a longer one was heard.
 
         Raises what `Model.analyze` raises. Cancelling the call takes the request back.

@@ -19,7 +19,7 @@ from .service import finish
 from .uploads import Upload
 
 if TYPE_CHECKING:
-    from ..recording import Progress
+    from ..recognition.longform import Progress
     from .service import Service
 
 STEP = 0.01

@@ -30,8 +30,8 @@ from .settings import Settings
 from .uploads import Form, Limits, Upload, drain, receive
 
 if TYPE_CHECKING:
-    from ..recognition.model import Model
     from ..recognition.longform import Progress
+    from ..recognition.model import Model
     from ..result import Analysis
 
 T = TypeVar("T")

@@ -51,7 +51,9 @@ class Settings:
     keep_days: float = _setting(7.0, "days that a finished job is kept")
     max_listeners: int = _setting(8, "live connections at once")
     max_session: float = _setting(4 * 3600.0, "longest live connection in seconds")
-    key_share: float = _setting(0.5, "of several keys, one may hold this share of requests, jobs, connections")
+    key_share: float = _setting(
+        0.5, "share of requests, jobs and connections that one of several keys gets"
+    )
     access_log: bool = _setting(False, "log every request")
 
     def __post_init__(self) -> None:

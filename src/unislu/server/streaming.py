@@ -17,7 +17,7 @@ from ..errors import UnisluError
 from .answers import ApiError, from_unislu, unforeseen
 
 if TYPE_CHECKING:
-    from ..recording import Progress
+    from ..recognition.longform import Progress
     from ..result import Analysis
 
 QUIET_SECONDS = 5.0
@@ -36,9 +36,7 @@ class Heard:
 class EventStream(StreamingResponse):
     """Server-sent events, and what must stay (`held`) until they are sent or the client has left."""
 
-    def __init__(
-        self, events: AsyncGenerator[str], held: AsyncExitStack, headers: Mapping[str, str]
-    ) -> None:
+    def __init__(self, events: AsyncGenerator[str], held: AsyncExitStack, headers: Mapping[str, str]) -> None:
         super().__init__(
             _told(events), headers={**headers, "Cache-Control": "no-store"}, media_type="text/event-stream"
         )
