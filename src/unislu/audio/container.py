@@ -1,14 +1,21 @@
-"""Every container that FFmpeg knows, through PyAV: MP3, MP4 and M4A, Ogg, Opus, FLAC, WebM, video, …"""
+"""Every container that FFmpeg knows, through PyAV: MP3, MP4 and M4A, Ogg, Opus, FLAC, WebM, video, …
+
+Hearing and copying (`unislu.redact`) both open, decode and count time with what is here: a second that is
+heard is the second that is covered.
+"""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, BinaryIO
+from pathlib import PurePath
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from ..errors import AudioError
-from .wav import BLOCK_SECONDS, Blocks, Float32, Report, cut_off, mixed, to_float
+from .media import Media
+from .samples import BLOCK_SECONDS, Blocks, Float32, Report, block_frames, check_kind, cut_off, to_float
 
 if TYPE_CHECKING:
     import av
@@ -18,39 +25,82 @@ if TYPE_CHECKING:
 _MAX_LOST_SECONDS = 0.5
 _MAX_LOST_SHARE = 0.02
 _JITTER_SECONDS = 0.05  # time codes of some containers are whole milliseconds; smaller steps are rounding
+_MAX_LEAP_SECONDS = 60.0  # where the length is not known
+_MAX_LEAPS_SECONDS = 4 * 3600.0  # all together
+
+_TELEPHONE = dict.fromkeys((".ul", ".ulaw", ".mulaw", ".pcmu"), "mulaw") | dict.fromkeys(
+    (".al", ".alaw", ".pcma"), "alaw"
+)
+"""G.711 without a header is telephone sound, at 8 kHz; FFmpeg would guess 44.1 kHz."""
+_NO_HEADER = re.compile(r"[suf](8|16|24|32|64)(le|be)?|vidc")
+"""FFmpeg's names of samples without a header; nothing says their rate."""
 
 
-def container_blocks(file: BinaryIO, name: str, report: Report, mix: bool = True) -> Blocks:
+def container_blocks(media: Media) -> Blocks:
     """Decode the first audio track with PyAV, in blocks of some seconds.
 
     Times are those of the container, as players show them: where its time codes leave a hole, before a
     track that begins after the picture or where packets are lost, there is silence.
     """
-    import av
-
-    head = file.read(12)
-    file.seek(0)
-    try:
-        # The file is already open: a playlist inside it must not make FFmpeg open others.
-        container = av.open(file, "r", options={"protocol_whitelist": "none"}, metadata_errors="replace")
-    except av.FFmpegError as error:
-        raise AudioError(_not_audio(name, head, error)) from None
-    with container:
-        notes = report.notes
-        stream = _audio_track(container, name, notes)
-        expected = _declared_seconds(container, stream)
+    report, name = media.report, media.name
+    with open_container(media) as container:
+        track = audio_track(container, media)
+        if len(container.streams.audio) > 1:
+            report.notes.append(
+                f"{name}: has {len(container.streams.audio)} audio tracks; only the first was heard"
+            )
+        expected = _declared_seconds(container, track)
         report.seconds = expected or None
         heard = 0.0
-        for rate, block in _grouped(_timed(_frames(container, stream, name, notes), container, stream), mix):
+        clock = Clock(container, track)
+        frames = (
+            frame for packet in packets(container, [track], report) for frame in decoded(packet, report)
+        )
+        for rate, block in _grouped(_timed(frames, clock, name)):
             heard += block.shape[1] / rate
             yield rate, block
         if not heard:
             raise AudioError(
                 f"{name}: nothing in its audio track can be decoded "
-                f"({container.format.name}, {stream.codec_context.name}); export it again, e.g. as WAV"
+                f"({container.format.name}, {track.codec_context.name}); export it again, e.g. as WAV"
             )
         if expected - heard > max(_MAX_LOST_SECONDS, _MAX_LOST_SHARE * expected):
-            notes[:] = [*(note for note in notes if "damaged" not in note), cut_off(name, heard, expected)]
+            report.notes.append(cut_off(name, heard, expected))
+        elif report.damaged:
+            report.notes.append(
+                f"{name}: {report.damaged} damaged packets were skipped; copy or export it again"
+            )
+
+
+def open_container(media: Media) -> InputContainer:
+    """Open it with PyAV; close it before `media`. Raises `AudioError` for what is no audio."""
+    import av
+
+    file, suffix = media.file, PurePath(media.name).suffix.lower()
+    file.seek(0)
+    head = file.read(12)
+    # The file is already open: a playlist inside it must not make FFmpeg open others.
+    options = {"protocol_whitelist": "none"}
+    if suffix in _TELEPHONE:
+        options["sample_rate"] = "8000"
+    formats = [None, *([_TELEPHONE[suffix]] if suffix in _TELEPHONE else [])]
+    for format_ in formats:
+        file.seek(0)
+        try:
+            container: InputContainer = av.open(
+                file, "r", format=format_, options=options, metadata_errors="replace"
+            )
+        except av.FFmpegError as error:
+            failure: Exception = error
+            continue
+        if _NO_HEADER.fullmatch(container.format.name):
+            container.close()
+            raise AudioError(
+                f"{media.name}: is samples without a header, which say neither rate nor channels; "
+                "convert it first, to WAV"
+            )
+        return container
+    raise AudioError(_not_audio(media.name, head, failure)) from None
 
 
 def _not_audio(name: str, head: bytes, error: Exception) -> str:
@@ -60,71 +110,91 @@ def _not_audio(name: str, head: bytes, error: Exception) -> str:
     return f"{name}: is not audio (begins with {head!r}: {reason}); check what the file is"
 
 
-def _audio_track(container: InputContainer, name: str, notes: list[str]) -> AudioStream:
-    tracks = container.streams.audio
+def audio_track(container: InputContainer, media: Media) -> AudioStream:
+    """The track that is heard. Raises `AudioError` if there is none that can be."""
+    tracks, name = container.streams.audio, media.name
     if not tracks:
         kinds = ", ".join(sorted({stream.type for stream in container.streams})) or "nothing"
         raise AudioError(f"{name}: has no audio track (it holds: {kinds}); pass a file with sound")
-    if len(tracks) > 1:
-        notes.append(f"{name}: has {len(tracks)} audio tracks; only the first was heard")
     if tracks[0].codec_context is None:
         raise AudioError(f"{name}: its audio codec is unknown here; convert it first, e.g. to WAV or FLAC")
     return tracks[0]
 
 
-def _frames(
-    container: InputContainer, stream: AudioStream, name: str, notes: list[str]
-) -> Iterator[av.AudioFrame]:
-    """Decoded frames; damaged packets are skipped and counted."""
+def packets(container: InputContainer, tracks: list[Any], report: Report) -> Iterator[av.Packet]:
+    """The packets of some tracks as far as they can be read; an end before the end is counted as damage."""
     import av
 
-    damaged = 0
-    packets = container.demux(stream)
+    found = container.demux(*tracks)
     while True:
         try:
-            packet = next(packets, None)
+            packet = next(found, None)
         except av.FFmpegError:
-            damaged += 1
-            packet = None
+            report.damaged += 1
+            return
         if packet is None:
-            break
-        try:
-            decoded = packet.decode()
-        except av.FFmpegError:
-            damaged += 1
-            continue
-        yield from decoded
-    if damaged:
-        notes.append(f"{name}: {damaged} damaged packets were skipped; copy or export it again")
+            return
+        yield packet
 
 
-def _timed(
-    frames: Iterator[av.AudioFrame], container: InputContainer, stream: AudioStream
-) -> Iterator[tuple[int, Float32]]:
-    """(sample rate, [channels, n] float32) of each frame, with silence for what its time code leaps over."""
-    origin = container.start_time / 1_000_000 if container.start_time is not None else 0.0
-    end = container.duration / 1_000_000 if container.duration is not None else 0.0
-    position = 0.0
+def decoded(packet: av.Packet, report: Report) -> list[av.AudioFrame]:
+    """The frames of a packet of sound; none, and counted, if it is damaged."""
+    import av
+
+    try:
+        return list(packet.decode())  # type: ignore[arg-type]
+    except av.FFmpegError:
+        report.damaged += 1
+        return []
+
+
+class Clock:
+    """Where the frames of a track lie in the container's time, which begins with its first picture or sound.
+
+    `position`: seconds up to which there is sound or silence.
+    """
+
+    def __init__(self, container: InputContainer, track: AudioStream) -> None:
+        self.position = 0.0
+        self.origin = container.start_time / 1_000_000 if container.start_time is not None else 0.0
+        self._end = container.duration / 1_000_000 if container.duration is not None else None
+        self._has_times = track.start_time is not None
+        self._left = _MAX_LEAPS_SECONDS
+
+    def silence_before(self, frame: av.AudioFrame) -> int:
+        """Samples of silence between the sound before and this frame. To be called for each, in their order.
+
+        A time code that goes back, or beyond the end, is broken: such a frame follows the one before.
+        """
+        missing = 0
+        if frame.time is not None and self._has_times:
+            begins = frame.time - self.origin
+            end = self.position + _MAX_LEAP_SECONDS if self._end is None else self._end
+            leap = begins - self.position
+            if _JITTER_SECONDS < leap <= self._left and begins <= end:
+                missing = round(leap * frame.sample_rate)
+                self._left -= leap
+        self.position += (missing + frame.samples) / frame.sample_rate
+        return missing
+
+
+def _timed(frames: Iterator[av.AudioFrame], clock: Clock, name: str) -> Iterator[tuple[int, Float32]]:
+    """(samples a second, [channels, n] float32) of each frame, with silence for what time codes leap over."""
     for frame in frames:
         rate, samples = frame.sample_rate, _samples(frame)
-        begins = frame.time - origin if frame.time is not None and stream.start_time is not None else position
-        # A leap beyond the end is a broken time code and not a hole.
-        if position + _JITTER_SECONDS < begins <= end:
-            missing = round((begins - position) * rate)
-            position += missing / rate
-            for start in range(0, missing, BLOCK_SECONDS * rate):
-                yield rate, np.zeros((len(samples), min(BLOCK_SECONDS * rate, missing - start)), np.float32)
+        check_kind(rate, len(samples), name)
+        missing = clock.silence_before(frame)
+        for start in range(0, missing, BLOCK_SECONDS * rate):
+            yield rate, np.zeros((len(samples), min(BLOCK_SECONDS * rate, missing - start)), np.float32)
         yield rate, samples
-        position += samples.shape[1] / rate
 
 
-def _grouped(frames: Iterator[tuple[int, Float32]], mix: bool) -> Blocks:
-    """Join samples of one rate and number of channels to blocks of some seconds, mixed to mono if asked."""
+def _grouped(frames: Iterator[tuple[int, Float32]]) -> Blocks:
+    """Join samples of one rate and number of channels to blocks of some seconds."""
     kind, length = (0, 0), 0
     parts: list[Float32] = []
     for rate, samples in frames:
-        samples = mixed(samples) if mix else samples
-        if parts and ((rate, len(samples)) != kind or length >= BLOCK_SECONDS * rate):
+        if parts and ((rate, len(samples)) != kind or length >= block_frames(*kind)):
             yield kind[0], np.concatenate(parts, axis=1)
             parts, length = [], 0
         kind = (rate, len(samples))
@@ -142,12 +212,12 @@ def _samples(frame: av.AudioFrame) -> Float32:
     return to_float(samples)
 
 
-def _declared_seconds(container: InputContainer, stream: AudioStream) -> float:
+def _declared_seconds(container: InputContainer, track: AudioStream) -> float:
     """The length that the file itself states, or 0 where FFmpeg only estimates it from the size."""
-    if container.format.name in ("mp3", "aac") and not stream.start_time:
+    if container.format.name in ("mp3", "aac") and not track.start_time:
         return 0.0  # no Xing header: the estimate is wrong for variable bit rates
-    if stream.duration is not None and stream.time_base is not None:
-        return float(stream.duration * stream.time_base)
+    if track.duration is not None and track.time_base is not None:
+        return float(track.duration * track.time_base)
     if container.duration is not None and len(container.streams) == 1:
         return float(container.duration) / 1_000_000
     return 0.0

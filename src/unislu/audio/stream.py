@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ..errors import AudioError
-from .wav import Blocks, Float32, Report
+from .samples import Blocks, Float32, Report
 
 if TYPE_CHECKING:
     import av
@@ -18,6 +18,10 @@ MIN_SECONDS = 0.1
 """Shorter clips hold no word; they are refused instead of answered with nothing."""
 
 _MAX_PEAK = 32.0  # float audio far beyond ±1 is integer samples that nobody scaled
+_PIECE_SECONDS = 0.5
+_CANCELLED = 0.1
+"""Channels that share nothing lose the power of their mean by their number. A mix that has less than this
+share of what would then be left has lost sound that is in the channels."""
 
 
 class AudioStream:
@@ -30,8 +34,13 @@ class AudioStream:
     large, and at the end when less than `MIN_SECONDS` were found.
     """
 
-    def __init__(self, blocks: Blocks, name: str, report: Report, close: Callable[[], None]) -> None:
+    def __init__(
+        self, blocks: Blocks, name: str, report: Report, close: Callable[[], None], split: bool = False
+    ) -> None:
+        """`blocks`: of all channels; they are mixed unless `split`."""
         self.name = name
+        self._split = split
+        self._cancelled = 0.0  # seconds
         self.channels: int | None = None
         self._read = 0
         self._report = report
@@ -75,6 +84,8 @@ class AudioStream:
         for rate, block in self._blocks:
             _refuse_not_finite(block, rate, seconds, self.name)
             seconds += block.shape[1] / rate
+            if not self._split:
+                block = self._mixed(block, rate)
             self.channels = self.channels or len(block)
             if len(block) != self.channels:  # a broadcast that changes between mono and stereo
                 block = np.repeat(block.mean(axis=0, keepdims=True), self.channels, axis=0)
@@ -88,6 +99,21 @@ class AudioStream:
             yield from resampler.push(block)
         if resampler is not None:
             yield from resampler.flush()
+
+    def _mixed(self, block: Float32, rate: int) -> Float32:
+        """The mean of the channels, [1, n]; where they cancel each other out, the loudest of them."""
+        if len(block) == 1:
+            return block
+        mean = block.mean(axis=0, keepdims=True)
+        size = max(1, round(_PIECE_SECONDS * rate))
+        for first in range(0, block.shape[1], size):
+            piece = block[:, first : first + size]
+            powers = np.square(piece, dtype=np.float64).mean(axis=1)
+            left = float(np.square(mean[:, first : first + size], dtype=np.float64).mean())
+            if left < _CANCELLED / len(block) * float(powers.mean()):
+                mean[:, first : first + size] = piece[int(powers.argmax())]
+                self._cancelled += piece.shape[1] / rate
+        return mean
 
     def _checked(self, blocks: Iterator[Float32]) -> Generator[Float32]:
         try:
@@ -108,6 +134,11 @@ class AudioStream:
                     f"at least {MIN_SECONDS * 1000:.0f} ms are needed"
                 )
             self._report.seconds = self.read_seconds
+            if self._cancelled:
+                self._report.notes.append(
+                    f"{self.name}: its channels cancel each other out for {self._cancelled:.1f} s: the louder "
+                    "one was heard there; --channels split hears each"
+                )
         finally:
             self._close()
 

@@ -1,120 +1,239 @@
-"""PCM and float WAV in numpy: the commonest file needs no decoder library, and so no start-up time.
+"""PCM and float WAV: the commonest file needs no decoder library, and so no start-up time.
 
-Also holds what both decoders share: sample types to float32, and the words for a file cut off.
+Recorders, streaming writers and editors write headers that are wrong in known ways. What counts as samples
+is decided here once, for hearing and for copying: `Wav.file` is the same recording with a header that is
+right, so that no other reader can find more or less in it.
 """
 
 from __future__ import annotations
 
+import io
 import os
 import struct
-from collections.abc import Iterator
-from dataclasses import dataclass, field
-from typing import Any, BinaryIO
+from bisect import bisect_right
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import BinaryIO
 
 import numpy as np
-from numpy.typing import NDArray
 
-Float32 = NDArray[np.float32]
-Blocks = Iterator[tuple[int, Float32]]
-"""(sample rate, [channels, n] float32) after another; one channel where they are mixed."""
-
-BLOCK_SECONDS = 10
+from ..errors import AudioError
+from .samples import Blocks, Float32, Report, block_frames, check_kind, cut_off, to_float
 
 _PCM, _FLOAT, _EXTENSIBLE = 1, 3, 0xFFFE
-_UNKNOWN_SIZE = (0, 0xFFFFFFFF)  # what programs write that stream to a pipe
+_DTYPES = {_PCM: {8: "u1", 16: "<i2", 24: "s24", 32: "<i4"}, _FLOAT: {32: "<f4", 64: "<f8"}}
+_NEAR = 1 << 16
+_MOST_CHUNKS = 4096
+_LEAST_SECONDS = 0.05
+"""A size that is wrong by less is a header counted in, or a few bytes of something else at the end."""
+
+_Extent = tuple[int, int]  # (position, bytes) in a file
 
 
-@dataclass
-class Report:
-    """What a decoder says besides samples. `seconds`: the length that the file states, if it does."""
+@dataclass(frozen=True)
+class Wav:
+    """A PCM or float WAV. `dtype`: of its samples; "s24" is packed 24 bits. `rate`: samples a second.
 
-    notes: list[str] = field(default_factory=list)
-    seconds: float | None = None
+    `file`: the recording as a plain WAV of one `data` chunk, from its start; `begin`: where its samples do.
+    `size`: of the samples, in bytes.
+    """
+
+    dtype: str
+    channels: int
+    rate: int
+    file: BinaryIO
+    begin: int
+    size: int
+
+    @property
+    def width(self) -> int:
+        """Bytes of one sample of all channels."""
+        return self.channels * (3 if self.dtype == "s24" else np.dtype(self.dtype).itemsize)
+
+    def blocks(self) -> Blocks:
+        """(rate, [channels, n] float32) after another."""
+        self.file.seek(self.begin)
+        left = self.size // self.width
+        while left:
+            data = self.file.read(min(left, block_frames(self.rate, self.channels)) * self.width)
+            frames = len(data) // self.width
+            if not frames:
+                return
+            yield self.rate, self._samples(data, frames)
+            left -= frames
+
+    def _samples(self, data: bytes, frames: int) -> Float32:
+        if self.dtype == "s24":
+            packed = np.frombuffer(data, np.uint8, frames * self.width).reshape(-1, 3)
+            wide = np.zeros((len(packed), 4), np.uint8)
+            wide[:, 1:] = packed
+            return to_float(wide.view("<i4").reshape(frames, self.channels)).T
+        values = np.frombuffer(data, self.dtype, frames * self.channels)
+        return to_float(values.reshape(frames, self.channels)).T
 
 
-def wav_blocks(file: BinaryIO, name: str, report: Report, mix: bool = True) -> Blocks | None:
-    """Blocks of a PCM or float WAV; None (and the file rewound) for anything else."""
+def find_wav(file: BinaryIO, name: str, report: Report) -> Wav | None:
+    """The WAV in `file`; None, and the file rewound, for anything else.
+
+    Raises `AudioError` for a header that contradicts itself, or a rate or number of channels no sound has.
+    """
     start = file.tell()
-    header = _header(file)
-    if header is None:
+    found = _format(file)
+    if found is None:
         file.seek(start)
         return None
-    dtype, channels, rate, declared = header
-    position = file.tell()
-    present = file.seek(0, os.SEEK_END) - position
-    file.seek(position)
-    size = present if declared in _UNKNOWN_SIZE else min(declared, present)
-    per_second = rate * channels * (3 if dtype == "s24" else np.dtype(dtype).itemsize)
-    report.seconds = size / per_second
-    if declared not in _UNKNOWN_SIZE and present < declared:
-        report.notes.append(cut_off(name, present / per_second, declared / per_second))
-    return ((rate, mixed(block) if mix else block) for block in _data(file, size, dtype, channels, rate))
+    body, position, declared = found
+    tag, channels, rate, _, align, bits = struct.unpack("<HHIIHH", body[:16])
+    check_kind(rate, channels, name)
+    if tag == _EXTENSIBLE:
+        tag = struct.unpack("<H", body[24:26])[0]
+    dtype = _DTYPES[tag].get(bits, "")
+    wav = Wav(dtype, channels, rate, file, 0, 0) if dtype else None
+    if wav is None or align not in (0, wav.width):
+        raise AudioError(
+            f"{name}: its WAV header contradicts itself: {bits} bits in blocks of {align} bytes for "
+            f"{channels} channel(s); export it again, e.g. as 16-bit PCM"
+        )
+    body = body[:12] + struct.pack("<H", wav.width) + body[14:]
+    extents = _extents(file, position, declared, rate * wav.width, name, report)
+    size = sum(count for _, count in extents) // wav.width * wav.width
+    report.seconds = size / wav.width / rate
+    head = _head(body, size)
+    view = _Joined(file, name, head, extents, size)
+    return Wav(dtype, channels, rate, view, len(head), size)  # type: ignore[arg-type]
 
 
-def _header(file: BinaryIO) -> tuple[str, int, int, int] | None:
-    """(dtype, channels, rate, data bytes) with the file at the first sample, or None."""
+def _format(file: BinaryIO) -> tuple[bytes, int, int] | None:
+    """(format chunk, where the samples begin, bytes that the header says of them) of PCM or float, or None."""
     head = file.read(12)
     if len(head) < 12 or head[:4] != b"RIFF" or head[8:] != b"WAVE":
         return None
-    layout: tuple[str, int, int] | None = None
-    while len(chunk := file.read(8)) == 8:
-        kind, size = chunk[:4], struct.unpack("<I", chunk[4:])[0]
+    body = b""
+    for _ in range(_MOST_CHUNKS):
+        chunk = file.read(8)
+        if len(chunk) < 8:
+            return None
+        kind, size = struct.unpack("<4sI", chunk)
         if kind == b"data":
-            return None if layout is None else (*layout, size)
+            return (body, file.tell(), size) if body else None
         if kind != b"fmt ":
             file.seek(size + size % 2, os.SEEK_CUR)
             continue
-        body = file.read(size + size % 2)
+        body = file.read(min(size + size % 2, _NEAR))
         if len(body) < 16:
             return None
-        tag, channels, rate, _, _, bits = struct.unpack("<HHIIHH", body[:16])
+        tag, channels, rate = struct.unpack("<HHI", body[:8])
         if tag == _EXTENSIBLE and len(body) >= 26:
             tag = struct.unpack("<H", body[24:26])[0]
-        names = {_PCM: {8: "u1", 16: "<i2", 24: "s24", 32: "<i4"}, _FLOAT: {32: "<f4", 64: "<f8"}}
-        dtype = names.get(tag, {}).get(bits)
-        if dtype is None or not channels or not rate:
+        if tag not in _DTYPES or not channels or not rate:
             return None
-        layout = (dtype, channels, rate)
     return None
 
 
-def mixed(samples: Float32) -> Float32:
-    """The mean of the channels: [channels, n] -> [1, n]."""
-    return samples if len(samples) == 1 else samples.mean(axis=0, keepdims=True)
+def _extents(
+    file: BinaryIO, position: int, declared: int, per_second: int, name: str, report: Report
+) -> list[_Extent]:
+    """Where the samples lie."""
+    end = file.seek(0, os.SEEK_END)
+    present = max(0, end - position)
+    if _is_placeholder(declared, present):
+        return [(position, present)]
+    if declared > present:
+        if declared - present > _LEAST_SECONDS * per_second:
+            report.notes.append(cut_off(name, present / per_second, declared / per_second))
+        return [(position, present)]
+    following = _chunks(file, position + declared, declared % 2, end)
+    if following is not None:
+        return [(position, declared), *following]
+    if present - declared > _LEAST_SECONDS * per_second:
+        report.notes.append(
+            f"{name}: its header says {declared / per_second:.1f} s, but samples go on up to "
+            f"{present / per_second:.1f} s: all of them were heard"
+        )
+        return [(position, present)]
+    return [(position, declared)]
 
 
-def _data(file: BinaryIO, size: int, dtype: str, channels: int, rate: int) -> Iterator[Float32]:
-    """[channels, n] float32 after another."""
-    width = channels * (3 if dtype == "s24" else np.dtype(dtype).itemsize)
-    left = size // width
-    while left:
-        frames = min(left, BLOCK_SECONDS * rate)
-        data = file.read(frames * width)
-        frames = len(data) // width
-        if not frames:
-            return
-        if dtype == "s24":
-            packed = np.frombuffer(data, np.uint8, frames * width).reshape(-1, 3)
-            wide = np.zeros((len(packed), 4), np.uint8)
-            wide[:, 1:] = packed
-            samples = to_float(wide.view("<i4").reshape(frames, channels))
-        else:
-            samples = to_float(np.frombuffer(data, dtype, frames * channels).reshape(frames, channels))
-        yield samples.T
-        left -= frames
+def _is_placeholder(declared: int, present: int) -> bool:
+    """Whether a size is what programs write that stream to a pipe: 0, or about 2 or 4 GiB."""
+    return declared == 0 or (declared > present and (1 << 32) - declared < _NEAR) or (
+        declared > present and 0 < (1 << 31) - declared < _NEAR
+    )  # fmt: skip
 
 
-def to_float(samples: NDArray[Any]) -> Float32:
-    """Any sample type to float32 in -1…1; unsigned 8-bit is centred on 128, as in WAV."""
-    kind = samples.dtype.kind
-    if kind == "f":
-        return samples.astype(np.float32)
-    if samples.dtype == np.uint8:
-        return (samples.astype(np.float32) - 128.0) / 128.0
-    scale = 2.0 ** (samples.dtype.itemsize * 8 - 1)
-    # Divided in double precision: 24 and 32 bits do not fit float32 before they are scaled.
-    return (samples / scale).astype(np.float32)
+def _chunks(file: BinaryIO, position: int, padding: int, end: int) -> list[_Extent] | None:
+    """The further `data` among the chunks from `position` on; None when there are no chunks but samples."""
+    for place in (position + padding, position)[: 1 + padding]:  # not everybody writes the padding
+        found: list[_Extent] = []
+        for _ in range(_MOST_CHUNKS):
+            if end - place < 8:
+                return found
+            file.seek(place)
+            kind, size = struct.unpack("<4sI", file.read(8))
+            if not all(0x20 <= byte < 0x7F for byte in kind) or place + 8 + size > end:
+                break
+            if kind == b"data":
+                found.append((place + 8, size))
+            place += 8 + size + size % 2
+    return None
 
 
-def cut_off(name: str, heard: float, expected: float) -> str:
-    return f"{name}: is cut off: {heard:.1f} s of {expected:.1f} s could be read; copy or download it again"
+def _head(body: bytes, size: int) -> bytes:
+    chunk = b"fmt " + struct.pack("<I", len(body)) + body
+    length = size if size + len(chunk) < 0xFFFFFF00 else 0xFFFFFFFF  # "up to the end"
+    riff = min(0xFFFFFFFF, 4 + len(chunk) + 8 + size)
+    return b"RIFF" + struct.pack("<I", riff) + b"WAVE" + chunk + b"data" + struct.pack("<I", length)
+
+
+class _Joined(io.RawIOBase):
+    """A file made of some bytes and pieces of another file; only for reading."""
+
+    def __init__(self, file: BinaryIO, name: str, head: bytes, extents: Sequence[_Extent], size: int) -> None:
+        self.name = name
+        self._file, self._head = file, head
+        self._starts, self._places = [], []  # where each piece begins here, and there
+        position = len(head)
+        for place, count in extents:
+            self._starts.append(position)
+            self._places.append(place)
+            position += count
+        self._end = len(head) + size
+        self._position = 0
+
+    def readable(self) -> bool:
+        return True
+
+    def seekable(self) -> bool:
+        return True
+
+    def tell(self) -> int:
+        return self._position
+
+    def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
+        base = {os.SEEK_SET: 0, os.SEEK_CUR: self._position, os.SEEK_END: self._end}[whence]
+        self._position = max(0, base + offset)
+        return self._position
+
+    def read(self, size: int = -1) -> bytes:
+        left = self._end - self._position if size < 0 else min(size, self._end - self._position)
+        parts = list(self._parts(max(0, left)))
+        return parts[0] if len(parts) == 1 else b"".join(parts)
+
+    def _parts(self, left: int) -> Iterator[bytes]:
+        while left > 0:
+            number = bisect_right(self._starts, self._position) - 1
+            if number < 0:
+                part = self._head[self._position : self._position + left]
+            else:
+                following = [*self._starts, self._end][number + 1]
+                self._file.seek(self._places[number] + self._position - self._starts[number])
+                part = self._file.read(min(left, following - self._position))
+            if not part:
+                return
+            self._position += len(part)
+            left -= len(part)
+            yield part
+
+    def close(self) -> None:
+        self._file.close()
+        super().close()

@@ -1,27 +1,32 @@
 """The redacted recording: same container, codec, sample rate, channels and length; some seconds covered.
 
 One pass decodes and encodes the first audio track, frame by frame, and changes only the samples that are
-covered: a lossless file keeps every other sample to the last bit. Video is copied as it is. Whatever else
-could say the words (other audio tracks, subtitles, chapters, tags, cover pictures) is left out.
+covered: a lossless file keeps every other sample to the last bit. It reads, decodes and counts time as
+hearing does (`unislu.audio.container`), so what is covered is what was heard; what time codes leap over is
+silence in the copy too. Video is copied. Whatever else could say the words (other audio tracks, subtitles,
+captions inside the picture, chapters, tags, cover pictures) is left out.
 """
 
 from __future__ import annotations
 
 import contextlib
-import io
 import math
 import os
 import secrets
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 import numpy as np
 
-from ..errors import AudioError, AudioNotFoundError, OptionError, RedactionError
+from ..audio.container import Clock, audio_track, decoded, open_container, packets
+from ..audio.media import Media, open_media
+from ..errors import AudioError, OptionError, RedactionError
 from .cover import Cover
 from .formats import muxer, set_up_encoder
+from .pictures import Pictures
 
 if TYPE_CHECKING:
     import av
@@ -30,8 +35,21 @@ if TYPE_CHECKING:
 AUDIO_HOWS = ("beep", "silence")
 DEFAULT_GUARD = 0.15
 MAX_GUARD = 10.0
+SAME_SECONDS = 0.01
+"""The copy and what was heard may differ by this much: results give their duration in milliseconds."""
 
 _DTYPES = {"u8": "u1", "s16": "i2", "s32": "i4", "s64": "i8", "flt": "f4", "dbl": "f8"}
+_CENTRE = 0x80  # of unsigned 8-bit samples
+
+
+@dataclass(frozen=True)
+class RedactedAudio:
+    """A copy that was written. `format`: FFmpeg's name of its container. `seconds`: of its sound.
+    `notes`: what it lacks besides the words, as sentences; e.g. that subtitles were left out."""
+
+    format: str
+    seconds: float
+    notes: tuple[str, ...]
 
 
 def redact_audio(
@@ -40,23 +58,27 @@ def redact_audio(
     spans: Iterable[tuple[float, float]],
     how: str = "beep",
     guard: float = DEFAULT_GUARD,
-) -> tuple[str, ...]:
+    *,
+    heard: float | None = None,
+    name: str | None = None,
+) -> RedactedAudio:
     """Write `source` to `target` with the sound of `spans` covered.
 
     Args:
-        source: an audio or video file: its path, its bytes, or a seekable binary file.
+        source: an audio or video file: its path, its bytes, or a binary file object.
         target: the file to write; it appears when it is complete, and never in place of `source`.
-        spans: (start, end) in seconds from the first sample; what lies past the end is ignored.
+        spans: (start, end) in seconds as `Model.analyze` gives them; what lies past the end is ignored.
         how: "beep" or "silence".
         guard: seconds covered besides, before and after every span.
-
-    Returns:
-        What the copy lacks besides the words, as sentences; e.g. that subtitles were left out.
+        heard: `Analysis.duration` of what the spans come from. A copy of another length is not handed out:
+            its seconds would not be those that were heard.
+        name: as for `unislu.audio.read_audio`.
 
     Raises:
         OptionError: an option that cannot be meant.
         AudioNotFoundError, AudioError: the source cannot be read.
-        RedactionError: its codec or container cannot be written, or the target cannot.
+        RedactionError: its codec or container cannot be written, the target cannot, or it is not as long
+            as what was heard.
     """
     checked = _checked(spans, how, guard)
     path = Path(target)
@@ -64,12 +86,20 @@ def redact_audio(
         raise OptionError(f"{path}: is the recording itself; choose another target")
     import av
 
-    with _replacing(path) as partial, _opened(source) as (file, name):
+    with _replacing(path) as partial, open_media(source, name) as media:
         try:
-            with av.open(file, "r", options={"protocol_whitelist": "none"}) as container:
-                return _Copy(container, name, path.suffix).write(partial, checked, how, guard)
+            with open_container(media) as container:
+                copy = _Copy(container, media, path.suffix).write(partial, checked, how, guard)
         except av.FFmpegError as error:
-            raise AudioError(f"{name}: cannot be copied ({error.strerror}); check file and disk") from None
+            raise AudioError(
+                f"{media.name}: cannot be copied ({error.strerror}); check file and disk"
+            ) from None
+        if heard is not None and abs(copy.seconds - heard) > SAME_SECONDS:
+            raise RedactionError(
+                f"{media.name}: {heard:.3f} s were heard, but a copy has {copy.seconds:.3f} s, so its words "
+                "lie elsewhere; nothing was written: convert it first, e.g. to FLAC"
+            )
+    return copy
 
 
 def _checked(spans: Iterable[tuple[float, float]], how: str, guard: float) -> list[tuple[float, float]]:
@@ -92,7 +122,7 @@ def check_guard(guard: float) -> None:
 @contextlib.contextmanager
 def _replacing(path: Path) -> Iterator[Path]:
     """A path beside `path` that becomes it when all went well, and is gone otherwise."""
-    partial = path.with_name(f".{path.name}.{secrets.token_hex(4)}.part")
+    partial = path.with_name(f".{secrets.token_hex(8)}.part")
     try:
         with _writing(path):
             partial.touch(exist_ok=False)
@@ -112,40 +142,21 @@ def _writing(path: Path) -> Iterator[None]:
         raise RedactionError(f"{path}: cannot be written ({reason}); choose another target") from None
 
 
-@contextlib.contextmanager
-def _opened(source: str | os.PathLike[str] | bytes | BinaryIO) -> Iterator[tuple[BinaryIO, str]]:
-    if isinstance(source, bytes):
-        yield io.BytesIO(source), "bytes"
-    elif isinstance(source, str | os.PathLike):
-        name = os.fspath(source)
-        try:
-            file = open(name, "rb")  # noqa: SIM115 - closed below
-        except OSError as error:
-            raise AudioNotFoundError(f"{name}: cannot be opened ({error.strerror}); check the path") from None
-        with file:
-            yield file, name
-    else:
-        yield source, str(getattr(source, "name", "stream"))
-
-
 class _Copy:
     """One container on its way to another."""
 
-    def __init__(self, container: InputContainer, name: str, suffix: str) -> None:
-        if not container.streams.audio:
-            raise AudioError(f"{name}: has no audio track; pass a file with sound")
-        self._input, self._name = container, name
-        self._format = muxer(container.format.name, suffix, name)
-        self._audio = container.streams.audio[0]
-        if self._audio.codec_context is None:
-            raise RedactionError(f"{name}: its audio codec is unknown here; convert it first, e.g. to FLAC")
-        self._video = [stream for stream in container.streams.video if not _is_picture(stream)]
+    def __init__(self, container: InputContainer, media: Media, suffix: str) -> None:
+        self._input, self._media, self._name = container, media, media.name
+        self._audio = audio_track(container, media)
+        self._format = muxer(container, media, suffix)
+        self._clock = Clock(container, self._audio)
+        self._pictures = Pictures(container)
         self._position = 0
-        self._damaged = 0
+        self._rate = 0
 
     def write(
         self, path: Path, spans: Sequence[tuple[float, float]], how: str, guard: float
-    ) -> tuple[str, ...]:
+    ) -> RedactedAudio:
         import av
 
         options = {"rf64": "auto"} if self._format == "wav" else {}
@@ -153,70 +164,50 @@ class _Copy:
             self._transfer(output, spans, how, guard)
         if not self._position:
             raise AudioError(f"{self._name}: nothing in its audio track can be decoded; export it again")
-        return tuple(self._left_out())
+        notes = tuple(f"{self._name}: {note}" for note in self._left_out())
+        return RedactedAudio(self._format, self._position / self._rate, notes)
 
     def _transfer(
         self, output: OutputContainer, spans: Sequence[tuple[float, float]], how: str, guard: float
     ) -> None:
-        import av
-
-        copies = {stream.index: output.add_stream_from_template(stream) for stream in self._video}
-        # Video before the first sound: all tracks must be known before one is written.
+        self._pictures.add_to(output)
+        # Pictures before the first sound: all tracks must be known before one is written.
         waiting: list[Any] = []
         encoder = cover = None
         first = 0
-        for item in self._items():
-            if isinstance(item, av.Packet):
-                waiting.append(item)
+        for packet in packets(self._input, [self._audio, *self._pictures.tracks], self._media.report):
+            if packet.stream.index != self._audio.index:
+                waiting += self._pictures.cleaned(packet)
             else:
-                if encoder is None or cover is None:
-                    encoder = set_up_encoder(output, self._input, self._audio, item, self._name)
-                    cover = Cover(spans, item.sample_rate, how, guard)
-                    first = _delay(item) if copies else 0
-                    output.start_encoding()
-                self._cover(item, cover)
-                item.pts, item.time_base = first + self._position, Fraction(1, item.sample_rate)
-                self._position += item.samples
-                output.mux(encoder.encode(item))
+                for frame in self._frames(packet):
+                    if encoder is None or cover is None:
+                        encoder = set_up_encoder(output, self._input, self._audio, frame, self._name)
+                        cover = Cover(spans, frame.sample_rate, how, guard)
+                        first = round(self._clock.origin * frame.sample_rate) if self._pictures.tracks else 0
+                        output.start_encoding()
+                    self._cover(frame, cover)
+                    frame.pts, frame.time_base = first + self._position, Fraction(1, frame.sample_rate)
+                    self._position += frame.samples
+                    output.mux(encoder.encode(frame))
             if encoder is not None:
-                for packet in waiting:
-                    packet.stream = copies[packet.stream.index]
-                    output.mux(packet)
+                output.mux(waiting)
                 waiting.clear()
         if encoder is not None:
             output.mux(encoder.encode(None))
 
-    def _items(self) -> Iterator[Any]:
-        """Decoded frames of the audio and packets of the video; damaged packets are skipped and counted."""
-        import av
-
-        packets = self._input.demux(self._audio, *self._video)
-        rate = 0
-        while True:
-            try:
-                packet = next(packets, None)
-            except av.FFmpegError:
-                self._damaged += 1
-                return
-            if packet is None:
-                return
-            if packet.stream.index != self._audio.index:
-                if packet.dts is not None:  # what ends a track has none
-                    yield packet
-                continue
-            try:
-                frames: list[Any] = list(packet.decode())
-            except av.FFmpegError:
-                self._damaged += 1
-                continue
-            for frame in frames:
-                if rate and frame.sample_rate != rate:
-                    raise RedactionError(
-                        f"{self._name}: its sample rate changes from {rate} to {frame.sample_rate} Hz in the "
-                        "middle; convert it first, e.g. to FLAC"
-                    )
-                rate = frame.sample_rate
-                yield frame
+    def _frames(self, packet: av.Packet) -> Iterator[av.AudioFrame]:
+        """The sound of a packet, after silence for what its time code leaps over."""
+        for frame in decoded(packet, self._media.report):
+            if self._rate and frame.sample_rate != self._rate:
+                raise RedactionError(
+                    f"{self._name}: its sample rate changes from {self._rate} to {frame.sample_rate} Hz in "
+                    "the middle; convert it first, e.g. to FLAC"
+                )
+            self._rate = frame.sample_rate
+            missing = self._clock.silence_before(frame)
+            for done in range(0, missing, self._rate):
+                yield _silence(frame, min(self._rate, missing - done))
+            yield frame
 
     def _cover(self, frame: av.AudioFrame, cover: Cover) -> None:
         if not cover.touches(self._position, frame.samples):
@@ -232,30 +223,29 @@ class _Copy:
             cover.apply(samples, self._position)
 
     def _left_out(self) -> Iterator[str]:
-        kept = {self._audio.index, *(stream.index for stream in self._video)}
+        kept = {self._audio.index, *(track.index for track in self._pictures.tracks)}
         lost = [_kind(stream) for stream in self._input.streams if stream.index not in kept]
         if lost:
             kinds = ", ".join(sorted(set(lost)))
-            yield f"{self._name}: {kinds} left out of the redacted copy: the words may be in them"
-        if self._damaged:
-            yield f"{self._name}: {self._damaged} damaged packets are missing in the redacted copy"
+            yield f"{kinds} left out of the redacted copy: the words may be in them"
+        if self._pictures.captions:
+            yield "captions inside the picture left out of the redacted copy: the words may be in them"
+        if self._media.report.damaged:
+            yield f"{self._media.report.damaged} damaged packets are missing in the redacted copy"
 
 
-def _delay(frame: av.AudioFrame) -> int:
-    """Samples of the sound's start after that of the pictures, which the copy keeps."""
-    if frame.pts is None or frame.time_base is None:
-        return 0
-    return round(float(frame.pts * frame.time_base) * frame.sample_rate)
+def _silence(like: av.AudioFrame, samples: int) -> av.AudioFrame:
+    import av
+
+    frame = av.AudioFrame(like.format.name, like.layout, samples)
+    frame.sample_rate = like.sample_rate
+    value = _CENTRE if like.format.name.startswith("u8") else 0
+    for plane in frame.planes:
+        np.frombuffer(memoryview(plane), np.uint8)[:] = value
+    return frame
 
 
 def _kind(stream: av.stream.Stream) -> str:
     return {"audio": "further audio tracks", "subtitle": "subtitles", "video": "pictures"}.get(
         stream.type, f"{stream.type} tracks"
     )
-
-
-def _is_picture(stream: av.video.stream.VideoStream) -> bool:
-    """Whether a video track is a cover picture."""
-    from av.stream import Disposition
-
-    return bool(stream.disposition & Disposition.attached_pic)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from ..audio.media import Media
 from ..errors import RedactionError
 
 if TYPE_CHECKING:
@@ -25,23 +26,62 @@ _MUXERS = {
 # Where FFmpeg's encoder of a codec is not the good one, or not the default: the names to try.
 _ENCODERS = {"opus": ("libopus",), "vorbis": ("libvorbis", "vorbis"), "mp3": ("libmp3lame",)}
 _NATIVE_VORBIS_CHANNELS = 2
+_KINDS = {
+    "wav": {".wav": "audio/wav", ".wave": "audio/wav"},
+    "flac": {".flac": "audio/flac"},
+    "mp3": {".mp3": "audio/mpeg"},
+    "mp2": {".mp2": "audio/mpeg"},
+    "ogg": {".ogg": "audio/ogg"},
+    "oga": {".oga": "audio/ogg"},
+    "ogv": {".ogv": "video/ogg"},
+    "opus": {".opus": "audio/ogg"},
+    "ipod": {".m4a": "audio/mp4", ".m4b": "audio/mp4"},
+    "mp4": {".mp4": "video/mp4", ".m4v": "video/mp4"},
+    "mov": {".mov": "video/quicktime"},
+    "3gp": {".3gp": "video/3gpp"},
+    "webm": {".webm": "audio/webm"},
+    "matroska": {".mkv": "video/x-matroska", ".mka": "audio/x-matroska"},
+    "adts": {".aac": "audio/aac"},
+    "aiff": {".aiff": "audio/aiff", ".aif": "audio/aiff"},
+    "mpegts": {".ts": "video/mp2t"},
+}
+"""What files of each muxer are called: suffixes, the usual one first, and their media types."""
 
 
-def muxer(format_name: str, suffix: str, name: str) -> str:
-    """FFmpeg's muxer for what its demuxer `format_name` read; `suffix` chooses within a family.
+def muxer(container: InputContainer, media: Media, suffix: str) -> str:
+    """FFmpeg's muxer for a file like `container`; `suffix` chooses within a family.
 
     Raises `RedactionError` if there is none.
     """
     import av
 
-    family = _MUXERS.get(format_name, {})
-    wanted = family.get(suffix.lower()) or next(iter(family.values()), format_name.split(",")[0])
+    read = container.format.name
+    family = _MUXERS.get(read, {})
+    wanted = family.get(suffix.lower()) or next(iter(family.values()), read.split(",")[0])
+    if wanted == "matroska" and suffix.lower() not in family and _is_webm(media):
+        wanted = "webm"
     try:
         return str(av.ContainerFormat(wanted, "w").name)
     except ValueError:
         raise RedactionError(
-            f"{name}: {format_name} files cannot be written here; convert it first, e.g. to WAV or FLAC"
+            f"{media.name}: {read} files cannot be written here; convert it first, e.g. to WAV or FLAC"
         ) from None
+
+
+def _is_webm(media: Media) -> bool:
+    """Whether Matroska calls itself WebM."""
+    place = media.file.tell()
+    media.file.seek(0)
+    head = media.file.read(64)
+    media.file.seek(place)
+    return b"webm" in head
+
+
+def kind_of(format_name: str, suffix: str) -> tuple[str, str]:
+    """(suffix, media type) of a file that a muxer wrote; `suffix` is kept if it fits."""
+    kinds = _KINDS.get(format_name, {f".{format_name}": "application/octet-stream"})
+    fitting = suffix.lower() if suffix.lower() in kinds else next(iter(kinds))
+    return fitting, kinds[fitting]
 
 
 def set_up_encoder(

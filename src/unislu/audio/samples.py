@@ -1,0 +1,67 @@
+"""What all decoders share: blocks of float32, sample types, what a sound can be, and the words for damage."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..errors import AudioError
+
+Float32 = NDArray[np.float32]
+Blocks = Iterator[tuple[int, Float32]]
+"""(samples a second, [channels, n] float32) after another."""
+
+BLOCK_SECONDS = 10
+_BLOCK_VALUES = 8_000_000  # samples of all channels
+MIN_RATE, MAX_RATE = 1_000, 1_000_000
+MAX_CHANNELS = 64
+
+
+@dataclass
+class Report:
+    """What a decoder says besides samples.
+
+    `seconds`: the length that the file states, if it does. `damaged`: packets that could not be decoded.
+    """
+
+    notes: list[str] = field(default_factory=list)
+    seconds: float | None = None
+    damaged: int = 0
+
+
+def block_frames(rate: int, channels: int) -> int:
+    """Samples of one channel in a block: some seconds, fewer where there are many channels."""
+    return max(1, min(BLOCK_SECONDS * rate, _BLOCK_VALUES // channels))
+
+
+def check_kind(rate: int, channels: int, name: str) -> None:
+    """Raises `AudioError` for a rate or a number of channels that no sound has: a few bytes of header must
+    not become gigabytes."""
+    if not MIN_RATE <= rate <= MAX_RATE:
+        raise AudioError(
+            f"{name}: states {rate} samples a second, and only {MIN_RATE} to {MAX_RATE} are sound; "
+            "export it again"
+        )
+    if not 1 <= channels <= MAX_CHANNELS:
+        raise AudioError(f"{name}: has {channels} channels; at most {MAX_CHANNELS} are read: take some out")
+
+
+def to_float(samples: NDArray[Any]) -> Float32:
+    """Any sample type to float32 in -1…1; unsigned 8-bit is centred on 128, as in WAV."""
+    kind = samples.dtype.kind
+    if kind == "f":
+        return samples.astype(np.float32)
+    if samples.dtype == np.uint8:
+        return (samples.astype(np.float32) - 128.0) / 128.0
+    scale = 2.0 ** (samples.dtype.itemsize * 8 - 1)
+    # Divided in double precision: 24 and 32 bits do not fit float32 before they are scaled.
+    return (samples / scale).astype(np.float32)
+
+
+def cut_off(name: str, heard: float, expected: float) -> str:
+    """The words for a file that ends too early; both in seconds."""
+    return f"{name}: is cut off: {heard:.1f} s of {expected:.1f} s could be read; copy or download it again"
