@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
 import re
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +13,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from unislu.audio import SAMPLE_RATE, read_audio
+from unislu.audio import SAMPLE_RATE, open_audio
 from unislu.cli import main
 from unislu.errors import OptionError
 from unislu.recognition.request import AnalyzeOptions
@@ -33,13 +35,16 @@ class Model:
         if options.entities and "dragon" in options.entities:
             raise OptionError("entity type 'dragon': unknown")
 
-    def analyze(self, source: Any, **options: Any) -> Analysis:
-        audio = read_audio(source)
+    def analyze(self, source: Any, *, name: str | None = None, **options: Any) -> Analysis:
+        with open_audio(source, split=options.get("channels") == "split") as stream:
+            channels = np.concatenate(list(stream), axis=1)
+            notes = stream.warnings
         self.heard.append(str(source))
         words: list[Word] = []
         text = ""
-        for first in range(0, len(audio.samples) - SLOT // 2, SLOT):
-            spoken = _word(audio.samples[first : first + SLOT])
+        slots = range(0, channels.shape[1] - SLOT // 2, SLOT)
+        for first, samples in ((first, channel) for first in slots for channel in channels):
+            spoken = _word(samples[first : first + SLOT])
             if spoken:
                 start = len(text) + 1 if text else 0
                 text = f"{text} {spoken}".strip()
@@ -52,15 +57,16 @@ class Model:
             if options["entities"] is None
             or ("person" if w.text == "Ann" else "place") in options["entities"]
         )
-        segment = Segment(0, audio.duration, text, 0, len(text), words=tuple(words) if self.timed else None)
+        seconds = channels.shape[1] / SAMPLE_RATE
+        segment = Segment(0, seconds, text, 0, len(text), words=tuple(words) if self.timed else None)
         return Analysis(
             text=text,
-            duration=audio.duration,
+            duration=seconds,
             model="m",
-            file=str(source),
+            file=name or str(source),
             entities=entities,
             segments=(segment,),
-            warnings=(f"{source}: Ann is hard to hear",),
+            warnings=(f"{source}: Ann is hard to hear", *notes),
         )
 
 
@@ -109,6 +115,7 @@ def test_a_verified_redaction(model: Model, capsys: pytest.CaptureFixture[str]) 
     assert not re.search(r"\bAnn\b", shown) and "[PERSON] called from Oslo [PERSON] called" in shown
     result = Analysis.from_dict(json.loads(Path("out/ann.json").read_text()))
     assert result.file == "ann.wav" and "redacted: person (2 places, type)" in result.warnings
+    assert any(warning.startswith("verified: ") for warning in result.warnings)
     assert len(model.heard) == 2 and ".redact-" in model.heard[1], "what was verified is the redacted copy"
     assert model.analyze("out/ann.wav", entities=None).text == "Hello called from Oslo called"
     assert '<audio controls preload="metadata" src="ann.wav">' in Path("out/ann.html").read_text()
@@ -137,6 +144,68 @@ def test_what_is_heard_again_is_covered_too(model: Model, monkeypatch: pytest.Mo
     assert main(["redact", "ann.wav", "-o", "out", "--types", "person", "--verify", "-q"]) == 0
     assert len(model.heard) == 3, "the original, a copy that still says it, and one that does not"
     assert "Ann" not in (hear("out/ann.wav", entities=None).text or "")
+
+
+@pytest.mark.parametrize("right", [-1.0, 0.0])
+def test_each_channel_is_heard(model: Model, right: float) -> None:
+    """Both channels upside down of each other are silence when they are mixed."""
+    soundfile = pytest.importorskip("soundfile")
+    mono, rate = soundfile.read("ann.wav")
+    soundfile.write("stereo.wav", np.stack([mono, right * mono], axis=1), rate, subtype="PCM_16")
+    assert main(["redact", "stereo.wav", "-o", "out", "--types", "person", "--verify", "-q"]) == 0
+    assert len(model.heard) == 3, "the original, and the copy mixed and split"
+    for channels in ("mix", "split"):
+        text = model.analyze("out/stereo.wav", entities=None, channels=channels).text or ""
+        assert "Oslo" in text and "Ann" not in text
+
+
+def test_a_word_of_one_channel_that_the_mix_drowns(
+    model: Model, capsys: pytest.CaptureFixture[str]
+) -> None:
+    soundfile = pytest.importorskip("soundfile")
+    loud, rate = soundfile.read(speak(Path("loud.wav"), "Hello Ann called from Oslo called called"))
+    soft, _ = soundfile.read(speak(Path("soft.wav"), "Hello Ann called from Oslo Ann called"))
+    soundfile.write("call.wav", np.stack([loud, soft * 0.7], axis=1), rate, subtype="PCM_16")
+    assert "called from Oslo called called" in (model.analyze("call.wav", entities=None).text or "")
+    assert main(["redact", "call.wav", "-o", "out", "--types", "person", "--verify", "-q"]) == 0
+    assert "Ann" not in (model.analyze("out/call.wav", entities=None, channels="split").text or "")
+
+
+def test_where_nothing_was_heard_nothing_is_written(
+    model: Model, capsys: pytest.CaptureFixture[str]
+) -> None:
+    soundfile = pytest.importorskip("soundfile")
+    soundfile.write("hum.wav", 0.1 * np.sin(np.arange(3 * SAMPLE_RATE) / 40), SAMPLE_RATE)
+    for options in ([], ["--verify"]):
+        assert main(["redact", "hum.wav", "-o", "out", *options]) == 1
+        assert "no speech was found in 3.0 s" in capsys.readouterr().err
+    assert not list(Path("out").iterdir())
+    assert main(["redact", "hum.wav", "-o", "out", "--audio", "none", "-q"]) == 0
+
+
+def test_nothing_found_is_said_and_is_not_verified(model: Model, capsys: pytest.CaptureFixture[str]) -> None:
+    speak(Path("none.wav"), "Hello called from called")
+    assert main(["redact", "none.wav", "-o", "out", "--verify"]) == 0
+    said = capsys.readouterr().err
+    assert "nothing to redact was found" in said and "not verified: there was nothing to listen for" in said
+
+
+def test_a_pipe_is_read_once(model: Model, capsys: pytest.CaptureFixture[str]) -> None:
+    os.mkfifo("pipe")
+    data = Path("ann.wav").read_bytes()
+    writer = threading.Thread(target=lambda: Path("pipe").write_bytes(data))
+    writer.start()
+    assert main(["redact", "pipe", "-o", "out", "--types", "person", "--verify"]) == 0
+    writer.join()
+    assert {p.name for p in Path("out").iterdir()} == {"pipe", "pipe.json"}
+    assert json.loads(Path("out/pipe.json").read_text())["file"] == "pipe"
+
+
+def test_a_name_that_is_too_long_does_not_stop_the_others(model: Model) -> None:
+    long = Path("y" * 251 + ".wav")
+    long.write_bytes(Path("ann.wav").read_bytes())
+    assert main(["redact", str(long), "ann.wav", "-o", "out", "-q"]) == 1
+    assert {p.name for p in Path("out").iterdir()} == {"ann.wav", "ann.json"}
 
 
 def test_without_verification_it_is_written(model: Model) -> None:

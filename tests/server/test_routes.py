@@ -9,6 +9,7 @@ import io
 import json
 from typing import Any
 
+import httpx
 import numpy as np
 import pytest
 
@@ -141,6 +142,65 @@ def test_redaction_in_other_shapes(server: Any, speech: bytes) -> None:
     assert "clip.redacted.wav" in audio.headers["content-disposition"]
     refused = server.post("/v1/redact", {"tasks": "asr"}, speech)
     assert refused.status_code == 400 and refused.json()["error"]["param"] == "tasks"
+
+
+def test_redaction_looks_for_what_it_hides(server: Any, speech: bytes, hum: bytes) -> None:
+    found = server.post("/v1/redact", {"types": "norp", "untimed": "segment"}, speech).json()
+    assert "[NORP]" in found["analysis"]["text"] and found["verified"]
+    other = server.post("/v1/redact", {"types": "person", "entities": "norp,place"}, speech)
+    assert other.status_code == 400 and other.json()["error"]["param"] == "types"
+    assert "'person', which is not looked for: the entities are norp, place" in other.text
+    none = server.post("/v1/redact", {"types": "law"}, speech).json()
+    assert not none["verified"] and none["masked"] == [] and none["leaks"] == []
+    assert any("nothing to redact was found" in note for note in none["analysis"]["warnings"])
+    unheard = server.post("/v1/redact", {"verify": "false"}, hum)
+    assert unheard.status_code == 422 and "no speech was found" in unheard.text
+
+
+def test_redaction_of_channels(server: Any, speech: bytes, model: Any) -> None:
+    soundfile = pytest.importorskip("soundfile")
+    left, rate = soundfile.read(io.BytesIO(speech))
+    stereo = io.BytesIO()
+    soundfile.write(stereo, np.stack([left, -left], axis=1), rate, format="FLAC")
+    for channels in ("mix", "split"):
+        options = {"types": "norp", "channels": channels, "untimed": "segment"}
+        answer = server.post("/v1/redact", options, stereo.getvalue()).json()
+        assert answer["verified"], answer["analysis"]["warnings"]
+        numbers = {segment["channel"] for segment in answer["analysis"]["segments"]}
+        assert numbers == ({0, 1} if channels == "split" else {None})
+        audio = base64.b64decode(answer["audio"]["data"])
+        assert "merican" not in (model.analyze(audio, tasks=("asr",), channels="split").text or "")
+
+
+def test_a_redacted_copy_that_still_speaks_is_not_sent(
+    server: Any, speech: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from unislu.redact import redaction
+
+    monkeypatch.setattr(redaction, "TRIES", 1)
+    monkeypatch.setattr(redaction, "audio_spans", lambda *_, **__: ((0.0, 0.1),))
+    for output in ("json", "audio"):
+        refused = server.post("/v1/redact", {"output": output, "guard": "0", "untimed": "segment"}, speech)
+        assert refused.status_code == 422 and refused.json()["error"]["code"] == "redaction_leaks"
+        assert "merican" not in refused.text and "NORP at" in refused.text
+
+
+def test_the_kind_of_a_redacted_copy(server: Any, speech: bytes) -> None:
+    import av
+
+    webm = io.BytesIO()
+    with av.open(webm, "w", format="webm") as out:
+        sound = out.add_stream("libopus", rate=48_000, layout="mono")
+        samples = np.repeat(load_audio(speech), 3)[None]
+        frame = av.AudioFrame.from_ndarray(samples.astype(np.float32), "flt", "mono")
+        frame.sample_rate = 48_000
+        out.mux([*sound.encode(frame), *sound.encode(None)])
+    files = {"file": ("blob", webm.getvalue(), "application/octet-stream")}
+    url, options = f"{server.url}/v1/redact", {"output": "audio", "types": "norp", "untimed": "segment"}
+    answer = httpx.post(url, data=options, files=files, timeout=60)
+    assert answer.status_code == 200 and answer.headers["content-type"] == "audio/webm"
+    assert "blob.redacted.webm" in answer.headers["content-disposition"]
+    assert answer.content[:4] == b"\x1aE\xdf\xa3" and answer.headers["unislu-verified"] == "true"
 
 
 def talk(server: Any, messages: list[Any], query: str = "") -> tuple[list[dict[str, Any]], int | None]:

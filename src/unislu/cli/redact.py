@@ -1,7 +1,7 @@
 """Redact recordings: transcript and sound without the words of chosen entities, checked by listening again.
 
-Nothing appears in DIR before it is complete and, with --verify, before the redacted sound was heard and no
-redacted phrase in it (otherwise exit code 3).
+Nothing appears in DIR before it is complete and, with --verify, before the redacted sound was heard, mixed
+and each channel, and nothing redacted in it (otherwise exit code 3).
 
 examples:
   unislu redact call.mp3 -o redacted --types person,"phone number" --verify
@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import shutil
 import sys
 import tempfile
 from collections.abc import Sequence
@@ -69,6 +70,15 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "--bias", type=bias, default=0.0, metavar="B", help="above 0 finds more to redact; as for analyze"
     )
     parser.add_argument("--operating-point", metavar="NAME", help="biases stored in the bundle by `tune`")
+    parser.add_argument(
+        "--no-surnames", action="store_true", help="keep a surname alone where the full name was redacted"
+    )
+    parser.add_argument(
+        "--channels", default="mix", metavar="C", help="mix, or split: each channel by itself (default: mix)"
+    )
+    parser.add_argument(
+        "--vad", default="auto", metavar="V", help="as for analyze; energy: all is heard (default: auto)"
+    )
     asking.configure_model(parser)
     parser.add_argument("-q", "--quiet", action="store_true", help="no paths and no warnings")
 
@@ -84,6 +94,7 @@ class _Task:
     guard: float
     untimed: str
     verify: bool
+    surnames: bool
     formats: tuple[str, ...]
     writing: Writing
     options: dict[str, Any]
@@ -139,6 +150,8 @@ def _task(arguments: argparse.Namespace) -> _Task:
         "entities": arguments.types,
         "bias": arguments.bias,
         "operating_point": arguments.operating_point,
+        "channels": arguments.channels,
+        "vad": arguments.vad,
     }
     return _Task(
         folder,
@@ -148,6 +161,7 @@ def _task(arguments: argparse.Namespace) -> _Task:
         arguments.guard,
         arguments.untimed,
         arguments.verify,
+        not arguments.no_surnames,
         tuple(arguments.format),
         Writing.of(arguments),
         options,
@@ -187,41 +201,53 @@ def _key(path: str) -> bytes:
 
 def _redact(model: Model, source: Path, task: _Task) -> list[str]:
     """Redact one file; returns a line for each file that was written."""
-    from ..errors import RedactionError, UnisluError, VerificationError
-    from ..redact import audio_spans, find_matches, redact_audio, redact_verified
-    from ..redact.text import apply
+    from ..errors import RedactionError, UnisluError
+    from ..redact import Redaction, redact_audio, redact_verified
 
-    analysis = model.analyze(str(source), **task.options)
-    matches = find_matches(analysis, task.types)
-    redacted = apply(analysis, matches, task.pseudonyms)
     try:
         # Everything is made in a folder beside its place, so that it can appear at once.
         with tempfile.TemporaryDirectory(prefix=".redact-", dir=task.folder) as made:
-            folder = Path(made)
+            folder = Path(made, "done")
+            folder.mkdir()
+            recording, named = _kept(source, Path(made))
+            analysis = model.analyze(recording, **task.options, **named)
+            redaction = Redaction(
+                analysis, task.types, untimed=task.untimed, guard=task.guard, surnames=task.surnames
+            )
+            notes: tuple[str, ...] = ()
             if task.audio is not None:
-                spans = audio_spans(analysis, matches, untimed=task.untimed)
-                copy = folder / source.name
-                how = task.audio, task.guard
+                copy, how = folder / source.name, (task.audio, task.guard)
                 if task.verify:
-                    notes, leaks = redact_verified(model, source, copy, spans, matches, *how, **task.options)
+                    notes = redact_verified(model, recording, copy, redaction, *how, **task.options).notes
+                    redaction.refuse_leaks()
                 else:
-                    notes, leaks = redact_audio(source, copy, spans, *how), ()
-                redacted = replace(redacted, warnings=(*redacted.warnings, *notes))
-                if leaks:
-                    raise VerificationError(
-                        f"{source}: still heard after redaction: {', '.join(map(str, leaks[:5]))}"
-                        f"{' and more' if len(leaks) > 5 else ''}; nothing was written: try a longer --guard"
-                    )
+                    heard = analysis.duration
+                    notes = redact_audio(recording, copy, redaction.spans, *how, heard=heard, **named).notes
+            redacted = redaction.redacted(task.pseudonyms, notes)
             _write_texts(folder, source, redacted, task)
             if not task.quiet:
                 for warning in redacted.warnings:
-                    named = warning.startswith(f"{source}: ")
-                    complain(warning if named else f"{source}: {warning}")
+                    complain(warning if warning.startswith(f"{source}: ") else f"{source}: {warning}")
             return [_moved(path, task.folder) for path in sorted(folder.iterdir())]
     except OSError as error:
         if isinstance(error, UnisluError):  # some are OSErrors too
             raise
-        raise RedactionError(f"{task.folder}: cannot be written ({error.strerror})") from None
+        raise RedactionError(f"{source}: cannot be written to {task.folder} ({error.strerror})") from None
+
+
+def _kept(source: Path, folder: Path) -> tuple[str, dict[str, str]]:
+    """The recording as a file that can be read again, and how messages call it if that is not its path: a
+    pipe gives its sound only once."""
+    if source.is_file() or not source.exists():
+        return str(source), {}
+    from ..audio.media import open_media
+
+    kept = folder / source.name
+    with open_media(source) as media:
+        media.file.seek(0)
+        with open(kept, "wb") as file:
+            shutil.copyfileobj(media.file, file)
+    return str(kept), {"name": str(source)}
 
 
 def _write_texts(folder: Path, source: Path, redacted: Analysis, task: _Task) -> None:

@@ -1,25 +1,27 @@
 """Redaction: a result and a recording without the words of chosen entities, checked by listening again.
 
-analysis = model.analyze("call.mp3")
-matches = find_matches(analysis, ["person"])
-redacted = redact_analysis(analysis, ["person"], how="type")
-redact_audio("call.mp3", "redacted/call.mp3", audio_spans(analysis, matches), how="beep")
-heard_again = verify(model, "redacted/call.mp3", matches)
+redaction = Redaction(model.analyze("call.mp3"), ["person"])
+copy = redact_verified(model, "call.mp3", "redacted/call.mp3", redaction, how="beep")
+redacted = redaction.redacted(Pseudonyms("type"))
 
-`redact_verified` does the last two steps, and covers what is heard again.
+`redact_analysis` is for results alone, `redact_audio` for spans of one's own.
 """
 
 from __future__ import annotations
 
-from .audio import AUDIO_HOWS, DEFAULT_GUARD, check_guard, redact_audio
+from .audio import AUDIO_HOWS, DEFAULT_GUARD, RedactedAudio, check_guard, redact_audio
+from .leaks import Leak
 from .matches import Match, audio_spans, check_untimed, find_matches
+from .redaction import Redaction, hear_all, redact_verified, verify
 from .text import HOWS, Pseudonyms, redact_analysis
-from .verify import Leak, redact_verified, verify
 
 __all__ = [
     "redact_analysis",
     "redact_audio",
     "redact_verified",
+    "Redaction",
+    "RedactedAudio",
+    "hear_all",
     "verify",
     "find_matches",
     "audio_spans",

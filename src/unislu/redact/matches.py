@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
@@ -13,13 +14,18 @@ from .phrases import Text, letters
 Span = tuple[float, float]
 """(start, end) in seconds."""
 
+PERSONS = frozenset("person people name full-name person-name first-name last-name patient".split())
+"""Types, normalised, whose phrases are names of people: a surname alone is one too."""
+_LEAST_SURNAME = 3
+_NOT_SURNAMES = frozenset("jr junior sr senior ii iii iv phd md esq".split())
+
 
 @dataclass(frozen=True)
 class Match:
     """A stretch of the transcript to be redacted.
 
     `start_char`, `end_char`: into `Analysis.text`. `type`: of its entity. `phrase`: the entity's words.
-    `entity`: what the model tagged here; None where it said the same words without tagging them.
+    `entity`: what the model tagged here; None where it wrote the same words without tagging them.
     """
 
     start_char: int
@@ -29,27 +35,64 @@ class Match:
     entity: Entity | None
 
 
-def find_matches(analysis: Analysis, types: Sequence[str] | None = None) -> tuple[Match, ...]:
+def find_matches(
+    analysis: Analysis, types: Sequence[str] | None = None, *, surnames: bool = True
+) -> tuple[Match, ...]:
     """Everything to be redacted, in the order of the text, without overlaps.
 
     Args:
         analysis: a result with entities.
         types: names of entity types in any spelling; None = all that were found.
+        surnames: find the last word of a person's name alone, too: `Mrs Lopez` after `Maria Lopez`.
 
     Raises:
         OptionError: no types, or entities were not asked for.
     """
     text = Text(analysis.text or "")
     found: list[Match] = []
-    for entity in _chosen(analysis, types):
+    for entity in chosen(analysis, types):
         start, end = text.widen(entity.start_char, entity.end_char)
         found.append(Match(start, end, entity.type, text.text[start:end], entity))
-    for match in {letters(match.phrase): match for match in reversed(found)}.values():
-        found += [Match(start, end, match.type, match.phrase, None) for start, end in text.find(match.phrase)]
-    return tuple(_merged(found, text.text))
+    for phrase in phrases_of(found, surnames):
+        found += phrase.places(text)
+    return merged(found, text.text)
 
 
-def _chosen(analysis: Analysis, types: Sequence[str] | None) -> list[Entity]:
+@dataclass(frozen=True)
+class Phrase:
+    """What must not be said any more: `said`, of an entity of `type` whose words are `name`."""
+
+    said: str
+    type: str
+    name: str
+
+    def places(self, text: Text) -> list[Match]:
+        """Where it is said in a text; overlapping places too."""
+        return [Match(start, end, self.type, self.name, None) for start, end in text.find(self.said)]
+
+
+def phrases_of(matches: Iterable[Match], surnames: bool = True) -> list[Phrase]:
+    """The phrases of matches, each once, and the surnames of full names."""
+    found: dict[str, Phrase] = {}
+    for match in matches:
+        found.setdefault(letters(match.phrase), Phrase(match.phrase, match.type, match.phrase))
+    for phrase in list(found.values()):
+        surname = _surname(phrase) if surnames else None
+        if surname is not None:
+            found.setdefault(letters(surname), Phrase(surname, phrase.type, phrase.name))
+    return list(found.values())
+
+
+def _surname(phrase: Phrase) -> str | None:
+    """The last word of a person's full name."""
+    words = [word for word in phrase.said.split() if letters(word) and letters(word) not in _NOT_SURNAMES]
+    if normalize_type(phrase.type) not in PERSONS or len(words) < 2:
+        return None
+    surname = re.sub(r"['’]s?$", "", words[-1])
+    return surname if len(letters(surname)) >= _LEAST_SURNAME else None
+
+
+def chosen(analysis: Analysis, types: Sequence[str] | None) -> list[Entity]:
     if isinstance(types, str):
         raise OptionError(f"types is the string {types!r}: give a sequence, e.g. ['person']")
     if types is not None and not types:
@@ -60,21 +103,21 @@ def _chosen(analysis: Analysis, types: Sequence[str] | None) -> list[Entity]:
     return [e for e in analysis.entities if wanted is None or normalize_type(e.type) in wanted]
 
 
-def _merged(found: Iterable[Match], text: str) -> list[Match]:
+def merged(found: Iterable[Match], text: str) -> tuple[Match, ...]:
     """Overlapping matches as one: tagged ones name it, then the longer."""
     ordered = sorted(found, key=lambda m: (m.start_char, -m.end_char, m.entity is None))
-    merged: list[Match] = []
+    joined: list[Match] = []
     for match in ordered:
-        last = merged[-1] if merged else None
+        last = joined[-1] if joined else None
         if last is None or match.start_char >= last.end_char:
-            merged.append(match)
+            joined.append(match)
             continue
         main = match if last.entity is None and match.entity is not None else last
         end = max(last.end_char, match.end_char)
         grown = end > last.end_char or main is match
         phrase = text[last.start_char : end] if grown else last.phrase
-        merged[-1] = Match(last.start_char, end, main.type, phrase, main.entity)
-    return merged
+        joined[-1] = Match(last.start_char, end, main.type, phrase, main.entity)
+    return tuple(joined)
 
 
 def audio_spans(analysis: Analysis, matches: Sequence[Match], *, untimed: str = "refuse") -> tuple[Span, ...]:
@@ -93,7 +136,7 @@ def audio_spans(analysis: Analysis, matches: Sequence[Match], *, untimed: str = 
     """
     check_untimed(untimed)
     unheard = [(segment.start, segment.end) for segment in analysis.segments if segment.failed]
-    return tuple([*(span for match in matches for span in _times(analysis, match, untimed)), *unheard])
+    return tuple([*(span for match in matches for span in times(analysis, match, untimed)), *unheard])
 
 
 def check_untimed(untimed: str) -> None:
@@ -102,7 +145,8 @@ def check_untimed(untimed: str) -> None:
         raise OptionError(f"untimed is {untimed!r}: give 'refuse' or 'segment'")
 
 
-def _times(analysis: Analysis, match: Match, untimed: str) -> list[Span]:
+def times(analysis: Analysis, match: Match, untimed: str) -> list[Span]:
+    """When a match is said, in seconds. Raises as `audio_spans` does."""
     spans = [_segment_times(segment, match) for segment in analysis.segments if _touches(segment, match)]
     known = [span for span in spans if span is not None]
     entity = match.entity

@@ -72,6 +72,8 @@ def redact_analysis(
     types: Sequence[str] | None = None,
     how: str | Pseudonyms = "mask",
     key: bytes | None = None,
+    *,
+    surnames: bool = True,
 ) -> Analysis:
     """The result without the words of its entities of some types, wherever they are said.
 
@@ -84,12 +86,13 @@ def redact_analysis(
         types: names of entity types in any spelling; None = all that were found.
         how: "mask", "type" or "hash"; or a `Pseudonyms`, so that several results share a random key.
         key: of the hashes; None = a random one for this result.
+        surnames: as for `find_matches`.
 
     Raises:
         OptionError: an option that cannot be meant, or entities were not asked for.
     """
     pseudonyms = how if isinstance(how, Pseudonyms) else Pseudonyms(how, key)
-    return apply(analysis, find_matches(analysis, types), pseudonyms)
+    return apply(analysis, find_matches(analysis, types, surnames=surnames), pseudonyms)
 
 
 def apply(analysis: Analysis, matches: Sequence[Match], pseudonyms: Pseudonyms) -> Analysis:
@@ -100,8 +103,11 @@ def apply(analysis: Analysis, matches: Sequence[Match], pseudonyms: Pseudonyms) 
     words = [word for segment in segments for word in segment.words or ()]
     hidden = tuple(dict.fromkeys((m.type, m.phrase) for m in matches))
     warnings = [_masked_note(warning, analysis.file, hidden, pseudonyms) for warning in analysis.warnings]
-    names = ", ".join(sorted({match.type for match in matches})) or "nothing was found"
-    places = "1 place" if len(matches) == 1 else f"{len(matches)} places"
+    done = "nothing to redact was found: every word is still there"
+    if matches:
+        names = ", ".join(sorted({match.type for match in matches}))
+        places = "1 place" if len(matches) == 1 else f"{len(matches)} places"
+        done = f"redacted: {names} ({places}, {pseudonyms.note})"
     return replace(
         analysis,
         text=None if analysis.text is None else edits.text,
@@ -110,7 +116,7 @@ def apply(analysis: Analysis, matches: Sequence[Match], pseudonyms: Pseudonyms) 
             replace(s, failed=_masked_note(s.failed, analysis.file, hidden, pseudonyms)) if s.failed else s
             for s in segments
         ),
-        warnings=(*warnings, f"redacted: {names} ({places}, {pseudonyms.note})"),
+        warnings=(*warnings, done),
     )
 
 

@@ -4,9 +4,9 @@ Decoders are where hostile files strike, so they run apart from the server: memo
 by `decoding.DecoderPool`, which kills this process and starts another.
 
     in:  {"source": path, "target": path, "name": …, "split": …, "max_seconds": …}
-    out: {"seconds": …, "warnings": […]} or {"code": …, "message": …}
+    out: {"seconds": …, "warnings": […], "channels": …} or {"code": …, "message": …}
 
-With {"spans": [[start, end], …], "how": …, "guard": …} it writes a redacted copy instead.
+With {"spans": [[start, end], …], "how": …, "guard": …, "heard": …} it writes a redacted copy instead.
 """
 
 from __future__ import annotations
@@ -79,7 +79,8 @@ def _decode(task: dict[str, Any]) -> dict[str, Any]:
             file.write(block.T.astype("<f4").tobytes())
         file.seek(0)
         _write_header(file, samples, channels, SAMPLE_RATE)
-        return {"seconds": samples / SAMPLE_RATE, "warnings": list(stream.warnings)}
+        seconds = samples / SAMPLE_RATE
+        return {"seconds": seconds, "warnings": list(stream.warnings), "channels": channels}
 
 
 def _redact(task: dict[str, Any]) -> dict[str, Any]:
@@ -87,8 +88,11 @@ def _redact(task: dict[str, Any]) -> dict[str, Any]:
     from ..redact import redact_audio
 
     spans = [(start, end) for start, end in task["spans"]]
-    notes = redact_audio(task["source"], task["target"], spans, task["how"], task["guard"])
-    return {"notes": list(notes)}
+    copy = redact_audio(
+        task["source"], task["target"], spans, task["how"], task["guard"],
+        heard=task["heard"], name=task["name"],
+    )  # fmt: skip
+    return {"notes": list(copy.notes), "format": copy.format}
 
 
 def _write_header(file: BinaryIO, samples: int, channels: int, rate: int) -> None:

@@ -22,11 +22,12 @@ _BROKEN = "the file cannot be decoded: it breaks the decoder; convert it first, 
 
 @dataclass(frozen=True)
 class Decoded:
-    """Decoded audio: where it lies, seconds, and what was wrong with the file."""
+    """Decoded audio: where it lies, seconds, what was wrong with the file, and how many channels it has."""
 
     path: Path
     seconds: float
     warnings: tuple[str, ...]
+    channels: int = 1
 
 
 @dataclass
@@ -54,7 +55,7 @@ class DecoderPool:
             "max_seconds": self._max_seconds,
         }  # fmt: skip
         answer = await self._done(task)
-        return Decoded(target, answer["seconds"], tuple(answer["warnings"]))
+        return Decoded(target, answer["seconds"], tuple(answer["warnings"]), answer["channels"])
 
     async def redact(
         self,
@@ -64,13 +65,17 @@ class DecoderPool:
         spans: Sequence[tuple[float, float]],
         how: str,
         guard: float,
-    ) -> tuple[str, ...]:
-        """Write `source` to `target` with `spans` covered; what the copy lacks besides. Raises `ApiError`."""
+        heard: float,
+    ) -> dict[str, Any]:
+        """Write `source` to `target` with `spans` covered; `format` and `notes` of `redact_audio`.
+
+        Raises `ApiError`.
+        """
         task = {
             "source": str(source), "target": str(target), "name": name, "spans": list(spans), "how": how,
-            "guard": guard,
+            "guard": guard, "heard": heard,
         }  # fmt: skip
-        return tuple((await self._done(task))["notes"])
+        return await self._done(task)
 
     async def _done(self, task: dict[str, Any]) -> dict[str, Any]:
         """The answer of a process to a task. Raises `ApiError` when it failed."""

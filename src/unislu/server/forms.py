@@ -111,7 +111,11 @@ class AnalyzeForm(Options):
 class RedactForm(Options):
     """Fields of /v1/redact."""
 
-    types: Names | None = Field(None, description="entity types to mask; default: all that are found")
+    types: Names | None = Field(
+        None, description="entity types to mask; default: all that are found. Looked for unless `entities` says"
+        " what is"
+    )  # fmt: skip
+    surnames: bool = Field(True, description="mask a surname alone where the full name was masked")
     how: Literal["mask", "type", "hash"] = Field("type", description="what stands in the text")
     audio: Literal["beep", "silence"] = Field("beep", description="what is heard in the audio")
     guard: float = Field(0.15, ge=0, le=2, description="seconds masked before and after an entity as well")

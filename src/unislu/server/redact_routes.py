@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from fastapi import APIRouter, Request
 from fastapi.responses import JSONResponse, PlainTextResponse, Response
 
+from ..sequence.labels import normalize_type
 from . import schemas
 from .answers import ApiError
 from .forms import RedactForm, form_schema
@@ -19,29 +20,19 @@ from .service import Service, Submission, unless_gone
 from .uploads import Upload
 
 if TYPE_CHECKING:
-    from ..redact import Leak, Match
+    from ..redact import Redaction
     from ..result import Analysis
 
-_KINDS = {
-    ".wav": "audio/wav", ".flac": "audio/flac", ".mp3": "audio/mpeg", ".ogg": "audio/ogg",
-    ".oga": "audio/ogg", ".opus": "audio/ogg", ".m4a": "audio/mp4", ".mp4": "video/mp4",
-    ".webm": "audio/webm", ".aac": "audio/aac", ".mkv": "video/x-matroska", ".mov": "video/quicktime",
-    ".aiff": "audio/aiff", ".aif": "audio/aiff",
-}  # fmt: skip
-"""What the redacted recording is called by the suffix of the original; it keeps the original's format."""
 MAX_INLINE_BYTES = 64 << 20
 
 
 @dataclass(frozen=True)
-class Redacted:
-    """What a redaction gave. `spans`: (start, end) in seconds. `audio` is None when none was asked for."""
+class Copy:
+    """A redacted recording on disk: FFmpeg's name of its format, and what it lacks besides the words."""
 
-    analysis: Analysis
-    matches: Sequence[Match]
-    spans: Sequence[tuple[float, float]]
-    audio: Path | None
+    path: Path
+    format: str
     notes: Sequence[str]
-    leaks: Sequence[Leak]
 
 
 def router(service: Service) -> APIRouter:
@@ -56,77 +47,98 @@ def router(service: Service) -> APIRouter:
     )
     async def redact(request: Request) -> Response:
         async with service.submitted(request, RedactForm, raw=True) as sent:
-            options = sent.form.analyze_options()
-            if "ner" not in options["tasks"]:
-                raise ApiError(400, "redaction needs the task ner", code="invalid_option", param="tasks")
+            options, types = _asked(sent.form)
             await service.check(options)
-            redacted = await unless_gone(request, _redact(service, sent, options))
-            return await _answer(redacted, sent.form, sent.upload)
+            redaction, copy = await unless_gone(request, _redact(service, sent, options, types))
+            return await _answer(redaction, copy, sent.form, sent.upload)
 
     return routes
 
 
-async def _redact(service: Service, sent: Submission[RedactForm], options: dict[str, Any]) -> Redacted:
-    from ..redact import audio_spans, find_matches, redact_analysis
-    from ..redact.verify import TRIES
-
-    form, upload, folder = sent.form, sent.upload, sent.folder
-    analysis = await service.analyze(sent, options)
+def _asked(form: RedactForm) -> tuple[dict[str, Any], Sequence[str] | None]:
+    """Options of `Model.analyze`, and the types to redact; what is to be redacted is what is looked for."""
     types = None if form.types is None or [name.lower() for name in form.types] == ["all"] else form.types
-    matches = find_matches(analysis, types)
-    redacted = redact_analysis(analysis, types, form.how)
+    if types is not None and form.entities is None:
+        form = form.model_copy(update={"entities": types})
+    options = form.analyze_options()
+    if "ner" not in options["tasks"]:
+        raise ApiError(400, "redaction needs the task ner", code="invalid_option", param="tasks")
+    asked = {normalize_type(name) for name in form.entities or ()}
+    for name in types or ():
+        if normalize_type(name) not in asked:
+            known = ", ".join(form.entities or ())
+            message = f"types has {name[:60]!r}, which is not looked for: the entities are {known[:200]}"
+            raise ApiError(400, message, code="invalid_option", param="types")
+    return options, types
+
+
+async def _redact(
+    service: Service, sent: Submission[RedactForm], options: dict[str, Any], types: Sequence[str] | None
+) -> tuple[Redaction, Copy | None]:
+    from ..redact import Redaction
+
+    form, upload = sent.form, sent.upload
+    analysis = await service.analyze(sent, options, split=form.channels == "split")
+    redaction = Redaction(
+        analysis, types, untimed=form.untimed, guard=form.guard, surnames=form.surnames
+    )
     if form.output == "text":
-        return Redacted(redacted, matches, (), None, (), ())
-    spans = audio_spans(analysis, matches, untimed=form.untimed)
-    target = folder / f"redacted{_suffix(upload.name)}"
-    for number in range(1, TRIES + 1):  # as `redact_verified` does
-        notes = await service.decoders.redact(upload.path, target, upload.name, spans, form.audio, form.guard)
-        leaks = await _leaks(service, target, folder, matches, options) if form.verify else ()
-        if not leaks:
-            break
-        spans = (*spans, *(leak.wider(number) for leak in leaks))
-    return Redacted(redacted, matches, spans, target, notes, leaks)
+        return redaction, None
+    target = sent.folder / f"redacted{Path(upload.name).suffix.lower()}"
+    while True:
+        done = await service.decoders.redact(
+            upload.path, target, upload.name, redaction.spans, form.audio, form.guard, analysis.duration
+        )
+        copy = Copy(target, done["format"], done["notes"])
+        if not form.verify or not redaction.goes_on(await _again(service, copy, sent, options)):
+            return redaction, copy
 
 
-async def _leaks(
-    service: Service, audio: Path, folder: Path, matches: Sequence[Match], options: dict[str, Any]
-) -> Sequence[Leak]:
-    """What is still said in the redacted recording."""
-    from ..redact.verify import find_leaks
-
-    decoded = await service.decoders.decode(audio, folder / "again.wav", "the redacted audio")
-    return find_leaks(await service.hear(decoded, "the redacted audio", options), matches)
-
-
-def _suffix(name: str) -> str:
-    suffix = Path(name).suffix.lower()
-    return suffix if suffix in _KINDS else ".wav"
+async def _again(
+    service: Service, copy: Copy, sent: Submission[RedactForm], options: dict[str, Any]
+) -> list[Analysis]:
+    """What is heard in the redacted recording: mixed, and in each channel if there are several."""
+    name = copy.path.name
+    apart = await service.decoders.decode(copy.path, sent.folder / "channels.wav", name, split=True)
+    split = await service.hear(apart, sent.upload.name, {**options, "channels": "split"})
+    if apart.channels == 1:
+        return [split]
+    mixed = await service.decoders.decode(copy.path, sent.folder / "mix.wav", name)
+    return [await service.hear(mixed, sent.upload.name, {**options, "channels": "mix"}), split]
 
 
-async def _answer(redacted: Redacted, form: RedactForm, upload: Upload) -> Response:
-    audio = redacted.audio
-    name = f"{Path(upload.name).stem}.redacted{_suffix(upload.name)}"
-    if form.output == "text" or audio is None:
-        return PlainTextResponse(f"{redacted.analysis.text}\n")
-    kind = _KINDS[audio.suffix]
+async def _answer(
+    redaction: Redaction, copy: Copy | None, form: RedactForm, upload: Upload
+) -> Response:
+    from ..redact import Pseudonyms
+    from ..redact.formats import kind_of
+
+    if redaction.leaks:
+        found = ", ".join(map(str, redaction.leaks[:5]))
+        message = f"the redacted audio still says: {found}; nothing is handed out: raise guard"
+        raise ApiError(422, message, code="redaction_leaks")
+    redacted = redaction.redacted(Pseudonyms(form.how), () if copy is None else copy.notes)
+    if copy is None:
+        return PlainTextResponse(f"{redacted.text}\n")
+    suffix, kind = kind_of(copy.format, copy.path.suffix)
+    name = f"{Path(upload.name).stem}.redacted{suffix}"
     if form.output == "audio":
-        if redacted.leaks:
-            found = ", ".join(str(leak) for leak in redacted.leaks)
-            message = f"the redacted audio still says: {found}; raise guard, or look at output=json"
-            raise ApiError(422, message, code="redaction_leaks")
-        data = await asyncio.to_thread(audio.read_bytes)  # the folder is gone when the answer is sent
-        headers = {"Content-Disposition": f"attachment; filename*=UTF-8''{_quoted(name)}"}
+        data = await asyncio.to_thread(copy.path.read_bytes)  # the folder is gone when the answer is sent
+        headers = {
+            "Content-Disposition": f"attachment; filename*=UTF-8''{_quoted(name)}",
+            "Unislu-Verified": str(redaction.verified).lower(),
+        }
         return Response(data, media_type=kind, headers=headers)
-    if audio.stat().st_size > MAX_INLINE_BYTES:
+    if copy.path.stat().st_size > MAX_INLINE_BYTES:
         raise ApiError(413, "the audio does not fit into JSON: ask for output=audio", code="audio_too_large")
-    coded = base64.b64encode(await asyncio.to_thread(audio.read_bytes)).decode()
+    coded = base64.b64encode(await asyncio.to_thread(copy.path.read_bytes)).decode()
     return JSONResponse(
         {
-            "analysis": redacted.analysis.to_dict(),
-            "masked": [{"start": start, "end": end} for start, end in redacted.spans],
-            "notes": list(redacted.notes),
-            "verified": form.verify,
-            "leaks": [{"type": leak.type, "start": leak.start, "end": leak.end} for leak in redacted.leaks],
+            "analysis": redacted.to_dict(),
+            "masked": [{"start": start, "end": end} for start, end in redaction.spans],
+            "notes": list(copy.notes),
+            "verified": redaction.verified,
+            "leaks": [],
             "audio": {"content_type": kind, "filename": name, "data": coded},
         }
     )

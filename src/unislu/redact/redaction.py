@@ -1,0 +1,242 @@
+"""A recording on its way to a redacted copy: what is covered, and what listening again brings to light.
+
+It hears and writes nothing itself, so that whoever does (a command, a server) goes through the same steps:
+
+    redaction = Redaction(model.analyze("call.mp3"), ["person"])
+    copy "call.mp3" with redaction.spans covered
+    while redaction.goes_on([hearing of the mix, hearing of each channel]):
+        copy "call.mp3" with redaction.spans covered
+    hand the copy out if redaction.verified
+
+`redact_verified` does so with a model and a file.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from ..errors import RedactionError, VerificationError
+from ..result import Analysis
+from .audio import DEFAULT_GUARD, RedactedAudio, redact_audio
+from .leaks import (
+    UNHEARD, Hidden, Leak, entity_leaks, failed_leaks, phrase_leaks, word_leaks,
+)  # fmt: skip
+from .matches import (
+    Match, Phrase, Span, audio_spans, check_untimed, chosen, find_matches, merged, phrases_of, times,
+)  # fmt: skip
+from .phrases import Text
+from .text import Pseudonyms, apply
+
+if TYPE_CHECKING:
+    from ..recognition.model import Model
+
+TRIES = 5
+"""How often a recording is redacted and heard again before it is given up."""
+LONGER = 0.5
+"""Seconds that a copy may differ from the original: codecs add some milliseconds at the ends."""
+_ENOUGH = 0.5
+"""Share of the words outside of the covers that a second hearing must hear to vouch for the copy."""
+_FEW = 3
+
+
+class Redaction:
+    """What is to be redacted of one recording.
+
+    `matches`: of its transcript. `spans`: what is covered, (start, end) in seconds. `leaks`: what the last
+    hearing of a copy still found. `hearings`: how many copies were heard.
+    """
+
+    def __init__(
+        self,
+        analysis: Analysis,
+        types: Sequence[str] | None = None,
+        *,
+        untimed: str = "refuse",
+        guard: float = DEFAULT_GUARD,
+        surnames: bool = True,
+    ) -> None:
+        """`types`, `surnames`: as for `find_matches`; `untimed`: as for `audio_spans`; `guard`: seconds
+        covered around each span.
+
+        Raises `OptionError` for an option that cannot be meant.
+        """
+        check_untimed(untimed)
+        self.analysis = analysis
+        self.matches = find_matches(analysis, types, surnames=surnames)
+        self.leaks: tuple[Leak, ...] = ()
+        self.hearings = 0
+        self._types, self._untimed, self._guard, self._surnames = types, untimed, guard, surnames
+        self._phrases = phrases_of(self.matches, surnames)
+        self._extra: list[Span] = []
+
+    @property
+    def spans(self) -> tuple[Span, ...]:
+        """What is covered, in seconds, without the guard.
+
+        Raises `RedactionError` as `audio_spans` does, and where no speech was found: nobody knows then what
+        is said in the recording.
+        """
+        if not (self.analysis.text or "").strip():
+            raise RedactionError(
+                f"{self._name}: no speech was found in {self.analysis.duration:.1f} s, so nobody knows what is "
+                "said in it and nothing was written: hear all of it (--vad energy), or redact the text alone"
+            )
+        return (*audio_spans(self.analysis, self.matches, untimed=self._untimed), *self._extra)
+
+    @property
+    def verified(self) -> bool:
+        """Whether something was redacted, a copy was heard, and nothing of it was left."""
+        return bool(self.matches) and self.hearings > 0 and not self.leaks
+
+    def redacted(self, pseudonyms: Pseudonyms, notes: Sequence[str] = ()) -> Analysis:
+        """The transcript, with what later hearings brought to light redacted too.
+
+        Its warnings say what was done, `notes` of the copy, and whether the copy was verified.
+        """
+        result = apply(self.analysis, self.matches, pseudonyms)
+        if self.verified:
+            said = "verified: the copy was heard again, and nothing of what was redacted was in it"
+            notes = (*notes, said)
+        elif self.hearings and not self.matches:
+            notes = (*notes, "not verified: there was nothing to listen for")
+        return replace(result, warnings=(*result.warnings, *notes))
+
+    def goes_on(self, again: Sequence[Analysis]) -> bool:
+        """Take hearings of a copy; whether `spans` grew, so that another copy is to be made and heard.
+
+        Args:
+            again: of the mixed channels first, and of each channel by itself if there are several.
+
+        Raises `VerificationError` when they cannot vouch for the copy.
+        """
+        self._check(again[0])
+        covered = [(start - self._guard, end + self._guard) for start, end in self.spans]
+        found = {leak for hearing in again for leak in self._leaks(hearing, covered)}
+        self.leaks = tuple(sorted(found, key=lambda leak: (leak.start, leak.end, leak.type)))
+        self.hearings += 1
+        if not self.leaks or self.hearings >= TRIES:
+            return False
+        self._extra += [leak.wider(self.hearings) for leak in self.leaks]
+        text = Text(self.analysis.text or "")
+        new = [Phrase(leak.phrase, leak.type, leak.phrase) for leak in self.leaks if leak.phrase]
+        said = [match for phrase in new for match in phrase.places(text)]
+        there = [match for leak in self.leaks for match in self._said_at(leak)]
+        self.matches = merged([*self.matches, *said, *there], text.text)
+        self._phrases += [phrase for phrase in new if phrase not in self._phrases]
+        return True
+
+    def refuse_leaks(self) -> None:
+        """Raises `VerificationError` if the last copy still says something."""
+        if self.leaks:
+            shown = ", ".join(map(str, self.leaks[:5])) + (" and more" if len(self.leaks) > 5 else "")
+            raise VerificationError(
+                f"{self._name}: still heard after redaction: {shown}; nothing was written: try a longer --guard"
+            )
+
+    @property
+    def _name(self) -> str:
+        return self.analysis.file or "audio"
+
+    def _leaks(self, again: Analysis, covered: Sequence[Span]) -> Iterable[Leak]:
+        yield from phrase_leaks(again, self._phrases)
+        yield from word_leaks(again, self._hidden(), self.analysis)
+        yield from entity_leaks(chosen(again, self._types), again, covered)
+        yield from failed_leaks(again, covered)
+
+    def _hidden(self) -> list[Hidden]:
+        text = self.analysis.text or ""
+        return [
+            Hidden(f"{match.phrase} {text[match.start_char : match.end_char]}", match.type, span)
+            for match in self.matches
+            for span in times(self.analysis, match, "segment")
+        ]
+
+    def _said_at(self, leak: Leak) -> list[Match]:
+        """The words of the transcript where a leak is: what is covered is not to be read either."""
+        if leak.type == UNHEARD:
+            return []
+        return [
+            Match(word.start_char, word.end_char, leak.type, word.text, None)
+            for segment in self.analysis.segments
+            for word in segment.words or ()
+            if min(word.end, leak.end) - max(word.start, leak.start) > (word.end - word.start) / 2
+        ]
+
+    def _check(self, again: Analysis) -> None:
+        """Raises `VerificationError` if the second hearing heard another recording, or next to nothing."""
+        if abs(again.duration - self.analysis.duration) > LONGER:
+            raise VerificationError(
+                f"{self._name}: the copy has {again.duration:.1f} s of {self.analysis.duration:.1f} s; nothing "
+                "was written: convert the recording first, e.g. to FLAC"
+            )
+        covered = [(start - self._guard, end + self._guard) for start, end in self.spans]
+        words = [word for segment in self.analysis.segments for word in segment.words or ()]
+        left = [w for w in words if not any(w.start < high and w.end > low for low, high in covered)]
+        heard = len((again.text or "").split())
+        if len(left) >= _FEW and heard < _ENOUGH * len(left):
+            raise VerificationError(
+                f"{self._name}: {heard} of {len(left)} words outside of what is covered were heard again, too "
+                "few to vouch for the copy; nothing was written: hear all of it (--vad energy)"
+            )
+
+
+def redact_verified(
+    model: Model,
+    source: str | os.PathLike[str],
+    target: str | os.PathLike[str],
+    redaction: Redaction,
+    how: str = "beep",
+    guard: float = DEFAULT_GUARD,
+    **options: Any,
+) -> RedactedAudio:
+    """Write a redacted recording and hear it again; what is still heard is covered too, and heard again.
+
+    A name that the first hearing missed in one place and found in another comes to light in the second.
+
+    Args:
+        model: what heard the original.
+        source, target, how, guard: as for `redact_audio`.
+        redaction: what is redacted; `redaction.leaks` is what is left after `TRIES` tries: do not give away
+            a recording that has any.
+        options: of `Model.analyze`, as for the original.
+
+    Raises:
+        As `redact_audio`, `Model.analyze` and `Redaction.goes_on` do.
+    """
+    while True:
+        copy = redact_audio(
+            source, target, redaction.spans, how, guard, heard=redaction.analysis.duration
+        )
+        if not redaction.goes_on(hear_all(model, target, **options)):
+            return copy
+
+
+def hear_all(model: Model, audio: str | os.PathLike[str], **options: Any) -> list[Analysis]:
+    """Hear a file mixed, and each of its channels by itself if there are several."""
+    from ..audio import count_channels
+
+    ways = ("mix",) if count_channels(audio) == 1 else ("mix", "split")
+    return [model.analyze(audio, **{**options, "channels": way}) for way in ways]
+
+
+def verify(
+    model: Model, audio: str | os.PathLike[str], matches: Iterable[Match], **options: Any
+) -> tuple[Leak, ...]:
+    """Hear redacted audio, mixed and each channel, and look for the phrases that were redacted.
+
+    Args:
+        model: what heard the original.
+        audio: the redacted recording.
+        matches: what was redacted.
+        options: of `Model.analyze`, as for the original.
+
+    Returns:
+        Every place where a phrase is heard again, or that was not understood; empty = none.
+    """
+    phrases = phrases_of(matches)
+    hearings = hear_all(model, audio, **options)
+    found = {leak for again in hearings for leak in (*phrase_leaks(again, phrases), *failed_leaks(again, ()))}
+    return tuple(sorted(found, key=lambda leak: (leak.start, leak.end, leak.type)))
