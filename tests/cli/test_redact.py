@@ -39,7 +39,7 @@ class Model:
         with open_audio(source, split=options.get("channels") == "split") as stream:
             channels = np.concatenate(list(stream), axis=1)
             notes = stream.warnings
-        self.heard.append(str(source))
+        self.heard.append(name or str(source))
         words: list[Word] = []
         text = ""
         slots = range(0, channels.shape[1] - SLOT // 2, SLOT)
@@ -159,9 +159,7 @@ def test_each_channel_is_heard(model: Model, right: float) -> None:
         assert "Oslo" in text and "Ann" not in text
 
 
-def test_a_word_of_one_channel_that_the_mix_drowns(
-    model: Model, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_a_word_of_one_channel_that_the_mix_drowns(model: Model, capsys: pytest.CaptureFixture[str]) -> None:
     soundfile = pytest.importorskip("soundfile")
     loud, rate = soundfile.read(speak(Path("loud.wav"), "Hello Ann called from Oslo called called"))
     soft, _ = soundfile.read(speak(Path("soft.wav"), "Hello Ann called from Oslo Ann called"))
@@ -171,9 +169,7 @@ def test_a_word_of_one_channel_that_the_mix_drowns(
     assert "Ann" not in (model.analyze("out/call.wav", entities=None, channels="split").text or "")
 
 
-def test_where_nothing_was_heard_nothing_is_written(
-    model: Model, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_where_nothing_was_heard_nothing_is_written(model: Model, capsys: pytest.CaptureFixture[str]) -> None:
     soundfile = pytest.importorskip("soundfile")
     soundfile.write("hum.wav", 0.1 * np.sin(np.arange(3 * SAMPLE_RATE) / 40), SAMPLE_RATE)
     for options in ([], ["--verify"]):

@@ -145,7 +145,7 @@ def test_redaction_in_other_shapes(server: Any, speech: bytes) -> None:
 
 
 def test_redaction_looks_for_what_it_hides(server: Any, speech: bytes, hum: bytes) -> None:
-    found = server.post("/v1/redact", {"types": "norp", "untimed": "segment"}, speech).json()
+    found = server.post("/v1/redact", {"types": "norp", "bias": "1.5"}, speech).json()
     assert "[NORP]" in found["analysis"]["text"] and found["verified"]
     other = server.post("/v1/redact", {"types": "person", "entities": "norp,place"}, speech)
     assert other.status_code == 400 and other.json()["error"]["param"] == "types"
@@ -163,7 +163,7 @@ def test_redaction_of_channels(server: Any, speech: bytes, model: Any) -> None:
     stereo = io.BytesIO()
     soundfile.write(stereo, np.stack([left, -left], axis=1), rate, format="FLAC")
     for channels in ("mix", "split"):
-        options = {"types": "norp", "channels": channels, "untimed": "segment"}
+        options = {"types": "norp", "channels": channels, "bias": "1.5"}
         answer = server.post("/v1/redact", options, stereo.getvalue()).json()
         assert answer["verified"], answer["analysis"]["warnings"]
         numbers = {segment["channel"] for segment in answer["analysis"]["segments"]}
@@ -180,7 +180,7 @@ def test_a_redacted_copy_that_still_speaks_is_not_sent(
     monkeypatch.setattr(redaction, "TRIES", 1)
     monkeypatch.setattr(redaction, "audio_spans", lambda *_, **__: ((0.0, 0.1),))
     for output in ("json", "audio"):
-        refused = server.post("/v1/redact", {"output": output, "guard": "0", "untimed": "segment"}, speech)
+        refused = server.post("/v1/redact", {"output": output, "guard": "0", "bias": "1.5"}, speech)
         assert refused.status_code == 422 and refused.json()["error"]["code"] == "redaction_leaks"
         assert "merican" not in refused.text and "NORP at" in refused.text
 
@@ -196,7 +196,7 @@ def test_the_kind_of_a_redacted_copy(server: Any, speech: bytes) -> None:
         frame.sample_rate = 48_000
         out.mux([*sound.encode(frame), *sound.encode(None)])
     files = {"file": ("blob", webm.getvalue(), "application/octet-stream")}
-    url, options = f"{server.url}/v1/redact", {"output": "audio", "types": "norp", "untimed": "segment"}
+    url, options = f"{server.url}/v1/redact", {"output": "audio", "types": "norp", "bias": "1.5"}
     answer = httpx.post(url, data=options, files=files, timeout=60)
     assert answer.status_code == 200 and answer.headers["content-type"] == "audio/webm"
     assert "blob.redacted.webm" in answer.headers["content-disposition"]

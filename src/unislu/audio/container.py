@@ -121,7 +121,7 @@ def audio_track(container: InputContainer, media: Media) -> AudioStream:
     return tracks[0]
 
 
-def packets(container: InputContainer, tracks: list[Any], report: Report) -> Iterator[av.Packet]:
+def packets(container: InputContainer, tracks: list[Any], report: Report) -> Iterator[av.Packet[Any]]:
     """The packets of some tracks as far as they can be read; an end before the end is counted as damage."""
     import av
 
@@ -137,7 +137,7 @@ def packets(container: InputContainer, tracks: list[Any], report: Report) -> Ite
         yield packet
 
 
-def decoded(packet: av.Packet, report: Report) -> list[av.AudioFrame]:
+def decoded(packet: av.Packet[Any], report: Report) -> list[av.AudioFrame]:
     """The frames of a packet of sound; none, and counted, if it is damaged."""
     import av
 

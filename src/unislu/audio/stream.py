@@ -104,7 +104,7 @@ class AudioStream:
         """The mean of the channels, [1, n]; where they cancel each other out, the loudest of them."""
         if len(block) == 1:
             return block
-        mean = block.mean(axis=0, keepdims=True)
+        mean: Float32 = block.mean(axis=0, keepdims=True)
         size = max(1, round(_PIECE_SECONDS * rate))
         for first in range(0, block.shape[1], size):
             piece = block[:, first : first + size]
@@ -136,8 +136,8 @@ class AudioStream:
             self._report.seconds = self.read_seconds
             if self._cancelled:
                 self._report.notes.append(
-                    f"{self.name}: its channels cancel each other out for {self._cancelled:.1f} s: the louder "
-                    "one was heard there; --channels split hears each"
+                    f"{self.name}: its channels cancel each other out for {self._cancelled:.1f} s: the "
+                    "louder one was heard there; --channels split hears each"
                 )
         finally:
             self._close()

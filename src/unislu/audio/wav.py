@@ -104,7 +104,7 @@ def find_wav(file: BinaryIO, name: str, report: Report) -> Wav | None:
 
 
 def _format(file: BinaryIO) -> tuple[bytes, int, int] | None:
-    """(format chunk, where the samples begin, bytes that the header says of them) of PCM or float, or None."""
+    """(format chunk, where the samples begin, their bytes as the header says) of PCM or float, or None."""
     head = file.read(12)
     if len(head) < 12 or head[:4] != b"RIFF" or head[8:] != b"WAVE":
         return None

@@ -17,7 +17,7 @@ import shutil
 import sys
 import tempfile
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -235,7 +235,7 @@ def _redact(model: Model, source: Path, task: _Task) -> list[str]:
         raise RedactionError(f"{source}: cannot be written to {task.folder} ({error.strerror})") from None
 
 
-def _kept(source: Path, folder: Path) -> tuple[str, dict[str, str]]:
+def _kept(source: Path, folder: Path) -> tuple[str, dict[str, Any]]:
     """The recording as a file that can be read again, and how messages call it if that is not its path: a
     pipe gives its sound only once."""
     if source.is_file() or not source.exists():

@@ -195,7 +195,7 @@ class _Copy:
         if encoder is not None:
             output.mux(encoder.encode(None))
 
-    def _frames(self, packet: av.Packet) -> Iterator[av.AudioFrame]:
+    def _frames(self, packet: av.Packet[Any]) -> Iterator[av.AudioFrame]:
         """The sound of a packet, after silence for what its time code leaps over."""
         for frame in decoded(packet, self._media.report):
             if self._rate and frame.sample_rate != self._rate:

@@ -22,8 +22,9 @@ _LEAST_LETTERS = 3
 _ONE_WRONG, _TWO_WRONG = 5, 6  # letters from which on so many may be wrong
 _SAME_TIME = 0.5
 _SAY_NOTHING = frozenset(
-    "the and for from with that this are was were has had have not but all any our his her its their you "
-    "your she him who into over under about than then them they out off per via van von der den del des".split()
+    "the and for from with that this are was were has had have not but all any our his her its their "
+    "you your she him who into over under about than then them they out off per via van von der "
+    "den del des".split()
 )
 """Words that tell nothing of the phrase they are part of."""
 

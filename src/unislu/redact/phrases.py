@@ -12,6 +12,7 @@ import re
 import unicodedata
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Iterator
+from itertools import pairwise
 
 from .spoken import DIGITS, Numeral, numerals
 
@@ -31,7 +32,7 @@ class Text:
         self.text = text
         words = list(_WORD.finditer(text))
         folded = [match[0].casefold() for match in words]
-        gaps = [text[a.end() : b.start()] for a, b in zip(words, words[1:], strict=False)]
+        gaps = [text[a.end() : b.start()] for a, b in pairwise(words)]
         joined = [False, *(not gap.strip(" \t\n\u00a0-") for gap in gaps)][: len(words)]
         singles = [Numeral(n, n + 1, DIGITS[word]) for n, word in enumerate(folded) if word in DIGITS]
         said = numerals(folded, joined)

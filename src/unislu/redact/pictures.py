@@ -49,7 +49,7 @@ class Pictures:
                 description = f"filter_units=remove_types={units}"
                 self._filters[track.index] = BitStreamFilterContext(description, in_stream=track)
 
-    def cleaned(self, packet: av.Packet) -> list[av.Packet]:
+    def cleaned(self, packet: av.Packet[Any]) -> list[av.Packet[Any]]:
         """What of a packet is written. Raises `RedactionError` if captions cannot be told from pictures."""
         import av
 

@@ -14,6 +14,7 @@ It hears and writes nothing itself, so that whoever does (a command, a server) g
 from __future__ import annotations
 
 import os
+import tempfile
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
@@ -21,12 +22,20 @@ from typing import TYPE_CHECKING, Any
 from ..errors import RedactionError, VerificationError
 from ..result import Analysis
 from .audio import DEFAULT_GUARD, RedactedAudio, redact_audio
-from .leaks import (
-    UNHEARD, Hidden, Leak, entity_leaks, failed_leaks, phrase_leaks, word_leaks,
-)  # fmt: skip
+from .leaks import UNHEARD, Hidden, Leak, entity_leaks, failed_leaks, phrase_leaks, word_leaks
+from .listening import write_heard
 from .matches import (
-    Match, Phrase, Span, audio_spans, check_untimed, chosen, find_matches, merged, phrases_of, times,
-)  # fmt: skip
+    Match,
+    Phrase,
+    Span,
+    audio_spans,
+    check_untimed,
+    chosen,
+    find_matches,
+    merged,
+    phrases_of,
+    times,
+)
 from .phrases import Text
 from .text import Pseudonyms, apply
 
@@ -81,8 +90,8 @@ class Redaction:
         """
         if not (self.analysis.text or "").strip():
             raise RedactionError(
-                f"{self._name}: no speech was found in {self.analysis.duration:.1f} s, so nobody knows what is "
-                "said in it and nothing was written: hear all of it (--vad energy), or redact the text alone"
+                f"{self._name}: no speech was found in {self.analysis.duration:.1f} s, so nobody knows what "
+                "is said in it and nothing was written: hear all of it (--vad energy)"
             )
         return (*audio_spans(self.analysis, self.matches, untimed=self._untimed), *self._extra)
 
@@ -133,7 +142,8 @@ class Redaction:
         if self.leaks:
             shown = ", ".join(map(str, self.leaks[:5])) + (" and more" if len(self.leaks) > 5 else "")
             raise VerificationError(
-                f"{self._name}: still heard after redaction: {shown}; nothing was written: try a longer --guard"
+                f"{self._name}: still heard after redaction: {shown}; nothing was written: try a longer "
+                "--guard"
             )
 
     @property
@@ -169,8 +179,8 @@ class Redaction:
         """Raises `VerificationError` if the second hearing heard another recording, or next to nothing."""
         if abs(again.duration - self.analysis.duration) > LONGER:
             raise VerificationError(
-                f"{self._name}: the copy has {again.duration:.1f} s of {self.analysis.duration:.1f} s; nothing "
-                "was written: convert the recording first, e.g. to FLAC"
+                f"{self._name}: the copy has {again.duration:.1f} s of {self.analysis.duration:.1f} s; "
+                "nothing was written: convert the recording first, e.g. to FLAC"
             )
         covered = [(start - self._guard, end + self._guard) for start, end in self.spans]
         words = [word for segment in self.analysis.segments for word in segment.words or ()]
@@ -178,8 +188,8 @@ class Redaction:
         heard = len((again.text or "").split())
         if len(left) >= _FEW and heard < _ENOUGH * len(left):
             raise VerificationError(
-                f"{self._name}: {heard} of {len(left)} words outside of what is covered were heard again, too "
-                "few to vouch for the copy; nothing was written: hear all of it (--vad energy)"
+                f"{self._name}: {heard} of {len(left)} words outside of what is covered were heard again, "
+                "too few to vouch for the copy; nothing was written: hear all of it (--vad energy)"
             )
 
 
@@ -207,19 +217,17 @@ def redact_verified(
         As `redact_audio`, `Model.analyze` and `Redaction.goes_on` do.
     """
     while True:
-        copy = redact_audio(
-            source, target, redaction.spans, how, guard, heard=redaction.analysis.duration
-        )
+        copy = redact_audio(source, target, redaction.spans, how, guard, heard=redaction.analysis.duration)
         if not redaction.goes_on(hear_all(model, target, **options)):
             return copy
 
 
 def hear_all(model: Model, audio: str | os.PathLike[str], **options: Any) -> list[Analysis]:
-    """Hear a file mixed, and each of its channels by itself if there are several."""
-    from ..audio import count_channels
-
-    ways = ("mix",) if count_channels(audio) == 1 else ("mix", "split")
-    return [model.analyze(audio, **{**options, "channels": way}) for way in ways]
+    """Hear a redacted copy mixed, and each of its channels by itself if there are several."""
+    with tempfile.TemporaryDirectory(prefix="unislu-") as folder:
+        heard = os.path.join(folder, "heard.wav")
+        ways = ("mix",) if write_heard(audio, heard) == 1 else ("mix", "split")
+        return [model.analyze(heard, **{**options, "channels": way, "name": str(audio)}) for way in ways]
 
 
 def verify(

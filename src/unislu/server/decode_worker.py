@@ -4,9 +4,10 @@ Decoders are where hostile files strike, so they run apart from the server: memo
 by `decoding.DecoderPool`, which kills this process and starts another.
 
     in:  {"source": path, "target": path, "name": …, "split": …, "max_seconds": …}
-    out: {"seconds": …, "warnings": […], "channels": …} or {"code": …, "message": …}
+    out: {"seconds": …, "warnings": […]} or {"code": …, "message": …}
 
-With {"spans": [[start, end], …], "how": …, "guard": …, "heard": …} it writes a redacted copy instead.
+With {"spans": [[start, end], …], "how": …, "guard": …, "heard": …} it writes a redacted copy instead, with
+{"heard_of": path, "target": path} what is heard of such a copy.
 """
 
 from __future__ import annotations
@@ -14,9 +15,12 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-import struct
 import sys
-from typing import Any, BinaryIO
+from collections.abc import Iterable, Iterator
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from ..audio.samples import Float32
 
 MEMORY_BYTES = 3 << 30  # address space; the libraries alone map about 1 GB
 
@@ -45,6 +49,8 @@ def _answer(task: dict[str, Any]) -> dict[str, Any]:
     from ..errors import UnisluError
 
     try:
+        if "heard_of" in task:
+            return _hear(task)
         return _redact(task) if "spans" in task else _decode(task)
     except TooLongError:
         return {"code": "audio_too_long", "message": ""}
@@ -64,23 +70,21 @@ class TooLongError(Exception):
 def _decode(task: dict[str, Any]) -> dict[str, Any]:
     """Write the source as 16 kHz float32 WAV while it is decoded, and say how long it is."""
     from ..audio import SAMPLE_RATE, open_audio
+    from ..audio.writer import write_wav
 
-    samples, channels = 0, 0
-    with (
-        open_audio(task["source"], name=task["name"], split=task["split"]) as stream,
-        open(task["target"], "wb") as file,
-    ):
-        _write_header(file, 0, 1, SAMPLE_RATE)
-        for block in stream:
-            samples += block.shape[1]
-            channels = block.shape[0]
-            if samples > task["max_seconds"] * SAMPLE_RATE:
-                raise TooLongError
-            file.write(block.T.astype("<f4").tobytes())
-        file.seek(0)
-        _write_header(file, samples, channels, SAMPLE_RATE)
-        seconds = samples / SAMPLE_RATE
-        return {"seconds": seconds, "warnings": list(stream.warnings), "channels": channels}
+    with open_audio(task["source"], name=task["name"], split=task["split"]) as stream:
+        blocks = _bounded(stream, task["max_seconds"] * SAMPLE_RATE)
+        _, samples = write_wav(task["target"], blocks)
+        return {"seconds": samples / SAMPLE_RATE, "warnings": list(stream.warnings)}
+
+
+def _bounded(blocks: Iterable[Float32], most: float) -> Iterator[Float32]:
+    samples = 0
+    for block in blocks:
+        samples += block.shape[1]
+        if samples > most:
+            raise TooLongError
+        yield block
 
 
 def _redact(task: dict[str, Any]) -> dict[str, Any]:
@@ -95,13 +99,11 @@ def _redact(task: dict[str, Any]) -> dict[str, Any]:
     return {"notes": list(copy.notes), "format": copy.format}
 
 
-def _write_header(file: BinaryIO, samples: int, channels: int, rate: int) -> None:
-    """The head of a float32 WAV; sizes that do not fit say that the data goes on to the end."""
-    width = 4 * channels
-    size = min(samples * width, 0xFFFFFFFF - 36)
-    fmt = struct.pack("<HHIIHH", 3, channels, rate, rate * width, width, 32)
-    file.write(b"RIFF" + struct.pack("<I", 36 + size) + b"WAVEfmt \x10\0\0\0" + fmt)
-    file.write(b"data" + struct.pack("<I", size if size == samples * width else 0xFFFFFFFF))
+def _hear(task: dict[str, Any]) -> dict[str, Any]:
+    """Write what is heard of a redacted copy."""
+    from ..redact.listening import write_heard
+
+    return {"channels": write_heard(task["heard_of"], task["target"])}
 
 
 if __name__ == "__main__":

@@ -22,12 +22,11 @@ _BROKEN = "the file cannot be decoded: it breaks the decoder; convert it first, 
 
 @dataclass(frozen=True)
 class Decoded:
-    """Decoded audio: where it lies, seconds, what was wrong with the file, and how many channels it has."""
+    """Decoded audio: where it lies, seconds, and what was wrong with the file."""
 
     path: Path
     seconds: float
     warnings: tuple[str, ...]
-    channels: int = 1
 
 
 @dataclass
@@ -55,7 +54,7 @@ class DecoderPool:
             "max_seconds": self._max_seconds,
         }  # fmt: skip
         answer = await self._done(task)
-        return Decoded(target, answer["seconds"], tuple(answer["warnings"]), answer["channels"])
+        return Decoded(target, answer["seconds"], tuple(answer["warnings"]))
 
     async def redact(
         self,
@@ -76,6 +75,17 @@ class DecoderPool:
             "guard": guard, "heard": heard,
         }  # fmt: skip
         return await self._done(task)
+
+    async def heard(self, copy: Path, target: Path) -> int:
+        """Write what is heard of a redacted copy; how many channels it has. Raises `ApiError`."""
+        task = {
+            "heard_of": str(copy),
+            "source": str(copy),
+            "target": str(target),
+            "name": "the redacted audio",
+        }
+        channels: int = (await self._done(task))["channels"]
+        return channels
 
     async def _done(self, task: dict[str, Any]) -> dict[str, Any]:
         """The answer of a process to a task. Raises `ApiError` when it failed."""

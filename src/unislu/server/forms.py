@@ -112,8 +112,8 @@ class RedactForm(Options):
     """Fields of /v1/redact."""
 
     types: Names | None = Field(
-        None, description="entity types to mask; default: all that are found. Looked for unless `entities` says"
-        " what is"
+        None, description="entity types to mask; default: all that are found. They are looked for unless "
+        "`entities` says what is"
     )  # fmt: skip
     surnames: bool = Field(True, description="mask a surname alone where the full name was masked")
     how: Literal["mask", "type", "hash"] = Field("type", description="what stands in the text")

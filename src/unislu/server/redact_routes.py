@@ -15,6 +15,7 @@ from fastapi.responses import JSONResponse, PlainTextResponse, Response
 from ..sequence.labels import normalize_type
 from . import schemas
 from .answers import ApiError
+from .decoding import Decoded
 from .forms import RedactForm, form_schema
 from .service import Service, Submission, unless_gone
 from .uploads import Upload
@@ -79,9 +80,7 @@ async def _redact(
 
     form, upload = sent.form, sent.upload
     analysis = await service.analyze(sent, options, split=form.channels == "split")
-    redaction = Redaction(
-        analysis, types, untimed=form.untimed, guard=form.guard, surnames=form.surnames
-    )
+    redaction = Redaction(analysis, types, untimed=form.untimed, guard=form.guard, surnames=form.surnames)
     if form.output == "text":
         return redaction, None
     target = sent.folder / f"redacted{Path(upload.name).suffix.lower()}"
@@ -90,26 +89,24 @@ async def _redact(
             upload.path, target, upload.name, redaction.spans, form.audio, form.guard, analysis.duration
         )
         copy = Copy(target, done["format"], done["notes"])
-        if not form.verify or not redaction.goes_on(await _again(service, copy, sent, options)):
+        if not form.verify or not redaction.goes_on(
+            await _again(service, copy, sent, options, analysis.duration)
+        ):
             return redaction, copy
 
 
 async def _again(
-    service: Service, copy: Copy, sent: Submission[RedactForm], options: dict[str, Any]
+    service: Service, copy: Copy, sent: Submission[RedactForm], options: dict[str, Any], seconds: float
 ) -> list[Analysis]:
     """What is heard in the redacted recording: mixed, and in each channel if there are several."""
-    name = copy.path.name
-    apart = await service.decoders.decode(copy.path, sent.folder / "channels.wav", name, split=True)
-    split = await service.hear(apart, sent.upload.name, {**options, "channels": "split"})
-    if apart.channels == 1:
-        return [split]
-    mixed = await service.decoders.decode(copy.path, sent.folder / "mix.wav", name)
-    return [await service.hear(mixed, sent.upload.name, {**options, "channels": "mix"}), split]
+    heard = Decoded(sent.folder / "heard.wav", seconds, ())
+    channels = await service.decoders.heard(copy.path, heard.path)
+    ways = ("mix",) if channels == 1 else ("mix", "split")
+    name = sent.upload.name
+    return [await service.hear(heard, name, {**options, "channels": way}) for way in ways]
 
 
-async def _answer(
-    redaction: Redaction, copy: Copy | None, form: RedactForm, upload: Upload
-) -> Response:
+async def _answer(redaction: Redaction, copy: Copy | None, form: RedactForm, upload: Upload) -> Response:
     from ..redact import Pseudonyms
     from ..redact.formats import kind_of
 

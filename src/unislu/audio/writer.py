@@ -1,0 +1,37 @@
+"""Blocks of samples → a float32 WAV on disk, while they come."""
+
+from __future__ import annotations
+
+import os
+import struct
+from collections.abc import Iterable
+from typing import BinaryIO
+
+from .samples import Float32
+from .stream import SAMPLE_RATE
+
+
+def write_wav(path: str | os.PathLike[str], blocks: Iterable[Float32]) -> tuple[int, int]:
+    """Write blocks, [channels, n] float32 at 16 kHz; returns (channels, samples of one channel).
+
+    Raises `OSError`, and what `blocks` raises.
+    """
+    samples = channels = 0
+    with open(path, "wb") as file:
+        _write_header(file, 0, 1)
+        for block in blocks:
+            channels = block.shape[0]
+            samples += block.shape[1]
+            file.write(block.T.astype("<f4").tobytes())
+        file.seek(0)
+        _write_header(file, samples, max(1, channels))
+    return channels, samples
+
+
+def _write_header(file: BinaryIO, samples: int, channels: int) -> None:
+    """Sizes that do not fit say that the data goes on to the end."""
+    width = 4 * channels
+    size = min(samples * width, 0xFFFFFFFF - 36)
+    fmt = struct.pack("<HHIIHH", 3, channels, SAMPLE_RATE, SAMPLE_RATE * width, width, 32)
+    file.write(b"RIFF" + struct.pack("<I", 36 + size) + b"WAVEfmt \x10\0\0\0" + fmt)
+    file.write(b"data" + struct.pack("<I", size if size == samples * width else 0xFFFFFFFF))
