@@ -184,7 +184,7 @@ def test_caches_grow_with_what_is_written(
     monkeypatch.undo()
     _, state = engine.step(np.array([PREFIX, PREFIX]), begin(engine, mel, frames))
     forked = engine.select(state, [1, 1, 0])
-    np.testing.assert_array_equal(grown, logits_along(engine, forked, tokens))
+    assert distance(grown, logits_along(engine, forked, tokens)) < SHAPE_TOLERANCE
     assert forked.queries.shape[1] == engine.max_tokens  # 128 and more would be more than it can write
 
 

@@ -7,7 +7,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +28,8 @@ from unislu.server.settings import Settings
 
 JFK = Path(__file__).parents[2] / "examples" / "jfk.flac"
 FIRST_WORDS = 3.3  # seconds of it: "And so my fellow Americans"
+SURE = 1.5
+"""Added to the opener of NORP: "Americans" is one by far, and by far not with the lowest bias of the page."""
 
 
 @dataclass
@@ -78,8 +80,11 @@ def running(settings: Settings, load_model: Callable[[], Model]) -> Iterator[Run
 
 @pytest.fixture(scope="session")
 def model() -> Model:
-    """The default model; servers of several tests use it one after another."""
-    return load(threads=1)
+    """The default model, made sure of the clip's entity; servers of several tests use it one after another."""
+    found = load(threads=1)
+    decoder = found.manifest.decoder
+    found.manifest = replace(found.manifest, decoder=replace(decoder, bias={**decoder.bias, "NORP": SURE}))
+    return found
 
 
 @pytest.fixture(scope="session")

@@ -70,6 +70,15 @@ def test_bad_results_are_not_rendered(server: Any, result: dict[str, Any]) -> No
     assert code(content=b"x") == "unsupported_content_type"
 
 
+def test_no_test_hangs_on_a_marginal_entity(model: Any, speech: bytes) -> None:
+    """The other tests take the entity for granted at no bias, and its absence at -4: a whole logit from both."""
+    found = {
+        bias: [(e.type, e.text) for e in model.analyze(speech, tasks=("asr", "ner"), bias=bias).entities]
+        for bias in (1, -1, -3)
+    }
+    assert found == {1: [("NORP", "Americans")], -1: [("NORP", "Americans")], -3: []}
+
+
 def test_deepgram(server: Any, speech: bytes) -> None:
     results = server.post("/v1/analyze", {"format": "deepgram", "bias": "2"}, speech).json()["results"]
     (alternative,) = results["channels"][0]["alternatives"]
