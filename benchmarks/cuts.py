@@ -15,7 +15,7 @@ from pathlib import Path
 from clips import make_clips
 
 import unislu
-from unislu import hearing
+from unislu.recognition import recognizer
 from unislu.sequence import Target
 
 
@@ -40,9 +40,9 @@ def main() -> None:
     options = parser.parse_args()
     model = unislu.load()
     rows = []
-    given = hearing.with_end
+    given = recognizer.with_end
     for silence in (False, True):
-        hearing.with_end = given if silence else lambda mel, most: mel
+        recognizer.with_end = given if silence else lambda mel, most: mel
         for seconds in options.lengths:
             ends = loops(model, options.speech, seconds, options.clips)
             rows.append({"silence": silence, "seconds": seconds, "clips": options.clips, "loops": len(ends),

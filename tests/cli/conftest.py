@@ -13,7 +13,7 @@ import pytest
 from unislu.audio import read_audio
 from unislu.cli import main
 from unislu.errors import BundleError, OptionError, UnisluError
-from unislu.recognition.request import AnalyzeOptions
+from unislu.recognition.request import Request
 from unislu.result import Analysis, Entity, Segment, Sentiment
 
 
@@ -23,7 +23,7 @@ class StubModel:
     def __init__(self) -> None:
         self.options: dict[str, Any] = {}
 
-    def check(self, options: AnalyzeOptions) -> None:
+    def check(self, options: Request) -> None:
         if options.entities and "dragon" in options.entities:
             raise OptionError("entity type 'dragon': this bundle only knows PERSON")
 
@@ -34,11 +34,11 @@ class StubModel:
         for number, source in enumerate(sources):
             progress(number)
             try:
-                yield self._analyze(source, AnalyzeOptions(**options))
+                yield self._analyze(source, Request(**options))
             except UnisluError as error:
                 yield error
 
-    def _analyze(self, source: Any, options: AnalyzeOptions) -> Analysis:
+    def _analyze(self, source: Any, options: Request) -> Analysis:
         audio = read_audio(source)
         text = "Ann was glad." if options.wants_text else None
         length = len(text or "")

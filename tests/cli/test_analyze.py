@@ -15,7 +15,7 @@ from tempfile import TemporaryDirectory
 import numpy as np
 import pytest
 
-from unislu.recognition.request import AnalyzeOptions
+from unislu.recognition.request import Request
 
 from .conftest import StubModel, run, wav
 
@@ -35,7 +35,7 @@ def test_options_reach_the_model(stub: StubModel, clip: str, capsys: pytest.Capt
         "tasks": ("ner", "asr"), "entities": ["drug", "phone number, mobile", "person"],
         "bias": {"drug": 2.0, "person": -1.0}, "beam": 3, "style": "normalized",
     }  # fmt: skip
-    expected = dataclasses.asdict(AnalyzeOptions()) | given
+    expected = dataclasses.asdict(Request()) | given
     del expected["constrained"]
     assert stub.options == expected
     cutting = ["--vad", "silero", "--window", "12", "--pad", "0.3", "--merge", "0.5", "--channels", "split"]

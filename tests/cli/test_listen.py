@@ -20,7 +20,7 @@ from unislu.audio import SAMPLE_RATE
 from unislu.cli import main
 from unislu.cli.listen import Buffer
 from unislu.errors import OptionError
-from unislu.recognition.request import AnalyzeOptions
+from unislu.recognition.request import Request
 from unislu.result import Analysis, Entity, Segment, Sentiment
 
 
@@ -29,7 +29,7 @@ class Model:
 
     manifest = SimpleNamespace(audio=SimpleNamespace(max_seconds=30.0))
 
-    def check(self, options: AnalyzeOptions) -> None:
+    def check(self, options: Request) -> None:
         if options.entities and "dragon" in options.entities:
             raise OptionError("entity type 'dragon': unknown")
 
@@ -37,7 +37,7 @@ class Model:
         return self.analyze(samples, sample_rate=SAMPLE_RATE, **options)
 
     def analyze(self, samples: Any, *, sample_rate: int, **options: Any) -> Analysis:
-        tasks = AnalyzeOptions(**options).tasks
+        tasks = Request(**options).tasks
         return Analysis(
             text="Ann spoke.",
             duration=len(samples) / sample_rate,

@@ -10,7 +10,7 @@ import pytest
 from unislu.cli.output import Output, Settings
 from unislu.cli.writing import Writing
 from unislu.recognition.longform import Progress
-from unislu.recognition.request import AnalyzeOptions
+from unislu.recognition.request import Request
 from unislu.writers import SubtitleStyle
 
 from .conftest import StubModel, run, wav
@@ -72,7 +72,7 @@ def test_progress_of_a_long_file(monkeypatch: pytest.MonkeyPatch, capsys: pytest
     output = Output(
         Settings(None, None, "never", False, Writing(SubtitleStyle(), "link")),
         ["talks/call.mp3"],
-        AnalyzeOptions(),
+        Request(),
     )
     output.advance(Progress(0, 0.0, 5400.0))
     output.advance(Progress(0, 600.0, 5400.0))
@@ -81,7 +81,7 @@ def test_progress_of_a_long_file(monkeypatch: pytest.MonkeyPatch, capsys: pytest
     assert "call.mp3  0:00 of 1:30:00" in shown
     assert "call.mp3  10:00 of 1:30:00 · 1:20 left" in shown
     quiet = Output(
-        Settings(None, None, "never", True, Writing(SubtitleStyle(), "link")), ["call.mp3"], AnalyzeOptions()
+        Settings(None, None, "never", True, Writing(SubtitleStyle(), "link")), ["call.mp3"], Request()
     )
     monkeypatch.setattr("time.monotonic", lambda: 0.0)
     quiet.advance(Progress(0, 600.0, 5400.0))

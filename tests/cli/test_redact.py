@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from unislu.audio import SAMPLE_RATE, open_audio
 from unislu.cli import main
 from unislu.errors import OptionError
-from unislu.recognition.request import AnalyzeOptions
+from unislu.recognition.request import Request
 from unislu.result import Analysis, Entity, Segment, Word
 
 SLOT = SAMPLE_RATE // 2
@@ -31,7 +31,7 @@ class Model:
         self.timed = True
         self.heard: list[str] = []
 
-    def check(self, options: AnalyzeOptions) -> None:
+    def check(self, options: Request) -> None:
         if options.entities and "dragon" in options.entities:
             raise OptionError("entity type 'dragon': unknown")
 

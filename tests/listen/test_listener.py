@@ -31,7 +31,7 @@ from unislu.listen import (
 from unislu.listen.hypothesis import Hypothesis, Tagged, Timing, agreed, rest
 from unislu.listen.transcript import Utterance
 from unislu.listen.window import LONGEST, Window
-from unislu.recognition.request import AnalyzeOptions
+from unislu.recognition.request import Request
 from unislu.result import Analysis, Entity, Segment, Sentiment, Word
 from unislu.sequence import Span, Target
 
@@ -65,7 +65,7 @@ class Model:
         self.tasks: list[tuple[str, ...]] = []
         self.begins: list[Target] = []
 
-    def check(self, options: AnalyzeOptions) -> None:
+    def check(self, options: Request) -> None:
         if options.entities and "dragon" in options.entities:
             raise OptionError("entity type 'dragon'")
 
@@ -78,7 +78,7 @@ class Model:
     ) -> Analysis:
         assert sample_rate == SAMPLE_RATE
         self.lengths.append(len(samples))
-        checked = AnalyzeOptions(**options)
+        checked = Request(**options)
         self.tasks.append(tuple(checked.tasks))
         levels = np.rint(np.abs(samples[::SPARSE]) * 1000).astype(int)
         numbers, counts = np.unique(levels, return_counts=True)

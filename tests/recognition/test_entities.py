@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import pytest
 
 from unislu.bundle import DecoderSettings
 from unislu.errors import OptionError
-from unislu.recognition.request import AnalyzeOptions, plan_entities
+from unislu.recognition.plan import plan_entities
+from unislu.recognition.request import Request
 from unislu.sequence import SLUE, Target, Vocabulary
 from unislu.sequence.prompt import MASK
 
@@ -60,15 +63,19 @@ def test_bias_changes_what_is_found(vocabulary: Vocabulary) -> None:
 
 def test_the_bundles_bias_is_the_starting_point() -> None:
     defaults = DecoderSettings(bias={"PERSON": 1.0, "*": 0.25}).bias
-    plan = plan_entities(AnalyzeOptions(bias={"person": 0.5}), SLUE, ("inline",), defaults)
-    assert plan.bias["person"] == 1.5 and plan.bias["place"] == 0.25
-    assert plan_entities(AnalyzeOptions(bias=-1.0), SLUE, ("inline",), defaults).bias["law"] == -0.75
+
+    def total(request: Request) -> Mapping[str, float]:
+        return plan_entities(request, SLUE, closed=True, opened=False, default_bias=defaults).bias
+
+    found = total(Request(bias={"person": 0.5}))
+    assert found["person"] == 1.5 and found["place"] == 0.25
+    assert total(Request(bias=-1.0))["law"] == -0.75
 
 
 def test_open_types_need_an_open_format(vocabulary: Vocabulary) -> None:
     model, _ = make(vocabulary, formats=("inline",))
     with pytest.raises(OptionError, match="entity type 'drug': this bundle only knows LAW"):
-        model.check(AnalyzeOptions(entities=("person", "drug")))
+        model.check(Request(entities=("person", "drug")))
 
 
 def test_a_model_that_masks_never_writes_the_words(vocabulary: Vocabulary) -> None:
@@ -78,4 +85,4 @@ def test_a_model_that_masks_never_writes_the_words(vocabulary: Vocabulary) -> No
     assert [(e.type, e.text) for e in result.entities or ()] == [("person", "[PERSON]"), ("place", "[PLACE]")]
     assert engine.prompts and all(prompt.startswith(f" {MASK}person, place") for prompt in engine.prompts)
     with pytest.raises(OptionError, match="30 types do not fit one prompt"):
-        model.check(AnalyzeOptions(entities=tuple(f"type {n}" for n in range(30)), mask=True))
+        model.check(Request(entities=tuple(f"type {n}" for n in range(30)), mask=True))

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import pytest
 
-from unislu.bundle import REQUIRED_FILES, Manifest
+from unislu.bundle import REQUIRED_FILES, DecoderSettings, Manifest
 from unislu.errors import BundleError, OptionError
-from unislu.recognition.operating_point import check_fit, default_bias
-from unislu.recognition.request import AnalyzeOptions, plan_entities
-from unislu.sequence import SLUE
+from unislu.recognition.plan import resolve
+from unislu.recognition.request import Request
+from unislu.sequence import Vocabulary, get_format
+
+from .scripted import manifest
 
 POINTS: dict[str, dict[str, Any]] = {
     "privacy": {"bias": {"PERSON": 2.0}, "entities": None},
@@ -19,26 +22,29 @@ POINTS: dict[str, dict[str, Any]] = {
 DEFAULT = {"*": -0.5, "ORG": 0.25}
 
 
-def total(**options: Any) -> dict[str, float]:
-    asked = AnalyzeOptions(**options)
-    bias = default_bias(asked, DEFAULT, POINTS)
-    plan = plan_entities(asked, SLUE, ("inline", "inline-open"), bias)
-    check_fit(asked, plan, POINTS)
-    return dict(plan.bias)
+def total(vocabulary: Vocabulary, **options: Any) -> Mapping[str, float]:
+    bundle = manifest(vocabulary, decoder=DecoderSettings(bias=DEFAULT), operating_points=POINTS)
+    formats = [get_format(name, vocabulary) for name in ("inline", "inline-open")]
+    bias = resolve(Request(**options), bundle, vocabulary, formats).passes[0].options.bias
+    assert isinstance(bias, Mapping)
+    return dict(bias)
 
 
-def test_a_point_replaces_the_defaults_of_its_types() -> None:
-    found = total(operating_point="privacy")
+def test_a_point_replaces_the_defaults_of_its_types(vocabulary: Vocabulary) -> None:
+    found = total(vocabulary, operating_point="privacy")
     assert (found["person"], found["org"], found["law"]) == (2.0, 0.25, -0.5)
 
 
-def test_the_bias_comes_on_top() -> None:
-    assert total(operating_point="privacy", bias={"person": 0.5})["person"] == 2.5
-    assert total(operating_point="privacy", entities=["Person"], bias=-1.0) == {"person": 1.0}
+def test_the_bias_comes_on_top(vocabulary: Vocabulary) -> None:
+    assert total(vocabulary, operating_point="privacy", bias={"person": 0.5})["person"] == 2.5
+    assert total(vocabulary, operating_point="privacy", entities=["Person"], bias=-1.0) == {"person": 1.0}
 
 
-def test_an_open_point_holds_for_open_types() -> None:
-    assert total(operating_point="clinic", entities=["Drug", "dose"]) == {"drug": 1.0, "dose": -0.5}
+def test_an_open_point_holds_for_open_types(vocabulary: Vocabulary) -> None:
+    assert total(vocabulary, operating_point="clinic", entities=["Drug", "dose"]) == {
+        "drug": 1.0,
+        "dose": -0.5,
+    }
 
 
 @pytest.mark.parametrize(
@@ -53,9 +59,9 @@ def test_an_open_point_holds_for_open_types() -> None:
         ({"operating_point": "privacy", "entities": ["law"]}, "tuned for person, none of which"),
     ],
 )
-def test_points_that_do_not_fit(options: dict[str, Any], message: str) -> None:
+def test_points_that_do_not_fit(vocabulary: Vocabulary, options: dict[str, Any], message: str) -> None:
     with pytest.raises(OptionError, match=message):
-        total(**options)
+        total(vocabulary, **options)
 
 
 @pytest.mark.parametrize(

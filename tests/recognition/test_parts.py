@@ -8,9 +8,9 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
-from unislu.recognition.assemble import Found, Heard, entity_confidence, merge_passes, moved
+from unislu.recognition.hypothesis import Hypothesis, entity_confidence, merge_passes, moved
 from unislu.recognition.style import normalize
-from unislu.sequence import Span
+from unislu.result import Entity
 from unislu.vad import MAX_SECONDS, is_silent, windows
 
 from .scripted import entity
@@ -63,19 +63,23 @@ def test_confidence_is_a_geometric_mean() -> None:
     assert entity_confidence([], 0, 0) == 0.0
 
 
+def found(text: str, phrase: str, name: str, confidence: float) -> Entity:
+    start = text.index(phrase)
+    return Entity(name, phrase, start, start + len(phrase), confidence)
+
+
 def test_merging_passes() -> None:
-    best = Heard("Dr. Ann Lee called.", (Found(Span(4, 11, "person"), 0.9),), {"Neutral": 1.0}, -0.1)
-    other = Heard(
-        "Dr Ann Lee called.",
-        (Found(Span(0, 10, "doctor"), 0.5), Found(Span(11, 17, "verb"), 0.6)),
-        None,
-        -0.2,
+    text, likelier = "Dr Ann Lee called.", "Dr. Ann Lee called."
+    best = Hypothesis(
+        0.0, 1.0, likelier, (found(likelier, "Ann Lee", "person", 0.9),), None, {"Neutral": 1.0}, -0.1, (1, 2)
     )
+    entities = (found(text, "Dr Ann Lee", "doctor", 0.5), found(text, "called.", "verb", 0.6))
+    other = Hypothesis(0.0, 1.0, text, entities, None, None, -0.2, (3,))
     merged = merge_passes([other, best])
-    assert merged.text == best.text and merged.scores == {"Neutral": 1.0}
+    assert merged.text == best.text and merged.sentiment == {"Neutral": 1.0} and merged.ids == (3, 1, 2)
     assert merged.entities is not None
-    assert [(f.span.type, merged.text[f.span.start : f.span.end]) for f in merged.entities] == [
-        ("person", "Ann Lee"),
-        ("verb", "called"),
+    assert [(e.type, e.text, e.start_char) for e in merged.entities] == [
+        ("person", "Ann Lee", 4),
+        ("verb", "called.", 12),
     ]
-    assert moved(Span(0, 3, "x"), "abc", "xyz") is None
+    assert moved(Entity("x", "abc", 0, 3), "abc", "xyz") is None

@@ -57,7 +57,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Analyse every file; 1 if one of them failed."""
-    from ..recognition.request import AnalyzeOptions
+    from ..recognition.request import Request
     from .output import Output, Settings
 
     options = {
@@ -67,7 +67,7 @@ def run(arguments: argparse.Namespace) -> int:
         "merge": arguments.merge,
     }
     _check_stdin(arguments.files)
-    checked = AnalyzeOptions(**options)  # wrong usage is said before a model is loaded
+    checked = Request(**options)  # wrong usage is said before a model is loaded
     settings = Settings(
         arguments.format,
         arguments.output,

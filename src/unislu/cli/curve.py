@@ -108,13 +108,14 @@ def run(arguments: argparse.Namespace) -> int:
 
 def _bias(arguments: argparse.Namespace) -> tuple[Table, Figure]:
     from ..evaluation.curves.bias import bias_figure, bias_table
-    from ..evaluation.sweep import Hearer, biases, read_clips, sweep
+    from ..evaluation.sweep import biases, read_clips, sweep
+    from ..recognition.recognizer import Recognizer
 
     grid = biases(arguments.low, arguments.high, arguments.step)
     clips = [c for c in read_clips(_paths(arguments), arguments.limit) if c.record.entities is not None]
-    hearer = Hearer.open(arguments.bundle, arguments.threads)
+    recognizer = Recognizer.open(arguments.bundle, threads=arguments.threads)
     swept = sweep(
-        hearer,
+        recognizer,
         clips,
         grid,
         arguments.entities,
@@ -122,7 +123,7 @@ def _bias(arguments: argparse.Namespace) -> tuple[Table, Figure]:
         progress=not arguments.quiet,
     )
     table = bias_table(clips, swept, arguments.profile)
-    what = f"{hearer.manifest.name}, {len(clips)} utterances, profile {arguments.profile}"
+    what = f"{recognizer.manifest.name}, {len(clips)} utterances, profile {arguments.profile}"
     return table, bias_figure(table, arguments.title or f"Entity bias: {what}")
 
 
@@ -198,13 +199,14 @@ def _negatives(arguments: argparse.Namespace) -> tuple[Table, Figure]:
 
 
 def _languages(arguments: argparse.Namespace) -> tuple[Table, Figure]:
-    from ..evaluation.curves.languages import hear_language, language_figure, language_table
+    from ..evaluation.curves.languages import ask_language, language_figure, language_table
     from ..evaluation.predict import questions, read_datasets
     from ..evaluation.run import gold_of
     from ..evaluation.score import score
-    from ..evaluation.sweep import Hearer, read_clips
+    from ..evaluation.sweep import read_clips
+    from ..recognition.recognizer import Recognizer
 
-    hearer = Hearer.open(arguments.bundle, arguments.threads)
+    recognizer = Recognizer.open(arguments.bundle, threads=arguments.threads)
     scores = {}
     for text in arguments.manifests:
         language, equals, place = text.partition("=")
@@ -215,11 +217,11 @@ def _languages(arguments: argparse.Namespace) -> tuple[Table, Figure]:
         asked = questions(dataset, arguments.entities)
         if not arguments.quiet:
             print(f"{language}: {len(clips)} clips", file=sys.stderr)
-        answers = hear_language(hearer, clips, asked, language)
+        answers = ask_language(recognizer, clips, asked, language)
         golds = [gold_of(record) for record in dataset.records]
         scores[language] = score(golds, answers, arguments.profile)
     table = language_table(scores)
-    title = f"Other languages: {hearer.manifest.name}, profile {arguments.profile}"
+    title = f"Other languages: {recognizer.manifest.name}, profile {arguments.profile}"
     return table, language_figure(table, arguments.title or title)
 
 

@@ -54,10 +54,10 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Listen until the source ends or Ctrl-C."""
     from ..listen import INTERVAL, Listener
-    from ..recognition.request import AnalyzeOptions
+    from ..recognition.request import Request
 
     options = asking.options(arguments)
-    AnalyzeOptions(**options)  # wrong usage is said before a model is loaded
+    Request(**options)  # wrong usage is said before a model is loaded
     from_stdin = _is_stdin(arguments)
     interval = INTERVAL if arguments.interval is None else arguments.interval
     if not from_stdin:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from ..errors import OptionError, UnisluError
 from ..progress import clock
-from ..recognition.request import AnalyzeOptions
+from ..recognition.request import Request
 from ..result import Analysis
 from ..writers import get_writer, terminal
 from . import complain
@@ -44,7 +44,7 @@ class Output:
     Raises `OptionError` when the format cannot hold what was asked for, or the folder cannot be made.
     """
 
-    def __init__(self, settings: Settings, inputs: list[str], options: AnalyzeOptions) -> None:
+    def __init__(self, settings: Settings, inputs: list[str], options: Request) -> None:
         self._settings = settings
         self._inputs = inputs
         self._format = settings.format or ("json" if settings.folder else "text")

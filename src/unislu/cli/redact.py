@@ -107,9 +107,9 @@ def run(arguments: argparse.Namespace) -> int:
 
     task = _task(arguments)
     from ..recognition.model import load
-    from ..recognition.request import AnalyzeOptions
+    from ..recognition.request import Request
 
-    checked = AnalyzeOptions(**task.options)
+    checked = Request(**task.options)
     model = load(arguments.bundle, threads=arguments.threads)
     model.check(checked)
     code = 0

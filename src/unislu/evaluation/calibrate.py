@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from unislu.bundle import Bundle, open_bundle
+from unislu.bundle import Bundle
 from unislu.bundle.calibration import Curve, logit, tempered
 from unislu.errors import RecordError
 from unislu.evaluation.calibration import calibration as reliability
@@ -31,8 +31,8 @@ from unislu.evaluation.sweep import Clip, read_clips
 from unislu.evaluation.tune import describe_data, store_manifest
 from unislu.evaluation.wer import align
 from unislu.recognition.model import Model
+from unislu.recognition.recognizer import Recognizer
 from unislu.result import Analysis, Word
-from unislu.sequence import Vocabulary, WhisperTokenizer
 from unislu.sequence.labels import normalize_type
 
 Answer = tuple[float, bool]
@@ -123,7 +123,8 @@ def calibrate(
         RecordError: data that cannot be read, or that has too few answers of every kind.
     """
     treatment = find_profile(profile)
-    model = _uncalibrated(open_bundle(bundle), threads)
+    raw = Recognizer.open(bundle, threads=threads)
+    model = Model(raw.engine, raw.vocabulary, replace(raw.manifest, calibration={}))
     answers: list[Answers] = []
     for manifest in manifests:
         clips = read_clips([manifest], limit)
@@ -158,13 +159,8 @@ def collect(model: Model, clips: Sequence[Clip], profile: Profile) -> list[Answe
     if any(record.sentiment is not None for record in records) and model.vocabulary.labels.sentiments:
         tasks.append("sa")
     asked = types if "ner" in tasks and types and not closed else None
-    heard = model.analyze_many([str(clip.path) for clip in clips], tasks=tuple(tasks), entities=asked)
-    found = []
-    for clip, analysis in zip(clips, heard, strict=True):
-        if isinstance(analysis, Exception):
-            raise analysis
-        found.append(_judged(clip, analysis, profile))
-    return found
+    results = model.analyze_many([str(clip.path) for clip in clips], tasks=tuple(tasks), entities=asked)
+    return [_judged(clip, analysis, profile) for clip, analysis in zip(clips, results, strict=True)]
 
 
 def _judged(clip: Clip, analysis: Analysis, profile: Profile) -> Answers:
@@ -293,14 +289,3 @@ def _enough(answers: Sequence[Answer]) -> bool:
 
 def _ece(answers: Sequence[Answer]) -> float:
     return reliability(answers).ece or 0.0
-
-
-def _uncalibrated(bundle: Bundle, threads: int | None) -> Model:
-    """The bundle's model with raw confidences."""
-    from unislu.engines.onnx import OnnxEngine
-
-    bundle.verify()
-    words = WhisperTokenizer.from_file(bundle.tokenizer)
-    vocabulary = Vocabulary.from_manifest(words, bundle.manifest.vocabulary)
-    engine = OnnxEngine(bundle.encoder, bundle.decoder, threads)
-    return Model(engine, vocabulary, replace(bundle.manifest, calibration={}))

@@ -1,19 +1,19 @@
 """Decoding the same audio at many entity biases, without doing the same work twice.
 
-Every clip is encoded once. And the output of a greedy search is fixed by inequalities, each of which holds
-on one side of some bias (at every step the written token beats every other one), so the biases that give
-one and the same output form an interval: where two biases agree, everything between them is known. So a
-clip is decoded at the ends of the grid, and in between only where its output changes.
+Every clip is encoded once, and decoded as it will be served. The output of a greedy search is fixed by
+inequalities, each of which holds on one side of some bias (at every step the written token beats every other
+one), so the biases that give one and the same output form an interval: where two biases agree, everything
+between them is known. So a clip is decoded at the ends of the grid, and in between only where its output
+changes.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
-import os
 from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
-from dataclasses import dataclass, field
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import IO, Any
 
@@ -21,20 +21,21 @@ import numpy as np
 from numpy.typing import NDArray
 
 from unislu.audio import SAMPLE_RATE, load_audio
-from unislu.audio.features import frame_count, log_mel
-from unislu.bundle import Manifest, open_bundle
+from unislu.bundle import Manifest
 from unislu.data.lines import drop_half_line
 from unislu.data.progress import Progress
 from unislu.data.records import Record, read_records
-from unislu.decoding import DecodeOptions, Decoder
-from unislu.engines.protocol import Engine
 from unislu.errors import OptionError, RecordError
 from unislu.evaluation.predict import check_audio
 from unislu.evaluation.score import Prediction
-from unislu.recognition.request import MAX_BIAS, AnalyzeOptions, EntityPlan, plan_entities
-from unislu.sequence import Alphabet, Format, Prompt, Vocabulary, WhisperTokenizer, get_format
+from unislu.recognition.hypothesis import Hypothesis
+from unislu.recognition.plan import Pass, Plan
+from unislu.recognition.recognizer import Encoded, Recognizer
+from unislu.recognition.recover import recovered
+from unislu.recognition.request import MAX_BIAS, Request
 
-_CLOSED, _OPEN = ("inline", "suffix", "bio"), ("inline-open", "bio")
+FRONT_END = 2
+"""Of journals: answers of another front end are not mixed with those of this one."""
 
 
 @dataclass(frozen=True)
@@ -79,92 +80,63 @@ def biases(low: float, high: float, step: float) -> tuple[float, ...]:
     return tuple(round(low + number * step, 6) for number in range(count + 1))
 
 
-class Hearer:
-    """A bundle opened for measuring: clips are encoded once and decoded as often as asked.
+class Bench:
+    """A recogniser for measuring: clips are encoded once and decoded as often as asked.
 
-    Unlike `unislu.recognition.model.Model` it hears every clip as one window and lets the language be chosen.
+    Each clip is one window, and alone: int8 kernels round otherwise for several rows than for one, and what
+    a bias does must not depend on which other clips are decoded beside it.
     """
 
-    def __init__(self, engine: Engine, vocabulary: Vocabulary, manifest: Manifest) -> None:
-        self.manifest, self.vocabulary = manifest, vocabulary
-        self._engine = engine
-        self._decoder = Decoder(engine, vocabulary)
+    def __init__(self, recognizer: Recognizer) -> None:
+        self.recognizer = recognizer
 
-    @classmethod
-    def open(cls, bundle: str | os.PathLike[str] | None, threads: int | None = None) -> Hearer:
-        """Raises `BundleError` for a bundle that is missing or damaged."""
-        from unislu.engines.onnx import OnnxEngine
-
-        found = open_bundle(bundle)
-        found.verify()
-        tokenizer = WhisperTokenizer.from_file(found.tokenizer)
-        vocabulary = Vocabulary.from_manifest(tokenizer, found.manifest.vocabulary)
-        return cls(OnnxEngine(found.encoder, found.decoder, threads), vocabulary, found.manifest)
-
-    def plan(self, entities: Sequence[str] | None = None) -> EntityPlan:
-        """Formats, passes and default biases for the types of a question, as an analysis chooses them."""
-        encode = self.vocabulary.tokenizer.encode
-        budget = min(self.manifest.decoder.max_positions, self._engine.max_tokens) // 2
-        return plan_entities(
-            AnalyzeOptions(tasks=("asr", "ner"), entities=entities),
-            self.vocabulary.labels,
-            self.manifest.formats,
-            self.manifest.decoder.bias,
-            lambda name: len(encode(f" {name},")),
-            budget,
-        )
-
-    def format(self, plan: EntityPlan) -> Format:
-        """The format of a plan."""
-        names = _CLOSED if plan.closed else _OPEN
-        name = next(name for name in self.manifest.formats if name in names)
-        return get_format(name, self.vocabulary, Alphabet(self.manifest.alphabet))
-
-    def encode(self, clip: Clip) -> Heard:
+    def encode(self, clip: Clip) -> Ready:
         """Encode a clip.
 
         Raises:
             AudioError: it cannot be read.
             RecordError: it is longer than the model's window, or empty.
         """
-        samples = self._samples(clip)
-        frames = np.array([frame_count(len(samples))], np.int64)
-        mel = log_mel(samples, self.manifest.audio.mels)[None, :, : frames[0]]
-        return Heard(self._engine.encode(mel, frames), len(samples) / SAMPLE_RATE)
-
-    def decode(self, heard: Heard, fmt: Format, prompt: Prompt, options: DecodeOptions) -> tuple[int, ...]:
-        """The ids that an encoded clip gives.
-
-        Alone, never in a batch: int8 kernels round otherwise for several rows than for one, and what a bias
-        does must not depend on which other clips are decoded beside it.
-        """
-        return tuple(self._decoder.decode(heard.encoded, fmt, prompt, [heard.seconds], options)[0].ids)
-
-    def _samples(self, clip: Clip) -> NDArray[np.float32]:
         samples = load_audio(clip.path)
-        seconds, longest = len(samples) / SAMPLE_RATE, self.manifest.audio.max_seconds
+        seconds, longest = len(samples) / SAMPLE_RATE, self.recognizer.manifest.audio.max_seconds
         if not 0.1 <= seconds <= longest:
             raise RecordError(
                 f"record {clip.record.id!r}: {clip.path} lasts {seconds:.1f} s; measuring takes clips of "
                 f"0.1 to {longest:.0f} s: cut it into utterances"
             )
-        return samples
+        return Ready(samples, self.recognizer.encode([samples]))
+
+    def decode(self, ready: Ready, plan: Plan) -> tuple[Hypothesis, ...]:
+        """What a plan gives for an encoded clip, further tries included."""
+        (first,) = self.recognizer.transcribe(ready.encoded, plan.passes)
+        return tuple(recovered(self.recognizer, ready.samples, first, plan))
 
 
 @dataclass(frozen=True)
-class Heard:
-    """An encoded clip and its length in seconds."""
+class Ready:
+    """A clip, [n] float32 at 16 kHz, and what the encoder made of it."""
 
-    encoded: Any
-    seconds: float
+    samples: NDArray[np.float32]
+    encoded: Encoded
+
+    @property
+    def seconds(self) -> float:
+        """Its length."""
+        return len(self.samples) / SAMPLE_RATE
 
 
 @dataclass(frozen=True)
 class Answer:
-    """What was read from one output: the transcript and (type, phrase) pairs."""
+    """What was recognised in a clip: the transcript and (type, phrase) pairs."""
 
     text: str
     entities: tuple[tuple[str, str], ...]
+
+    @classmethod
+    def of(cls, hypotheses: Sequence[Hypothesis]) -> Answer:
+        """The hypotheses of one clip as one answer."""
+        pairs = ((entity.type, entity.text) for one in hypotheses for entity in one.entities or ())
+        return cls(" ".join(one.text for one in hypotheses if one.text), tuple(pairs))
 
 
 @dataclass(frozen=True)
@@ -182,7 +154,7 @@ class Swept:
 
 
 def sweep(
-    hearer: Hearer,
+    recognizer: Recognizer,
     clips: Sequence[Clip],
     grid: Sequence[float],
     entities: Sequence[str] | None = None,
@@ -194,8 +166,8 @@ def sweep(
     """Decode all clips greedily at every bias of a rising grid.
 
     Args:
-        hearer: the opened bundle.
-        clips: what to hear, each at most one window long.
+        recognizer: of the bundle.
+        clips: each at most one window long.
         grid: biases in rising order, added to the bundle's default of each type.
         entities: open types, or None for the closed set.
         only: the one (normalised) type whose bias moves; None moves all together.
@@ -207,11 +179,11 @@ def sweep(
     """
     if list(grid) != sorted(set(grid)) or not grid:
         raise OptionError(f"biases {list(grid)}: give different ones in rising order")
-    plan = hearer.plan(entities)
+    plan = recognizer.resolve(entity_request(entities))
     if len(plan.passes) != 1:
         raise OptionError(f"{len(plan.names)} entity types need several prompts: sweep fewer at a time")
-    run = _Sweep(hearer, plan, tuple(grid), only)
-    key = _key(hearer.manifest, grid, plan, only)
+    run = _Sweep(Bench(recognizer), plan, tuple(grid), only)
+    key = _key(recognizer.manifest, grid, plan.passes[0], only)
     answers = dict(_resume(journal, key)) if journal is not None else {}
     waiting = [clip for clip in clips if clip.id not in answers]
     with (
@@ -219,7 +191,7 @@ def sweep(
         Progress(len(clips), len(clips) - len(waiting), enabled=progress) as shown,
     ):
         for clip in waiting:
-            answers[clip.id], seconds = run.hear(clip)
+            answers[clip.id], seconds = run.answers(clip)
             if out is not None:
                 line = {"id": clip.id, "answers": _packed(answers[clip.id])}
                 out.write(json.dumps(line, ensure_ascii=False) + "\n")
@@ -228,66 +200,66 @@ def sweep(
     return Swept(tuple(grid), {clip.id: answers[clip.id] for clip in clips}, run.decoded)
 
 
+def entity_request(entities: Sequence[str] | None = None, bias: Mapping[str, float] | None = None) -> Request:
+    """The question that biases are measured with; `bias`: added to the bundle's defaults."""
+    return Request(tasks=("asr", "ner"), entities=entities, bias=bias or 0.0, words=False)
+
+
+def default_biases(plan: Plan) -> Mapping[str, float]:
+    """The bias of each type in a plan with one pass."""
+    bias = plan.passes[0].options.bias
+    assert isinstance(bias, Mapping)
+    return bias
+
+
 @dataclass
 class _Sweep:
-    """One sweep: the question, and the count of decoded windows."""
+    """One sweep: the question, and the count of decoded clips."""
 
-    hearer: Hearer
-    plan: EntityPlan
+    bench: Bench
+    plan: Plan
     grid: tuple[float, ...]
     only: str | None = None
     decoded: int = 0
-    format: Format = field(init=False)
-    prompt: Prompt = field(init=False)
 
-    def __post_init__(self) -> None:
-        self.format = self.hearer.format(self.plan)
-        language = self.hearer.manifest.languages[0]
-        self.prompt = Prompt(frozenset({"ner"}), self.plan.passes[0], language)
-
-    def hear(self, clip: Clip) -> tuple[tuple[Answer, ...], float]:
+    def answers(self, clip: Clip) -> tuple[tuple[Answer, ...], float]:
         """The answers of a clip at every bias, and its seconds."""
-        heard = self.hearer.encode(clip)
+        ready = self.bench.encode(clip)
         last = len(self.grid) - 1
-        outputs = {place: self._decode(heard, place) for place in {0, last}}
+        outputs = {place: self._decode(ready, place) for place in {0, last}}
         intervals = [(0, last)]
         while intervals:
             low, high = intervals.pop()
-            if high - low > 1 and outputs[low] != outputs[high]:
+            if high - low > 1 and _ids(outputs[low]) != _ids(outputs[high]):
                 middle = (low + high) // 2
-                outputs[middle] = self._decode(heard, middle)
+                outputs[middle] = self._decode(ready, middle)
                 intervals += [(low, middle), (middle, high)]
-        return self._answers(outputs), heard.seconds
+        # What is not decoded equals its neighbours, which equal each other.
+        found: list[Answer] = []
+        for place in range(len(self.grid)):
+            found.append(Answer.of(outputs[place]) if place in outputs else found[-1])
+        return tuple(found), ready.seconds
 
-    def _decode(self, heard: Heard, place: int) -> tuple[int, ...]:
-        bias = dict(self.plan.bias)
+    def _decode(self, ready: Ready, place: int) -> tuple[Hypothesis, ...]:
+        bias = dict(default_biases(self.plan))
         for name in bias if self.only is None else [self.only]:
             bias[name] += self.grid[place]
         self.decoded += 1
-        return self.hearer.decode(heard, self.format, self.prompt, DecodeOptions(bias=bias))
-
-    def _answers(self, outputs: Mapping[int, tuple[int, ...]]) -> tuple[Answer, ...]:
-        """What is not decoded equals its neighbours, which equal each other."""
-        known: dict[tuple[int, ...], Answer] = {}
-        found: list[Answer] = []
-        ids = outputs[0]
-        for place in range(len(self.grid)):
-            ids = outputs.get(place, ids)
-            if ids not in known:
-                known[ids] = self._read(ids)
-            found.append(known[ids])
-        return tuple(found)
-
-    def _read(self, ids: tuple[int, ...]) -> Answer:
-        target = self.format.parse(ids, self.prompt).target
-        pairs = tuple((span.type, target.text[span.start : span.end]) for span in target.entities or ())
-        return Answer(target.text, pairs)
+        (step,) = self.plan.passes
+        moved = replace(step, options=replace(step.options, bias=bias))
+        return self.bench.decode(ready, replace(self.plan, passes=(moved,)))
 
 
-def _key(manifest: Manifest, grid: Sequence[float], plan: EntityPlan, only: str | None) -> str:
+def _ids(hypotheses: Sequence[Hypothesis]) -> list[tuple[int, ...]]:
+    return [one.ids for one in hypotheses]
+
+
+def _key(manifest: Manifest, grid: Sequence[float], step: Pass, only: str | None) -> str:
     """What two sweeps must share for their answers to be the same."""
-    asked = [dict(manifest.files), list(grid), plan.closed, [list(p or ()) for p in plan.passes]]
-    text = json.dumps([asked, sorted(plan.bias.items()), manifest.languages[0], only], sort_keys=True)
+    bias = step.options.bias
+    assert isinstance(bias, Mapping)
+    asked = [FRONT_END, dict(manifest.files), list(grid), step.format.name, list(step.prompt.types or ())]
+    text = json.dumps([asked, sorted(bias.items()), step.prompt.language, only], sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()
 
 

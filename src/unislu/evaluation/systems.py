@@ -94,10 +94,8 @@ class UnisluSystem:
             options = {k: v for k, v in self.options.about(group[0]).to_dict().items() if v is not None}
             options["words"] = False  # their times are not scored
             sources = [str(question.audio) for question in group]
-            heard = self.model.analyze_many(sources, tasks=tasks, entities=types, **options)
-            for question, analysis in zip(group, heard, strict=True):
-                if isinstance(analysis, Exception):
-                    raise analysis
+            results = self.model.analyze_many(sources, tasks=tasks, entities=types, **options)
+            for question, analysis in zip(group, results, strict=True):
                 yield from_analysis(question.id, analysis)
 
 
@@ -134,7 +132,7 @@ def load_checkpoint_model(folder: Path) -> Model:
         MissingDependencyError: torch is not installed.
     """
     from unislu.engines.torch import TorchEngine
-    from unislu.sequence import Vocabulary, WhisperTokenizer
+    from unislu.sequence import Alphabet, Vocabulary, WhisperTokenizer, get_format
     from unislu.training.export import UNISLU, read_checkpoint
     from unislu.training.published import tokenizer_of
 
@@ -147,8 +145,9 @@ def load_checkpoint_model(folder: Path) -> Model:
     engine = TorchEngine.load(folder)
     tokenizer = WhisperTokenizer.from_file(tokenizer_of(folder))
     vocabulary = Vocabulary.from_manifest(tokenizer, known["vocabulary"])
-    formats = [str(known.get("format", "inline"))]
-    if known.get("types_seen") and formats[0] in ("inline", "suffix"):
+    written, alphabet = str(known.get("format", "inline")), str(known.get("alphabet", "atomic"))
+    formats = [written]
+    if known.get("types_seen") and not get_format(written, vocabulary, Alphabet(alphabet)).open:
         formats.append("inline-open")
     config = engine.model.config
     step = known.get("provenance", {}).get("step", "checkpoint")
@@ -157,7 +156,7 @@ def load_checkpoint_model(folder: Path) -> Model:
         version=str(step),
         formats=tuple(formats),
         vocabulary=vocabulary.to_manifest(),
-        alphabet=str(known.get("alphabet", "atomic")),
+        alphabet=alphabet,
         # A checkpoint has no graphs: the hash of its weights stands for them.
         files=dict.fromkeys(REQUIRED_FILES, file_digest(weights)),
         types_seen=tuple(known.get("types_seen", ())),

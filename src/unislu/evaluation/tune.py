@@ -30,8 +30,9 @@ from unislu.evaluation.profiles import Profile
 from unislu.evaluation.profiles import profile as find_profile
 from unislu.evaluation.run import gold_of
 from unislu.evaluation.score import Gold, Prediction
-from unislu.evaluation.sweep import Clip, Hearer, read_clips, sweep
+from unislu.evaluation.sweep import Clip, default_biases, entity_request, read_clips, sweep
 from unislu.recognition.model import Model, load
+from unislu.recognition.recognizer import Recognizer
 from unislu.sequence.labels import normalize_type
 
 GRID = tuple(step / 2 for step in range(-12, 13))
@@ -119,11 +120,11 @@ def tune(
     profile = find_profile(options.profile)
     clips = [clip for clip in read_clips(manifests, options.limit) if clip.record.entities is not None]
     golds = [replace(gold_of(clip.record), id=clip.id) for clip in clips]
-    hearer = Hearer.open(bundle, options.threads)
-    default = hearer.plan(options.entities).bias
-    check_targets(options.targets, default, golds)
-    curves = _curves(hearer, clips, golds, options, profile, say)
     model = load(bundle, threads=options.threads)
+    recognizer = model.recognizer
+    default = default_biases(recognizer.resolve(entity_request(options.entities)))
+    check_targets(options.targets, default, golds)
+    curves = _curves(recognizer, clips, golds, options, profile, say)
 
     def run(bias: Mapping[str, float]) -> Mapping[str, Counts]:
         say("together: " + ", ".join(f"{name} {default[name] + value:+.2f}" for name, value in bias.items()))
@@ -137,7 +138,7 @@ def tune(
 
 
 def _curves(
-    hearer: Hearer,
+    recognizer: Recognizer,
     clips: Sequence[Clip],
     golds: Sequence[Gold],
     options: TuneOptions,
@@ -154,7 +155,7 @@ def _curves(
         who = "all types" if only is None else f"{only} alone"
         say(f"{who}: {len(options.grid)} biases over {len(clips)} clips")
         found = sweep(
-            hearer,
+            recognizer,
             clips,
             options.grid,
             options.entities,
@@ -209,7 +210,7 @@ def _predict(
     """What the model answers through the door every user takes; each clip alone, as in the sweep."""
     found: list[Prediction] = []
     for clip in clips:
-        analysis = model.analyze(clip.path, tasks=("asr", "ner"), entities=options.entities, bias=bias)
+        analysis = model.analyze(clip.path, entity_request(options.entities, bias))
         pairs = tuple((entity.type, entity.text) for entity in analysis.entities or ())
         found.append(Prediction(clip.id, analysis.text, pairs))
     return found

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from ..audio import MIN_SECONDS, SAMPLE_RATE
 from ..errors import OptionError
-from ..recognition.request import AnalyzeOptions
+from ..recognition.request import Request
 from ..sequence import Target
 from .events import EndEvent, EntityEvent, Event, FinalEvent, PartialEvent, SentimentEvent
 from .hypothesis import Hypothesis
@@ -60,7 +60,7 @@ class Listener:
         """
         if not 0.1 <= interval <= 10:
             raise OptionError(f"interval is {interval}: give seconds from 0.1 to 10")
-        checked = AnalyzeOptions(**options)
+        checked = Request(**options)
         if not checked.wants_text:
             raise OptionError("listening writes a transcript: add asr or ner to the tasks")
         model.check(checked)

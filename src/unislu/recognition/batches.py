@@ -1,11 +1,11 @@
-"""In which order windows are heard, and by whom.
+"""In which order windows are recognised, and by whom.
 
 Windows are taken from their source as they are needed: a bounded number is looked ahead, so that memory
 does not grow with a recording. A batch is the oldest window that waits and those most like it in length:
 rows of one batch then end at about the same time, and no window waits for long. Which windows share a batch
 follows from their order alone and never from how fast something was: the same input gives the same output.
 
-With many windows, each core hears batches of its own: a second thread on one operator gains little where
+With many windows, each core works on batches of its own: a second thread on one operator gains little where
 most operators are small.
 """
 
@@ -13,15 +13,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
-from typing import Generic, Protocol, TypeVar
-
-import numpy as np
-from numpy.typing import NDArray
+from typing import Generic, TypeVar
 
 from unislu.audio import SAMPLE_RATE
-from unislu.engines.protocol import Engine
+from unislu.vad import Window
 
-from .recognizer import Hearer, Outcome, Plan
+from .hypothesis import Hypothesis
+from .plan import Plan
+from .recognizer import Recognizer
+from .recover import recognize
 
 BATCH = 16
 """Windows decoded together: a step of sixteen takes four times as long as a step of one."""
@@ -30,98 +30,91 @@ BATCH_SECONDS = 200.0
 LOOKAHEAD = 4 * BATCH
 """Windows that wait at most."""
 
-
-class Job(Protocol):
-    """A window that waits to be heard."""
-
-    @property
-    def samples(self) -> NDArray[np.float32]:
-        """[n] float32 at 16 kHz."""
-        ...
-
-
-AnyJob = TypeVar("AnyJob", bound=Job)
+Owner = TypeVar("Owner")
 
 
 class Workers:
-    """The hearers of one model: one with all threads for short audio, one a core for long."""
+    """The recognisers of one model: one with all threads for short audio, one a core for long."""
 
-    def __init__(self, engine: Engine, make: Callable[[Engine], Hearer]) -> None:
-        self._engine = engine
-        self._make = make
-        self.single = make(engine)
-        self._many: list[Hearer] | None = None
+    def __init__(self, recognizer: Recognizer) -> None:
+        self.single = recognizer
+        self._many: list[Recognizer] | None = None
 
     @property
-    def many(self) -> list[Hearer]:
-        """Hearers that may work at the same time; made when they are first asked for."""
+    def many(self) -> list[Recognizer]:
+        """Recognisers that may work at the same time; made when they are first asked for."""
         if self._many is None:
-            divide = getattr(self._engine, "divided", None)
-            engines: list[Engine] = divide() if divide is not None else []
-            self._many = [self._make(engine) for engine in engines] if len(engines) > 1 else [self.single]
+            divide = getattr(self.single.engine, "divided", None)
+            engines = divide() if divide is not None else []
+            vocabulary, manifest = self.single.vocabulary, self.single.manifest
+            self._many = [Recognizer(engine, vocabulary, manifest) for engine in engines]
+            if len(self._many) < 2:
+                self._many = [self.single]
         return self._many
 
 
-class Schedule(Generic[AnyJob]):
-    """Hears all windows of a source."""
+class Batches(Generic[Owner]):
+    """Recognises all windows of a source, each of which comes with its owner."""
 
-    def __init__(self, workers: Workers, plan: Plan) -> None:
-        self._workers = workers
-        self._plan = plan
-        self._waiting: list[AnyJob] = []
+    def __init__(
+        self, workers: Workers, plan: Plan, source: Callable[[], tuple[Owner, Window] | None]
+    ) -> None:
+        """`source`: gives the next window, or None at the end."""
+        self._workers, self._plan, self._source = workers, plan, source
+        self._waiting: list[tuple[Owner, Window]] = []
         self._begun = 0
         self._stopped = False
 
     def stop(self) -> None:
-        """Begin no further batch; those being heard still come."""
+        """Begin no further batch; those under way still come."""
         self._stopped = True
 
-    def run(self, jobs: Iterator[AnyJob]) -> Iterator[list[tuple[AnyJob, Outcome]]]:
-        """Batches as they are done. Closing the iterator waits for what is being heard and drops the rest.
+    def run(self) -> Iterator[list[tuple[Owner, Window, list[Hypothesis]]]]:
+        """Batches as they are done. Closing the iterator waits for what is under way and drops the rest.
 
-        Raises what `Hearer.hear` and the source raise.
+        Raises what `recognize` and the source raise.
         """
-        first = self._next(jobs)
-        if first and self._waiting and len(self._workers.many) > 1:
-            return self._side_by_side(first, jobs)
-        return self._in_turn(first, jobs)
-
-    def _in_turn(self, batch: list[AnyJob], jobs: Iterator[AnyJob]) -> Iterator[list[tuple[AnyJob, Outcome]]]:
+        batch = self._next()
+        if batch and self._waiting and len(self._workers.many) > 1:
+            yield from self._side_by_side(batch)
+            return
         while batch:
-            yield _paired(batch, self._workers.single.hear([job.samples for job in batch], self._plan))
-            batch = self._next(jobs)
+            yield _paired(batch, self._recognize(self._workers.single, batch))
+            batch = self._next()
 
     def _side_by_side(
-        self, batch: list[AnyJob], jobs: Iterator[AnyJob]
-    ) -> Iterator[list[tuple[AnyJob, Outcome]]]:
+        self, batch: list[tuple[Owner, Window]]
+    ) -> Iterator[list[tuple[Owner, Window, list[Hypothesis]]]]:
         free = list(self._workers.many)
-        running: dict[Future[list[Outcome]], tuple[Hearer, list[AnyJob]]] = {}
-        with ThreadPoolExecutor(len(free), thread_name_prefix="unislu-hear") as executor:
+        running: dict[Future[list[list[Hypothesis]]], tuple[Recognizer, list[tuple[Owner, Window]]]] = {}
+        with ThreadPoolExecutor(len(free), thread_name_prefix="unislu-recognise") as executor:
             while True:
                 while free and batch and not self._stopped:
-                    hearer = free.pop()
-                    samples = [job.samples for job in batch]
-                    running[executor.submit(hearer.hear, samples, self._plan)] = (hearer, batch)
-                    batch = self._next(jobs)  # read ahead while others work
+                    worker = free.pop()
+                    running[executor.submit(self._recognize, worker, batch)] = (worker, batch)
+                    batch = self._next()  # read ahead while others work
                 if not running:
                     return
                 done, _ = wait(running, return_when=FIRST_COMPLETED)
                 for future in done:
-                    hearer, heard = running.pop(future)
-                    free.append(hearer)
-                    yield _paired(heard, future.result())
+                    worker, ended = running.pop(future)
+                    free.append(worker)
+                    yield _paired(ended, future.result())
 
-    def _next(self, jobs: Iterator[AnyJob]) -> list[AnyJob]:
+    def _recognize(self, recognizer: Recognizer, batch: list[tuple[Owner, Window]]) -> list[list[Hypothesis]]:
+        return recognize(recognizer, [window.samples for _, window in batch], self._plan)
+
+    def _next(self) -> list[tuple[Owner, Window]]:
         """The next batch; empty at the end."""
         if self._stopped:
             return []
         wanted = min(LOOKAHEAD, BATCH * (2 + self._begun))  # begin soon, look further later
-        while len(self._waiting) < wanted and (job := next(jobs, None)) is not None:
-            self._waiting.append(job)
+        while len(self._waiting) < wanted and (window := self._source()) is not None:
+            self._waiting.append(window)
         if self._stopped or not self._waiting:
             return []
         self._begun += 1
-        lengths = [len(job.samples) for job in self._waiting]
+        lengths = [len(window.samples) for _, window in self._waiting]
         alike = sorted(range(len(lengths)), key=lambda place: abs(lengths[place] - lengths[0]))
         chosen: set[int] = set()
         left = BATCH_SECONDS * SAMPLE_RATE
@@ -131,9 +124,11 @@ class Schedule(Generic[AnyJob]):
                 break
             chosen.add(place)
         batch = [self._waiting[place] for place in sorted(chosen)]
-        self._waiting = [job for place, job in enumerate(self._waiting) if place not in chosen]
-        return sorted(batch, key=lambda job: len(job.samples))
+        self._waiting = [window for place, window in enumerate(self._waiting) if place not in chosen]
+        return sorted(batch, key=lambda pair: len(pair[1].samples))
 
 
-def _paired(batch: list[AnyJob], outcomes: list[Outcome]) -> list[tuple[AnyJob, Outcome]]:
-    return list(zip(batch, outcomes, strict=True))
+def _paired(
+    batch: list[tuple[Owner, Window]], found: list[list[Hypothesis]]
+) -> list[tuple[Owner, Window, list[Hypothesis]]]:
+    return [(owner, window, some) for (owner, window), some in zip(batch, found, strict=True)]

@@ -1,11 +1,11 @@
-"""A file on its way: read as a stream, cut into windows, and joined to a result when they are heard."""
+"""Files of any length: read as streams, cut into windows, and joined to results when all is recognised."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
-from itertools import chain
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,13 +15,17 @@ from unislu.bundle import AudioSettings
 from unislu.bundle.calibration import UNCALIBRATED, Calibration
 from unislu.errors import EngineError, UnisluError
 from unislu.result import Analysis
-from unislu.vad import Cutter, Cutting, EnergyCutter, Span, SpeechCutter, has_speech, is_silent
+from unislu.vad import Cutter, Cutting, EnergyCutter, SpeechCutter, Window, has_speech, is_silent
 
-from .assemble import Frame, Window, join
-from .recognizer import Outcome, Plan
+from .assemble import assemble
+from .batches import Batches, Workers
+from .hypothesis import Hypothesis
+from .plan import Plan
 
 STAGES = ("audio", "features", "encode", "decode")
-NOT_HEARD = "interrupted before it was heard"
+INTERRUPTED = "interrupted before it was heard"
+DIGITS = 4
+"""Of seconds of computing."""
 
 
 @dataclass(frozen=True)
@@ -29,7 +33,7 @@ class Progress:
     """How far the file number `file` is: `seconds` of its audio are done, of `total` if that is known.
 
     `text()`: the transcript of these seconds. That of the whole file begins with it, unless its channels are
-    heard apart.
+    transcribed separately.
     """
 
     file: int
@@ -38,22 +42,12 @@ class Progress:
     text: Callable[[], str] = field(default=str, repr=False, compare=False)
 
 
-@dataclass(eq=False)
-class WindowJob:
-    """A window that waits to be heard."""
-
-    recording: Recording
-    span: Span
-    channel: int | None
-
-    @property
-    def samples(self) -> NDArray[np.float32]:
-        """[n] float32 at 16 kHz."""
-        return self.span.samples
+Watch = Callable[[Progress], object]
+"""Called in the caller's thread whenever more was done or read; something true ends the work early."""
 
 
 class Recording:
-    """One file. Iterate over `jobs`, hand every outcome to `take`; `complete` says when `result` is due."""
+    """One file: gives its windows, takes what was recognised in them, and becomes a result."""
 
     def __init__(
         self, stream: AudioStream, plan: Plan, audio: AudioSettings, *, number: int = 0, named: bool = True
@@ -61,123 +55,139 @@ class Recording:
         """`audio`: of the bundle. `named`: whether results say the file's name."""
         self.number = number
         self.read = False
-        self._stream = stream
-        self._plan = plan
-        self._max_seconds = audio.max_seconds
-        self._min_speech = audio.min_speech
-        self._named = named
-        self._pending: list[WindowJob] = []
-        self._windows: list[Window] = []
+        """Whether all its windows were given."""
+        self._stream, self._plan, self._audio, self._named = stream, plan, audio, named
+        self._blocks: Iterator[NDArray[np.float32]] | None = None
+        self._held: list[NDArray[np.float32]] = []  # blocks read while it may still fit into one window
+        self._cutters: list[Cutter] | None = None
+        self._ready: deque[Window] = deque()
+        self._pending: list[Window] = []  # given and not yet taken back
+        self._hypotheses: list[Hypothesis] = []
         self._notes = [plan.note] if plan.note is not None else []
         self._timings = dict.fromkeys(STAGES, 0.0)
         self._error: UnisluError | None = None
         self._broken: Exception | None = None
-        self._stopped = False
+        self._ended = self._stopped = False
 
     @property
     def complete(self) -> bool:
-        """Whether everything was read and heard."""
+        """Whether everything was read and recognised."""
         return self.read and not self._pending
 
     @property
     def begun(self) -> bool:
-        """Whether something was heard."""
-        return bool(self._windows)
+        """Whether something was recognised."""
+        return bool(self._hypotheses)
 
     @property
     def progress(self) -> Progress:
         """How far it is."""
-        done = min((job.span.start for job in self._pending), default=self._stream.read_seconds)
+        done = min((window.start for window in self._pending), default=self._stream.read_seconds)
         return Progress(self.number, done, self._stream.seconds, lambda: self._text_before(done))
 
     def _text_before(self, seconds: float) -> str:
-        windows = sorted(self._windows, key=lambda window: window.start)
-        heard = [window.heard for window in windows if window.start < seconds]
-        return " ".join(one.text for one in heard if one is not None and one.text)
+        known = sorted(self._hypotheses, key=lambda one: one.start)
+        return " ".join(one.text for one in known if one.start < seconds and one.text)
 
-    def jobs(self, tick: Callable[[], bool]) -> Iterator[WindowJob]:
-        """The windows as they are read, each of them once. `tick` is called often; it says when to stop."""
+    def next_window(self, tick: Callable[[], bool]) -> Window | None:
+        """The next window, None at the end. `tick` is called often; it says when to stop."""
         mark = time.perf_counter()
-        with self._stream:
-            windows = self._cut(tick)
-            while True:
-                try:
-                    job = next(windows, None)
-                except UnisluError as error:
-                    self._error = error
-                    job = None
-                if job is None:
-                    break
-                self._timings["audio"] += time.perf_counter() - mark
-                self._pending.append(job)
-                yield job
-                mark = time.perf_counter()
+        try:
+            while not self._ready and not self._ended:
+                self._advance(tick)
+        except UnisluError as error:
+            self._error = error
+            self._ended = True
+        except BaseException:
+            self.close()
+            raise
         self._timings["audio"] += time.perf_counter() - mark
+        if self._ready:
+            self._pending.append(self._ready.popleft())
+            return self._pending[-1]
         self.read = True
+        self.close()
+        return None
 
-    def _cut(self, tick: Callable[[], bool]) -> Iterator[WindowJob]:
-        options, blocks = self._plan.options, iter(self._stream)
-        held: list[NDArray[np.float32]] = []
-        # Nothing is known of the length until the end or more than a window was read.
-        for block in blocks:
-            held.append(block)
-            if sum(part.shape[1] for part in held) > self._max_seconds * SAMPLE_RATE:
-                break
-        else:
-            if options.vad == "auto":
-                for channel, samples in enumerate(np.concatenate(held, axis=1)):
-                    yield from self._jobs([Span(0, samples)], channel, self._min_speech)
+    def _advance(self, tick: Callable[[], bool]) -> None:
+        """One block further."""
+        if self._blocks is None:
+            self._blocks = iter(self._stream)
+        block = next(self._blocks, None)
+        blocks = [] if block is None else [block]
+        if self._cutters is None:
+            # Nothing is known of the length until the end or more than a window was read.
+            self._held += blocks
+            if block is not None:
+                if sum(part.shape[1] for part in self._held) <= self._audio.max_seconds * SAMPLE_RATE:
+                    return
+            elif self._plan.request.vad == "auto":
+                for channel, samples in enumerate(np.concatenate(self._held, axis=1)):
+                    self._add([Window(0, samples)], channel, self._audio.min_speech)
+                self._ended = True
                 return
-        cutters = [self._cutter() for _ in held[0]]
-        for block in chain(held, blocks):
-            for channel, cutter in enumerate(cutters):
-                yield from self._jobs(cutter.feed(block[channel]), channel)
+            self._cutters = [self._cutter() for _ in self._held[0]]
+            blocks, self._held = self._held, []
+        for part in blocks:
+            for channel, cutter in enumerate(self._cutters):
+                self._add(cutter.feed(part[channel]), channel)
             if tick():
-                self._stopped = True
+                self._ended = self._stopped = True
                 return
-        for channel, cutter in enumerate(cutters):
-            yield from self._jobs(cutter.finish(), channel)
+        if block is None:
+            for channel, cutter in enumerate(self._cutters):
+                self._add(cutter.finish(), channel)
+            self._ended = True
 
     def _cutter(self) -> Cutter:
-        options = self._plan.options
-        window = min(self._max_seconds, options.window or self._max_seconds)
-        if options.vad == "energy":
+        request, longest = self._plan.request, self._audio.max_seconds
+        window = min(longest, request.window or longest)
+        if request.vad == "energy":
             return EnergyCutter(window)
-        return SpeechCutter(Cutting(window, options.pad, options.merge))
+        return SpeechCutter(Cutting(window, request.pad, request.merge))
 
-    def _jobs(self, spans: list[Span], channel: int, min_speech: float = 0.0) -> Iterator[WindowJob]:
-        """Spans as jobs; silence, and what the VAD is sure is no speech, needs nobody to hear it."""
-        number = channel if self._plan.options.channels == "split" else None
-        for span in spans:
-            if is_silent(span.samples) or (min_speech and not has_speech(span.samples, min_speech)):
-                self._windows.append(Window(span.start, span.end, None, channel=number))
+    def _add(self, windows: Sequence[Window], channel: int, min_speech: float = 0.0) -> None:
+        """Windows to recognise; silence, and what the VAD is sure is no speech, needs no model."""
+        number = channel if self._plan.request.channels == "split" else None
+        for window in windows:
+            samples = window.samples
+            if is_silent(samples) or (min_speech and not has_speech(samples, min_speech)):
+                self._hypotheses.append(Hypothesis(window.start, window.end, channel=number))
             else:
-                yield WindowJob(self, span, number)
+                self._ready.append(replace(window, channel=number))
 
-    def take(self, job: WindowJob, outcome: Outcome) -> None:
-        """Keep what was heard in a window and let go of its audio."""
-        self._pending.remove(job)
-        for stage, seconds in outcome.seconds.items():
-            self._timings[stage] += seconds
-        self._broken = outcome.error or self._broken
-        for part in outcome.parts:
-            start, end = (job.span.start + place / SAMPLE_RATE for place in (part.first, part.end))
-            self._windows.append(Window(start, end, part.heard, part.failed, job.channel))
-            if part.failed is not None:
-                remedy = "was stopped; check that part" if part.heard else "this part was not heard"
-                joint = "and " if part.heard else ": "
+    def take(self, window: Window, hypotheses: Sequence[Hypothesis]) -> None:
+        """Keep what was recognised in a window and let go of its audio."""
+        self._pending.remove(window)
+        for one in hypotheses:
+            for stage, seconds in one.timings.items():
+                self._timings[stage] += seconds
+            self._broken = one.error or self._broken
+            start, end = window.start + one.start, window.start + one.end
+            self._hypotheses.append(replace(one, start=start, end=end, channel=window.channel))
+            if one.failure is not None:
+                decoded = one.text is not None
+                remedy = "was stopped; check that part" if decoded else "this part was not heard"
+                joint = "and " if decoded else ": "
                 where = f"at {start:.1f}–{end:.1f} s"
                 self._notes.append(
-                    f"{self._stream.name}: {part.failed} {where} {joint}{remedy}".replace(" : ", ": ")
+                    f"{self._stream.name}: {one.failure} {where} {joint}{remedy}".replace(" : ", ": ")
                 )
 
     def stop(self) -> None:
-        """Nothing more will be heard."""
+        """Nothing more will be recognised."""
         self._stopped = True
-        self._stream.close()
-        for job in self._pending:
-            self._windows.append(Window(job.span.start, job.span.end, None, NOT_HEARD, job.channel))
+        self.close()
+        for window in (*self._pending, *self._ready):
+            self._hypotheses.append(
+                Hypothesis(window.start, window.end, failure=INTERRUPTED, channel=window.channel)
+            )
         self._pending.clear()
+        self._ready.clear()
+
+    def close(self) -> None:
+        """Let go of the file."""
+        self._stream.close()
 
     def result(
         self,
@@ -186,11 +196,11 @@ class Recording:
         load_seconds: float,
         calibration: Calibration = UNCALIBRATED,
     ) -> Analysis:
-        """Everything heard, joined. Raises what reading the file or hearing all of it raised."""
+        """Everything recognised, joined. Raises what reading the file or recognising all of it raised."""
         if self._error is not None:
             raise self._error
-        heard = [window for window in self._windows if window.heard is not None]
-        if self._broken is not None and not heard:
+        decoded = [one for one in self._hypotheses if one.text is not None]
+        if self._broken is not None and not decoded:
             if isinstance(self._broken, UnisluError):
                 raise self._broken
             message = (
@@ -200,34 +210,102 @@ class Recording:
         duration = self._stream.read_seconds
         if self._stopped:
             duration = max(duration, self._stream.seconds or 0.0)
-        windows = sorted(self._windows, key=lambda window: (window.start, window.channel or 0))
         timings = {"load": load_seconds, **self._timings, "total": sum(self._timings.values())}
-        return join(
-            windows or [Window(0.0, duration, None)],
-            Frame(
-                file=self._stream.name if self._named else None,
-                duration=duration,
-                model=model,
-                language=language,
-                tasks=tuple(self._plan.options.tasks),
-                names=self._plan.names,
-                timings=timings,
-                warnings=tuple(dict.fromkeys(self._all_notes(heard, duration))),
-                calibration=calibration,
-            ),
+        return assemble(
+            sorted(self._hypotheses, key=lambda one: (one.start, one.channel or 0))
+            or [Hypothesis(0.0, duration)],
+            self._plan,
+            calibration,
+            file=self._stream.name if self._named else None,
+            duration=round(duration, 3),
+            model=model,
+            language=language,
+            timings={stage: round(seconds, DIGITS) for stage, seconds in timings.items()},
+            warnings=tuple(dict.fromkeys(self._all_notes(decoded, duration))),
         )
 
-    def _all_notes(self, heard: list[Window], duration: float) -> list[str]:
-        name, options = self._stream.name, self._plan.options
+    def _all_notes(self, decoded: Sequence[Hypothesis], duration: float) -> list[str]:
+        name = self._stream.name
         notes = [*self._stream.warnings, *self._notes]
-        if options.channels == "split" and self._stream.channels == 1:
+        if self._plan.request.channels == "split" and self._stream.channels == 1:
             notes.append(f"{name}: has one channel: there was nothing to split")
         if self._stopped:
             until = min(
-                (window.start for window in self._windows if window.failed == NOT_HEARD),
+                (one.start for one in self._hypotheses if one.failure == INTERRUPTED),
                 default=self._stream.read_seconds,
             )
             notes.append(f"{name}: interrupted: only {until:.1f} s of {duration:.1f} s were heard to the end")
-        elif not any(window.heard is not None and window.heard.text for window in heard):
+        elif not any(one.text for one in decoded):
             notes.append(f"{name}: no speech was found in {duration:.1f} s")
         return notes
+
+
+class Run:
+    """Several files at once: windows of different files share batches, and files end in their order."""
+
+    def __init__(
+        self,
+        opened: Iterator[Recording | UnisluError],
+        workers: Workers,
+        plan: Plan,
+        watch: Watch | None = None,
+    ) -> None:
+        """`opened`: each file when it is its turn to be read, or why it cannot be."""
+        self._opened, self._watch = opened, watch
+        self._batches: Batches[Recording] = Batches(workers, plan, self._next)
+        self._reading: Recording | None = None
+        self._files: deque[Recording | UnisluError] = deque()  # begun and not yet given back
+        self._stopped = False
+
+    def files(self) -> Iterator[Recording | UnisluError]:
+        """The files in their order, each as soon as it and those before it are complete.
+
+        After an early end, those of which something was recognised.
+        """
+        try:
+            for batch in self._batches.run():
+                for recording, window, hypotheses in batch:
+                    recording.take(window, hypotheses)
+                self._tick()
+                while self._files and _complete(self._files[0]):
+                    yield self._files.popleft()
+                if self._stopped:
+                    self._batches.stop()
+            first = True
+            while self._files:
+                file = self._files.popleft()
+                kept = first or not isinstance(file, Recording) or file.complete or file.begun
+                if isinstance(file, Recording) and not file.complete:
+                    file.stop()
+                first = False
+                if kept:
+                    yield file
+        finally:
+            for file in self._files:
+                if isinstance(file, Recording):
+                    file.close()
+
+    def _next(self) -> tuple[Recording, Window] | None:
+        """The next window of the file that is being read, or of the next file."""
+        while True:
+            if self._reading is not None:
+                window = self._reading.next_window(self._tick)
+                if window is not None:
+                    return self._reading, window
+                self._reading = None
+            file = None if self._stopped else next(self._opened, None)
+            if file is None:
+                return None
+            self._files.append(file)
+            self._reading = file if isinstance(file, Recording) else None
+
+    def _tick(self) -> bool:
+        """Tell how far the first unfinished file is; whether to stop."""
+        first = next((file for file in self._files if isinstance(file, Recording)), None)
+        if self._watch is not None and first is not None and not self._stopped:
+            self._stopped = bool(self._watch(first.progress))
+        return self._stopped
+
+
+def _complete(file: Recording | UnisluError) -> bool:
+    return not isinstance(file, Recording) or file.complete

@@ -1,193 +1,176 @@
-"""One engine at work: a batch of windows → what was heard in each, with further tries where it got lost.
+"""One engine at work: windows of audio in, hypotheses out. Everything that recognises goes through here.
 
-A window whose output ran into a loop, or would not end, is heard again in two halves, and what still fails
-once more with a beam. What fails even then is kept as far as it goes and marked. When the engine itself
-breaks down over a batch, its windows are tried one by one, so that one of them cannot take the others along.
+Serving, evaluation, tuning, calibration and the choice of a checkpoint share this front end, so that what is
+measured is what is served. Further tries at windows that went wrong: `recover`.
 """
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from unislu.audio import SAMPLE_RATE
 from unislu.audio.features import frame_count, log_mel, loudness, with_end
-from unislu.bundle import AudioSettings
-from unislu.decoding import Decoded, DecodeOptions, Decoder
+from unislu.bundle import Bundle, Manifest, open_bundle
+from unislu.decoding import Decoded, Decoder
 from unislu.engines.protocol import EncoderState, Engine
-from unislu.errors import OptionError
-from unislu.sequence import Format, Prompt, Target, Vocabulary
+from unislu.errors import BundleError, EngineError, OptionError, UnisluError
+from unislu.sequence import Alphabet, Target, Vocabulary, WhisperTokenizer, get_format
 from unislu.sequence.vocabulary import END, TRANSCRIPT_END
-from unislu.vad.energy import quiet_point
 
-from .assemble import Heard, from_parsed, merge_passes, normalized
-from .request import AnalyzeOptions
+from .hypothesis import Hypothesis, from_parsed, merge_passes
+from .plan import Pass, Plan, resolve
+from .request import Request
 from .words import words_of
 
 Samples = NDArray[np.float32]
 
 STOPS = {"repetition": "the model began to repeat itself", "length": "the model wrote too much"}
-SPLIT_SECONDS = 5.0
-"""Shorter windows are not halved: half a sentence is harder to hear than a whole one."""
-SECOND_BEAM = 4
 
 
 @dataclass(frozen=True)
-class Pass:
-    """One decoding of every window."""
+class Encoded:
+    """Windows that went through the encoder: its state, the seconds of each, and dB of each 10 ms."""
 
-    format: Format
-    prompt: Prompt
-    options: DecodeOptions
-
-
-@dataclass(frozen=True)
-class Plan:
-    """What is done with every window, and how results name the entity types."""
-
-    options: AnalyzeOptions
-    passes: tuple[Pass, ...]
-    names: Mapping[str, str]
-    note: str | None
-    begin: Target | None = None
-    """What the windows, which still grow, are known to begin with. The model goes on from there, and a
-    hearing that goes wrong is left at that: there will be another."""
-
-
-@dataclass(frozen=True)
-class Part:
-    """What was heard in samples `first` to `end` of a window; `failed`: why it cannot be relied on."""
-
-    first: int
-    end: int
-    heard: Heard | None
-    failed: str | None = None
+    state: EncoderState
+    seconds: tuple[float, ...]
+    levels: tuple[NDArray[np.float32], ...]
 
 
 @dataclass
-class Outcome:
-    """All of a window: its parts in order, seconds spent by stage, and what broke down, if something did."""
+class Clock:
+    """Adds up the seconds of stages."""
 
-    parts: list[Part]
     seconds: dict[str, float] = field(default_factory=dict)
-    error: Exception | None = None
+    _last: float = field(default_factory=time.perf_counter)
+
+    def lap(self, stage: str) -> None:
+        """The time since the last lap was spent on `stage`."""
+        now = time.perf_counter()
+        self.seconds[stage] = self.seconds.get(stage, 0.0) + now - self._last
+        self._last = now
 
 
-class Hearer:
-    """Hears batches of windows with one engine. One thread at a time."""
+class Recognizer:
+    """An engine with the vocabulary and the manifest of its model. Use one from one thread at a time."""
 
-    def __init__(self, engine: Engine, vocabulary: Vocabulary, audio: AudioSettings) -> None:
-        self._engine = engine
-        self._vocabulary = vocabulary
+    def __init__(self, engine: Engine, vocabulary: Vocabulary, manifest: Manifest) -> None:
+        """Raises `EngineError` or `BundleError` when engine, vocabulary and formats do not fit together."""
+        if engine.vocab_size != vocabulary.size:
+            raise EngineError(
+                f"the engine has {engine.vocab_size} tokens and the manifest {vocabulary.size}: "
+                "export the bundle again"
+            )
+        self.engine, self.vocabulary, self.manifest = engine, vocabulary, manifest
         self._decoder = Decoder(engine, vocabulary)
-        self._mels, self._most_frames = audio.mels, frame_count(round(audio.max_seconds * SAMPLE_RATE))
+        self._most_frames = frame_count(round(manifest.audio.max_seconds * SAMPLE_RATE))
         self._ends = {vocabulary.ids.get(TRANSCRIPT_END), vocabulary[END]}
+        alphabet = Alphabet(manifest.alphabet)
+        try:
+            self.formats = tuple(get_format(name, vocabulary, alphabet) for name in manifest.formats)
+        except OptionError as error:
+            raise BundleError(f"{manifest.name}: {error}; install a newer unislu") from None
 
-    def hear(self, batch: Sequence[Samples], plan: Plan) -> list[Outcome]:
-        """Hear windows, each [n] float32 at 16 kHz.
+    @classmethod
+    def open(
+        cls,
+        bundle: str | os.PathLike[str] | None = None,
+        *,
+        engine: Literal["onnx"] | Engine = "onnx",
+        threads: int | None = None,
+    ) -> Recognizer:
+        """Load a bundle; arguments and errors as `unislu.load`."""
+        if threads is not None and (isinstance(threads, bool) or not isinstance(threads, int) or threads < 1):
+            raise OptionError(f"threads is {threads!r}: give a whole number from 1, or None for all cores")
+        if isinstance(engine, str) and engine != "onnx":
+            raise OptionError(f"unknown engine {engine!r}: give 'onnx' or an engine object")
+        found = open_bundle(bundle)
+        # Hashing runs beside loading: both release Python's lock, so the check costs almost no time.
+        with ThreadPoolExecutor(max_workers=1) as pool:
+            check = pool.submit(found.verify)
+            try:
+                loaded = _onnx(found, threads) if isinstance(engine, str) else engine
+                tokenizer = WhisperTokenizer.from_file(found.tokenizer)
+                vocabulary = Vocabulary.from_manifest(tokenizer, found.manifest.vocabulary)
+            except UnisluError:
+                check.result()  # a damaged file explains whatever went wrong above
+                raise
+            check.result()
+        return cls(loaded, vocabulary, found.manifest)
+
+    def resolve(self, request: Request) -> Plan:
+        """How a request becomes decoding passes. Raises `OptionError`."""
+        return resolve(request, self.manifest, self.vocabulary, self.formats, self.engine.max_tokens)
+
+    def encode(self, batch: Sequence[Samples], clock: Clock | None = None) -> Encoded:
+        """Encode windows, each [n] float32 at 16 kHz and no longer than the model's window.
+
+        A window that breaks off in the middle of sound gets silence behind it.
 
         Raises:
-            OptionError: what was asked for leaves the model no room; no window could be heard.
+            AudioError: a window without samples.
+            EngineError: the engine cannot encode it.
         """
-        clock = _Clock()
-        try:
-            first = self._once(batch, plan.passes, clock, plan.begin)
-        except OptionError:
-            raise
-        except Exception as error:  # whatever an engine raises must not lose the other windows
-            if len(batch) == 1:
-                message = f"the engine failed ({type(error).__name__}: {error})"
-                return [Outcome([Part(0, len(batch[0]), None, message)], dict(clock.seconds), error)]
-            return [outcome for samples in batch for outcome in self.hear([samples], plan)]
-        total = sum(map(len, batch))
-        outcomes = []
-        for samples, (heard, stop) in zip(batch, first, strict=True):
-            shares = {stage: spent * len(samples) / total for stage, spent in clock.seconds.items()}
-            outcome = Outcome([Part(0, len(samples), heard, STOPS.get(stop))], shares)
-            final = plan.begin is None
-            outcomes.append(self._again(samples, outcome, plan) if final and stop in STOPS else outcome)
-        if plan.options.style == "normalized":
-            for outcome in outcomes:
-                outcome.parts = [_in_style(part) for part in outcome.parts]
-        return outcomes
-
-    def _again(self, samples: Samples, outcome: Outcome, plan: Plan) -> Outcome:
-        """Further tries at a window that went wrong."""
-        clock = _Clock(outcome.seconds)
-        cut = len(samples)
-        if cut >= SPLIT_SECONDS * SAMPLE_RATE:
-            cut = quiet_point(samples, 0.6 * cut / SAMPLE_RATE)
-        pieces = [(0, cut)] if cut == len(samples) else [(0, cut), (cut, len(samples))]
-        parts = outcome.parts
-        try:
-            if len(pieces) > 1:
-                halves = self._once([samples[first:end] for first, end in pieces], plan.passes, clock)
-                parts = [
-                    Part(first, end, heard, STOPS.get(stop))
-                    for (first, end), (heard, stop) in zip(pieces, halves, strict=True)
-                ]
-            parts = [
-                self._searched(samples, part, plan, clock) if part.failed is not None else part
-                for part in parts
-            ]
-        except Exception:  # as above; the first try stands, marked as failed
-            parts = outcome.parts
-        return Outcome(parts, clock.seconds)
-
-    def _searched(self, samples: Samples, part: Part, plan: Plan, clock: _Clock) -> Part:
-        """The same part with another search, if that ends well."""
-        beam = SECOND_BEAM if plan.options.beam == 1 else 1
-        passes = [replace(step, options=replace(step.options, beam=beam)) for step in plan.passes]
-        ((heard, stop),) = self._once([samples[part.first : part.end]], passes, clock)
-        return part if stop in STOPS else replace(part, heard=heard, failed=None)
-
-    def _once(
-        self, batch: Sequence[Samples], passes: Sequence[Pass], clock: _Clock, begin: Target | None = None
-    ) -> list[tuple[Heard, str]]:
-        """What was heard in each window, and why the first output that ended badly did, or "eot"."""
-        clock.start()
-        mels = [with_end(log_mel(samples, self._mels), self._most_frames) for samples in batch]
+        clock = clock or Clock()
+        mels = [log_mel(samples, self.manifest.audio.mels) for samples in batch]
+        mels = [with_end(mel, self._most_frames) for mel in mels]
         frames = np.array([mel.shape[1] for mel in mels], np.int64)
-        joined = np.zeros((len(batch), self._mels, int(frames.max())), np.float32)
+        joined = np.zeros((len(batch), self.manifest.audio.mels, int(frames.max())), np.float32)
         for row, mel in enumerate(mels):
             joined[row, :, : frames[row]] = mel
         clock.lap("features")
-        encoded = self._engine.encode(joined, frames)
+        state = self.engine.encode(joined, frames)
         clock.lap("encode")
-        durations = [len(samples) / SAMPLE_RATE for samples in batch]
-        levels = [loudness(mel) for mel in mels]
-        found = [self._decode(encoded, step, durations, levels, begin) for step in passes]
-        clock.lap("decode")
-        results = []
-        for row in range(len(batch)):
-            stops = [stop for stop in (heard[row][1] for heard in found) if stop != "eot"]
-            results.append((merge_passes([heard[row][0] for heard in found]), stops[0] if stops else "eot"))
-        return results
+        seconds = tuple(len(samples) / SAMPLE_RATE for samples in batch)
+        return Encoded(state, seconds, tuple(loudness(mel) for mel in mels))
 
-    def _decode(
-        self,
-        encoded: EncoderState,
-        step: Pass,
-        durations: Sequence[float],
-        levels: Sequence[Samples],
-        begin: Target | None,
-    ) -> list[tuple[Heard, str]]:
+    def decode(self, encoded: Encoded, step: Pass, begin: Target | None = None) -> list[Hypothesis]:
+        """One pass over encoded windows; `begin`: what their transcripts are known to begin with.
+
+        Raises:
+            OptionError: the prompt leaves no room for output.
+        """
         known = () if begin is None else self._transcript(step.format.render(begin, step.prompt).ids)
-        outputs = self._decoder.decode(encoded, step.format, step.prompt, durations, step.options, known)
+        outputs = self._decoder.decode(
+            encoded.state, step.format, step.prompt, encoded.seconds, step.options, known
+        )
         return [
-            (self._parsed(decoded, step, duration, level), decoded.stop)
-            for decoded, duration, level in zip(outputs, durations, levels, strict=True)
+            self._hypothesis(decoded, step, seconds, level)
+            for decoded, seconds, level in zip(outputs, encoded.seconds, encoded.levels, strict=True)
         ]
 
-    def _parsed(self, decoded: Decoded, step: Pass, duration: float, level: Samples) -> Heard:
+    def transcribe(
+        self,
+        encoded: Encoded,
+        passes: Sequence[Pass],
+        begin: Target | None = None,
+        clock: Clock | None = None,
+    ) -> list[Hypothesis]:
+        """All passes over encoded windows, merged; otherwise as `decode`."""
+        clock = clock or Clock()
+        found = [self.decode(encoded, step, begin) for step in passes]
+        clock.lap("decode")
+        return [merge_passes(row) for row in zip(*found, strict=True)]
+
+    def _hypothesis(self, decoded: Decoded, step: Pass, seconds: float, level: Samples) -> Hypothesis:
         parsed = step.format.parse(decoded.ids, step.prompt)
-        length = min(len(self._transcript(decoded.ids)) + 1, len(decoded.ids))
-        words = words_of(parsed, decoded.logprobs, decoded.alignment, duration, level)
-        return from_parsed(parsed, decoded.logprobs, decoded.sentiment, length, words)
+        return from_parsed(
+            parsed,
+            decoded.ids,
+            decoded.logprobs,
+            seconds=seconds,
+            length=min(len(self._transcript(decoded.ids)) + 1, len(decoded.ids)),
+            words=words_of(parsed, decoded.logprobs, decoded.alignment, seconds, level),
+            sentiment=decoded.sentiment,
+            failure=STOPS.get(decoded.stop),
+        )
 
     def _transcript(self, ids: Sequence[int]) -> Sequence[int]:
         """The ids before the first that ends a transcript."""
@@ -195,21 +178,12 @@ class Hearer:
         return ids[: next(ends, len(ids))]
 
 
-def _in_style(part: Part) -> Part:
-    return part if part.heard is None else replace(part, heard=normalized(part.heard))
+def _onnx(bundle: Bundle, threads: int | None) -> Engine:
+    from unislu.engines.onnx import OnnxEngine
+
+    return OnnxEngine(bundle.encoder, bundle.decoder, threads)
 
 
-class _Clock:
-    """Adds up the seconds of stages."""
-
-    def __init__(self, seconds: Mapping[str, float] | None = None) -> None:
-        self.seconds = dict(seconds or {})
-        self._last = 0.0
-
-    def start(self) -> None:
-        self._last = time.perf_counter()
-
-    def lap(self, stage: str) -> None:
-        now = time.perf_counter()
-        self.seconds[stage] = self.seconds.get(stage, 0.0) + now - self._last
-        self._last = now
+def share(seconds: Mapping[str, float], part: float) -> dict[str, float]:
+    """A part of the seconds of each stage."""
+    return {stage: spent * part for stage, spent in seconds.items()}

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ..errors import OptionError
-from ..recognition.request import AnalyzeOptions
+from ..recognition.request import Request
 
 ENGINES = ("local", "ray")
 DEFAULT_LOADER = "unislu:load"
@@ -19,7 +19,7 @@ DEFAULT_LOADER = "unislu:load"
 class WorkerOptions:
     """What a worker process needs to know; travels to other processes and machines.
 
-    analyze: keyword arguments of `unislu.recognition.request.AnalyzeOptions`.
+    analyze: keyword arguments of `unislu.recognition.request.Request`.
     bundle: as for `unislu.load`; on a cluster a folder must exist on every node.
     loader: "module:function", called as `function(bundle, threads=threads)`; it returns a `Model`. A
         function of your own puts another engine under the model, e.g. one on a GPU.
@@ -38,7 +38,7 @@ class WorkerOptions:
     start_timeout: float = 300.0
 
     def __post_init__(self) -> None:
-        AnalyzeOptions(**self.analyze)
+        Request(**self.analyze)
         module, colon, function = self.loader.partition(":")
         if not (module and colon and function):
             raise OptionError(f"loader is {self.loader!r}: name it as module:function")

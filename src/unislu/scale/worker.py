@@ -85,7 +85,7 @@ def load_model(options: WorkerOptions) -> Model:
 
     Raises `BatchError` for a loader that is not there, and whatever the loader raises.
     """
-    from ..recognition.request import AnalyzeOptions
+    from ..recognition.request import Request
 
     module, _, function = options.loader.partition(":")
     try:
@@ -93,7 +93,7 @@ def load_model(options: WorkerOptions) -> Model:
     except (ImportError, AttributeError) as error:
         raise BatchError(f"loader {options.loader!r}: {error}; name it as module:function") from None
     model: Model = loader(options.bundle, threads=options.threads)
-    model.check(AnalyzeOptions(**options.analyze))
+    model.check(Request(**options.analyze))
     return model
 
 

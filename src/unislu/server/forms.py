@@ -12,7 +12,7 @@ from urllib.parse import unquote
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
 from ..cli import arguments
-from ..recognition.request import TASKS, AnalyzeOptions
+from ..recognition.request import TASKS, Request
 from .answers import ApiError
 
 M = TypeVar("M", bound=BaseModel)
@@ -92,7 +92,7 @@ class Options(BaseModel):
             "channels": self.channels,
             "vad": self.vad,
         }
-        AnalyzeOptions(**chosen)
+        Request(**chosen)
         return chosen
 
 

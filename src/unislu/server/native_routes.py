@@ -73,7 +73,7 @@ def _add_info(routes: APIRouter, service: Service) -> None:
             "version": manifest.version,
             "unislu": __version__,
             "entity_types": list(model.entity_types),
-            "open_types": any(name in ("inline-open", "bio") for name in manifest.formats),
+            "open_types": model.open_types,
             "languages": list(manifest.languages),
             "operating_points": sorted(manifest.operating_points),
             "limits": {"upload_bytes": settings.max_bytes, "seconds": settings.max_seconds},

@@ -17,7 +17,7 @@ from fastapi.responses import HTMLResponse, JSONResponse, PlainTextResponse, Res
 from pydantic import BaseModel
 
 from ..errors import UnisluError
-from ..recognition.request import AnalyzeOptions
+from ..recognition.request import Request as Asked
 from . import shapes
 from .answers import CLIENT_GONE, TOO_MANY, ApiError
 from .batching import ModelWorker, Request
@@ -121,7 +121,7 @@ class Service:
 
     async def check(self, options: Mapping[str, Any]) -> None:
         """Raises `OptionError` if the model cannot do what the options ask for."""
-        (await self.model()).check(AnalyzeOptions(**options))
+        (await self.model()).check(Asked(**options))
 
     async def check_form(self, form: AnalyzeForm) -> dict[str, Any]:
         """The options of `Model.analyze`. Raises what is wrong with them before any audio is decoded."""

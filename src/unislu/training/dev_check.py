@@ -6,15 +6,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from unislu.bundle import DECODER, ENCODER, Manifest, open_bundle
+from unislu.bundle import Manifest
 from unislu.data.records import Record, read_records
-from unislu.engines.onnx import OnnxEngine
 from unislu.engines.torch import TorchEngine
 from unislu.errors import BundleError
 from unislu.evaluation.run import gold_of
 from unislu.evaluation.score import Prediction, score
-from unislu.recognition.model import Model
-from unislu.sequence import Vocabulary, WhisperTokenizer
+from unislu.recognition.model import Model, load
 
 MAX_WER_LOSS = 1.0
 MAX_F1_LOSS = 3.0
@@ -48,14 +46,11 @@ def dev_check(checkpoint: Path, bundle: Path, manifest: Path, limit: int = 100) 
     records = [record for record in read_records(manifest) if record.audio][:limit]
     if not records:
         raise BundleError(f"{manifest}: no record with audio to check the bundle on; synthesise it first")
-    found = open_bundle(bundle)
-    vocabulary = Vocabulary.from_manifest(
-        WhisperTokenizer.from_file(found.tokenizer), found.manifest.vocabulary
-    )
-    engines = (TorchEngine.load(checkpoint), OnnxEngine(bundle / ENCODER, bundle / DECODER))
-    before, after = (_figures(Model(e, vocabulary, found.manifest), manifest, records) for e in engines)
+    exported = load(bundle)
+    trained = Model(TorchEngine.load(checkpoint), exported.vocabulary, exported.manifest)
+    before, after = (_figures(model, manifest, records) for model in (trained, exported))
     check = DevCheck(len(records), before, after)
-    _refuse_losses(check, bundle, manifest, found.manifest)
+    _refuse_losses(check, bundle, manifest, exported.manifest)
     return check
 
 
@@ -64,11 +59,9 @@ def _figures(model: Model, manifest: Path, records: Sequence[Record]) -> Figures
     tasks = ("asr", "ner") if annotated else ("asr",)
     sources = [str(record.audio_path(manifest.parent)) for record in records]
     predictions = []
-    for record, heard in zip(records, model.analyze_many(sources, tasks=tasks), strict=True):
-        if isinstance(heard, Exception):
-            raise heard
-        phrases = None if heard.entities is None else tuple((e.type, e.text) for e in heard.entities)
-        predictions.append(Prediction(record.id, heard.text, phrases))
+    for record, found in zip(records, model.analyze_many(sources, tasks=tasks), strict=True):
+        phrases = None if found.entities is None else tuple((e.type, e.text) for e in found.entities)
+        predictions.append(Prediction(record.id, found.text, phrases))
     scores = score([gold_of(record) for record in records], predictions)
     return Figures(
         None if scores.words is None else scores.words.wer,

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from .energy import MAX_SECONDS, EnergyCutter, is_silent, windows
 from .silero import Silero, has_speech
-from .spans import Cutter, Span
 from .speech import Cutting, SpeechCutter
+from .window import Cutter, Window
 
 __all__ = [
     "MAX_SECONDS",
@@ -17,7 +17,7 @@ __all__ = [
     "Cutting",
     "EnergyCutter",
     "Silero",
-    "Span",
+    "Window",
     "SpeechCutter",
     "is_silent",
     "has_speech",

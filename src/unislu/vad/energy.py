@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..audio import SAMPLE_RATE
-from .spans import Span
+from .window import Window
 
 MAX_SECONDS = 30.0
 SILENCE_DB = -75.0
@@ -72,7 +72,7 @@ class EnergyCutter:
         self._start = 0
         self._held = np.zeros(0, np.float32)
 
-    def feed(self, samples: NDArray[np.float32]) -> list[Span]:
+    def feed(self, samples: NDArray[np.float32]) -> list[Window]:
         """Take more audio."""
         self._held = np.concatenate([self._held, samples])
         found = []
@@ -81,17 +81,17 @@ class EnergyCutter:
             found.append(self._cut(_next_cut(_smoothed_db(self._held), self._limit) * _FRAME))
         return found
 
-    def finish(self) -> list[Span]:
+    def finish(self) -> list[Window]:
         """The rest."""
         found = []
         while -(-len(self._held) // _FRAME) > self._limit:
             found.append(self._cut(_next_cut(_smoothed_db(self._held), self._limit) * _FRAME))
         return [*found, self._cut(len(self._held))] if len(self._held) else found
 
-    def _cut(self, samples: int) -> Span:
+    def _cut(self, samples: int) -> Window:
         taken, self._held = self._held[:samples].copy(), self._held[samples:]
         self._start += samples
-        return Span(self._start - samples, taken)
+        return Window(self._start - samples, taken)
 
 
 def quiet_point(samples: NDArray[np.float32], max_seconds: float) -> int:

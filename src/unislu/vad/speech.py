@@ -11,7 +11,7 @@ from ..audio import SAMPLE_RATE
 from ..errors import OptionError
 from .energy import MAX_SECONDS, quiet_point
 from .silero import CHUNK, Silero
-from .spans import Span
+from .window import Window
 
 MAX_PAD = 1.0
 MIN_WINDOW = 2.0
@@ -60,9 +60,9 @@ class SpeechCutter:
         self._regions: list[tuple[int, int]] = []  # complete ones of the window in the making, in samples
         self._floor = 0  # end of the last window: the next may not begin before it
 
-    def feed(self, samples: NDArray[np.float32]) -> list[Span]:
+    def feed(self, samples: NDArray[np.float32]) -> list[Window]:
         """Take more audio."""
-        found: list[Span] = []
+        found: list[Window] = []
         for start in range(0, len(samples), SAMPLE_RATE * 10):
             block = samples[start : start + SAMPLE_RATE * 10]
             self._held = np.concatenate([self._held, block])
@@ -71,9 +71,9 @@ class SpeechCutter:
             self._forget()
         return found
 
-    def finish(self) -> list[Span]:
+    def finish(self) -> list[Window]:
         """The audio is at its end."""
-        found: list[Span] = []
+        found: list[Window] = []
         for probability in self._silero.finish().tolist():
             self._advance(probability, found)
         if self._begun is not None:
@@ -81,7 +81,7 @@ class SpeechCutter:
         self._emit(len(self._regions), found)
         return found
 
-    def _advance(self, probability: float, found: list[Span]) -> None:
+    def _advance(self, probability: float, found: list[Window]) -> None:
         """One chunk further."""
         here = self._chunk * CHUNK
         self._chunk += 1
@@ -101,14 +101,14 @@ class SpeechCutter:
         """Samples of pause after which no speech can join the window in the making."""
         return max(self._cutting.merge * SAMPLE_RATE, 2.0 * self._pad)
 
-    def _end_region(self, end: int, found: list[Span]) -> None:
+    def _end_region(self, end: int, found: list[Window]) -> None:
         begun, self._begun = self._begun, None
         assert begun is not None
         if end - begun < _LEAST_CHUNKS * CHUNK:
             return
         self._join((begun, end), found)
 
-    def _join(self, region: tuple[int, int], found: list[Span]) -> None:
+    def _join(self, region: tuple[int, int], found: list[Window]) -> None:
         """Put a region into the window in the making, or into a new one."""
         if self._regions and region[0] - self._regions[-1][1] > self._reach():
             self._emit(len(self._regions), found)
@@ -129,7 +129,7 @@ class SpeechCutter:
         ]
         return max(pauses)[1]
 
-    def _cut_region(self, found: list[Span]) -> None:
+    def _cut_region(self, found: list[Window]) -> None:
         """Speech goes on without a pause for longer than a window: cut it while it goes on."""
         begun = self._begun
         assert begun is not None
@@ -139,7 +139,7 @@ class SpeechCutter:
         self._begun = self._halve(self._regions[-1], found)[0]
         self._regions.clear()
 
-    def _halve(self, region: tuple[int, int], found: list[Span]) -> tuple[int, int]:
+    def _halve(self, region: tuple[int, int], found: list[Window]) -> tuple[int, int]:
         """Emit the first part of a region that is too long and leave the rest as the only region."""
         begun, end = region
         samples = self._held[begun - self._first : end - self._first]
@@ -148,7 +148,7 @@ class SpeechCutter:
         self._emit(1, found)
         return cut, end
 
-    def _emit(self, count: int, found: list[Span]) -> None:
+    def _emit(self, count: int, found: list[Window]) -> None:
         """Make a window of the first `count` regions."""
         if not count:
             return
@@ -162,7 +162,7 @@ class SpeechCutter:
         if end <= start:  # the padding of the window before holds all of it
             return
         self._floor = end
-        found.append(Span(start, self._held[start - self._first : end - self._first].copy()))
+        found.append(Window(start, self._held[start - self._first : end - self._first].copy()))
 
     def _forget(self) -> None:
         """Let go of audio that no window can need any more."""

@@ -12,8 +12,9 @@ import numpy as np
 import pytest
 
 from unislu.bundle import REQUIRED_FILES, DecoderSettings, Manifest
-from unislu.evaluation.sweep import Clip, Hearer, read_clips
+from unislu.evaluation.sweep import Clip, read_clips
 from unislu.recognition.model import Model
+from unislu.recognition.recognizer import Recognizer
 from unislu.sequence import SLUE, Vocabulary, WhisperTokenizer
 
 from ...made import bytes_tokenizer
@@ -83,8 +84,8 @@ def random_manifest(vocabulary: Vocabulary) -> Manifest:
 
 
 @pytest.fixture
-def hearer(vocabulary: Vocabulary, random_manifest: Manifest) -> Hearer:
-    return Hearer(RandomEngine(vocabulary), vocabulary, random_manifest)
+def recognizer(vocabulary: Vocabulary, random_manifest: Manifest) -> Recognizer:
+    return Recognizer(RandomEngine(vocabulary), vocabulary, random_manifest)
 
 
 @pytest.fixture

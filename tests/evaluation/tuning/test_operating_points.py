@@ -35,7 +35,6 @@ from unislu.evaluation.operating_points import (
 )
 from unislu.evaluation.profiles import profile
 from unislu.evaluation.score import Gold, Prediction
-from unislu.evaluation.sweep import Hearer
 from unislu.evaluation.tune import TuneOptions, check_destination, store, tune
 from unislu.recognition.model import Model
 
@@ -246,10 +245,9 @@ def test_from_the_command_line_to_an_analysis(
 
 
 def test_a_target_that_is_met(
-    hearer: Hearer, model: Model, manifest: Path, bundle: Bundle, monkeypatch: pytest.MonkeyPatch
+    model: Model, manifest: Path, bundle: Bundle, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Through the real decoder and pipeline: more bias, more organisations, until all are found."""
-    monkeypatch.setattr(Hearer, "open", lambda bundle, threads: hearer)
     monkeypatch.setattr("unislu.evaluation.tune.load", lambda bundle, threads: model)
     wanted = [Target("org", "recall", 1.0), Target("place", "recall", 1.0)]
     said: list[str] = []
@@ -260,8 +258,10 @@ def test_a_target_that_is_met(
 
     store(bundle, "all", tuned.point, None)
     stored = open_bundle(bundle.path).manifest.operating_points
-    tuned_model = Model(model._engine, model.vocabulary, replace(model.manifest, operating_points=stored))
+    tuned_model = Model(
+        model.recognizer.engine, model.vocabulary, replace(model.manifest, operating_points=stored)
+    )
     sources = [str(manifest.parent / f"{number}.wav") for number in range(4)]
     heard = list(tuned_model.analyze_many(sources, tasks=("ner",), operating_point="all"))
     same = list(model.analyze_many(sources, tasks=("ner",), bias=tuned.solved.bias))
-    assert [a.entities for a in heard] == [a.entities for a in same]  # type: ignore[union-attr]
+    assert [a.entities for a in heard] == [a.entities for a in same]

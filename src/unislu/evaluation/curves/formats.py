@@ -7,18 +7,19 @@ from __future__ import annotations
 
 import statistics
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from unislu.data.records import Record
 from unislu.errors import RecordError
 from unislu.evaluation.curves.figure import COLORS, INK, Table, from_zero, label, legend, line, panels
-from unislu.sequence import Alphabet, Prompt, Target, Vocabulary, get_format, normalize_type
+from unislu.sequence import Alphabet, Format, Prompt, Target, Vocabulary, get_format, normalize_type
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
 PLAIN = "transcript"
+WRITTEN = ("inline", "suffix", "inline-open", "bio")
 BIN = 5
 """Words of a range in the figure."""
 ALL = "all"
@@ -40,11 +41,11 @@ def format_lengths(
         raise RecordError("no record has annotated entities: every format would write the same")
     known = {normalize_type(tag) for tag in vocabulary.labels.entity_types}
     used = {normalize_type(span.type) for target in targets for span in target.entities or ()}
-    names = ["inline-open", "bio"] if used - known else ["inline", "suffix", "inline-open", "bio"]
     found = {PLAIN: [_plain(target, vocabulary) for target in targets]}
-    for name in names:
+    for name in WRITTEN:
         form = get_format(name, vocabulary, Alphabet(alphabet))
-        found[name] = [_measured(form, target, name in ("inline-open", "bio")) for target in targets]
+        if form.open or not used - known:
+            found[name] = [_measured(form, target) for target in targets]
     return found
 
 
@@ -55,10 +56,9 @@ def _plain(target: Target, vocabulary: Vocabulary) -> tuple[int, int, int]:
     return len(target.text.split()), count, len(form.prefix(prompt))
 
 
-def _measured(form: Any, target: Target, asks: bool) -> tuple[int, int, int]:
-    """`asks`: whether the types stand in the prompt."""
+def _measured(form: Format, target: Target) -> tuple[int, int, int]:
     spans = target.entities or ()
-    types = tuple(sorted({normalize_type(span.type) for span in spans})) if asks else None
+    types = tuple(sorted({normalize_type(span.type) for span in spans})) if form.open else None
     prompt = Prompt(frozenset({"ner"}), types)
     written = Target(target.text, spans)
     return len(target.text.split()), len(form.render(written, prompt).ids), len(form.prefix(prompt))

@@ -3,39 +3,38 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from unislu.decoding import DecodeOptions
 from unislu.errors import OptionError
 from unislu.evaluation.curves.figure import COLORS, Table, label, panels
 from unislu.evaluation.predict import Question
 from unislu.evaluation.score import Prediction, Scores
-from unislu.evaluation.sweep import Clip, Hearer
-from unislu.sequence import Prompt
+from unislu.evaluation.sweep import Answer, Bench, Clip, entity_request
+from unislu.recognition.recognizer import Recognizer
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 
-def hear_language(
-    hearer: Hearer, clips: Sequence[Clip], asked: Sequence[Question], language: str
+def ask_language(
+    recognizer: Recognizer, clips: Sequence[Clip], asked: Sequence[Question], language: str
 ) -> list[Prediction]:
     """Ask about clips of another language, with its token in the prompt; greedy.
 
     Raises:
         OptionError: the model's vocabulary has no such language.
     """
-    if f"<|{language}|>" not in hearer.vocabulary:
+    if f"<|{language}|>" not in recognizer.vocabulary:
         raise OptionError(f"language {language!r}: the model has no token for it; give a code such as `es`")
+    bench = Bench(recognizer)
     found = []
     for clip, question in zip(clips, asked, strict=True):
-        plan = hearer.plan(question.types)
-        prompt = Prompt(frozenset({"ner"}), plan.passes[0], language)
-        fmt = hearer.format(plan)
-        ids = hearer.decode(hearer.encode(clip), fmt, prompt, DecodeOptions(bias=plan.bias))
-        target = fmt.parse(ids, prompt).target
-        pairs = tuple((span.type, target.text[span.start : span.end]) for span in target.entities or ())
-        found.append(Prediction(clip.record.id, target.text, pairs))
+        plan = recognizer.resolve(entity_request(question.types))
+        step = plan.passes[0]
+        there = replace(step, prompt=replace(step.prompt, language=language))
+        answer = Answer.of(bench.decode(bench.encode(clip), replace(plan, passes=(there,))))
+        found.append(Prediction(clip.record.id, answer.text, answer.entities))
     return found
 
 

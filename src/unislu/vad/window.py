@@ -1,4 +1,4 @@
-"""What cutting gives: stretches of audio, counted in samples."""
+"""What cutting gives: windows of audio, counted in samples."""
 
 from __future__ import annotations
 
@@ -11,12 +11,17 @@ from numpy.typing import NDArray
 from ..audio import SAMPLE_RATE
 
 
-@dataclass(frozen=True)
-class Span:
-    """A window of one channel: `first` is the number of its first sample, `samples` [n] float32 at 16 kHz."""
+@dataclass(frozen=True, eq=False)
+class Window:
+    """A stretch of one channel that is recognised at once.
+
+    first: number of its first sample. samples: [n] float32 at 16 kHz. channel: from 0, where channels are
+    transcribed separately.
+    """
 
     first: int
     samples: NDArray[np.float32]
+    channel: int | None = None
 
     @property
     def start(self) -> float:
@@ -32,10 +37,10 @@ class Span:
 class Cutter(Protocol):
     """Cuts one channel of a stream into windows, in order and without overlaps."""
 
-    def feed(self, samples: NDArray[np.float32]) -> list[Span]:
+    def feed(self, samples: NDArray[np.float32]) -> list[Window]:
         """Take [n] float32 at 16 kHz; returns the windows that are complete."""
         ...
 
-    def finish(self) -> list[Span]:
+    def finish(self) -> list[Window]:
         """The audio is at its end: the windows that are left."""
         ...

@@ -1,0 +1,156 @@
+"""What was recognised in a stretch of audio, on its way from a decoder's output to a segment of a result."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from difflib import SequenceMatcher
+
+from unislu.result import Entity, Word
+from unislu.sequence import Span
+from unislu.sequence.reader import Parsed
+
+from .style import normalize
+from .words import respelled
+
+
+@dataclass(frozen=True)
+class Hypothesis:
+    """What was recognised from second `start` to `end`.
+
+    The recogniser counts seconds from the window's beginning, a result from the file's.
+
+    text: the transcript; None where nothing was decoded: silence, or a `failure`.
+    entities: in the format's names and characters of `text`; None = not asked for.
+    words: with times from `start`, characters of `text`; None = not known.
+    sentiment: the labels' probabilities; None = not asked for, or no speech.
+    logprob: mean over the transcript's tokens. ids: all tokens after the prompt, pass by pass.
+    failure: why it cannot be relied on. error: what broke down, if something did.
+    channel: from 0, where channels are transcribed separately. timings: seconds of computing by stage.
+    """
+
+    start: float
+    end: float
+    text: str | None = None
+    entities: tuple[Entity, ...] | None = None
+    words: tuple[Word, ...] | None = None
+    sentiment: Mapping[str, float] | None = None
+    logprob: float | None = None
+    ids: tuple[int, ...] = ()
+    failure: str | None = None
+    error: Exception | None = field(default=None, compare=False)
+    channel: int | None = None
+    timings: Mapping[str, float] = field(default_factory=dict, compare=False)
+
+
+def from_parsed(
+    parsed: Parsed,
+    ids: Sequence[int],
+    logprobs: Sequence[float],
+    *,
+    seconds: float,
+    length: int,
+    words: tuple[Word, ...] | None = None,
+    sentiment: Mapping[str, float] | None = None,
+    failure: str | None = None,
+) -> Hypothesis:
+    """One pass over one window, from the ids, what was parsed from them, and the log-probability of each.
+
+    `seconds`: of the window. `length`: number of ids up to the end of the transcript, over which the mean is
+    taken.
+    """
+    target = parsed.target
+    entities = None
+    if target.entities is not None:
+        pairs = zip(target.entities, parsed.entity_tokens, strict=True)
+        entities = tuple(
+            Entity(
+                span.type,
+                target.text[span.start : span.end],
+                span.start,
+                span.end,
+                entity_confidence(logprobs, *tokens),
+            )
+            for span, tokens in pairs
+        )
+    mean = math.fsum(logprobs[:length]) / length if length else None
+    return Hypothesis(
+        0.0,
+        seconds,
+        target.text,
+        entities,
+        words,
+        sentiment if target.text else None,
+        mean,
+        tuple(ids),
+        failure,
+    )
+
+
+def entity_confidence(logprobs: Sequence[float], opener: int, closer: int) -> float:
+    """Geometric mean of the probabilities of an entity's opener, its type and its words."""
+    tokens = logprobs[opener:closer]
+    return min(1.0, math.exp(math.fsum(tokens) / len(tokens))) if tokens else 0.0
+
+
+def merge_passes(passes: Sequence[Hypothesis]) -> Hypothesis:
+    """Several passes over one window, each for other entity types, as one.
+
+    The likeliest transcript is kept; entities of the others are moved to it, or dropped when their
+    words are not in it. Of overlapping entities the likeliest is kept.
+    """
+    if len(passes) == 1:
+        return passes[0]
+    best = max(passes, key=lambda one: -math.inf if one.logprob is None else one.logprob)
+    found = [
+        there
+        for one in passes
+        for entity in one.entities or ()
+        if (there := moved(entity, one.text or "", best.text or "")) is not None
+    ]
+    found.sort(key=lambda e: (-(e.confidence or 0.0), e.start_char - e.end_char, _place(e)))
+    kept: list[Entity] = []
+    for entity in found:
+        if all(entity.end_char <= k.start_char or entity.start_char >= k.end_char for k in kept):
+            kept.append(entity)
+    return replace(
+        best,
+        entities=tuple(sorted(kept, key=_place)),
+        sentiment=next((one.sentiment for one in passes if one.sentiment is not None), None),
+        ids=tuple(token for one in passes for token in one.ids),
+        failure=next((one.failure for one in passes if one.failure is not None), None),
+    )
+
+
+def _place(entity: Entity) -> tuple[int, int, str]:
+    return entity.start_char, entity.end_char, entity.type
+
+
+def moved(entity: Entity, source: str, target: str) -> Entity | None:
+    """An entity of `source` in another transcript of the same audio; None if its words differ there."""
+    if source == target:
+        return entity
+    blocks = SequenceMatcher(None, source.lower(), target.lower(), autojunk=False).get_matching_blocks()
+    for start, other, size in blocks:
+        if start <= entity.start_char and entity.end_char <= start + size:
+            first, last = entity.start_char + other - start, entity.end_char + other - start
+            return replace(entity, text=target[first:last], start_char=first, end_char=last)
+    return None
+
+
+def normalized(hypothesis: Hypothesis) -> Hypothesis:
+    """The same in the `normalized` style."""
+    if hypothesis.text is None:
+        return hypothesis
+    entities = hypothesis.entities or ()
+    spans = [Span(entity.start_char, entity.end_char, entity.type) for entity in entities]
+    text, spans_there, kept = normalize(hypothesis.text, spans)
+    words = None if hypothesis.words is None else respelled(hypothesis.words, hypothesis.text)
+    if hypothesis.entities is None:
+        return replace(hypothesis, text=text, words=words)
+    found = tuple(
+        replace(entities[k], text=text[span.start : span.end], start_char=span.start, end_char=span.end)
+        for k, span in zip(kept, spans_there, strict=True)
+    )
+    return replace(hypothesis, text=text, words=words, entities=found)

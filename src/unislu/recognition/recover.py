@@ -1,0 +1,102 @@
+"""Windows in, hypotheses out, with further tries where the model got lost.
+
+A window whose output ran into a loop, or would not end, is tried again in two halves, and what still fails
+once more with a beam. What fails even then is kept as far as it goes and marked. When the engine itself
+breaks down over a batch, its windows are tried one by one, so that one of them cannot take the others along.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from unislu.audio import SAMPLE_RATE
+from unislu.errors import OptionError
+from unislu.vad.energy import quiet_point
+
+from .hypothesis import Hypothesis, normalized
+from .plan import Plan
+from .recognizer import Clock, Encoded, Recognizer, Samples, share
+
+SPLIT_SECONDS = 5.0
+"""Shorter windows are not halved: half a sentence is harder to recognise than a whole one."""
+SECOND_BEAM = 4
+
+
+def recognize(recognizer: Recognizer, batch: Sequence[Samples], plan: Plan) -> list[list[Hypothesis]]:
+    """The hypotheses of each window, in order; more than one where it was halved.
+
+    Args:
+        recognizer: does the work.
+        batch: windows, each [n] float32 at 16 kHz.
+        plan: the passes. With a `begin` there are no further tries: the window will come again.
+
+    Raises:
+        OptionError: what was asked for leaves the model no room.
+    """
+    clock = Clock()
+    try:
+        first = recognizer.transcribe(recognizer.encode(batch, clock), plan.passes, plan.begin, clock)
+    except OptionError:
+        raise
+    except Exception as error:  # whatever an engine raises must not lose the other windows
+        if len(batch) > 1:
+            return [found for samples in batch for found in recognize(recognizer, [samples], plan)]
+        failure = f"the engine failed ({type(error).__name__}: {error})"
+        seconds = len(batch[0]) / SAMPLE_RATE
+        return [[Hypothesis(0.0, seconds, failure=failure, error=error, timings=clock.seconds)]]
+    total = sum(map(len, batch))
+    timed = [
+        replace(hypothesis, timings=share(clock.seconds, len(samples) / total))
+        for samples, hypothesis in zip(batch, first, strict=True)
+    ]
+    found = [
+        recovered(recognizer, samples, hypothesis, plan)
+        for samples, hypothesis in zip(batch, timed, strict=True)
+    ]
+    if plan.request.style == "normalized":
+        found = [[normalized(hypothesis) for hypothesis in window] for window in found]
+    return found
+
+
+def recovered(
+    recognizer: Recognizer, samples: Samples, hypothesis: Hypothesis, plan: Plan
+) -> list[Hypothesis]:
+    """A window's hypothesis, or what further tries made of one that went wrong."""
+    if hypothesis.failure is None or plan.begin is not None:
+        return [hypothesis]
+    clock = Clock(dict(hypothesis.timings))
+    try:
+        parts = _halves(recognizer, samples, hypothesis, plan, clock)
+        parts = [_searched(recognizer, samples, part, plan, clock) for part in parts]
+    except Exception:  # as above; the first try stands, marked as failed
+        parts = [hypothesis]
+    return [replace(parts[0], timings=clock.seconds), *(replace(part, timings={}) for part in parts[1:])]
+
+
+def _halves(
+    recognizer: Recognizer, samples: Samples, hypothesis: Hypothesis, plan: Plan, clock: Clock
+) -> list[Hypothesis]:
+    """What is recognised in two halves, cut where it is quiet; the window's own where it is too short."""
+    cut = len(samples)
+    if cut >= SPLIT_SECONDS * SAMPLE_RATE:
+        cut = quiet_point(samples, 0.6 * cut / SAMPLE_RATE)
+    if cut == len(samples):
+        return [hypothesis]
+    encoded: Encoded = recognizer.encode([samples[:cut], samples[cut:]], clock)
+    first, second = recognizer.transcribe(encoded, plan.passes, clock=clock)
+    return [first, replace(second, start=cut / SAMPLE_RATE, end=len(samples) / SAMPLE_RATE)]
+
+
+def _searched(
+    recognizer: Recognizer, samples: Samples, part: Hypothesis, plan: Plan, clock: Clock
+) -> Hypothesis:
+    """A part that went wrong with another search, if that ends well."""
+    if part.failure is None:
+        return part
+    beam = SECOND_BEAM if plan.request.beam == 1 else 1
+    passes = [replace(step, options=replace(step.options, beam=beam)) for step in plan.passes]
+    first, end = round(part.start * SAMPLE_RATE), round(part.end * SAMPLE_RATE)
+    encoded = recognizer.encode([samples[first:end]], clock)
+    (again,) = recognizer.transcribe(encoded, passes, clock=clock)
+    return part if again.failure is not None else replace(again, start=part.start, end=part.end)
