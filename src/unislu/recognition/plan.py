@@ -170,7 +170,7 @@ def plan_entities(
             raise OptionError("bias by entity type without the task ner: add it or drop the bias")
         return EntityPlan(True, (), {}, {})
     tags = {normalize_type(tag): tag for tag in labels.entity_types}
-    names = tags if request.types is None else request.names
+    names = tags if request.entities is None else request.names
     known = closed and set(names) <= set(tags) and not request.mask
     if not known and not opened:
         unknown = sorted(set(names) - set(tags)) or sorted(names)
@@ -179,7 +179,7 @@ def plan_entities(
     ordered = sorted(names)
     passes: tuple[tuple[str, ...] | None, ...]
     if known:
-        passes = (None if request.types is None else tuple(ordered),)
+        passes = (None if request.entities is None else tuple(ordered),)
     else:
         passes = _split(ordered, cost, budget)
     keys = {normalize_type(key): value for key, value in default_bias.items() if key != "*"}

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, fields
+from functools import cached_property
 from typing import Any, TypedDict
 
 from unislu.errors import OptionError
@@ -79,8 +80,6 @@ class Request:
     merge: float = Cutting.merge
     channels: str = "mix"
     mask: bool = False
-    types: tuple[str, ...] | None = field(default=None, init=False, repr=False, compare=False)
-    """The normalised names of `entities`, in their order."""
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "tasks", _checked_tasks(self.tasks))
@@ -88,9 +87,7 @@ class Request:
         if self.entities is not None:
             if "ner" not in self.tasks:
                 raise OptionError("entities were asked for without the task ner: add it or drop them")
-            spelled = _checked_types(self.entities)
-            object.__setattr__(self, "entities", tuple(spelled.values()))
-            object.__setattr__(self, "types", tuple(spelled))
+            object.__setattr__(self, "entities", tuple(_checked_types(self.entities).values()))
         if self.operating_point is not None:
             _check_point_name(self.operating_point, self.tasks)
         if isinstance(self.beam, bool) or not isinstance(self.beam, int) or not 1 <= self.beam <= MAX_BEAM:
@@ -114,10 +111,10 @@ class Request:
             raise OptionError(f"a request and {', '.join(options)} besides: put everything in the request")
         return request
 
-    @property
+    @cached_property
     def names(self) -> Mapping[str, str]:
-        """How results spell each type of `entities`."""
-        return dict(zip(self.types or (), self.entities or (), strict=True))
+        """How results spell each type of `entities`, by its normalised name."""
+        return {} if self.entities is None else _checked_types(self.entities)
 
     @property
     def biases(self) -> float | Mapping[str, float]:
@@ -126,7 +123,7 @@ class Request:
 
     def to_dict(self) -> dict[str, Any]:
         """Plain data, ready for `json.dumps`; `Request(**data)` gives the same request back."""
-        plain = {f.name: getattr(self, f.name) for f in fields(self) if f.init}
+        plain = {f.name: getattr(self, f.name) for f in fields(self)}
         return (
             plain
             | {"bias": self.biases, "tasks": list(self.tasks)}
