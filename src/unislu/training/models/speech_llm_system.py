@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -12,8 +12,7 @@ from unislu.audio import SAMPLE_RATE
 from unislu.decoding.decoder import Decoder
 from unislu.errors import RecipeError
 from unislu.evaluation.score import Prediction
-from unislu.sequence import LabelSet, Parsed, Prompt, Rendered, SuffixFormat, Target
-from unislu.sequence.grammar import Grammar
+from unislu.sequence import LabelSet, Prompt, SuffixFormat, Vocabulary
 from unislu.sequence.vocabulary import END
 from unislu.training.collate import AudioSource, padded_tokens
 from unislu.training.config import DecodeConfig, LoraConfig, SpeechLlmConfig
@@ -28,37 +27,17 @@ from unislu.training.schema import build
 _BATCH = 8
 
 
-@dataclass(frozen=True)
-class AfterSpeech:
+class AfterSpeech(SuffixFormat):
     """`suffix` whose prefix is what stands between the speech and the output, in place of Whisper's."""
 
-    suffix: SuffixFormat
-    after: tuple[int, ...]
-
-    @property
-    def name(self) -> str:
-        """As the format's."""
-        return self.suffix.name
+    def __init__(self, vocabulary: Vocabulary, after: Sequence[int]) -> None:
+        """`after`: the end of the template; the tasks are chosen after the transcript."""
+        super().__init__(vocabulary)
+        self._after = list(after)
 
     def prefix(self, prompt: Prompt) -> list[int]:
-        """The end of the template; the tasks are chosen after the transcript."""
-        return list(self.after)
-
-    def render(self, target: Target, prompt: Prompt) -> Rendered:
-        """As the format's."""
-        return self.suffix.render(target, prompt)
-
-    def parse(self, ids: Sequence[int], prompt: Prompt) -> Parsed:
-        """As the format's."""
-        return self.suffix.parse(ids, prompt)
-
-    def grammar(self, prompt: Prompt) -> Grammar:
-        """As the format's."""
-        return self.suffix.grammar(prompt)
-
-    def canonical(self, target: Target, prompt: Prompt) -> Target:
-        """As the format's."""
-        return self.suffix.canonical(target, prompt)
+        """The same for every prompt."""
+        return [*self._after]
 
 
 def build_system(setting: Setting, config: SpeechLlmConfig) -> System:
@@ -74,7 +53,7 @@ def build_system(setting: Setting, config: SpeechLlmConfig) -> System:
                 "give it `entities: ignore` and `sentiment: false`"
             )
     model = load_speech_llm(config, setting.labels)
-    fmt = AfterSpeech(SuffixFormat(model.vocabulary), model.after)
+    fmt = AfterSpeech(model.vocabulary, model.after)
     formats = Formats(fmt, fmt, fmt)
     maker = ExampleMaker(setting.recipe, model.vocabulary, setting.corpora, formats, config.max_tokens)
     pad = model.vocabulary[END]
@@ -132,5 +111,5 @@ def load_predictor(
     if lora is not None:
         config = replace(config, lora=LoraConfig(**{**lora, "targets": tuple(lora["targets"])}))
     model = load_speech_llm(replace(config, backbone=str(checkpoint)), labels)
-    fmt = AfterSpeech(SuffixFormat(model.vocabulary), model.after)
+    fmt = AfterSpeech(model.vocabulary, model.after)
     return LlmPredictor(model, fmt, source, decode)
