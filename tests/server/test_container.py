@@ -28,7 +28,7 @@ def test_the_image_is_small_and_without_rights() -> None:
     stages = re.split(r"^FROM ", DOCKERFILE, flags=re.MULTILINE)[1:]
     assert len(stages) == 2 and all(stage.startswith("python:3.12-slim") for stage in stages)
     final = stages[1]
-    assert "\nUSER unislu\n" in final and "apt-get" not in DOCKERFILE and "pip install" not in final
+    assert "\nUSER 10001:10001\n" in final and "apt-get" not in DOCKERFILE and "pip install" not in final
     assert final.index("\nUSER ") < final.index("\nENTRYPOINT ")
 
 
@@ -43,10 +43,18 @@ def test_the_build_sees_only_what_it_needs() -> None:
     assert lines[0] == "*" and kept == copied and all((ROOT / name).exists() for name in kept)
 
 
-def test_compose_refuses_to_start_without_keys() -> None:
+def test_compose_has_a_key_file_and_limits() -> None:
     yaml = pytest.importorskip("yaml")
-    service = yaml.safe_load(COMPOSE)["services"]["unislu"]
-    assert service["environment"]["UNISLU_KEYS"].startswith("${UNISLU_KEYS:?")
+    whole = yaml.safe_load(COMPOSE)
+    service = whole["services"]["unislu"]
+    (secret,) = service["secrets"]
+    assert service["environment"]["UNISLU_KEY_FILE"] == f"/run/secrets/{secret}"
+    assert secret in whole["secrets"] and "UNISLU_KEYS" not in service["environment"]
+    assert service["mem_limit"] and service["pids_limit"]
+    # Uploads fit the file system in memory that they lie in.
+    (tmpfs,) = service["tmpfs"]
+    assert service["environment"]["UNISLU_WORK"].startswith("/tmp/") and "size=2g" in tmpfs
+    assert service["environment"]["UNISLU_MAX_DISK_MB"] < 2_000
     assert service["read_only"] and service["cap_drop"] == ["ALL"]
     assert all(port.startswith("127.0.0.1:") for port in service["ports"])
 

@@ -101,7 +101,9 @@ def _accept_any_text() -> None:
 
 def complain(error: object) -> None:
     """One line on stderr."""
-    print(f"unislu: {' '.join(str(error).split())}", file=sys.stderr)
+    from ..writers.spans import printable
+
+    print(f"unislu: {printable(' '.join(str(error).split()))}", file=sys.stderr)
 
 
 def build_parser() -> argparse.ArgumentParser:

@@ -37,8 +37,9 @@ def create_app(settings: Settings | None = None, load: Callable[[], Model] | Non
             the settings.
     """
     settings = settings or Settings.read({})
+    store = JobStore(settings.data_folder)
     service = Service(settings, load or _loader(settings))
-    runner = JobRunner(JobStore(settings.data_folder), service)
+    runner = JobRunner(store, service)
 
     # No /docs: FastAPI's page loads scripts from elsewhere. The document itself is /openapi.json.
     app = FastAPI(

@@ -1,7 +1,7 @@
-"""The process that decodes uploads: `python -m unislu.server.decode_worker`. One JSON line in, one out.
+"""The process that decodes uploads. One JSON line in, one out.
 
-Decoders are where hostile files strike, so they run apart from the server: memory is limited here, time
-by `decoding.DecoderPool`, which kills this process and starts another.
+Decoders are where hostile files strike, so they run apart from the server, with as few rights as a `sandbox`
+gives, without the server's environment and Python's search path; `decoding.DecoderPool` starts and kills it.
 
     in:  {"source": path, "target": path, "name": …, "split": …, "max_seconds": …}
     out: {"seconds": …, "warnings": […]} or {"code": …, "message": …}
@@ -12,7 +12,7 @@ With {"spans": [[start, end], …], "how": …, "guard": …, "heard": …} it w
 
 from __future__ import annotations
 
-import contextlib
+import errno
 import json
 import os
 import sys
@@ -22,27 +22,28 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from ..audio.samples import Float32
 
-MEMORY_BYTES = 3 << 30  # address space; the libraries alone map about 1 GB
+from . import sandbox
 
 
-def main() -> None:
-    """Answer until stdin ends."""
-    _limit_memory()
+def main(start: dict[str, Any]) -> None:
+    """Answer until stdin ends. `start`: see `decoding.Confinement`."""
+    sandbox.limit(start["file_bytes"])
+    _load()
+    sandbox.enter(start["read"], start["write"])
     answers = os.fdopen(os.dup(1), "w", encoding="utf-8")
     os.dup2(2, 1)  # whatever a library prints must not look like an answer
     for line in sys.stdin:
+        sandbox.limit_cpu(start["cpu_seconds"])
         json.dump(_answer(json.loads(line)), answers)
         answers.write("\n")
         answers.flush()
 
 
-def _limit_memory() -> None:
-    try:
-        import resource
-    except ImportError:  # Windows
-        return
-    with contextlib.suppress(ValueError, OSError):
-        resource.setrlimit(resource.RLIMIT_AS, (MEMORY_BYTES, resource.getrlimit(resource.RLIMIT_AS)[1]))
+def _load() -> None:
+    """What decoding needs, before the rights to look for it are given up."""
+    import av  # noqa: F401
+
+    from .. import audio, redact  # noqa: F401
 
 
 def _answer(task: dict[str, Any]) -> dict[str, Any]:
@@ -60,7 +61,8 @@ def _answer(task: dict[str, Any]) -> dict[str, Any]:
     except MemoryError:
         return {"code": "audio_too_large", "message": ""}
     except OSError as error:
-        return {"code": "disk", "message": str(error)}
+        too_large = error.errno == errno.EFBIG
+        return {"code": "audio_too_large" if too_large else "disk", "message": str(error)}
 
 
 class TooLongError(Exception):
@@ -105,6 +107,3 @@ def _hear(task: dict[str, Any]) -> dict[str, Any]:
 
     return {"channels": write_heard(task["heard_of"], task["target"])}
 
-
-if __name__ == "__main__":
-    main()

@@ -6,10 +6,11 @@ import asyncio
 import contextlib
 import json
 import os
+import site
 import sys
 from asyncio.subprocess import PIPE, Process
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,15 @@ from .answers import ApiError, log, unforeseen
 
 USES = 500
 """Files after which a process is replaced: what a decoder leaks goes with it."""
+_KEPT_VARIABLES = ("LD_LIBRARY_PATH", "MALLOC_ARENA_MAX", "SYSTEMROOT")
+_PROGRAM = """
+import json, sys
+start = json.loads(sys.argv[1])
+place = next((n for n, path in enumerate(sys.path) if path.endswith("-packages")), len(sys.path))
+sys.path[place:place] = start["paths"]
+from unislu.server.decode_worker import main
+main(start)
+"""
 _BROKEN = "the file cannot be decoded: it breaks the decoder; convert it first, e.g. to WAV or FLAC"
 
 
@@ -35,11 +45,23 @@ class _Worker:
     uses: int = 0
 
 
+@dataclass(frozen=True)
+class Confinement:
+    """What a process may do: folders it reads and writes in, bytes of a file it writes, seconds of computing
+    for one task."""
+
+    read: Sequence[str]
+    write: Sequence[str]
+    file_bytes: int
+    cpu_seconds: float
+
+
 class DecoderPool:
     """At most `size` processes, started when they are needed and kept."""
 
-    def __init__(self, size: int, timeout: float, max_seconds: float) -> None:
+    def __init__(self, size: int, timeout: float, max_seconds: float, confinement: Confinement) -> None:
         """`timeout`: seconds that one file may take. `max_seconds`: longest audio."""
+        self._confinement = confinement
         self._free = asyncio.Semaphore(size)
         self._idle: list[_Worker] = []
         self._timeout, self._max_seconds = timeout, max_seconds
@@ -90,7 +112,7 @@ class DecoderPool:
     async def _done(self, task: dict[str, Any]) -> dict[str, Any]:
         """The answer of a process to a task. Raises `ApiError` when it failed."""
         async with self._free:
-            worker = self._idle.pop() if self._idle else await _start()
+            worker = self._idle.pop() if self._idle else await _start(self._confinement)
             try:
                 async with asyncio.timeout(self._timeout):
                     answer = await _ask(worker, task)
@@ -136,13 +158,29 @@ class DecoderPool:
             await _kill(self._idle.pop())
 
 
-async def _start() -> _Worker:
-    environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": os.pathsep.join(sys.path)}
+async def _start(confinement: Confinement) -> _Worker:
+    start = json.dumps({"paths": _paths(), **asdict(confinement)})
     process = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "unislu.server.decode_worker", stdin=PIPE, stdout=PIPE, limit=1 << 20,
-        env=environment, start_new_session=True,
+        # Isolated: neither the folder the server was started in nor the environment is searched for modules.
+        sys.executable, "-I", "-c", _PROGRAM, start, stdin=PIPE, stdout=PIPE, limit=1 << 20,
+        env=_environment(), cwd=os.sep, start_new_session=True,
     )  # fmt: skip
     return _Worker(process)
+
+
+def _environment() -> dict[str, str]:
+    """Nothing that the server was told: keys, tokens of clouds."""
+    kept = {name: os.environ[name] for name in _KEPT_VARIABLES if name in os.environ}
+    return {**kept, "OMP_NUM_THREADS": "1", "LANG": "C.UTF-8"}
+
+
+def _paths() -> list[str]:
+    """Where modules are found that an isolated Python does not find: unislu itself in a source checkout, what
+    the operator added on purpose, what the user installed."""
+    added = os.environ.get("PYTHONPATH", "").split(os.pathsep)
+    user = site.getusersitepackages()
+    found = [str(Path(__file__).parents[2]), *(path for path in added if os.path.isabs(path))]
+    return [*found, user] if user in sys.path else found
 
 
 async def _ask(worker: _Worker, task: dict[str, Any]) -> dict[str, Any] | None:

@@ -8,6 +8,7 @@ from typing import Any
 
 from fastapi import APIRouter, Query, Request
 from fastapi.responses import JSONResponse, Response
+from starlette.background import BackgroundTask
 
 from ..result import Analysis
 from . import schemas
@@ -17,6 +18,7 @@ from .job_runner import JobRunner
 from .jobs import DONE, ENDED, Job, JobStore
 from .places import Places
 from .service import Service, check_format, render
+from .workspace import full
 
 MAX_WAIT = 60.0
 
@@ -26,7 +28,7 @@ def router(service: Service, runner: JobRunner) -> APIRouter:
     routes = APIRouter(prefix="/v1/jobs", tags=["jobs"])
     _add_create(routes, service, runner)
     _add_look(routes, runner)
-    _add_end(routes, runner)
+    _add_end(routes, runner, service.settings.until_fetched)
     return routes
 
 
@@ -45,6 +47,8 @@ def _add_create(routes: APIRouter, service: Service, runner: JobRunner) -> None:
         every = await asyncio.to_thread(runner.store.unended)
         own = await asyncio.to_thread(runner.store.unended, owner)
         places.check(every, own, "jobs wait", retry_after=30)
+        if await asyncio.to_thread(lambda: runner.store.bytes) >= service.settings.max_disk_bytes:
+            raise full(retry_after=60)
 
     @routes.post(
         "",
@@ -87,7 +91,7 @@ def _add_look(routes: APIRouter, runner: JobRunner) -> None:
         return (news or job).to_dict()
 
 
-def _add_end(routes: APIRouter, runner: JobRunner) -> None:
+def _add_end(routes: APIRouter, runner: JobRunner, until_fetched: bool) -> None:
     store = runner.store
 
     @routes.get("/{id_}/result", summary="The result of a job that is done", responses=schemas.JOB_RESULT)
@@ -102,13 +106,22 @@ def _add_end(routes: APIRouter, runner: JobRunner) -> None:
         wanted = format_ or dict(job.options["fields"]).get("format", "json")
         analysis = Analysis.from_dict(json.loads(text))
         check_format(wanted, analysis.text is not None)
-        return await asyncio.to_thread(render, analysis, wanted)
+        answer = await asyncio.to_thread(render, analysis, wanted)
+        if until_fetched:
+            answer.background = BackgroundTask(store.remove, id_)  # once it was sent
+        return answer
 
     @routes.delete("/{id_}", summary="Cancel a job, or forget one that has ended", responses=schemas.JOB)
-    async def cancel(request: Request, id_: str) -> dict[str, Any]:
+    async def cancel(
+        request: Request,
+        id_: str,
+        forget: bool = Query(False, description="forget it even if it waits or runs"),
+    ) -> dict[str, Any]:
         job = await _find(store, request, id_)
-        if job.status in ENDED:
+        ended = job.status in ENDED
+        if not ended:
+            await runner.cancel(id_)
+            job = await _find(store, request, id_)
+        if ended or forget:
             await asyncio.to_thread(store.remove, id_)
-            return job.to_dict()
-        await runner.cancel(id_)
-        return (await _find(store, request, id_)).to_dict()
+        return job.to_dict()

@@ -6,9 +6,7 @@ import asyncio
 import contextlib
 import shutil
 import sqlite3
-import tempfile
 from collections.abc import Callable, Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..errors import UnisluError
@@ -138,7 +136,7 @@ class JobRunner:
         path = self.store.path(job.id)
         if not path.exists():
             raise ApiError(410, "the audio of this job is gone: send it again", code="audio_missing")
-        folder = Path(tempfile.mkdtemp(dir=self._service.folder))
+        folder = self._service.workspace.request()
         try:
             split = form.channels == "split"
             decoded = await self._service.decoders.decode(path, folder / "audio.wav", job.file, split)

@@ -11,12 +11,15 @@ from contextlib import contextmanager
 from dataclasses import dataclass, fields
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 from ..errors import OptionError
+from .workspace import lock, size_of
 
 QUEUED, RUNNING, DONE, FAILED, CANCELLED = "queued", "running", "done", "failed", "cancelled"
 ENDED = (DONE, FAILED, CANCELLED)
+AUDIO = "audio"
+"""The folder with the audio of jobs, inside that of the store."""
 MAX_ATTEMPTS = 3
 """Starts of one job; a file that brings the server down must not do so for ever."""
 
@@ -63,9 +66,9 @@ class JobStore:
         """Raises `OptionError` when the folder cannot be used or another server has it."""
         try:
             folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-            self.audio = folder / "audio"
-            self.audio.mkdir(exist_ok=True)
-            self._lock_file = _lock(folder / "lock")
+            self.audio = folder / AUDIO
+            self.audio.mkdir(exist_ok=True, mode=0o700)
+            self._lock_file = lock(folder / "lock", "its jobs", "--data")
             self._connection = sqlite3.connect(folder / "jobs.sqlite3", check_same_thread=False)
         except (OSError, sqlite3.Error) as error:
             raise OptionError(
@@ -73,12 +76,20 @@ class JobStore:
             ) from None
         self._lock = threading.Lock()
         with self._use() as connection:
-            connection.executescript(f"pragma journal_mode=wal; pragma synchronous=normal; {_SCHEMA}")
+            # What is deleted is overwritten: here with zeros, in the log by `_forget`.
+            pragmas = "pragma journal_mode=wal; pragma synchronous=normal; pragma secure_delete=on;"
+            connection.executescript(f"{pragmas} {_SCHEMA}")
+        self._forget()
 
     @contextmanager
     def _use(self) -> Iterator[sqlite3.Connection]:
         with self._lock, self._connection:
             yield self._connection
+
+    def _forget(self) -> None:
+        """Empty the log of the database, which still holds what was deleted."""
+        with self._lock:
+            self._connection.execute("pragma wal_checkpoint(truncate)")
 
     def recover(self) -> None:
         """Queue again what ran when the last server ended, and drop audio that no job needs."""
@@ -133,6 +144,11 @@ class JobStore:
         query = "select status, count(*) from jobs where ?1 is null or owner = ?1 group by status"
         with self._use() as connection:
             return dict(connection.execute(query, (owner,)))
+
+    @property
+    def bytes(self) -> int:
+        """What the audio of jobs takes on disk."""
+        return size_of(self.audio)
 
     def unended(self, owner: str | None = None) -> int:
         """Jobs that wait or run."""
@@ -193,15 +209,19 @@ class JobStore:
             connection.execute(
                 "delete from jobs where id = ? and status not in ('queued', 'running')", (id_,)
             )
+        self._forget()
 
     def expire(self, days: float) -> None:
         """Forget jobs that ended longer ago."""
         limit = (datetime.now(UTC) - timedelta(days=days)).isoformat()
         with self._use() as connection:
-            connection.execute("delete from jobs where finished < ?", (limit,))
+            gone = connection.execute("delete from jobs where finished < ?", (limit,)).rowcount
+        if gone:
+            self._forget()
 
     def close(self) -> None:
         """Close the database."""
+        self._forget()
         with self._lock:
             self._connection.close()
         self._lock_file.close()
@@ -227,20 +247,3 @@ def _copy(source: Path, target: Path) -> None:
 
     shutil.copyfile(source, target)
     source.unlink()
-
-
-def _lock(path: Path) -> IO[bytes]:
-    """Two servers on one folder would run every job twice."""
-    file = open(path, "wb")  # noqa: SIM115 - held until the store is closed
-    try:
-        import fcntl
-    except ImportError:  # Windows has no flock; there nothing warns
-        return file
-    try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
-        file.close()
-        raise OptionError(
-            f"{path.parent}: another server keeps its jobs there; choose another --data"
-        ) from None
-    return file

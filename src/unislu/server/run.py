@@ -133,6 +133,7 @@ def serve(settings: Settings) -> int:
     check_address(settings.host, settings.port)
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     _allow_many_sockets()
+    os.umask(0o077)  # uploads and results are for nobody else on this machine
     server = make_server(settings)
     server.run()
     if server.failure is not None:

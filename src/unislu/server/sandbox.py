@@ -1,8 +1,8 @@
-"""What the decoder process may still do once its libraries are loaded: read its files, write its results, compute.
+"""What the decoder process may still do with its libraries loaded: read its files, write results, compute.
 
-Limits of the operating system hold everywhere but on Windows. On Linux, as far as the kernel has them, Landlock
-takes away the rest of the file system and seccomp the calls that reach out: sockets, programs, processes,
-other processes. What the kernel lacks is left out; `enter` says what holds.
+Limits of the operating system hold everywhere but on Windows. On Linux, as far as the kernel has them,
+Landlock takes away the rest of the file system and seccomp the calls that reach out: sockets, programs,
+processes, other processes. What the kernel lacks is left out; `enter` says what holds.
 """
 
 from __future__ import annotations

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import dataclasses
 import shutil
-import tempfile
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -21,13 +20,15 @@ from ..recognition.request import Request as Asked
 from . import shapes
 from .answers import CLIENT_GONE, TOO_MANY, ApiError
 from .batching import ModelWorker, Request
-from .decoding import Decoded, DecoderPool
+from .decoding import Confinement, Decoded, DecoderPool
 from .forms import FORMATS as ANSWERS
 from .forms import AnalyzeForm, parse_form
+from .jobs import AUDIO
 from .metrics import Metrics
 from .places import Places
 from .settings import Settings
 from .uploads import Form, Limits, Upload, drain, receive
+from .workspace import Workspace
 
 if TYPE_CHECKING:
     from ..recognition.longform import Progress
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 F = TypeVar("F", bound=BaseModel)
+BYTES_A_SECOND = 64_000  # of decoded audio
 
 
 @dataclass(frozen=True)
@@ -55,13 +57,30 @@ class Service:
         self.settings = settings
         self.worker = ModelWorker(load, settings.max_batch, settings.batch_wait_ms / 1000)
         self.metrics = Metrics(self.worker)
-        self.decoders = DecoderPool(settings.decoders, settings.decode_timeout, settings.max_seconds)
+        self.workspace = Workspace(settings.work_folder, settings.max_disk_bytes)
+        self.decoders = DecoderPool(
+            settings.decoders, settings.decode_timeout, settings.max_seconds, self._confinement()
+        )
         self.limits = Limits(
-            settings.max_bytes, settings.read_timeout, settings.upload_rate, settings.upload_timeout
+            settings.max_bytes,
+            settings.read_timeout,
+            settings.upload_rate,
+            settings.upload_timeout,
+            self.workspace.check,
         )
         self.places = Places(settings.max_queue, settings.share, self.metrics.active.set)
-        self.folder = Path(tempfile.mkdtemp(prefix="unislu-"))
+        self.folder = self.workspace.folder
         self.stopping = False
+
+    def _confinement(self) -> Confinement:
+        """Decoders read uploads, those of jobs too, and write beside them."""
+        settings = self.settings
+        return Confinement(
+            read=[str(settings.data_folder.resolve() / AUDIO)],
+            write=[str(self.workspace.folder.resolve())],
+            file_bytes=max(2 * settings.max_bytes, round(settings.max_seconds * BYTES_A_SECOND) + 1024),
+            cpu_seconds=settings.decode_timeout,
+        )
 
     async def model(self) -> Model:
         """The model. Raises `ApiError` (503) while it loads or when it cannot be loaded."""
@@ -78,7 +97,8 @@ class Service:
         try:
             wait = self.worker.patience(self.places.held)
             with self.places.hold(request.state.owner, "requests are under way", wait):
-                folder = Path(tempfile.mkdtemp(dir=self.folder))
+                self.workspace.check()
+                folder = self.workspace.request()
                 try:
                     yield folder
                 finally:
@@ -152,7 +172,7 @@ class Service:
 
     def close(self) -> None:
         """Remove what is on disk."""
-        shutil.rmtree(self.folder, ignore_errors=True)
+        self.workspace.close()
 
 
 async def unless_gone(request: HttpRequest, work: Awaitable[T]) -> T:

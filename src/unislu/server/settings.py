@@ -36,6 +36,10 @@ class Settings:
     cors: tuple[str, ...] = _setting((), "origins whose pages may call the server, e.g. https://app.example")
     hosts: tuple[str, ...] = _setting((), "further names this server is reached by (its own are known)")
     data: str | None = _setting(None, "folder in which jobs are kept (default: the user's state folder)")
+    work: str | None = _setting(
+        None, "folder for uploads while they are heard (default: inside --data)"
+    )
+    max_disk_mb: float = _setting(4000.0, "megabytes that uploads may take there, and again those of jobs")
     max_upload_mb: float = _setting(200.0, "largest upload in megabytes")
     max_seconds: float = _setting(4 * 3600.0, "longest audio in seconds")
     max_queue: int = _setting(64, "requests under way or waiting; further ones are told to retry")
@@ -48,12 +52,11 @@ class Settings:
     upload_timeout: float = _setting(1800.0, "seconds that an upload may take in all")
     grace: float = _setting(30.0, "seconds that running requests get to finish when the server stops")
     max_jobs: int = _setting(100, "jobs waiting or running")
-    keep_days: float = _setting(7.0, "days that a finished job is kept")
+    keep_days: float = _setting(7.0, "days that a finished job and its result are kept")
+    until_fetched: bool = _setting(False, "forget a job as soon as its result was fetched")
     max_listeners: int = _setting(8, "live connections at once")
     max_session: float = _setting(4 * 3600.0, "longest live connection in seconds")
-    key_share: float = _setting(
-        0.5, "share of requests, jobs and connections that one of several keys gets"
-    )
+    key_share: float = _setting(0.5, "share of requests, jobs and connections that one of several keys gets")
     access_log: bool = _setting(False, "log every request")
 
     def __post_init__(self) -> None:
@@ -69,9 +72,9 @@ class Settings:
             raise OptionError(f"port is {self.port}: give a number from 0 to 65535")
         if self.threads is not None and self.threads < 1:
             raise OptionError(f"threads is {self.threads}: give a whole number from 1")
-        for name in ("max_upload_mb", "max_seconds", "max_queue", "max_batch", "decoders", "decode_timeout",
-                     "read_timeout", "upload_rate", "upload_timeout", "grace", "max_jobs", "keep_days",
-                     "max_listeners", "max_session"):  # fmt: skip
+        for name in ("max_disk_mb", "max_upload_mb", "max_seconds", "max_queue", "max_batch", "decoders",
+                     "decode_timeout", "read_timeout", "upload_rate", "upload_timeout", "grace",
+                     "max_jobs", "keep_days", "max_listeners", "max_session"):  # fmt: skip
             if not getattr(self, name) > 0:
                 raise OptionError(f"{name} is {getattr(self, name)}: give a number above 0")
         if not 0 < self.key_share <= 1:
@@ -89,6 +92,16 @@ class Settings:
     def max_bytes(self) -> int:
         """Largest request body in bytes."""
         return int(self.max_upload_mb * 1_000_000)
+
+    @property
+    def max_disk_bytes(self) -> int:
+        """What uploads may take on disk."""
+        return int(self.max_disk_mb * 1_000_000)
+
+    @property
+    def work_folder(self) -> Path:
+        """Where uploads lie while they are heard."""
+        return self.data_folder / "work" if self.work is None else Path(self.work)
 
     @property
     def share(self) -> float:

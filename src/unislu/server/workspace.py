@@ -30,7 +30,9 @@ class Workspace:
             self._lock_file = lock(folder / "lock", "its uploads", "--work")
             self._sweep()
         except OSError as error:
-            raise OptionError(f"{folder}: uploads cannot be kept there ({error}); choose another --work") from None
+            raise OptionError(
+                f"{folder}: uploads cannot be kept there ({error}); choose another --work"
+            ) from None
 
     def request(self) -> Path:
         """A new folder."""
@@ -92,5 +94,7 @@ def lock(path: Path, what: str, option: str) -> IO[bytes]:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError:
         file.close()
-        raise OptionError(f"{path.parent}: another server keeps {what} there; choose another {option}") from None
+        raise OptionError(
+            f"{path.parent}: another server keeps {what} there; choose another {option}"
+        ) from None
     return file
