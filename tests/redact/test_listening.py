@@ -46,7 +46,7 @@ def test_the_tone_is_silence(name: str, codec: str, tmp_path: Path) -> None:
     with open_audio(heard, split=True) as stream:
         after = np.concatenate(list(stream), axis=1)
     assert before.shape == after.shape
-    changed = before != after
+    changed = np.abs(before - after) > 2 / 32_768  # more than the rounding to 16 bits
     places = np.flatnonzero(changed.any(axis=0)) / SAMPLE_RATE
     assert SPAN[0] - GUARD - 0.05 <= places.min() and places.max() <= SPAN[1] + GUARD + 0.05
     assert changed.sum(axis=1).min() > 0.8 * (SPAN[1] - SPAN[0] + 2 * GUARD) * SAMPLE_RATE

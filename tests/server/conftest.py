@@ -80,7 +80,7 @@ def running(settings: Settings, load_model: Callable[[], Model]) -> Iterator[Run
 
 @pytest.fixture(scope="session")
 def model() -> Model:
-    """The default model, made sure of the clip's entity; servers of several tests use it one after another."""
+    """The default model, made sure of the clip's entity; servers of several tests use it in turn."""
     found = load(threads=1)
     decoder = found.manifest.decoder
     found.manifest = replace(found.manifest, decoder=replace(decoder, bias={**decoder.bias, "NORP": SURE}))

@@ -143,3 +143,42 @@ def test_computing_has_an_end(tmp_path: Path) -> None:
     )
     ran = subprocess.run([sys.executable, "-I", "-c", program], timeout=120)
     assert ran.returncode < 0 and resource.RLIMIT_CPU is not None
+
+
+@pytest.mark.parametrize("rate", [1, 999, 1_000_001, 2_147_483_647])
+def test_a_rate_that_no_sound_has(tmp_path: Path, make_wav: Any, rate: int) -> None:
+    """64 kB that state 1 Hz would be nine hours, a gigabyte at 16 kHz."""
+    data = bytearray(make_wav(np.zeros(32_000)))
+    data[24:28] = rate.to_bytes(4, "little")
+    with pytest.raises(ApiError, match=f"states {rate} samples a second") as refused:
+        decode(tmp_path, bytes(data))
+    assert refused.value.status == 400 and len(str(refused.value)) < 300
+    assert sum(path.stat().st_size for path in tmp_path.iterdir()) < 100_000
+
+
+def stereo(seconds: float, channels: int) -> bytes:
+    """16-bit WAV of silence at 16 kHz."""
+    import struct
+
+    data = bytes(round(seconds * 16_000) * 2 * channels)
+    fmt = struct.pack("<HHIIHH", 1, channels, 16_000, 32_000 * channels, 2 * channels, 16)
+    head = b"RIFF" + struct.pack("<I", 36 + len(data)) + b"WAVEfmt \x10\0\0\0" + fmt
+    return head + b"data" + struct.pack("<I", len(data)) + data
+
+
+def test_seconds_times_channels_are_bounded(tmp_path: Path) -> None:
+    pool = DecoderPool(1, 60.0, 10.0, confinement(tmp_path))
+    assert decode(tmp_path, stereo(9, 2), pool, split=True).seconds == 9.0
+    assert decode(tmp_path, stereo(9, 5), pool).seconds == 9.0  # mixed to one
+    with pytest.raises(ApiError) as refused:
+        decode(tmp_path, stereo(9, 5), pool, split=True)
+    assert (refused.value.status, refused.value.code) == (413, "audio_too_long")
+
+
+def test_decoded_audio_fits_the_room_there_is(tmp_path: Path) -> None:
+    pool = DecoderPool(2, 60.0, 600.0, confinement(tmp_path), room=lambda: 200_000)
+    assert decode(tmp_path, stereo(3, 1), pool).seconds == 3.0
+    assert (tmp_path / "audio.wav").stat().st_size < 97_000, "two bytes a sample"
+    with pytest.raises(ApiError) as refused:
+        decode(tmp_path, stereo(4, 1), pool)
+    assert (refused.value.status, refused.value.code) == (429, "disk_full")

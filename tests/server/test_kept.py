@@ -48,11 +48,17 @@ def test_a_folder_has_a_budget(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     space = Workspace(tmp_path, 1000)
     folder = space.request()
     (folder / "upload").write_bytes(bytes(600))
-    space.check()
+    space.take(300)
     assert space.room == 400
+    with pytest.raises(ApiError):
+        space.take(500)
+    monkeypatch.setattr("unislu.server.workspace._FRESH_SECONDS", 60.0)
+    space.take(300)
+    assert space.room == 100, "what comes next counts before it is measured"
+    monkeypatch.setattr("unislu.server.workspace._FRESH_SECONDS", -1.0)
     (folder / "audio.wav").write_bytes(bytes(500))
     with pytest.raises(ApiError) as full:
-        space.check()
+        space.take(0)
     assert (full.value.status, full.value.code, space.room) == (429, "disk_full", 0)
     space.close()
     assert size_of(tmp_path / "nothing") == 0

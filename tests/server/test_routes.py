@@ -71,7 +71,7 @@ def test_bad_results_are_not_rendered(server: Any, result: dict[str, Any]) -> No
 
 
 def test_no_test_hangs_on_a_marginal_entity(model: Any, speech: bytes) -> None:
-    """The other tests take the entity for granted at no bias, and its absence at -4: a whole logit from both."""
+    """Other tests take the entity for granted at no bias, its absence at -4: a whole logit from both."""
     found = {
         bias: [(e.type, e.text) for e in model.analyze(speech, tasks=("asr", "ner"), bias=bias).entities]
         for bias in (1, -1, -3)

@@ -1,4 +1,4 @@
-"""Blocks of samples → a float32 WAV on disk, while they come."""
+"""Blocks of samples → a 16-bit WAV on disk, while they come."""
 
 from __future__ import annotations
 
@@ -14,6 +14,8 @@ from .stream import SAMPLE_RATE
 def write_wav(path: str | os.PathLike[str], blocks: Iterable[Float32]) -> tuple[int, int]:
     """Write blocks, [channels, n] float32 at 16 kHz; returns (channels, samples of one channel).
 
+    What is louder than full scale is cut there, as every player does.
+
     Raises `OSError`, and what `blocks` raises.
     """
     samples = channels = 0
@@ -22,7 +24,7 @@ def write_wav(path: str | os.PathLike[str], blocks: Iterable[Float32]) -> tuple[
         for block in blocks:
             channels = block.shape[0]
             samples += block.shape[1]
-            file.write(block.T.astype("<f4").tobytes())
+            file.write((block.T * 32_768.0).round().clip(-32_768, 32_767).astype("<i2").tobytes())
         file.seek(0)
         _write_header(file, samples, max(1, channels))
     return channels, samples
@@ -30,8 +32,8 @@ def write_wav(path: str | os.PathLike[str], blocks: Iterable[Float32]) -> tuple[
 
 def _write_header(file: BinaryIO, samples: int, channels: int) -> None:
     """Sizes that do not fit say that the data goes on to the end."""
-    width = 4 * channels
+    width = 2 * channels
     size = min(samples * width, 0xFFFFFFFF - 36)
-    fmt = struct.pack("<HHIIHH", 3, channels, SAMPLE_RATE, SAMPLE_RATE * width, width, 32)
+    fmt = struct.pack("<HHIIHH", 1, channels, SAMPLE_RATE, SAMPLE_RATE * width, width, 16)
     file.write(b"RIFF" + struct.pack("<I", 36 + size) + b"WAVEfmt \x10\0\0\0" + fmt)
     file.write(b"data" + struct.pack("<I", size if size == samples * width else 0xFFFFFFFF))

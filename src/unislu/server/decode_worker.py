@@ -3,7 +3,7 @@
 Decoders are where hostile files strike, so they run apart from the server, with as few rights as a `sandbox`
 gives, without the server's environment and Python's search path; `decoding.DecoderPool` starts and kills it.
 
-    in:  {"source": path, "target": path, "name": …, "split": …, "max_seconds": …}
+    in:  {"source": path, "target": path, "name": …, "split": …, "max_seconds": …, "room": bytes}
     out: {"seconds": …, "warnings": […]} or {"code": …, "message": …}
 
 With {"spans": [[start, end], …], "how": …, "guard": …, "heard": …} it writes a redacted copy instead, with
@@ -19,10 +19,10 @@ import sys
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 
+from . import sandbox
+
 if TYPE_CHECKING:
     from ..audio.samples import Float32
-
-from . import sandbox
 
 
 def main(start: dict[str, Any]) -> None:
@@ -55,6 +55,8 @@ def _answer(task: dict[str, Any]) -> dict[str, Any]:
         return _redact(task) if "spans" in task else _decode(task)
     except TooLongError:
         return {"code": "audio_too_long", "message": ""}
+    except FullError:
+        return {"code": "disk_full", "message": ""}
     except UnisluError as error:
         message = str(error).replace(task["source"], task["name"]).replace(task["target"], task["name"])
         return {"code": "invalid_audio", "message": message}
@@ -69,23 +71,31 @@ class TooLongError(Exception):
     """More audio than allowed."""
 
 
+class FullError(Exception):
+    """More audio than there is room for at the moment."""
+
+
 def _decode(task: dict[str, Any]) -> dict[str, Any]:
-    """Write the source as 16 kHz float32 WAV while it is decoded, and say how long it is."""
+    """Write the source as 16 kHz WAV while it is decoded, and say how long it is."""
     from ..audio import SAMPLE_RATE, open_audio
     from ..audio.writer import write_wav
 
     with open_audio(task["source"], name=task["name"], split=task["split"]) as stream:
-        blocks = _bounded(stream, task["max_seconds"] * SAMPLE_RATE)
+        blocks = _bounded(stream, task["max_seconds"] * SAMPLE_RATE, task["room"])
         _, samples = write_wav(task["target"], blocks)
         return {"seconds": samples / SAMPLE_RATE, "warnings": list(stream.warnings)}
 
 
-def _bounded(blocks: Iterable[Float32], most: float) -> Iterator[Float32]:
-    samples = 0
+def _bounded(blocks: Iterable[Float32], most: float, room: int) -> Iterator[Float32]:
+    """At most so many samples, twice as many in all channels together, that fit into `room` bytes."""
+    samples = values = 0
     for block in blocks:
         samples += block.shape[1]
-        if samples > most:
+        values += block.size
+        if samples > most or values > 2 * most:
             raise TooLongError
+        if 2 * values > room:
+            raise FullError
         yield block
 
 
@@ -106,4 +116,3 @@ def _hear(task: dict[str, Any]) -> dict[str, Any]:
     from ..redact.listening import write_heard
 
     return {"channels": write_heard(task["heard_of"], task["target"])}
-

@@ -9,12 +9,13 @@ import os
 import site
 import sys
 from asyncio.subprocess import PIPE, Process
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 from .answers import ApiError, log, unforeseen
+from .workspace import RETRY_SECONDS, full
 
 USES = 500
 """Files after which a process is replaced: what a decoder leaks goes with it."""
@@ -59,8 +60,17 @@ class Confinement:
 class DecoderPool:
     """At most `size` processes, started when they are needed and kept."""
 
-    def __init__(self, size: int, timeout: float, max_seconds: float, confinement: Confinement) -> None:
-        """`timeout`: seconds that one file may take. `max_seconds`: longest audio."""
+    def __init__(
+        self,
+        size: int,
+        timeout: float,
+        max_seconds: float,
+        confinement: Confinement,
+        room: Callable[[], int] = lambda: sys.maxsize,
+    ) -> None:
+        """`timeout`: seconds that one file may take. `max_seconds`: longest audio; of all channels together
+        twice as long. `room`: bytes that all of them may write."""
+        self._size, self._room = size, room
         self._confinement = confinement
         self._free = asyncio.Semaphore(size)
         self._idle: list[_Worker] = []
@@ -73,7 +83,7 @@ class DecoderPool:
         """
         task = {
             "source": str(source), "target": str(target), "name": name, "split": split,
-            "max_seconds": self._max_seconds,
+            "max_seconds": self._max_seconds, "room": self._room() // self._size,
         }  # fmt: skip
         answer = await self._done(task)
         return Decoded(target, answer["seconds"], tuple(answer["warnings"]))
@@ -135,6 +145,8 @@ class DecoderPool:
             return
         if code == "invalid_audio":
             raise ApiError(400, answer["message"], code=code, param="file")
+        if code == "disk_full":
+            raise full(RETRY_SECONDS)
         if code == "disk":
             raise unforeseen(OSError(answer["message"]))
         if code == "audio_too_large":

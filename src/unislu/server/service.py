@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 F = TypeVar("F", bound=BaseModel)
-BYTES_A_SECOND = 64_000  # of decoded audio
+BYTES_A_SECOND = 32_000  # of one decoded channel
 
 
 @dataclass(frozen=True)
@@ -59,14 +59,18 @@ class Service:
         self.metrics = Metrics(self.worker)
         self.workspace = Workspace(settings.work_folder, settings.max_disk_bytes)
         self.decoders = DecoderPool(
-            settings.decoders, settings.decode_timeout, settings.max_seconds, self._confinement()
+            settings.decoders,
+            settings.decode_timeout,
+            settings.max_seconds,
+            self._confinement(),
+            lambda: self.workspace.room,
         )
         self.limits = Limits(
             settings.max_bytes,
             settings.read_timeout,
             settings.upload_rate,
             settings.upload_timeout,
-            self.workspace.check,
+            self.workspace.take,
         )
         self.places = Places(settings.max_queue, settings.share, self.metrics.active.set)
         self.folder = self.workspace.folder
@@ -78,7 +82,7 @@ class Service:
         return Confinement(
             read=[str(settings.data_folder.resolve() / AUDIO)],
             write=[str(self.workspace.folder.resolve())],
-            file_bytes=max(2 * settings.max_bytes, round(settings.max_seconds * BYTES_A_SECOND) + 1024),
+            file_bytes=max(2 * settings.max_bytes, round(settings.max_seconds * 2 * BYTES_A_SECOND) + 1024),
             cpu_seconds=settings.decode_timeout,
         )
 
@@ -97,7 +101,7 @@ class Service:
         try:
             wait = self.worker.patience(self.places.held)
             with self.places.hold(request.state.owner, "requests are under way", wait):
-                self.workspace.check()
+                self.workspace.take(0)
                 folder = self.workspace.request()
                 try:
                     yield folder

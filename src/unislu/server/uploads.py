@@ -31,14 +31,14 @@ _DRAIN_BYTES, _DRAIN_SECONDS = 64 << 20, 3.0
 @dataclass(frozen=True)
 class Limits:
     """`max_bytes`: of the body. `read_timeout`: seconds without a byte. `rate`: bytes a second that must have
-    come once that time is over. `total_timeout`: seconds for all of it. `check_room`: raises `ApiError` when
-    there is no room on disk."""
+    come once that time is over. `total_timeout`: seconds for all of it. `take_room`: told how
+    many bytes come on disk; raises `ApiError` when there is no room for them."""
 
     max_bytes: int
     read_timeout: float
     rate: float
     total_timeout: float
-    check_room: Callable[[], None]
+    take_room: Callable[[int], None]
 
 
 @dataclass(frozen=True)
@@ -181,7 +181,7 @@ def _too_large(limits: Limits) -> ApiError:
 
 async def _raw(request: Request, folder: Path, limits: Limits) -> Form:
     path = _new_path(folder)
-    writer = _Writer(path, limits.check_room)
+    writer = _Writer(path, limits.take_room)
     try:
         async for chunk in _chunks(request, limits):
             await writer.write(chunk)
@@ -197,9 +197,9 @@ async def _raw(request: Request, folder: Path, limits: Limits) -> Form:
 class _Writer:
     """Collects small pieces and writes them in a thread."""
 
-    def __init__(self, path: Path, check_room: Callable[[], None]) -> None:
+    def __init__(self, path: Path, take_room: Callable[[int], None]) -> None:
         self._file: BinaryIO = open(path, "wb")  # noqa: SIM115 - closed by `close`
-        self._check_room = check_room
+        self._take_room = take_room
         self._buffer = bytearray()
         self._size = 0
 
@@ -220,7 +220,7 @@ class _Writer:
         data, self._buffer = self._buffer, bytearray()
         self._size += len(data)
         if data:
-            self._check_room()
+            self._take_room(len(data))
             await asyncio.to_thread(self._file.write, data)
 
     def close(self) -> None:
@@ -321,7 +321,7 @@ class _Multipart:
         if self._writer is not None:
             raise ApiError(400, "two files came: send one a request", code="several_files", param="file")
         self._path, self._filename = _new_path(self._folder), filename
-        self._writer = _Writer(self._path, self._limits.check_room)
+        self._writer = _Writer(self._path, self._limits.take_room)
 
     def _data(self, data: bytes, start: int, end: int) -> None:
         if self._is_file and self._writer is not None:

@@ -46,10 +46,11 @@ class Workspace:
             self._measured, self._used = now, size_of(self.folder)
         return max(0, self.limit - self._used)
 
-    def check(self) -> None:
-        """Raises `ApiError` (429) when the folder is full."""
-        if not self.room:
+    def take(self, size: int) -> None:
+        """So many bytes are written next. Raises `ApiError` (429) when there is no room for them."""
+        if self.room <= size:
             raise full(RETRY_SECONDS)
+        self._used += size
 
     def close(self) -> None:
         """Remove what is on disk."""
