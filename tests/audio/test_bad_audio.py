@@ -154,3 +154,23 @@ def test_text_of_a_container_in_no_known_encoding_is_no_error() -> None:
         assert_is_tone(load_audio(bytes(data)), 2.0)
     except AudioError as error:
         assert str(error).startswith("bytes: ")
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"#EXTM3U\n#EXT-X-TARGETDURATION:1\n#EXTINF:1,\nother.wav\n#EXT-X-ENDLIST\n",
+        b"ffconcat version 1.0\nfile other.wav\n",
+        b'<?xml version="1.0"?><MPD xmlns="urn:mpeg:dash:schema:mpd:2011"></MPD>',
+        b"1\n00:00:00,000 --> 00:00:01,000\nwords\n\n" * 20,
+        b"v=0\no=- 0 0 IN IP4 127.0.0.1\nm=audio 5004 RTP/AVP 0\n",
+        b"GIF89a" + bytes(1000),
+    ],
+    ids=["hls", "concat", "dash", "subtitles", "sdp", "picture"],
+)
+def test_files_that_name_other_files_or_hold_none_of_sound(data: bytes, tmp_path: Path) -> None:
+    """FFmpeg knows them, and would open what they name: only containers of sound are let in."""
+    path = tmp_path / "a.wav"
+    path.write_bytes(data)
+    with pytest.raises(AudioError, match=r"a\.wav: is not audio"):
+        load_audio(path)

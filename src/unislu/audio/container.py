@@ -22,6 +22,19 @@ if TYPE_CHECKING:
     from av.audio.stream import AudioStream
     from av.container import InputContainer
 
+_ENDS = ("", "le", "be")
+_CONTAINERS = (
+    "3g2", "3gp", "aac", "ac3", "aea", "aiff", "alaw", "amr", "amrnb", "amrwb", "ape", "aptx", "aptx_hd",
+    "asf", "ast", "au", "avi", "avr", "bfstm", "brstm", "caf", "daud", "dsf", "dss", "dts", "dtshd", "dv",
+    "eac3", "flac", "flv", "g722", "g726", "g726le", "gsm", "gxf", "iff", "ilbc", "ircam", "latm", "loas",
+    "m4a", "matroska", "mj2", "mlp", "mmf", "mov", "mp3", "mp4", "mpc", "mpc8", "mpeg", "mpegts", "mulaw",
+    "mxf", "nistsphere", "nut", "ogg", "oma", "pvf", "qcp", "rm", "rso", "sbc", "sln", "sox", "spdif",
+    "swf", "tak", "truehd", "tta", "voc", "w64", "wav", "webm", "wsaud", "wsd", "wtv", "wv", "xa", "xwma",
+)  # fmt: skip
+"""What FFmpeg calls the containers of sound. It knows others, which open further files (playlists), draw
+pictures, or read devices."""
+_RAW = tuple(f"{kind}{bits}{end}" for kind in "suf" for bits in (8, 16, 24, 32, 64) for end in _ENDS)
+"""And samples without a header, which are refused in words of their own."""
 _MAX_LOST_SECONDS = 0.5
 _MAX_LOST_SHARE = 0.02
 _JITTER_SECONDS = 0.05  # time codes of some containers are whole milliseconds; smaller steps are rounding
@@ -80,7 +93,7 @@ def open_container(media: Media) -> InputContainer:
     file.seek(0)
     head = file.read(12)
     # The file is already open: a playlist inside it must not make FFmpeg open others.
-    options = {"protocol_whitelist": "none"}
+    options = {"protocol_whitelist": "none", "format_whitelist": ",".join((*_CONTAINERS, *_RAW, "vidc"))}
     if suffix in _TELEPHONE:
         options["sample_rate"] = "8000"
     formats = [None, *([_TELEPHONE[suffix]] if suffix in _TELEPHONE else [])]

@@ -27,6 +27,7 @@ from ..errors import (
 log = logging.getLogger("unislu.server")
 CLIENT_GONE = 499
 TOO_MANY = 429
+MAX_MESSAGE = 1000  # characters: a client that sends much need not get it back
 TIMEOUT = 408
 
 
@@ -45,6 +46,7 @@ class ApiError(Exception):
         param: str | None = None,
         retry_after: int | None = None,
     ) -> None:
+        message = message if len(message) <= MAX_MESSAGE else f"{message[:MAX_MESSAGE]}…"
         super().__init__(message)
         self.status, self.message = status, message
         self.code, self.param, self.retry_after = code, param, retry_after
