@@ -10,6 +10,7 @@ from types import MappingProxyType
 from ..errors import OptionError
 from ..result import Analysis
 from . import conll, docbin, html, parquet, subtitles, terminal
+from .spans import speaker, turns
 from .subtitles import SubtitleStyle
 
 
@@ -56,7 +57,12 @@ def _json_line(analysis: Analysis) -> str:
 
 
 def _transcript(analysis: Analysis) -> str:
-    return (analysis.text or "") + "\n"
+    text = analysis.text or ""
+    lines = [
+        text[start:end] if channel is None else f"{speaker(channel)}: {text[start:end]}"
+        for channel, start, end in turns(analysis)
+    ]
+    return "\n".join(lines) + "\n"
 
 
 def _binary(name: str, suffix: str, render: Callable[[Analysis], bytes]) -> Writer:

@@ -7,17 +7,43 @@ from collections.abc import Iterable, Iterator
 from ..result import Analysis, Entity
 
 
-def pieces(analysis: Analysis) -> Iterator[tuple[str, Entity | None]]:
-    """The transcript as (text, entity or None) in order; of overlapping entities the first is marked."""
+def pieces(analysis: Analysis, start: int = 0, end: int | None = None) -> Iterator[tuple[str, Entity | None]]:
+    """The transcript, or its characters `start` to `end`, as (text, entity or None) in order; of overlapping
+    entities the first is marked."""
     text = analysis.text or ""
-    position = 0
+    position, last = start, len(text) if end is None else end
     for entity in apart(analysis.entities or ()):
-        if entity.start_char > position:
-            yield text[position : entity.start_char], None
-        yield entity.text, entity
-        position = entity.end_char
-    if position < len(text):
-        yield text[position:], None
+        first, until = max(position, entity.start_char), min(last, entity.end_char)
+        if first >= until:
+            continue
+        if first > position:
+            yield text[position:first], None
+        yield text[first:until], entity
+        position = until
+    if position < last:
+        yield text[position:last], None
+
+
+def turns(analysis: Analysis) -> list[tuple[int | None, int, int]]:
+    """(channel, start, end) in characters of each stretch of the transcript that one channel says.
+
+    One stretch and no channel where the channels were mixed, or only one of them speaks.
+    """
+    said = [segment for segment in analysis.segments if segment.text]
+    if len({segment.channel for segment in said}) < 2:
+        return [(None, 0, len(analysis.text or ""))]
+    found: list[tuple[int | None, int, int]] = []
+    for segment in said:
+        if found and found[-1][0] == segment.channel:
+            found[-1] = (segment.channel, found[-1][1], segment.end_char)
+        else:
+            found.append((segment.channel, segment.start_char, segment.end_char))
+    return found
+
+
+def speaker(channel: int) -> str:
+    """How a channel is called, as people count them."""
+    return f"Channel {channel + 1}"
 
 
 def apart(entities: Iterable[Entity]) -> list[Entity]:

@@ -16,7 +16,7 @@ from itertools import groupby
 from ..errors import OptionError
 from ..result import Analysis, Entity, Segment, Word, covered
 from ..sequence.labels import normalize_type
-from .spans import apart
+from .spans import apart, speaker, turns
 
 LONGEST = 7.0
 SHORTEST = 1.0
@@ -67,11 +67,12 @@ class _Word:
 
 @dataclass(frozen=True)
 class Cue:
-    """What is shown from `start` to `end` seconds: lines of words."""
+    """What is shown from `start` to `end` seconds: lines of words. `channel`: whose, where several speak."""
 
     start: float
     end: float
     lines: tuple[tuple[_Word, ...], ...]
+    channel: int | None = None
 
     @property
     def length(self) -> int:
@@ -80,15 +81,29 @@ class Cue:
 
 
 def cues(analysis: Analysis, style: SubtitleStyle = SubtitleStyle()) -> list[Cue]:
-    """The cues of a result, in the order of its segments; those of one channel do not overlap."""
+    """The cues of a result, by their starts; those of one channel do not overlap."""
+    several = len(turns(analysis)) > 1
+    found: list[Cue] = []
+    for channel in dict.fromkeys(segment.channel for segment in analysis.segments):
+        segments = [segment for segment in analysis.segments if segment.channel == channel]
+        found += _cues(segments, analysis, style, channel if several else None)
+    return sorted(found, key=lambda cue: cue.start)
+
+
+def _cues(
+    segments: Sequence[Segment], analysis: Analysis, style: SubtitleStyle, channel: int | None
+) -> list[Cue]:
+    """The cues of the segments of one channel, which has a name where several speak."""
     text = analysis.text or ""
     found: list[Cue] = []
-    for segment in analysis.segments:
+    if channel is not None:
+        style = replace(style, line=max(8, style.line - len(f"{speaker(channel)}: ")))
+    for segment in segments:
         words, first = _words(segment), 0
         while first < len(words):
             shown = words[first : first + _fill(words, first, text, style)]
             lines = tuple(map(tuple, _wrap(shown, style.line)))
-            found.append(Cue(shown[0].start, shown[-1].end, lines))
+            found.append(Cue(shown[0].start, shown[-1].end, lines, channel))
             first += len(shown)
     return [_readable(cue, _next_start(found, n, analysis.duration), style) for n, cue in enumerate(found)]
 
@@ -179,7 +194,7 @@ def _width(words: Sequence[_Word]) -> int:
 
 
 def _next_start(found: Sequence[Cue], number: int, duration: float) -> float:
-    """When something must make room for the next cue; in interleaved channels that may be at once."""
+    """When something must make room for the next cue of its channel."""
     return found[number + 1].start if number + 1 < len(found) else max(duration, found[number].end)
 
 
@@ -193,11 +208,13 @@ def _times(cue: Cue, comma: str) -> str:
 
 
 def _plain(cue: Cue, text: str) -> str:
-    return "\n".join(" ".join(text[w.start_char : w.end_char] for w in line) for line in cue.lines)
+    label = "" if cue.channel is None else f"{speaker(cue.channel)}: "
+    return label + "\n".join(" ".join(text[w.start_char : w.end_char] for w in line) for line in cue.lines)
 
 
 def _marked(cue: Cue, text: str, entities: Sequence[Entity]) -> str:
-    return "\n".join(_marked_line(line, text, entities) for line in cue.lines)
+    label = "" if cue.channel is None else f"<v {speaker(cue.channel)}>"
+    return label + "\n".join(_marked_line(line, text, entities) for line in cue.lines)
 
 
 def _marked_line(line: Sequence[_Word], text: str, entities: Sequence[Entity]) -> str:

@@ -6,7 +6,7 @@ import zlib
 from collections.abc import Iterator
 
 from ..result import Analysis
-from .spans import percent, pieces, printable, ranked
+from .spans import percent, pieces, printable, ranked, speaker, turns
 
 _RESET, _BOLD, _DIM = "\x1b[0m", "\x1b[1m", "\x1b[2m"
 # Bright enough on a dark terminal, dark enough on a light one: cyan, magenta, green, yellow, blue, red.
@@ -37,8 +37,17 @@ def render(analysis: Analysis, color: bool = False, width: int = 100) -> str:
 def _transcript(analysis: Analysis, color: bool, width: int) -> list[str]:
     if not analysis.text:
         return [(_paint if color else _plain)("(no speech)", _DIM)]
+    lines: list[str] = []
+    for channel, start, end in turns(analysis):
+        label = [] if channel is None else [(f"{speaker(channel)}:", _DIM if color else ""), (" ", "")]
+        lines += _wrapped([*label, *_fragments(analysis, start, end, color)], width)
+    return lines
+
+
+def _fragments(analysis: Analysis, start: int, end: int, color: bool) -> list[tuple[str, str]]:
+    """(text, ANSI code) of a stretch of the transcript."""
     fragments: list[tuple[str, str]] = []
-    for text, entity in pieces(analysis):
+    for text, entity in pieces(analysis, start, end):
         if entity is None:
             fragments.append((printable(text), ""))
         elif color:
@@ -46,7 +55,7 @@ def _transcript(analysis: Analysis, color: bool, width: int) -> list[str]:
             fragments += [(printable(text), shade + _BOLD), (f"({printable(entity.type)})", shade + _DIM)]
         else:
             fragments.append((f"[{printable(text)}]({printable(entity.type)})", ""))
-    return list(_wrapped(fragments, width))
+    return fragments
 
 
 def _type_color(name: str) -> int:
