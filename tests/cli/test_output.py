@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import resource
+import signal
 from pathlib import Path
 
 import pytest
@@ -86,3 +88,31 @@ def test_progress_of_a_long_file(monkeypatch: pytest.MonkeyPatch, capsys: pytest
     monkeypatch.setattr("time.monotonic", lambda: 0.0)
     quiet.advance(Progress(0, 600.0, 5400.0))
     assert capsys.readouterr().err == ""
+
+
+def test_a_result_that_cannot_be_written_stops_no_other(
+    stub: StubModel, clip: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    long = tmp_path / ("y" * 251 + ".wav")
+    long.write_bytes(wav())
+    code, _, err = run(capsys, str(long), clip, "-o", str(tmp_path / "out"))
+    assert code == 1 and "cannot be written (File name too long)" in err
+    assert [p.name for p in (tmp_path / "out").iterdir()] == ["clip.json"]
+
+
+def test_an_older_result_stays_until_the_new_one_is_whole(
+    stub: StubModel, clip: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "out"
+    out.mkdir()
+    (out / "clip.json").write_text("older")
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    before = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (100, limits[1]))  # as if the disk were full
+    try:
+        code, _, err = run(capsys, clip, "-o", str(out))
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+        signal.signal(signal.SIGXFSZ, before)
+    assert code == 1 and "cannot be written" in err
+    assert [p.name for p in out.iterdir()] == ["clip.json"] and (out / "clip.json").read_text() == "older"

@@ -100,6 +100,8 @@ def _hear(
 ) -> tuple[int, int]:
     """Write the result of every source until all are done or Ctrl-C; how many were done, and failed."""
 
+    from ..errors import UnisluError
+
     def watch(progress: Progress) -> bool:
         interrupt.armed = True
         output.advance(progress)
@@ -113,7 +115,11 @@ def _hear(
             output.clear_progress()
             complain(result)
         else:
-            output.write(done - 1, result)
+            try:
+                output.write(done - 1, result)
+            except UnisluError as error:  # this file's; the others may still be written
+                failed += 1
+                complain(error)
     return done, failed
 
 

@@ -18,7 +18,7 @@ from ..result import Analysis
 from ..writers import get_writer, terminal
 from . import complain
 from .live_line import LiveLine
-from .writing import Writing, make_folder
+from .writing import Writing, make_folder, write_whole
 
 if TYPE_CHECKING:
     from ..recognition.longform import Progress
@@ -105,9 +105,9 @@ class Output:
     def _write_file(self, number: int, analysis: Analysis) -> None:
         path = self._paths[number]
         writer = self._settings.writing.writer(self._format, self._inputs[number], path.parent)
-        replaced = " (replaced)" if path.exists() else ""
         try:
-            path.write_bytes(writer.content(analysis))
+            replaced = " (replaced)" if path.exists() else ""
+            write_whole(path, writer.content(analysis))
         except OSError as error:
             raise UnisluError(f"{path}: cannot be written ({error.strerror}); choose another -o") from None
         if not self._settings.quiet:
