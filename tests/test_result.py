@@ -86,6 +86,7 @@ def analyses(draw: st.DrawFn) -> Analysis:
         segments=(segment,),
         timings={"total": draw(shares)},
         warnings=tuple(draw(st.lists(st.text(), max_size=2))),
+        untrained_types=tuple(draw(st.lists(st.text(), max_size=2))),
     )
 
 

@@ -114,6 +114,7 @@ class Analysis:
     `file`: its path, or None for arrays and bytes. `text`: the transcript; None when only the
     sentiment was asked for. `duration`: seconds. `timings`: seconds of computing by stage.
     `warnings`: what the reader of the result must know, e.g. that the file was cut off.
+    `untrained_types`: entity types asked for that the model was not trained on.
 
     Raises `RecordError` when offsets do not hold: every entity's, segment's and word's text is the
     transcript between its offsets.
@@ -129,6 +130,7 @@ class Analysis:
     segments: tuple[Segment, ...] = ()
     timings: Mapping[str, float] = field(default_factory=dict)
     warnings: tuple[str, ...] = ()
+    untrained_types: tuple[str, ...] = ()
     schema_version: int = SCHEMA_VERSION
 
     def __post_init__(self) -> None:
@@ -175,7 +177,8 @@ class Analysis:
         values["segments"] = tuple(_segment(item) for item in _list(values.get("segments", []), "segments"))
         if values.get("sentiment") is not None:
             values["sentiment"] = _build(Sentiment, values["sentiment"], "sentiment")
-        values["warnings"] = tuple(_list(values.get("warnings", []), "warnings"))
+        for key in ("warnings", "untrained_types"):
+            values[key] = tuple(_list(values.get(key, []), key))
         return _build(cls, values, "result")
 
 

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 
 from unislu.errors import AudioError, EngineError
+from unislu.recognition.hypothesis import Hypothesis
 from unislu.recognition.model import Model
+from unislu.recognition.recognizer import Recognizer
+from unislu.recognition.recover import repeats
 from unislu.result import Analysis
 from unislu.sequence import Target, Vocabulary
 from unislu.vad import windows
@@ -73,3 +77,35 @@ def test_an_error_in_the_middle_of_a_file_is_that_files_alone(vocabulary: Vocabu
     cut = bytes(broken[: len(broken) // 2 + 1])  # in the middle of a sample
     result = model.analyze(cut, vad="energy")
     assert abs(result.duration - 30.0) < 0.01 and "is cut off: 30.0 s of 60.0 s" in result.warnings[0]
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        ("Please hold. Please hold. Please hold. Please hold.", True),
+        ("So: no no no no no no no no", True),
+        ("no, no, no, no", False),
+        ("Please hold. Please hold. Please hold.", False),
+        ("five five five five five one two", False),
+        ("", False),
+    ],
+)
+def test_words_over_and_over(text: str, found: bool) -> None:
+    assert repeats(text) == found
+
+
+def test_a_second_search_that_repeats_itself_is_marked(
+    vocabulary: Vocabulary, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whether it wrote a repetition as often as it was said, nobody knows."""
+    said = Target("hold on hold on hold on hold on", ())
+
+    def once(self: Recognizer, *arguments: Any, **options: Any) -> list[Hypothesis]:
+        beam = arguments[1][0].options.beam
+        failure = "the model began to repeat itself" if beam == 1 else None
+        return [Hypothesis(0.0, 4.0, text=said.text, failure=failure)]
+
+    monkeypatch.setattr(Recognizer, "transcribe", once)
+    model, _ = make(vocabulary)
+    result = model.analyze(noise(400), sample_rate=16_000)
+    assert result.text == said.text and result.segments[0].failed == "the model began to repeat itself"

@@ -64,7 +64,7 @@ def test_silence_is_not_heard_and_said(vocabulary: Vocabulary) -> None:
     result = model.analyze(np.zeros(16_000 * 40, np.float32), sample_rate=16_000)
     assert engine.batches == [] and result.no_speech
     assert (result.text, result.entities, result.sentiment) == ("", (), None)
-    assert "no speech was found in 40.0 s" in result.warnings[0]
+    assert result.warnings[0].endswith("no speech was found in 40.0 s"), "silence needs no remedy"
 
 
 def test_a_short_clip_without_speech_is_not_heard_where_the_bundle_says_so(vocabulary: Vocabulary) -> None:
@@ -73,6 +73,7 @@ def test_a_short_clip_without_speech_is_not_heard_where_the_bundle_says_so(vocab
     engine = ScriptedEngine(vocabulary, script)
     result = Model(engine, vocabulary, careful).analyze(noise(200), sample_rate=16_000)
     assert engine.batches == [] and result.no_speech and result.text == "" and result.entities == ()
+    assert "--vad energy" in result.warnings[0]
     assert make(vocabulary, script)[0].analyze(noise(200), sample_rate=16_000).text == "Made up."
 
 
@@ -130,3 +131,18 @@ def test_names_of_sources(model: Model, tmp_path: Path) -> None:
         assert model.analyze(file).file == str(path)
     with pytest.raises(AudioError, match="call 7: is empty"):
         model.analyze(io.BytesIO(b""), name="call 7")
+
+
+def test_types_that_the_model_never_saw_are_said(vocabulary: Vocabulary) -> None:
+    knowing = Model(
+        ScriptedEngine(vocabulary, SCRIPT), vocabulary, manifest(vocabulary, types_seen=("drug",))
+    )
+    for asked, untrained in ((["drug"], ()), (["Drug", "Phone Number", "person"], ("Phone Number",))):
+        result = knowing.analyze(noise(200), sample_rate=16_000, entities=asked)
+        assert result.untrained_types == untrained
+        assert ["not trained on the entity types 'Phone Number'" in w for w in result.warnings] == [
+            True for _ in untrained
+        ]
+    assert knowing.analyze(noise(200), sample_rate=16_000).untrained_types == ()
+    unknown = Model(ScriptedEngine(vocabulary, SCRIPT), vocabulary, manifest(vocabulary))
+    assert unknown.analyze(noise(200), sample_rate=16_000, entities=["dragon"]).untrained_types == ()

@@ -63,7 +63,8 @@ class Recording:
         self._ready: deque[Window] = deque()
         self._pending: list[Window] = []  # given and not yet taken back
         self._hypotheses: list[Hypothesis] = []
-        self._notes = [plan.note] if plan.note is not None else []
+        self._notes = list(plan.notes)
+        self._silent = True  # so far
         self._timings = dict.fromkeys(STAGES, 0.0)
         self._error: UnisluError | None = None
         self._broken: Exception | None = None
@@ -115,6 +116,7 @@ class Recording:
             self._blocks = iter(self._stream)
         block = next(self._blocks, None)
         blocks = [] if block is None else [block]
+        self._silent = self._silent and (block is None or all(map(is_silent, block)))
         if self._cutters is None:
             # Nothing is known of the length until the end or more than a window was read.
             self._held += blocks
@@ -222,6 +224,7 @@ class Recording:
             language=language,
             timings={stage: round(seconds, DIGITS) for stage, seconds in timings.items()},
             warnings=tuple(dict.fromkeys(self._all_notes(decoded, duration))),
+            untrained_types=self._plan.untrained,
         )
 
     def _all_notes(self, decoded: Sequence[Hypothesis], duration: float) -> list[str]:
@@ -236,7 +239,9 @@ class Recording:
             )
             notes.append(f"{name}: interrupted: only {until:.1f} s of {duration:.1f} s were heard to the end")
         elif not any(one.text for one in decoded):
-            notes.append(f"{name}: no speech was found in {duration:.1f} s")
+            note = f"{name}: no speech was found in {duration:.1f} s"
+            hint = "; quiet or whispered speech may be left out: --vad energy hears all of it"
+            notes.append(note if self._plan.request.vad == "energy" or self._silent else note + hint)
         return notes
 
 

@@ -35,15 +35,17 @@ class Pass:
 class Plan:
     """What is done with every window.
 
-    names: how results spell each entity type. note: what the reader of the result must know. begin: what the
-    windows, which still grow, are known to begin with; the model goes on from there, and output that goes
-    wrong is left at that, for there will be another.
+    names: how results spell each entity type. notes: what the reader of the result must know. untrained: the
+    types, as they were asked for, that the model was not trained on. begin: what the windows, which still grow,
+    are known to begin with; the model goes on from there, and output that goes wrong is left at that, for there
+    will be another.
     """
 
     request: Request
     passes: tuple[Pass, ...]
     names: Mapping[str, str]
-    note: str | None = None
+    notes: tuple[str, ...] = ()
+    untrained: tuple[str, ...] = ()
     begin: Target | None = None
 
 
@@ -111,10 +113,23 @@ def resolve(
         Pass(fmt, _prompt(request, manifest, vocabulary.labels, types, always, first=number == 0), decode)
         for number, types in enumerate(entities.passes or (None,))
     )
-    note = None
+    notes = []
     if len(passes) > 1:
-        note = f"{len(entities.names)} entity types do not fit one prompt: decoded in {len(passes)} passes"
-    return Plan(request, passes, entities.names, note)
+        count = len(entities.names)
+        notes.append(f"{count} entity types do not fit one prompt: decoded in {len(passes)} passes")
+    untrained = _untrained(entities, manifest, vocabulary.labels)
+    if untrained:
+        named = ", ".join(map(repr, untrained))
+        notes.append(f"the model was not trained on the entity types {named}: it may miss most of them")
+    return Plan(request, passes, entities.names, tuple(notes), untrained)
+
+
+def _untrained(entities: EntityPlan, manifest: Manifest, labels: LabelSet) -> tuple[str, ...]:
+    """The types asked for that were not in the training data; none where a bundle does not say what was."""
+    if entities.closed or not manifest.types_seen:
+        return ()
+    seen = {*manifest.types_seen, *map(normalize_type, labels.entity_types)}
+    return tuple(sorted(name for normal, name in entities.names.items() if normal not in seen))
 
 
 def _format(request: Request, entities: EntityPlan, formats: Sequence[Format]) -> Format:

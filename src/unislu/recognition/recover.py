@@ -7,6 +7,7 @@ breaks down over a batch, its windows are tried one by one, so that one of them 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import replace
 
@@ -21,6 +22,7 @@ from .recognizer import Clock, Encoded, Recognizer, Samples, share
 SPLIT_SECONDS = 5.0
 """Shorter windows are not halved: half a sentence is harder to recognise than a whole one."""
 SECOND_BEAM = 4
+REPEATS, REPEATED_WORDS = 4, 8
 
 
 def recognize(recognizer: Recognizer, batch: Sequence[Samples], plan: Plan) -> list[list[Hypothesis]]:
@@ -99,4 +101,19 @@ def _searched(
     first, end = round(part.start * SAMPLE_RATE), round(part.end * SAMPLE_RATE)
     encoded = recognizer.encode([samples[first:end]], clock)
     (again,) = recognizer.transcribe(encoded, passes, clock=clock)
-    return part if again.failure is not None else replace(again, start=part.start, end=part.end)
+    if again.failure is not None:
+        return part
+    # Whether somebody says a thing over and over or the model does cannot be told from how often it was
+    # written: a search that ends well may have left out half of it.
+    failure = part.failure if repeats(again.text or "") else None
+    return replace(again, start=part.start, end=part.end, failure=failure)
+
+
+def repeats(text: str) -> bool:
+    """Whether a text ends in the same words over and over: four times in a row, eight words in all."""
+    words = re.findall(r"\w+", text.lower())
+    return any(
+        len(words) >= (count := max(REPEATS, -(-REPEATED_WORDS // period))) * period
+        and words[-count * period :] == words[-period:] * count
+        for period in range(1, len(words) // REPEATS + 1)
+    )

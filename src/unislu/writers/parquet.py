@@ -44,6 +44,7 @@ def schema() -> pyarrow.Schema:
             ("schema_version", whole), ("file", text), ("duration", number), ("language", text),
             ("text", text), ("entities", pa.list_(entity)), ("sentiment", sentiment), ("model", text),
             ("segments", pa.list_(segment)), ("timings", scores), ("warnings", pa.list_(text)),
+            ("untrained_types", pa.list_(text)),
         ]
     )  # fmt: skip
 
