@@ -35,10 +35,10 @@ class Pass:
 class Plan:
     """What is done with every window.
 
-    names: how results spell each entity type. notes: what the reader of the result must know. untrained: the
-    types, as they were asked for, that the model was not trained on. begin: what the windows, which still grow,
-    are known to begin with; the model goes on from there, and output that goes wrong is left at that, for there
-    will be another.
+    names: how results spell each entity type. notes: what the reader of the result must know. untrained:
+    the types, as they were asked for, that the model was not trained on. begin: what the windows, which still
+    grow, are known to begin with; the model goes on from there, and output that goes wrong is left at that,
+    for there will be another.
     """
 
     request: Request
