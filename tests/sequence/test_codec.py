@@ -12,7 +12,12 @@ from hypothesis import strategies as st
 from unislu.sequence import FORMATS, Alphabet, Format, Prompt, Span, Target, Vocabulary
 from unislu.sequence.locate import is_boundary
 
-WRITINGS = [(name, alphabet) for name in FORMATS for alphabet in Alphabet]
+WRITINGS = [
+    (name, alphabet)
+    for name in FORMATS
+    for alphabet in Alphabet
+    if alphabet is Alphabet.ATOMIC or not name.startswith("copy")
+]
 Formats = dict[tuple[str, Alphabet], Format]
 
 every_writing = pytest.mark.parametrize("writing", WRITINGS, ids=lambda w: f"{w[0]}-{w[1].value}")
@@ -91,7 +96,7 @@ prompts_types = st.sampled_from([None, ("person", "place"), NAMES])
 
 def prompt_of(writing: tuple[str, Alphabet], target: Target, types: tuple[str, ...] | None) -> Prompt:
     """A prompt for what is annotated; the closed sets know no phone numbers."""
-    closed = writing[0] in ("inline", "suffix")
+    closed = writing[0] in ("inline", "suffix", "copy")
     if types is not None and closed:
         types = tuple(name for name in types if name != "phone-number")
     return Prompt.of(target, types)
@@ -151,9 +156,21 @@ def test_canonical_keeps_every_entity(
     prompt = prompt_of(writing, target, None)
     canonical = formats[writing].canonical(resolved, prompt)
     assert canonical.text == resolved.text
+    if writing[0].startswith("copy"):  # tags stand between words: see the next test
+        for span in canonical.entities or ():
+            assert is_boundary(resolved.text, span.start) and is_boundary(resolved.text, span.end)
+        return
     assert _phrases(canonical) == _phrases(resolved)
     if writing[0] != "suffix":
         assert _places(canonical) == _places(resolved)
+
+
+@pytest.mark.parametrize("name", ["copy", "copy-open"])
+def test_copy_widens_entities_to_whole_words(formats: Formats, name: str) -> None:
+    target = Target("the councils of New York.", (Span(4, 11, "ORG"), Span(16, 24, "PLACE")))
+    canonical = formats[name, Alphabet.ATOMIC].canonical(target, Prompt.of(target))
+    found = [target.text[span.start : span.end] for span in canonical.entities or ()]
+    assert found == ["councils", "New York"]
 
 
 @every_writing
@@ -232,7 +249,7 @@ def test_walks_in_the_grammar_need_no_repairs(
     tasks: set[str],
     types: tuple[str, ...] | None,
 ) -> None:
-    if types is not None and writing[0] in ("inline", "suffix"):
+    if types is not None and writing[0] in ("inline", "suffix", "copy"):
         types = types[:2]
     format_, prompt = formats[writing], Prompt(frozenset(tasks), types)
     ids = walk(format_, vocabulary, prompt, random.Random(seed))

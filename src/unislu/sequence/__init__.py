@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from unislu.errors import OptionError
 from unislu.sequence.bio import BioFormat
+from unislu.sequence.copying import CopyFormat
 from unislu.sequence.format import Branch, Format
 from unislu.sequence.grammar import Allowed, Grammar, State
 from unislu.sequence.inline import InlineFormat
@@ -16,7 +17,7 @@ from unislu.sequence.target import Span, Target
 from unislu.sequence.tokenizer import WhisperTokenizer
 from unislu.sequence.vocabulary import Alphabet, TextTokenizer, Vocabulary
 
-FORMATS = ("suffix", "inline", "inline-open", "bio")
+FORMATS = ("suffix", "inline", "inline-open", "bio", "copy", "copy-open")
 """The names that `get_format` knows."""
 
 
@@ -33,6 +34,8 @@ def get_format(name: str, vocabulary: Vocabulary, alphabet: Alphabet = Alphabet.
         return InlineFormat(vocabulary, Style.OPEN, alphabet)
     if name == "bio":
         return BioFormat(vocabulary, alphabet)
+    if name in ("copy", "copy-open"):
+        return CopyFormat(vocabulary, Style.CLOSED if name == "copy" else Style.OPEN, alphabet)
     raise OptionError(f"unknown format {name!r}: choose from {', '.join(FORMATS)}")
 
 
@@ -44,6 +47,7 @@ __all__ = [
     "Alphabet",
     "BioFormat",
     "Branch",
+    "CopyFormat",
     "Format",
     "Grammar",
     "InlineFormat",

@@ -26,12 +26,13 @@ class Branch:
     """A task that follows a finished transcript and is decoded from its caches.
 
     task: the task's token. ids: what is fed after the transcript, from `[T/L]` to the task's token. kind:
-    "listed" = decoded under the grammar, "read" = the probabilities of the labels are read.
+    "listed" = decoded under the grammar, "copied" = the same with few choices among many forced words,
+    "read" = the probabilities of the labels are read.
     """
 
     task: str
     ids: tuple[int, ...]
-    kind: Literal["listed", "read"]
+    kind: Literal["listed", "copied", "read"]
 
 
 class Format(Protocol):

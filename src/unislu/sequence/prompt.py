@@ -27,6 +27,8 @@ class Prompt:
     types: tuple[str, ...] | None = None
     language: str = "en"
     mask: bool = False
+    descriptions: tuple[tuple[str, str], ...] = ()
+    """What some of the types are, as (type, sentence): said to a model that reads descriptions (`copy-open`)."""
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "tasks", frozenset(self.tasks))
@@ -41,6 +43,8 @@ class Prompt:
             if name in names[:number]:
                 raise OptionError(f"duplicate entity type {self.types[number]!r}: ask for it once")
         object.__setattr__(self, "types", names)
+        described = tuple((normalize_type(name), " ".join(text.split())) for name, text in self.descriptions)
+        object.__setattr__(self, "descriptions", described)
 
     @classmethod
     def of(cls, target: Target, types: tuple[str, ...] | None = None) -> Prompt:

@@ -1,0 +1,185 @@
+"""The grammar of `copy`: after the question the transcript again, token by token, with tags between words."""
+
+from __future__ import annotations
+
+import codecs
+from bisect import bisect_left, bisect_right
+from collections.abc import Iterable, Mapping, Sequence
+from functools import cached_property
+from typing import NamedTuple
+
+from unislu.errors import VocabularyError
+from unislu.sequence.grammar import Allowed, Automaton, Grammar, State, Symbols, add_ends, openers
+from unislu.sequence.locate import is_boundary
+from unislu.sequence.vocabulary import SA, Vocabulary
+
+
+class Copied:
+    """A finished transcript as it is copied: its tokens, and where a tag may stand between them.
+
+    A tag may stand wherever no character and no word runs across. Position i is before token i, the last
+    position is the end.
+    """
+
+    def __init__(self, vocabulary: Vocabulary, ids: Sequence[int]) -> None:
+        self.ids = tuple(ids)
+        decoder = codecs.getincrementaldecoder("utf-8")("replace")
+        starts, whole, pieces, length = [], [], [], 0
+        for token in self.ids:
+            whole.append(not decoder.getstate()[0])
+            starts.append(length)
+            pieces.append(decoder.decode(vocabulary.tokenizer.text_bytes.get(token, b"")))
+            length += len(pieces[-1])
+        pieces.append(decoder.decode(b"", True))
+        self.text = "".join(pieces)
+        """What the tokens write, with the blank that precedes the first word."""
+        self.starts = (*starts, len(self.text))
+        """The characters of `text` where each position is."""
+        self.edges = tuple(
+            position
+            for position, (start, aligned) in enumerate(zip(self.starts, (*whole, True), strict=True))
+            if aligned and is_boundary(self.text, start)
+        )
+
+    @cached_property
+    def _edges(self) -> frozenset[int]:
+        return frozenset(self.edges)
+
+    def is_edge(self, position: int) -> bool:
+        """Whether a tag may stand at a position."""
+        return position in self._edges
+
+    def visible(self, first: int, last: int) -> bool:
+        """Whether the tokens from position `first` to `last` write something besides whitespace."""
+        return bool(self.text[self.starts[first] : self.starts[last]].strip())
+
+    def around(self, start: int, end: int) -> tuple[int, int]:
+        """The closest edges around the characters `start` to `end` of `text`."""
+        places = [self.starts[edge] for edge in self.edges]
+        first = self.edges[bisect_right(places, start) - 1]
+        last = self.edges[min(bisect_left(places, end), len(places) - 1)]
+        return first, last
+
+
+class CopyState(NamedTuple):
+    """A node of the automaton; the transcript `written` so far, or its copy and where that stands.
+
+    `opened`: the position where the open entity began.
+    """
+
+    node: int
+    written: tuple[int, ...] = ()
+    copied: Copied | None = None
+    cursor: int = 0
+    opened: int = 0
+
+
+class CopyMachine:
+    """The automaton of the template, with the words of the copy bound to the transcript."""
+
+    def __init__(
+        self,
+        symbols: Symbols,
+        vocabulary: Vocabulary,
+        types: tuple[str, ...],
+        question: tuple[int, ...],
+        sa: bool,
+    ) -> None:
+        """`question`: what leads to the copy; empty = there is none."""
+        self._vocabulary, self._symbols = vocabulary, symbols
+        self._automaton = automaton = Automaton(symbols)
+        self._text, self._end, self._outside, self._done = (automaton.node() for _ in range(4))
+        automaton.starts = [self._outside]
+        automaton.free_text(self._text, self._text, self._text)
+        add_ends(automaton, self._text, self._end, sa)
+        self._inside: set[int] = set()
+        if question:
+            automaton.path(self._text, question, self._outside)
+            automaton.path(self._done, (symbols.end,), self._end)
+            for label in symbols.labels if sa else ():
+                automaton.path(self._done, (*symbols.section(SA), *label, symbols.end), self._end)
+        for entity_type in types if question else ():
+            inside = automaton.node()
+            automaton.path(self._outside, symbols.opener(entity_type), inside, entity_type)
+            automaton.path(inside, symbols.closer(entity_type), self._outside)
+            self._inside.add(inside)
+        self._interned: dict[Allowed, Allowed] = {}
+
+    def start(self) -> State:
+        return CopyState(self._text)
+
+    def allowed(self, state: State) -> Allowed:
+        at = _copy_state(state)
+        copied = at.copied
+        if copied is None or at.node not in (self._outside, *self._inside):
+            return self._automaton.allowed(at.node)
+        ids = set(copied.ids[at.cursor : at.cursor + 1])
+        if self._may_tag(at, copied):
+            ids |= self._automaton.nodes[at.node].ids.keys()
+        found = Allowed(False, frozenset(ids))
+        return self._interned.setdefault(found, found)
+
+    def step(self, state: State, symbol: int) -> State | None:
+        at = _copy_state(state)
+        copied = at.copied
+        if copied is not None and at.node in (self._outside, *self._inside):
+            if symbol in copied.ids[at.cursor : at.cursor + 1]:
+                return self._settled(at._replace(cursor=at.cursor + 1))
+            if not self._may_tag(at, copied):
+                return None
+        node = self._automaton.step(at.node, symbol)
+        if node is None:
+            return None
+        if node == self._text:
+            return CopyState(node, (*at.written, symbol))
+        if node == self._outside and copied is None:
+            copied = Copied(self._vocabulary, at.written)
+            return self._settled(CopyState(node, (), copied))
+        if node in self._inside:
+            return at._replace(node=node, opened=at.cursor)
+        return self._settled(at._replace(node=node))
+
+    def advance(self, state: State, token: int) -> State:
+        following = self.step(state, token)
+        if following is None:
+            raise VocabularyError(f"the grammar does not allow token {token} here: mask it")
+        return following
+
+    def key(self, state: State) -> State:
+        return state
+
+    def outside(self, state: State) -> bool:
+        at = _copy_state(state)
+        return at.node == self._outside and at.copied is not None and self._may_tag(at, at.copied)
+
+    def opening(self) -> tuple[Automaton, Iterable[int]]:
+        return self._automaton, self._automaton.starts
+
+    def biased_openers(self) -> Mapping[str, tuple[int, ...]]:
+        return openers(self._automaton, self._automaton.starts)
+
+    def _may_tag(self, at: CopyState, copied: Copied) -> bool:
+        """Whether a delimiter may come next: an opener before words, a closer after some."""
+        if not copied.is_edge(at.cursor):
+            return False
+        if at.node in self._inside:
+            return copied.visible(at.opened, at.cursor)
+        return copied.visible(at.cursor, len(copied.ids))
+
+    def _settled(self, at: CopyState) -> CopyState:
+        """Outside an entity with nothing left to copy, the copy is done."""
+        if at.node == self._outside and at.copied is not None and at.cursor == len(at.copied.ids):
+            return CopyState(self._done)
+        return at
+
+
+def copy_grammar(
+    symbols: Symbols, vocabulary: Vocabulary, types: tuple[str, ...], question: tuple[int, ...], sa: bool
+) -> Grammar:
+    """A transcript; then, if there is a `question`, it and the tagged copy; a sentiment if `sa`."""
+    return CopyMachine(symbols, vocabulary, types, question, sa)
+
+
+def _copy_state(state: State) -> CopyState:
+    assert isinstance(state, CopyState)
+    return state

@@ -1,0 +1,177 @@
+"""Entities written in a copy of the transcript: `hello Anna[T/L] person; drug[NER] hello[<]person[>] Anna[>>]`.
+
+UniSLU's template with WhisperNER's output. The transcript does not depend on what is asked for; the copy
+comes after all of it, so whatever chooses a tag knows the whole sentence. The words of the copy are the
+transcript's own tokens: the grammar forces them, and only tags are chosen.
+
+Two formats: `copy` has a tag for every type of a closed set, `copy-open` delimiters for any type. The types
+asked for (with descriptions, where the prompt has some) stand between `[T/L]` and `[NER]`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+
+from unislu.errors import VocabularyError
+from unislu.sequence.copy_grammar import Copied, copy_grammar
+from unislu.sequence.format import Branch, EntityFormat
+from unislu.sequence.grammar import Grammar
+from unislu.sequence.locate import locate
+from unislu.sequence.notation import AtomicNotation, Event, Kind, Style
+from unislu.sequence.prompt import Prompt, whisper_prefix
+from unislu.sequence.reader import ASR_PART, TASK_PART, Parsed, Reader, Rendered
+from unislu.sequence.tail import Tail, TailReader
+from unislu.sequence.target import Span, Target
+from unislu.sequence.typeset import expressible
+from unislu.sequence.vocabulary import END, NER, SA, TRANSCRIPT_END, Alphabet, Vocabulary
+
+Found = list[tuple[Span, tuple[int, int]]]
+
+
+class CopyFormat(EntityFormat):
+    """`copy` (`Style.CLOSED`) and `copy-open` (`Style.OPEN`), in the atomic alphabet."""
+
+    inside = False
+
+    def __init__(
+        self, vocabulary: Vocabulary, style: Style = Style.CLOSED, alphabet: Alphabet = Alphabet.ATOMIC
+    ) -> None:
+        """Raises `VocabularyError` for the plain alphabet, or if the vocabulary lacks a token of the format."""
+        if alphabet is not Alphabet.ATOMIC:
+            raise VocabularyError("the format copy has tokens of its own: use the atomic alphabet")
+        super().__init__("copy" if style is Style.CLOSED else "copy-open", vocabulary, style, alphabet)
+        self._atomic = AtomicNotation(vocabulary, style)
+
+    def prefix(self, prompt: Prompt) -> list[int]:
+        """Whisper's prefix, whatever is asked. Raises `OptionError` for a type outside the closed set."""
+        self._types.asked(prompt)
+        return whisper_prefix(self._vocabulary, prompt)
+
+    def branches(self, prompt: Prompt) -> tuple[Branch, ...]:
+        """The tagged copy, then the sentiment."""
+        copied = (Branch(NER, tuple(self.question(prompt)), "copied"),) if prompt.ner else ()
+        return copied + super().branches(prompt)
+
+    def question(self, prompt: Prompt) -> list[int]:
+        """What stands between the transcript and its copy: `[T/L]`, the types of an open set, `[NER]`."""
+        names = self._types.asked(prompt) if self.open else ()
+        described = dict(prompt.descriptions)
+        listed = "; ".join(f"{name}: {described[name]}" if name in described else name for name in names)
+        words = self._vocabulary.tokenizer.encode(f" {listed}") if listed else []
+        return [self._vocabulary[TRANSCRIPT_END], *words, self._vocabulary[NER]]
+
+    def canonical(self, target: Target, prompt: Prompt) -> Target:
+        """Resolved, with the types asked for, and with entities widened to whole words.
+
+        Raises `RecordError` for a label outside the label set.
+        """
+        target = expressible(target, prompt, self._types, self._vocabulary.labels)
+        if not target.entities:
+            return target
+        copied = self._copied(target.text)
+        wide = []
+        for span in target.entities:
+            first, last = copied.around(span.start + 1, span.end + 1)  # `copied.text` begins with a blank
+            wide.append(replace(span, start=max(0, copied.starts[first] - 1), end=copied.starts[last] - 1))
+        return replace(target, entities=tuple(wide)).resolved()
+
+    def render(self, target: Target, prompt: Prompt) -> Rendered:
+        """The ids after the prefix. Raises as `canonical` does."""
+        target = self.canonical(target, prompt)
+        vocabulary, copied = self._vocabulary, self._copied(target.text)
+        pieces: list[tuple[Sequence[int], int]] = [(copied.ids, ASR_PART)]
+        if target.entities is not None:
+            pieces += [(self.question(prompt), ASR_PART), (self._tagged(target, copied), TASK_PART)]
+        elif target.sentiment is not None:
+            pieces.append(([vocabulary[TRANSCRIPT_END]], ASR_PART))
+        if target.sentiment is not None:
+            label = vocabulary.tokenizer.encode(target.sentiment)
+            pieces += [([vocabulary[SA]], ASR_PART), (label, TASK_PART)]
+        pieces.append(([vocabulary[END]], pieces[-1][1]))
+        ids = [token for tokens, _ in pieces for token in tokens]
+        return Rendered(tuple(ids), tuple(part for tokens, part in pieces for _ in tokens))
+
+    def parse(self, ids: Sequence[int], prompt: Prompt) -> Parsed:
+        """Read any ids; never raises."""
+        reader = Reader(len(ids))
+        events = iter(list(self._notation.scan(ids)))
+        fork = self._transcript(reader, events)
+        if fork is None:
+            return reader.finish(False, None, None)
+        rest = list(events)
+        start = next((n for n, e in enumerate(rest) if e.kind is Kind.SECTION and e.name == NER), None)
+        if start is None or not prompt.ner or fork.name != TRANSCRIPT_END:
+            tail = TailReader(reader, self._vocabulary.labels, prompt, False).read(fork, iter(rest))
+            return reader.finish(False, tail.sentiment, tail.sentiment_index)
+        stop = next((n for n in range(start + 1, len(rest)) if rest[n].kind is Kind.SECTION), len(rest))
+        found = self._entities(reader, rest[start + 1 : stop], len(ids), prompt)
+        tail = Tail()
+        if stop < len(rest):
+            others = iter(rest[stop:])
+            tail = TailReader(reader, self._vocabulary.labels, prompt, False).read(fork, others)
+        return reader.finish(True, tail.sentiment, tail.sentiment_index, found)
+
+    def _grammar(self, prompt: Prompt) -> Grammar:
+        question = tuple(self.question(prompt)) if prompt.ner else ()
+        return copy_grammar(self._symbols(), self._vocabulary, self._types.asked(prompt), question, prompt.sa)
+
+    def _copied(self, text: str) -> Copied:
+        return Copied(self._vocabulary, self._vocabulary.tokenizer.encode(f" {text}") if text else ())
+
+    def _tagged(self, target: Target, copied: Copied) -> list[int]:
+        """The copy of a canonical target's words, with tags."""
+        ids: list[int] = []
+        position = 0
+        for span in target.entities or ():
+            first, last = copied.around(span.start + 1, span.end + 1)
+            ids += copied.ids[position:first]
+            ids += [*self._atomic.opener(span.type), *copied.ids[first:last]]
+            ids += self._atomic.closer(span.type)
+            position = last
+        return [*ids, *copied.ids[position:]]
+
+    def _transcript(self, reader: Reader, events: Iterator[Event]) -> Event | None:
+        """Read the transcript up to the section that ends it, which is returned."""
+        for event in events:
+            if event.kind is Kind.SECTION:
+                return event
+            if event.kind is Kind.TEXT:
+                reader.text(event.first, event.content)
+            else:
+                message = event.name if event.kind is Kind.JUNK else "delimiter inside the transcript, ignored"
+                reader.repair(event.first, message)
+        return None
+
+    def _entities(self, reader: Reader, events: Sequence[Event], count: int, prompt: Prompt) -> Found:
+        """The entities of a copy at their places in the transcript."""
+        copy = Reader(count)
+        wanted = self._types.readable(prompt)
+        for event in events:
+            if event.kind is Kind.TEXT:
+                copy.text(event.first, event.content)
+            elif event.kind is Kind.OPEN and event.name in wanted:
+                copy.open(event.first, event.name)
+            elif event.kind is Kind.OPEN:
+                copy.discard(event.first)
+                copy.repair(event.first, f"{event.name} was not asked for, ignored")
+            elif event.kind is Kind.CLOSE:
+                copy.close(event.last, event.name)
+            else:
+                copy.repair(event.first, event.name)
+        copy.discard(count)
+        parsed = copy.finish(True, None, None)
+        reader.repairs += parsed.repairs
+        spans, text = parsed.target.entities or (), parsed.target.text
+        if text == reader.transcript():
+            return list(zip(spans, parsed.entity_tokens, strict=True))
+        reader.repair(count, "the copy differs from the transcript")
+        phrases = [text[span.start : span.end] for span in spans]
+        found = []
+        for place, span, tokens in zip(
+            locate(reader.transcript(), phrases), spans, parsed.entity_tokens, strict=True
+        ):
+            if place.start is not None:
+                length = span.end - span.start
+                found.append((Span(place.start, place.start + length, span.type), tokens))
+        return found
