@@ -1,4 +1,4 @@
-"""Entities written in a copy of the transcript: `hello Anna[T/L] person; drug[NER] hello[<]person[>] Anna[>>]`.
+"""Entities in a copy of the transcript: `hello Anna[T/L] person; drug[NER] hello[<]person[>] Anna[>>]`.
 
 UniSLU's template with WhisperNER's output. The transcript does not depend on what is asked for; the copy
 comes after all of it, so whatever chooses a tag knows the whole sentence. The words of the copy are the
@@ -37,7 +37,7 @@ class CopyFormat(EntityFormat):
     def __init__(
         self, vocabulary: Vocabulary, style: Style = Style.CLOSED, alphabet: Alphabet = Alphabet.ATOMIC
     ) -> None:
-        """Raises `VocabularyError` for the plain alphabet, or if the vocabulary lacks a token of the format."""
+        """Raises `VocabularyError` for the plain alphabet, and for a vocabulary without the format's tokens."""
         if alphabet is not Alphabet.ATOMIC:
             raise VocabularyError("the format copy has tokens of its own: use the atomic alphabet")
         super().__init__("copy" if style is Style.CLOSED else "copy-open", vocabulary, style, alphabet)
@@ -139,8 +139,8 @@ class CopyFormat(EntityFormat):
             if event.kind is Kind.TEXT:
                 reader.text(event.first, event.content)
             else:
-                message = event.name if event.kind is Kind.JUNK else "delimiter inside the transcript, ignored"
-                reader.repair(event.first, message)
+                junk = event.kind is Kind.JUNK
+                reader.repair(event.first, event.name if junk else "delimiter inside the transcript, ignored")
         return None
 
     def _entities(self, reader: Reader, events: Sequence[Event], count: int, prompt: Prompt) -> Found:

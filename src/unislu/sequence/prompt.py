@@ -28,7 +28,7 @@ class Prompt:
     language: str = "en"
     mask: bool = False
     descriptions: tuple[tuple[str, str], ...] = ()
-    """What some of the types are, as (type, sentence): said to a model that reads descriptions (`copy-open`)."""
+    """What some types are, as (type, sentence): for a format that tells the model (`copy-open`)."""
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "tasks", frozenset(self.tasks))
