@@ -84,3 +84,35 @@ class Aligner(Protocol):
         chooses the next token.
         """
         ...
+
+
+@runtime_checkable
+class Tagger(Protocol):
+    """What an engine may offer besides: weights of its own for what follows a transcript.
+
+    They go on from the caches of the transcript, which the engine's other weights wrote. Without them, or
+    with `tags` False, one set of weights writes everything.
+    """
+
+    tags: bool
+    vocab_size: int
+
+    def score(
+        self, tokens: NDArray[np.int64], state: DecoderState, wanted: NDArray[np.int64]
+    ) -> NDArray[np.float32]:
+        """Append `tokens` int64 `[n]` to a state of one row, in place.
+
+        Returns the logits of the tokens `wanted` int64 `[c]` after each of them: float32 `[n, c]`.
+
+        Raises:
+            EngineError: the row would be longer than `max_tokens`.
+        """
+        ...
+
+    def cut(self, state: DecoderState, length: int) -> None:
+        """Forget what a state of one row holds behind its first `length` tokens."""
+        ...
+
+    def lengths(self, state: DecoderState) -> list[int]:
+        """The number of tokens written in each row."""
+        ...

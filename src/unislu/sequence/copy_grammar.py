@@ -152,6 +152,25 @@ class CopyMachine:
         at = _copy_state(state)
         return at.node == self._outside and at.copied is not None and self._may_tag(at, at.copied)
 
+    def inside(self, state: State) -> bool:
+        """Whether an entity is open."""
+        return _copy_state(state).node in self._inside
+
+    def expected(self, state: State) -> int | None:
+        """What comes next if no tag does, or whatever comes next; None where only a model can tell."""
+        at = _copy_state(state)
+        if at.copied is not None and at.cursor < len(at.copied.ids) and at.node in (self._outside, *self._inside):
+            return at.copied.ids[at.cursor]
+        allowed = self._automaton.allowed(at.node).ids
+        return next(iter(allowed)) if len(allowed) == 1 and at.node != self._end else None
+
+    def symbols_after(self, state: State) -> frozenset[int]:
+        """All that can follow in the copy: the words, the tags and the end."""
+        copied = _copy_state(state).copied
+        words = () if copied is None else copied.ids
+        tags = (symbol for node in self._automaton.nodes for symbol in node.ids)
+        return frozenset((*words, *tags))
+
     def opening(self) -> tuple[Automaton, Iterable[int]]:
         return self._automaton, self._automaton.starts
 
