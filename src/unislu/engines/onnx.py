@@ -18,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from unislu.engines.heads import read_heads
+from unislu.engines.onnx_scores import ScoreGraph
 from unislu.errors import BundleNotFoundError, EngineError
 
 if TYPE_CHECKING:
@@ -65,20 +66,29 @@ class OnnxState:
 class OnnxEngine:
     """`Engine` over an encoder and a decoder graph of one bundle."""
 
-    def __init__(self, encoder: Path, decoder: Path, threads: int | None = None, spin: bool = True) -> None:
-        """Load both graphs.
+    def __init__(
+        self,
+        encoder: Path,
+        decoder: Path,
+        threads: int | None = None,
+        spin: bool = True,
+        tagger: Path | None = None,
+    ) -> None:
+        """Load the graphs.
 
         Args:
             encoder: the encoder graph's file.
             decoder: the decoder graph's file.
             threads: threads for one operator; `None` is one for each core.
             spin: let idle threads wait busily: faster alone on a machine, slower beside other work.
+            tagger: the graph of scores that goes on after a transcript (`engines.protocol.Tagger`), if the
+                bundle has one.
 
         Raises:
             BundleNotFoundError: a file is missing.
             EngineError: ONNX Runtime cannot load a graph.
         """
-        self._files, self._threads = (encoder, decoder), threads or _cores()
+        self._files, self._threads, self._tagger_file = (encoder, decoder), threads or _cores(), tagger
         self._encoder = _session(encoder, threads, spin)
         self._decoder = _session(decoder, threads, spin)
         self._outputs = {item.name: item for item in self._encoder.get_outputs()}
@@ -91,6 +101,8 @@ class OnnxEngine:
         self._heads = read_heads(metadata.get("alignment_heads", ""))
         self._head = int(metadata["width"]) // int(metadata["decoder_heads"])
         self.aligns = bool(self._heads)
+        self._tagger = None if tagger is None else ScoreGraph(_session(tagger, threads, spin))
+        self.tags = self._tagger is not None
 
     def divided(self) -> list[OnnxEngine]:
         """One engine for each thread of this one, to be used side by side.
@@ -100,7 +112,7 @@ class OnnxEngine:
         """
         if self._threads == 1:
             return [self]
-        return [OnnxEngine(*self._files, threads=1)] * self._threads
+        return [OnnxEngine(*self._files, threads=1, tagger=self._tagger_file)] * self._threads
 
     def encode(self, mel: NDArray[np.float32], frames: NDArray[np.int64]) -> OnnxEncoded:
         """See `Engine.encode`."""
@@ -124,11 +136,7 @@ class OnnxEngine:
     def step(self, tokens: NDArray[np.int64], state: OnnxState) -> tuple[NDArray[np.float32], OnnxState]:
         """See `Engine.step`."""
         batch, count = tokens.shape
-        if int(state.lengths.max()) + count > self.max_tokens:
-            raise EngineError(
-                f"cannot write {count} tokens after {int(state.lengths.max())}: the model has "
-                f"{self.max_tokens} positions; shorten the prompt or the window"
-            )
+        self._check_room(int(state.lengths.max()), count)
         self._make_room(state, int(state.lengths.max()) + count)
         if batch > 1 and 1 < count <= batch:
             for column in range(count):
@@ -143,6 +151,21 @@ class OnnxEngine:
             logits = np.concatenate([self._write_row(tokens[row], state, row) for row in range(batch)])
         state.lengths += count
         return logits, state
+
+    def score(
+        self, tokens: NDArray[np.int64], state: OnnxState, wanted: NDArray[np.int64]
+    ) -> NDArray[np.float32]:
+        """See `Tagger.score`."""
+        if self._tagger is None:
+            raise EngineError("this bundle has no tagger: its decoder writes what follows a transcript")
+        end = int(state.lengths[0]) + len(tokens)
+        self._check_room(int(state.lengths[0]), len(tokens))
+        self._make_room(state, end)
+        return self._tagger.score(tokens, state, wanted)
+
+    def cut(self, state: OnnxState, length: int) -> None:
+        """See `Tagger.cut`."""
+        state.lengths[:] = length
 
     def select(
         self, state: OnnxState, rows: Sequence[int], lengths: Sequence[int] | None = None
@@ -178,6 +201,13 @@ class OnnxEngine:
         np.exp(scores, out=scores)
         scores /= scores.sum(axis=2, keepdims=True)
         return scores
+
+    def _check_room(self, written: int, count: int) -> None:
+        if written + count > self.max_tokens:
+            raise EngineError(
+                f"cannot write {count} tokens after {written}: the model has "
+                f"{self.max_tokens} positions; shorten the prompt or the window"
+            )
 
     def _make_room(self, state: OnnxState, needed: int) -> None:
         """Move caches that `needed` positions do not fit into larger ones."""

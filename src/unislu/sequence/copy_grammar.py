@@ -159,7 +159,11 @@ class CopyMachine:
     def expected(self, state: State) -> int | None:
         """What comes next if no tag does, or whatever comes next; None where only a model can tell."""
         at = _copy_state(state)
-        if at.copied is not None and at.cursor < len(at.copied.ids) and at.node in (self._outside, *self._inside):
+        if (
+            at.copied is not None
+            and at.cursor < len(at.copied.ids)
+            and at.node in (self._outside, *self._inside)
+        ):
             return at.copied.ids[at.cursor]
         allowed = self._automaton.allowed(at.node).ids
         return next(iter(allowed)) if len(allowed) == 1 and at.node != self._end else None

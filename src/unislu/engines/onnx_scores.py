@@ -1,0 +1,61 @@
+"""A decoder graph of scores: many tokens of one row in one step, and the logits of a few after each."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    import onnxruntime
+
+    from unislu.engines.onnx import OnnxState
+
+
+class ScoreGraph:
+    """Goes on from the caches that another decoder graph of the same shape wrote, in place."""
+
+    def __init__(self, session: onnxruntime.InferenceSession) -> None:
+        self._session = session
+
+    def score(
+        self, tokens: NDArray[np.int64], state: OnnxState, wanted: NDArray[np.int64]
+    ) -> NDArray[np.float32]:
+        """See `Tagger.score`; the state's caches have room for the tokens."""
+        # The attention kernel takes at most as many new tokens as there are audio positions.
+        most = int(state.encoded.lengths[0])
+        pieces = []
+        for first in range(0, len(tokens), most):
+            piece = tokens[first : first + most]
+            pieces.append(self._run(piece, state, wanted))
+            state.lengths += len(piece)
+        return np.concatenate(pieces)
+
+    def _run(
+        self, tokens: NDArray[np.int64], state: OnnxState, wanted: NDArray[np.int64]
+    ) -> NDArray[np.float32]:
+        count, start = len(tokens), int(state.lengths[0])
+        cross = state.encoded.caches
+        audio = next(cache for name, cache in cross.items() if name.startswith("cross_key")).shape[2]
+        inputs: dict[str, NDArray[Any]] = {
+            "tokens": np.ascontiguousarray(tokens[None], np.int64),
+            "positions": np.arange(start, start + count, dtype=np.int64)[None],
+            "self_last": np.array([start + count - 1], np.int32),
+            "self_total": np.array(start + count, np.int32),
+            "cross_last": state.encoded.lengths - 1,
+            "cross_total": np.array(audio, np.int32),
+            "wanted": np.ascontiguousarray(wanted, np.int64),
+            **cross,
+            **state.caches,
+        }
+        scores = np.empty((1, count, len(wanted)), np.float32)
+        outputs = {name: cache for name, cache in (cross | state.caches).items() if name != "cross_scales"}
+        binding = self._session.io_binding()
+        for name, array in inputs.items():
+            binding.bind_input(name, "cpu", 0, array.dtype.type, array.shape, array.ctypes.data)
+        for name, array in outputs.items():
+            binding.bind_output(f"new_{name}", "cpu", 0, array.dtype.type, array.shape, array.ctypes.data)
+        binding.bind_output("scores", "cpu", 0, np.float32, scores.shape, scores.ctypes.data)
+        self._session.run_with_iobinding(binding)
+        return scores[0]
