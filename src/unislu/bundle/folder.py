@@ -12,7 +12,7 @@ from pathlib import Path
 
 from unislu.errors import BundleError, BundleNotFoundError, MissingDependencyError
 
-from .manifest import DECODER, ENCODER, MANIFEST, REQUIRED_FILES, TOKENIZER, Manifest
+from .manifest import DECODER, ENCODER, MANIFEST, REQUIRED_FILES, TAGGER, TOKENIZER, Manifest
 
 DEFAULT_PATH = Path(__file__).parent.parent / "assets" / "default"
 
@@ -33,6 +33,11 @@ class Bundle:
     @property
     def decoder(self) -> Path:
         return self.path / DECODER
+
+    @property
+    def tagger(self) -> Path | None:
+        """The graph that tags finished transcripts, if the bundle has one."""
+        return self.path / TAGGER if TAGGER in self.manifest.files else None
 
     @property
     def tokenizer(self) -> Path:
@@ -153,7 +158,7 @@ def _from_hub(name: str, revision: str | None) -> Path:
         raise MissingDependencyError(
             f"{name}: no such folder, and the hub needs huggingface_hub: pip install huggingface_hub"
         ) from None
-    patterns = [MANIFEST, *REQUIRED_FILES]
+    patterns = [MANIFEST, *REQUIRED_FILES, TAGGER]
     try:
         return Path(snapshot_download(name, revision=revision, allow_patterns=patterns))
     except Exception as error:  # network, permission and name errors of three libraries

@@ -29,8 +29,10 @@ DECODER = "decoder.onnx"
 TOKENIZER = "tokenizer.json"
 MODEL_CARD = "MODEL_CARD.md"
 REQUIRED_FILES = (ENCODER, DECODER, TOKENIZER, MODEL_CARD)
+TAGGER = "tagger.onnx"
+"""A second decoder that tags what the first has transcribed; a bundle may have one."""
 
-FORMATS = ("suffix", "inline", "inline-open", "bio")
+FORMATS = ("suffix", "inline", "inline-open", "bio", "copy", "copy-open")
 ALPHABETS = ("atomic", "plain")
 
 
@@ -151,6 +153,8 @@ class Manifest:
                 raise ValueError(f"files does not list {name}")
         for name, digest in self.files.items():
             _check_file_entry(name, digest)
+        if TAGGER in self.files and not {"inline", "inline-open"}.issuperset(self.formats):
+            raise ValueError(f"formats is {list(self.formats)}; a {TAGGER} writes inline and inline-open")
         for corpus in self.corpora:
             if not {"name", "licence"} <= set(corpus):
                 raise ValueError(f"corpora lists {dict(corpus)!r} without name or licence")

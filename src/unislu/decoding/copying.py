@@ -1,8 +1,8 @@
-"""Writing a tagged copy: nearly all of its tokens are known beforehand, so many are fed in one step.
+"""Tags around words that are known: nearly every token is known beforehand, so many are fed in one step.
 
-The words of a copy are the transcript's. A draft takes every word and no tag; the model scores the whole
-draft in one step, and where a tag is likelier than the drafted word the rest is taken back. The result is
-exactly what one token at a time would give, in about two steps an entity.
+A draft takes every word and no tag; the model scores the whole draft in one step, and where a tag is likelier
+than the drafted word the rest is taken back. The result is exactly what one token at a time would give, in
+about two steps an entity.
 """
 
 from __future__ import annotations
@@ -25,39 +25,44 @@ OUTSIDE, INSIDE = 24, 4
 def write_copy(
     tagger: Tagger,
     state: DecoderState,
-    question: Sequence[int],
+    prefix: Sequence[int],
     grammar: CopyMachine,
-    row: Written,
     at: State,
+    row: Written,
     rules: Rules,
     pick: Picker,
-) -> None:
+) -> list[int | None]:
     """Write the copy of one transcript.
 
     Args:
         tagger: scores drafts.
-        state: one row that holds the transcript's caches, used up.
-        question: what is fed first, up to the token `[NER]`.
-        grammar: of the format and prompt.
+        state: one row that holds what comes before `prefix`, used up.
+        prefix: what is fed first; at least one token.
+        grammar: what may be written.
+        at: its state before the copy.
         row: the sequence, of which nothing is written yet; extended in place to its end.
-        at: the grammar's state after the question.
-        rules: what the copy obeys; the grammar's mask is one of them.
+        rules: biases; the grammar itself is applied here.
         pick: how a tag or the next word is chosen.
+
+    Returns:
+        For each token of the row the position in the transcript of the word it copies, None for a tag.
     """
     wanted = np.array(sorted(grammar.symbols_after(at)), np.int64)
-    dense = np.full(tagger.vocab_size, -np.inf, np.float32)
     length = tagger.lengths(state)[0]
-    pending = [int(token) for token in question]
-    while row.stop is None:
+    pending = [int(token) for token in prefix]
+    places: list[int | None] = []
+    while True:
         draft = _draft(grammar, at, INSIDE if grammar.inside(at) else OUTSIDE)
         scores = tagger.score(np.array([*pending, *draft], np.int64), state, wanted)
         kept = 0
         for place in range(len(draft) + 1):
+            dense = np.full(tagger.vocab_size, -np.inf, np.float32)
             dense[wanted] = scores[len(pending) - 1 + place]
-            token = pick(rules.scores(dense, row.states))
-            row.append(token, _logprob(dense, grammar, at, token), rules)
+            token, logprob = _chosen(dense, grammar, at, rules, row, pick)
+            places.append(grammar.copied_place(at, token))
+            row.append(token, logprob, rules)
             if row.stop is not None:
-                return
+                return places
             at = grammar.advance(at, token)
             if place == len(draft) or token != draft[place]:
                 break
@@ -76,11 +81,16 @@ def _draft(grammar: CopyMachine, at: State, most: int) -> list[int]:
     return draft
 
 
-def _logprob(scores: NDArray[np.float32], grammar: CopyMachine, at: State, token: int) -> float:
-    """Log-probability of a token among those that the grammar allows; a forced one has 0."""
+def _chosen(
+    scores: NDArray[np.float32], grammar: CopyMachine, at: State, rules: Rules, row: Written, pick: Picker
+) -> tuple[int, float]:
+    """A token, and its log-probability among those that the grammar allows before any bias."""
     allowed = list(grammar.allowed(at).ids)
     if len(allowed) == 1:
-        return 0.0
+        return allowed[0], 0.0
+    masked = np.full_like(scores, -np.inf)
+    masked[allowed] = rules.scores(scores, row.states)[allowed]
+    token = pick(masked)
     values = scores[allowed].astype(np.float64)
-    top = values.max()
-    return float(scores[token] - top) - math.log(float(np.exp(values - top).sum()))
+    top = float(values.max())
+    return token, float(scores[token]) - top - math.log(float(np.exp(values - top).sum()))

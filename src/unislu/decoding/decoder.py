@@ -16,7 +16,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from unislu.decoding.alignment import alignment_matrix
-from unislu.decoding.copying import write_copy
 from unislu.decoding.labels import label_probabilities, reweighed
 from unislu.decoding.openers import bias_processors
 from unislu.decoding.options import Decoded, DecodeOptions, Stop
@@ -32,11 +31,9 @@ from unislu.decoding.search import (
     write_batch,
     write_beam,
 )
-from unislu.engines.protocol import Aligner, DecoderState, EncoderState, Engine, Tagger
+from unislu.engines.protocol import Aligner, DecoderState, EncoderState, Engine
 from unislu.errors import OptionError
-from unislu.sequence.copy_grammar import CopyMachine
 from unislu.sequence.format import Branch, Format
-from unislu.sequence.grammar import Grammar
 from unislu.sequence.prompt import Prompt
 from unislu.sequence.vocabulary import END, SA, TRANSCRIPT_END, Vocabulary
 
@@ -55,16 +52,6 @@ class _Tail:
 
 
 @dataclass(frozen=True)
-class _Tagging:
-    """What branches with weights of their own are written with."""
-
-    tagger: Tagger
-    grammar: Grammar
-    rules: Rules
-    options: DecodeOptions
-
-
-@dataclass(frozen=True)
 class _Fork:
     """A branch after a window's transcript, and where that transcript's caches are."""
 
@@ -77,7 +64,9 @@ class _Fork:
 class Decoder:
     """Decodes windows with one engine and vocabulary; the grammar's masks are kept between calls."""
 
-    def __init__(self, engine: Engine, vocabulary: Vocabulary) -> None:
+    def __init__(self, engine: Engine, vocabulary: Vocabulary, forks: bool = True) -> None:
+        """`forks`: whether the model was taught to write `[T/L]` at the end of a transcript."""
+        self._forks_known = forks and SA in vocabulary
         self._engine = engine
         self._vocabulary = vocabulary
         self._masks = Masks(engine.vocab_size, vocabulary.text_ids)
@@ -115,7 +104,7 @@ class Decoder:
         branches = fmt.branches(prompt)
         # `[T/L]` ends a transcript whether or not a task follows: a model that has learned to write it there
         # would otherwise have to choose between a forbidden end and one more word.
-        ending = replace(prompt, tasks=prompt.tasks | {"sa"}) if SA in self._vocabulary else prompt
+        ending = replace(prompt, tasks=prompt.tasks | {"sa"}) if self._forks_known else prompt
         rules = self._rules(fmt, ending, options, entities=fmt.inside)
         limits = [self._limit(len(prefix), duration * fmt.length_factor, options) for duration in durations]
         known = list(begin)[: min(limits) - 1]
@@ -132,15 +121,6 @@ class Decoder:
         listing = replace(prompt, tasks=prompt.tasks & {"ner"})
         branch_rules = self._rules(fmt, listing, options, entities=True)
         tails: list[dict[str, _Tail]] = [{} for _ in rows]
-        if isinstance(self._engine, Tagger) and self._engine.tags and not fmt.inside:
-            # The words of a copy are forced, even where transcripts are written unconstrained.
-            branch_rules = self._rules(fmt, listing, replace(options, constrained=True), entities=True)
-            tagging = _Tagging(self._engine, fmt.grammar(listing), branch_rules, options)
-            for state, forks in self._forks(anchors, rows, len(prefix), branches):
-                for fork in forks:
-                    tails[fork.window][fork.branch.task] = self._tag(tagging, state, fork, rows[fork.window])
-            outputs = [self._join(row, branches, tail) for row, tail in zip(rows, tails, strict=True)]
-            return [replace(output, alignment=a) for output, a in zip(outputs, alignments, strict=True)]
         for state, forks in self._forks(anchors, rows, len(prefix), branches):
             found = self._fork(state, forks, rows, branch_rules, options)
             for fork, tail in zip(forks, found, strict=True):
@@ -259,7 +239,7 @@ class Decoder:
         state = self._engine.select(state, [fork.row for fork in forks], [fork.length for fork in forks])
         logits, state = self._engine.step(fed, state)
         read = [place for place, fork in enumerate(forks) if fork.branch.kind == "read"]
-        listed = [place for place, fork in enumerate(forks) if fork.branch.kind == "listed"]
+        listed = [place for place, fork in enumerate(forks) if fork.branch.kind != "read"]
         tails: dict[int, _Tail] = {}
         scores = label_probabilities(self._engine, state, read, logits[read], self._labels) if read else []
         for place, probabilities in zip(read, scores, strict=True):
@@ -277,29 +257,6 @@ class Decoder:
                 for place, row in zip(listed, written, strict=True)
             }
         return [tails[place] for place in range(len(forks))]
-
-    def _tag(self, tagging: _Tagging, state: DecoderState, fork: _Fork, transcript: Written) -> _Tail:
-        """One branch of one window, written with the weights that are for it."""
-        tagger, rules, options = tagging.tagger, tagging.rules, tagging.options
-        row = self._engine.select(state, [fork.row], [fork.length])
-        if fork.branch.kind == "read":
-            first = {label: ids[0] for label, ids in self._labels.items()}
-            logits = tagger.score(np.array(fork.branch.ids), row, np.array(list(first.values())))[-1]
-            weights = np.exp(logits.astype(np.float64) - logits.max())
-            shares = dict(zip(first, (weights / weights.sum()).tolist(), strict=True))
-            return self._label(reweighed(shares, options.label_bias))
-        assert isinstance(tagging.grammar, CopyMachine)
-        text = self._vocabulary.text_ids
-        fed = [*(token for token in _body(transcript) if token in text), *fork.branch.ids]
-        at = tagging.grammar.start()
-        for token in fed:
-            at = tagging.grammar.advance(at, token)
-        room = self._engine.max_tokens - fork.length - len(fork.branch.ids)
-        written = Written(rules.start(fed), room)
-        (pick,) = _pickers(options, 1)
-        write_copy(tagger, row, fork.branch.ids, tagging.grammar, written, at, rules, pick)
-        body = _body(written)
-        return _Tail(body, written.logprobs[: len(body)], written.stop or "length")
 
     def _list_start(self, transcript: Written, fed: NDArray[np.int64], length: int, rules: Rules) -> Written:
         """An entity branch of which nothing but its task token is written."""

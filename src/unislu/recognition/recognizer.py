@@ -19,8 +19,8 @@ from numpy.typing import NDArray
 from unislu.audio import SAMPLE_RATE
 from unislu.audio.features import frame_count, log_mel, loudness, with_end
 from unislu.bundle import Bundle, Manifest, open_bundle
-from unislu.decoding import Decoded, Decoder
-from unislu.engines.protocol import EncoderState, Engine
+from unislu.decoding import Decoded, Decoder, TaggingDecoder
+from unislu.engines.protocol import EncoderState, Engine, Tagger
 from unislu.errors import BundleError, EngineError, OptionError, UnisluError
 from unislu.sequence import Alphabet, Target, Vocabulary, WhisperTokenizer, get_format
 from unislu.sequence.vocabulary import END, TRANSCRIPT_END
@@ -69,7 +69,11 @@ class Recognizer:
                 "export the bundle again"
             )
         self.engine, self.vocabulary, self.manifest = engine, vocabulary, manifest
-        self._decoder = Decoder(engine, vocabulary)
+        self._decoder: Decoder | TaggingDecoder = (
+            TaggingDecoder(engine, engine, vocabulary)
+            if isinstance(engine, Tagger) and engine.tags
+            else Decoder(engine, vocabulary)
+        )
         self._most_frames = frame_count(round(manifest.audio.max_seconds * SAMPLE_RATE))
         self._ends = {vocabulary.ids.get(TRANSCRIPT_END), vocabulary[END]}
         alphabet = Alphabet(manifest.alphabet)
@@ -181,7 +185,7 @@ class Recognizer:
 def _onnx(bundle: Bundle, threads: int | None) -> Engine:
     from unislu.engines.onnx import OnnxEngine
 
-    return OnnxEngine(bundle.encoder, bundle.decoder, threads)
+    return OnnxEngine(bundle.encoder, bundle.decoder, threads, tagger=bundle.tagger)
 
 
 def share(seconds: Mapping[str, float], part: float) -> dict[str, float]:

@@ -83,9 +83,9 @@ class CopyMachine:
         vocabulary: Vocabulary,
         types: tuple[str, ...],
         question: tuple[int, ...],
-        sa: bool,
+        sa: bool = False,
     ) -> None:
-        """`question`: what leads to the copy; empty = there is none."""
+        """`question`: what leads from the transcript to its copy; empty = nothing does, `begin` alone."""
         self._vocabulary, self._symbols = vocabulary, symbols
         self._automaton = automaton = Automaton(symbols)
         self._text, self._end, self._outside, self._done = (automaton.node() for _ in range(4))
@@ -95,10 +95,10 @@ class CopyMachine:
         self._inside: set[int] = set()
         if question:
             automaton.path(self._text, question, self._outside)
-            automaton.path(self._done, (symbols.end,), self._end)
-            for label in symbols.labels if sa else ():
-                automaton.path(self._done, (*symbols.section(SA), *label, symbols.end), self._end)
-        for entity_type in types if question else ():
+        automaton.path(self._done, (symbols.end,), self._end)
+        for label in symbols.labels if sa else ():
+            automaton.path(self._done, (*symbols.section(SA), *label, symbols.end), self._end)
+        for entity_type in types:
             inside = automaton.node()
             automaton.path(self._outside, symbols.opener(entity_type), inside, entity_type)
             automaton.path(inside, symbols.closer(entity_type), self._outside)
@@ -107,6 +107,10 @@ class CopyMachine:
 
     def start(self) -> State:
         return CopyState(self._text)
+
+    def begin(self, ids: Sequence[int]) -> CopyState:
+        """The state before the copy of a transcript that is known, whatever led there."""
+        return self._settled(CopyState(self._outside, (), Copied(self._vocabulary, ids)))
 
     def allowed(self, state: State) -> Allowed:
         at = _copy_state(state)
@@ -167,6 +171,12 @@ class CopyMachine:
             return at.copied.ids[at.cursor]
         allowed = self._automaton.allowed(at.node).ids
         return next(iter(allowed)) if len(allowed) == 1 and at.node != self._end else None
+
+    def copied_place(self, state: State, token: int) -> int | None:
+        """The position of the word that `token` copies; None if it is part of a tag, or the end."""
+        at = _copy_state(state)
+        words = at.node in (self._outside, *self._inside) and at.copied is not None
+        return at.cursor if words and token in at.copied.ids[at.cursor : at.cursor + 1] else None
 
     def symbols_after(self, state: State) -> frozenset[int]:
         """All that can follow in the copy: the words, the tags and the end."""

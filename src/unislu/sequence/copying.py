@@ -37,7 +37,7 @@ class CopyFormat(EntityFormat):
     def __init__(
         self, vocabulary: Vocabulary, style: Style = Style.CLOSED, alphabet: Alphabet = Alphabet.ATOMIC
     ) -> None:
-        """Raises `VocabularyError` for the plain alphabet, and for a vocabulary without the format's tokens."""
+        """Raises `VocabularyError` for the plain alphabet, or if the vocabulary lacks a token."""
         if alphabet is not Alphabet.ATOMIC:
             raise VocabularyError("the format copy has tokens of its own: use the atomic alphabet")
         super().__init__("copy" if style is Style.CLOSED else "copy-open", vocabulary, style, alphabet)

@@ -9,8 +9,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import lru_cache
 
 from unislu.errors import OptionError
+from unislu.sequence.copy_grammar import CopyMachine
 from unislu.sequence.format import EntityFormat
 from unislu.sequence.grammar import Grammar, inline_grammar
 from unislu.sequence.notation import Event, Kind, Style, finished
@@ -29,6 +31,7 @@ class InlineFormat(EntityFormat):
     ) -> None:
         """Raises `VocabularyError` if the vocabulary lacks a token of this format."""
         super().__init__("inline-open" if style is Style.OPEN else "inline", vocabulary, style, alphabet)
+        self._machines = lru_cache(maxsize=16)(self._machine)
 
     def prefix(self, prompt: Prompt) -> list[int]:
         """As in `EntityFormat`. Raises `OptionError` for masking in the closed style."""
@@ -80,6 +83,13 @@ class InlineFormat(EntityFormat):
                 reader.repair(event.first, event.name)
         reader.discard(len(ids))
         return reader.finish(prompt.ner, tail.sentiment, tail.sentiment_index)
+
+    def tags_around(self, prompt: Prompt) -> CopyMachine:
+        """The grammar of tags around words that are known: `CopyMachine.begin` takes them."""
+        return self._machines(self._types.asked(prompt))
+
+    def _machine(self, types: tuple[str, ...]) -> CopyMachine:
+        return CopyMachine(self._symbols(), self._vocabulary, types, ())
 
     def _unmask(self, reader: Reader, event: Event, wanted: frozenset[str]) -> None:
         """Before a closer: a placeholder in place of the words that were not written."""

@@ -1,0 +1,160 @@
+"""A bundle of two decoders: one transcribes as its Whisper does, the other tags what was transcribed.
+
+    python -m unislu.training.compose BUNDLE WHISPER OUT
+
+BUNDLE is an int8 bundle whose decoder writes tags (`inline`, `inline-open`); WHISPER the Hugging Face folder of
+a Whisper with the same encoder, whose decoder learned nothing but transcripts (`unislu.training.ears`). OUT gets
+the bundle's encoder, tokenizer and manifest, the Whisper's decoder with the bundle's tokens as `decoder.onnx`,
+and the bundle's decoder as `tagger.onnx`. Both hear the same keys and values, so their cross-attention must
+have the same key and value projections.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+import sys
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from unislu.bundle import DECODER, ENCODER, MODEL_CARD, TAGGER, TOKENIZER, hash_files, open_bundle, write_manifest
+from unislu.bundle.folder import Bundle
+from unislu.engines.heads import alignment_heads, write_heads
+from unislu.errors import BundleError
+from unislu.training.export import checkpoint_weights, load_checkpoint
+from unislu.training.onnx_decoder import EMBEDDING, write_decoder
+from unislu.training.onnx_encoder import Shape
+from unislu.training.onnx_graph import UINT8_ZERO
+from unislu.training.tool import run_tool
+
+if TYPE_CHECKING:
+    import onnx
+
+
+def compose(bundle: Path, whisper: Path, out: Path) -> Path:
+    """Write the bundle of two decoders; see the module.
+
+    Raises:
+        BundleError: one of the two is not what it should be, or they do not fit together.
+        MissingDependencyError: torch, transformers or onnx are not installed.
+    """
+    import onnx
+
+    found = open_bundle(bundle)
+    if found.manifest.quantization != "int8" or found.tagger is not None:
+        raise BundleError(f"{bundle}: give an int8 bundle with one decoder")
+    model = load_checkpoint(whisper)
+    weights = checkpoint_weights(model)
+    table = weights[f"{EMBEDDING}.weight"]
+    weights[f"{EMBEDDING}.weight"] = renumbered(table, whisper / TOKENIZER, found)
+    shape = replace(Shape.of(model.config), vocabulary=found.manifest.vocabulary["size"])
+    heads = alignment_heads(model)
+    graph = write_decoder(weights, shape, True, heads)
+    tags = onnx.load(str(found.decoder))
+    metadata = {entry.key: entry.value for entry in tags.metadata_props}
+    out.mkdir(parents=True, exist_ok=True)
+    onnx.save(graph.model({**metadata, "alignment_heads": write_heads(heads)}), str(out / DECODER))
+    onnx.save(scores_graph(tags), str(out / TAGGER))
+    for name in (ENCODER, TOKENIZER, MODEL_CARD):
+        if (found.path / name).resolve() != (out / name).resolve():
+            shutil.copyfile(found.path / name, out / name)
+    names = (ENCODER, DECODER, TOKENIZER, MODEL_CARD, TAGGER)
+    write_manifest(out, replace(found.manifest, files=hash_files(out, names)))
+    return out
+
+
+def renumbered(table: NDArray[Any], tokenizer: Path, bundle: Bundle) -> NDArray[np.float32]:
+    """Rows of Whisper's embedding `[rows, width]` under a bundle's ids; tokens that Whisper lacks have zeros.
+
+    Raises `BundleError` for a text token that Whisper lacks.
+    """
+    old = json.loads(tokenizer.read_text(encoding="utf-8"))
+    known = {**old["model"]["vocab"], **{token["content"]: token["id"] for token in old["added_tokens"]}}
+    new = json.loads(bundle.tokenizer.read_text(encoding="utf-8"))["model"]["vocab"]
+    missing = [token for token in new if token not in known]
+    if missing:
+        raise BundleError(f"{tokenizer}: has no token {missing[0]!r}, which {bundle.path} writes")
+    rows = np.zeros((bundle.manifest.vocabulary["size"], table.shape[1]), np.float32)
+    for token, place in [*new.items(), *bundle.manifest.vocabulary["tokens"].items()]:
+        if token in known:
+            rows[place] = table[known[token]]
+    return rows
+
+
+def scores_graph(decoder: onnx.ModelProto) -> onnx.ModelProto:
+    """An int8 decoder graph with scores of `wanted` tokens at every position in place of its other outputs.
+
+    Raises `BundleError` if it is not a graph that `unislu export` wrote.
+    """
+    from onnx import TensorProto, checker, helper, numpy_helper
+
+    graph = decoder.graph
+    newest = next((node for node in graph.node if node.op_type == "Gather" and node.input[1] == "newest"), None)
+    values, scales = f"{EMBEDDING}.weight", f"{EMBEDDING}.scales"
+    if newest is None or not {values, scales} <= {item.name for item in graph.initializer}:
+        raise BundleError("the decoder is not an int8 graph that this version of unislu wrote: export it again")
+    hidden = newest.input[0]
+    graph.output.remove(next(item for item in graph.output if item.name == "logits"))
+    for item in [item for item in graph.output if item.name == "align_query"]:
+        graph.output.remove(item)
+    graph.input.append(helper.make_tensor_value_info("wanted", TensorProto.INT64, ["c"]))
+    width = next(item for item in graph.initializer if item.name == "decoder.positions").dims[1]
+    for name, array in (
+        ("scores_zero", np.array(UINT8_ZERO, np.float32)),
+        ("scores_flat", np.array([0, -1], np.int64)),
+        ("scores_start", np.array([0], np.int64)),
+        ("scores_end", np.array([width], np.int64)),
+        ("scores_axis", np.array([1], np.int64)),
+        ("scores_last", np.array([-1], np.int64)),
+    ):
+        graph.initializer.append(numpy_helper.from_array(array, name))
+    make = helper.make_node
+    graph.node.extend(
+        [
+            make("Gather", [values, "wanted"], ["scores_bytes"]),
+            make("Gather", [scales, "wanted"], ["scores_steps"]),
+            make("Cast", ["scores_bytes"], ["scores_floats"], to=TensorProto.FLOAT),
+            make("Sub", ["scores_floats", "scores_zero"], ["scores_centred"]),
+            make("Unsqueeze", ["scores_steps", "scores_last"], ["scores_wide"]),
+            make("Mul", ["scores_centred", "scores_wide"], ["scores_scaled"]),
+            make("Reshape", ["scores_scaled", "scores_flat"], ["scores_padded"]),
+            make("Slice", ["scores_padded", "scores_start", "scores_end", "scores_axis"], ["scores_rows"]),
+            make("Transpose", ["scores_rows"], ["scores_columns"], perm=[1, 0]),
+            make("MatMul", [hidden, "scores_columns"], ["scores"]),
+        ]
+    )
+    graph.output.append(helper.make_tensor_value_info("scores", TensorProto.FLOAT, ["batch", "n", "c"]))
+    _without_dead_nodes(graph)
+    checker.check_model(decoder)
+    return decoder
+
+
+def _without_dead_nodes(graph: Any) -> None:
+    """Drop what leads to no output, nodes and constants."""
+    needed = {item.name for item in graph.output}
+    kept = []
+    for node in reversed(graph.node):
+        if needed & set(node.output):
+            needed |= set(node.input)
+            kept.append(node)
+    del graph.node[:]
+    graph.node.extend(reversed(kept))
+    constants = [item for item in graph.initializer if item.name in needed]
+    del graph.initializer[:]
+    graph.initializer.extend(constants)
+
+
+def main(argv: Sequence[str]) -> None:
+    """Compose the bundle on the command line."""
+    if len(argv) != 3:
+        sys.exit(__doc__)
+    print(compose(*map(Path, argv)))
+
+
+if __name__ == "__main__":
+    run_tool(lambda: main(sys.argv[1:]))
