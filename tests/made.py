@@ -1,12 +1,15 @@
-"""What several tests make: clips of tones, and tokenizers like Whisper's."""
+"""What several tests make: clips of tones, tokenizers like Whisper's, random checkpoints."""
 
 from __future__ import annotations
 
 import json
+import shutil
 import wave
 from pathlib import Path
 
 import numpy as np
+
+from unislu.sequence import SLUE, Vocabulary, WhisperTokenizer
 
 CONTROL = (
     "<|endoftext|>",
@@ -61,3 +64,22 @@ def bytes_tokenizer() -> str:
         "model": {"type": "BPE", "vocab": {c: n for n, c in enumerate(characters)}, "merges": []},
     }
     return json.dumps(definition)
+
+
+def write_checkpoint(backbone: Path, folder: Path) -> Path:
+    """A random Whisper with our tokens, as training would save it."""
+    import torch
+    from transformers import WhisperForConditionalGeneration
+
+    model = WhisperForConditionalGeneration.from_pretrained(backbone)
+    tokenizer = WhisperTokenizer.from_file(backbone / "tokenizer.json")
+    vocabulary = Vocabulary.extend(tokenizer, model.config.vocab_size, tokenizer.special_tokens, SLUE)
+    torch.manual_seed(1)
+    model.resize_token_embeddings(vocabulary.size, mean_resizing=False)
+    for parameter in model.parameters():
+        parameter.data *= 3
+    model.save_pretrained(folder)
+    shutil.copyfile(backbone / "tokenizer.json", folder / "tokenizer.json")
+    known = {"vocabulary": vocabulary.to_manifest(), "format": "inline", "provenance": {"step": 2}}
+    (folder / "unislu.json").write_text(json.dumps(known))
+    return folder

@@ -17,6 +17,7 @@ from unislu.bundle import (
     MANIFEST,
     MODEL_CARD,
     REQUIRED_FILES,
+    TAGGER,
     TOKENIZER,
     AudioSettings,
     DecoderSettings,
@@ -175,7 +176,7 @@ def test_names_of_the_hub(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None
     hub = types.SimpleNamespace(snapshot_download=snapshot_download)
     monkeypatch.setitem(sys.modules, "huggingface_hub", hub)
     assert resolve_bundle("someone/model@v1") == folder
-    assert calls == [("someone/model", "v1", (MANIFEST, *REQUIRED_FILES))]
+    assert calls == [("someone/model", "v1", (MANIFEST, *REQUIRED_FILES, TAGGER))]
     with pytest.raises(BundleNotFoundError, match=r"had from the hub \(404 Client Error\)"):
         resolve_bundle("someone/nothing")
     monkeypatch.setitem(sys.modules, "huggingface_hub", None)

@@ -14,8 +14,9 @@ pytest.importorskip("onnx")
 
 from unislu.bundle import DECODER, ENCODER, open_bundle
 from unislu.errors import BundleError
-from unislu.sequence import SLUE, Vocabulary, WhisperTokenizer
 from unislu.training.export import Facts, compare, export
+
+from ..made import write_checkpoint
 
 FACTS = Facts(
     "tiny",
@@ -30,22 +31,7 @@ FACTS = Facts(
 @pytest.fixture(scope="module")
 def checkpoint(backbone: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The random backbone with our tokens, as training would save it."""
-    import torch
-    from transformers import WhisperForConditionalGeneration
-
-    folder = tmp_path_factory.mktemp("checkpoint")
-    model = WhisperForConditionalGeneration.from_pretrained(backbone)
-    tokenizer = WhisperTokenizer.from_file(backbone / "tokenizer.json")
-    vocabulary = Vocabulary.extend(tokenizer, model.config.vocab_size, tokenizer.special_tokens, SLUE)
-    torch.manual_seed(1)
-    model.resize_token_embeddings(vocabulary.size, mean_resizing=False)
-    for parameter in model.parameters():
-        parameter.data *= 3
-    model.save_pretrained(folder)
-    shutil.copyfile(backbone / "tokenizer.json", folder / "tokenizer.json")
-    known = {"vocabulary": vocabulary.to_manifest(), "format": "inline", "provenance": {"step": 2}}
-    (folder / "unislu.json").write_text(json.dumps(known))
-    return folder
+    return write_checkpoint(backbone, tmp_path_factory.mktemp("checkpoint"))
 
 
 @pytest.mark.parametrize("quantize", [None, "int8"])

@@ -1,8 +1,8 @@
 """Decoding with two sets of weights: one writes the transcript, the other tags it.
 
 The transcript is what the first decoder writes when nothing is asked, so it never depends on what is. The
-tagger writes the same words again under its own prefix (the open types stand there, as in WhisperNER), hearing
-the same audio; the words are forced, only tags are its choice. The sentiment is read after the words.
+tagger attends to the same audio and writes the same words again under its own prefix, where the open types
+stand as in WhisperNER; the words are forced, only tags are its choice. The sentiment is read after the words.
 """
 
 from __future__ import annotations
@@ -145,13 +145,15 @@ class TaggingDecoder:
         room = self._tagger.max_tokens - len(prefix)
         if room <= len(words):
             raise OptionError(
-                f"the prompt takes {len(prefix)} of the decoder's {self._tagger.max_tokens} positions and the "
-                f"transcript {len(words)}: ask for fewer entity types at once"
+                f"the prompt takes {len(prefix)} of the decoder's {self._tagger.max_tokens} positions and "
+                f"the transcript {len(words)}: ask for fewer entity types at once"
             )
-        rules = Rules(tuple(bias_processors(fmt, prompt, options.bias)), frozenset({self._vocabulary[END]}), no_loop)
+        biases = tuple(bias_processors(fmt, prompt, options.bias))
+        rules = Rules(biases, frozenset({self._vocabulary[END]}), no_loop)
         written = Written(rules.start(), room)
         state = self._engine.select(fresh, [row], [0])
-        places = write_copy(self._tagger, state, prefix, grammar, grammar.begin(words), written, rules, greedy)
+        start = grammar.begin(words)
+        places = write_copy(self._tagger, state, prefix, grammar, start, written, rules, greedy)
         if written.stop != "eot":
             return replace(plain, complete=False)
         return _Tagged(written.ids[:-1], written.logprobs[:-1], places[:-1], True)

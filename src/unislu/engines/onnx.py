@@ -81,8 +81,7 @@ class OnnxEngine:
             decoder: the decoder graph's file.
             threads: threads for one operator; `None` is one for each core.
             spin: let idle threads wait busily: faster alone on a machine, slower beside other work.
-            tagger: the graph of scores that goes on after a transcript (`engines.protocol.Tagger`), if the
-                bundle has one.
+            tagger: the graph of the second decoder (`engines.protocol.Tagger`), if the bundle has one.
 
         Raises:
             BundleNotFoundError: a file is missing.
@@ -157,7 +156,7 @@ class OnnxEngine:
     ) -> NDArray[np.float32]:
         """See `Tagger.score`."""
         if self._tagger is None:
-            raise EngineError("this bundle has no tagger: its decoder writes what follows a transcript")
+            raise EngineError("this bundle has no tagger: its one decoder writes the tags")
         end = int(state.lengths[0]) + len(tokens)
         self._check_room(int(state.lengths[0]), len(tokens))
         self._make_room(state, end)

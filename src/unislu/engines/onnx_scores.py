@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 class ScoreGraph:
-    """Goes on from the caches that another decoder graph of the same shape wrote, in place."""
+    """The second decoder of a bundle; its caches have the first one's shape."""
 
     def __init__(self, session: onnxruntime.InferenceSession) -> None:
         self._session = session
@@ -49,7 +49,7 @@ class ScoreGraph:
             **cross,
             **state.caches,
         }
-        scores = np.empty((1, count, len(wanted)), np.float32)
+        scores: NDArray[np.float32] = np.empty((1, count, len(wanted)), np.float32)
         outputs = {name: cache for name, cache in (cross | state.caches).items() if name != "cross_scales"}
         binding = self._session.io_binding()
         for name, array in inputs.items():
@@ -58,4 +58,4 @@ class ScoreGraph:
             binding.bind_output(f"new_{name}", "cpu", 0, array.dtype.type, array.shape, array.ctypes.data)
         binding.bind_output("scores", "cpu", 0, np.float32, scores.shape, scores.ctypes.data)
         self._session.run_with_iobinding(binding)
-        return scores[0]
+        return scores.reshape(count, len(wanted))

@@ -88,14 +88,15 @@ class Aligner(Protocol):
 
 @runtime_checkable
 class Tagger(Protocol):
-    """What an engine may offer besides: weights of its own for what follows a transcript.
+    """What an engine may offer besides: a second decoder that tags what the first has transcribed.
 
-    They go on from the caches of the transcript, which the engine's other weights wrote. Without them, or
-    with `tags` False, one set of weights writes everything.
+    It attends to the same encoder state and writes into states that `Engine.start` makes. Without it, or with
+    `tags` False, one decoder writes everything.
     """
 
     tags: bool
     vocab_size: int
+    max_tokens: int
 
     def score(
         self, tokens: NDArray[np.int64], state: DecoderState, wanted: NDArray[np.int64]

@@ -175,8 +175,9 @@ class CopyMachine:
     def copied_place(self, state: State, token: int) -> int | None:
         """The position of the word that `token` copies; None if it is part of a tag, or the end."""
         at = _copy_state(state)
-        words = at.node in (self._outside, *self._inside) and at.copied is not None
-        return at.cursor if words and token in at.copied.ids[at.cursor : at.cursor + 1] else None
+        if at.copied is None or at.node not in (self._outside, *self._inside):
+            return None
+        return at.cursor if token in at.copied.ids[at.cursor : at.cursor + 1] else None
 
     def symbols_after(self, state: State) -> frozenset[int]:
         """All that can follow in the copy: the words, the tags and the end."""

@@ -2,11 +2,11 @@
 
     python -m unislu.training.compose BUNDLE WHISPER OUT
 
-BUNDLE is an int8 bundle whose decoder writes tags (`inline`, `inline-open`); WHISPER the Hugging Face folder of
-a Whisper with the same encoder, whose decoder learned nothing but transcripts (`unislu.training.ears`). OUT gets
-the bundle's encoder, tokenizer and manifest, the Whisper's decoder with the bundle's tokens as `decoder.onnx`,
-and the bundle's decoder as `tagger.onnx`. Both hear the same keys and values, so their cross-attention must
-have the same key and value projections.
+BUNDLE is an int8 bundle whose decoder writes tags (`inline`, `inline-open`); WHISPER the Hugging Face folder
+of a Whisper with the same encoder, whose decoder learned nothing but transcripts. OUT gets the bundle's
+encoder, tokenizer and manifest, the Whisper's decoder with the bundle's tokens as `decoder.onnx`, and the
+bundle's decoder as `tagger.onnx`. Both attend to the same keys and values, so the key and value projections
+of their cross-attention must be the same.
 """
 
 from __future__ import annotations
@@ -22,7 +22,16 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from unislu.bundle import DECODER, ENCODER, MODEL_CARD, TAGGER, TOKENIZER, hash_files, open_bundle, write_manifest
+from unislu.bundle import (
+    DECODER,
+    ENCODER,
+    MODEL_CARD,
+    TAGGER,
+    TOKENIZER,
+    hash_files,
+    open_bundle,
+    write_manifest,
+)
 from unislu.bundle.folder import Bundle
 from unislu.engines.heads import alignment_heads, write_heads
 from unislu.errors import BundleError
@@ -69,7 +78,7 @@ def compose(bundle: Path, whisper: Path, out: Path) -> Path:
 
 
 def renumbered(table: NDArray[Any], tokenizer: Path, bundle: Bundle) -> NDArray[np.float32]:
-    """Rows of Whisper's embedding `[rows, width]` under a bundle's ids; tokens that Whisper lacks have zeros.
+    """Rows of Whisper's embedding `[rows, width]` under a bundle's ids, zeros for tokens that Whisper lacks.
 
     Raises `BundleError` for a text token that Whisper lacks.
     """
@@ -94,10 +103,13 @@ def scores_graph(decoder: onnx.ModelProto) -> onnx.ModelProto:
     from onnx import TensorProto, checker, helper, numpy_helper
 
     graph = decoder.graph
-    newest = next((node for node in graph.node if node.op_type == "Gather" and node.input[1] == "newest"), None)
+    gathers = (node for node in graph.node if node.op_type == "Gather")
+    newest = next((node for node in gathers if node.input[1] == "newest"), None)
     values, scales = f"{EMBEDDING}.weight", f"{EMBEDDING}.scales"
     if newest is None or not {values, scales} <= {item.name for item in graph.initializer}:
-        raise BundleError("the decoder is not an int8 graph that this version of unislu wrote: export it again")
+        raise BundleError(
+            "the decoder is not an int8 graph that this version of unislu wrote: export it again"
+        )
     hidden = newest.input[0]
     graph.output.remove(next(item for item in graph.output if item.name == "logits"))
     for item in [item for item in graph.output if item.name == "align_query"]:

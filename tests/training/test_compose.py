@@ -1,0 +1,86 @@
+"""A bundle of two decoders: the second scores exactly what the first one's graph would have."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+pytest.importorskip("torch")
+pytest.importorskip("onnx")
+
+from unislu import load
+from unislu.bundle import TAGGER, open_bundle
+from unislu.engines.onnx import OnnxEngine
+from unislu.errors import BundleError
+from unislu.training.compose import compose
+from unislu.training.export import Facts, export
+
+from ..made import write_checkpoint, write_tone
+
+
+@pytest.fixture(scope="module")
+def single(backbone: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An int8 bundle with one decoder."""
+    folder = tmp_path_factory.mktemp("single")
+    write_checkpoint(backbone, folder / "checkpoint")
+    facts = Facts("tiny", "1", formats=("inline", "inline-open"))
+    return export(folder / "checkpoint", folder / "bundle", facts, "int8").folder
+
+
+@pytest.fixture(scope="module")
+def pair(single: Path, backbone: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return compose(single, backbone, tmp_path_factory.mktemp("pair"))
+
+
+def test_scores_are_the_logits_of_the_single_decoder(single: Path, pair: Path) -> None:
+    one, two = open_bundle(single), open_bundle(pair)
+    two.verify()
+    assert one.tagger is None and two.tagger == pair / TAGGER
+    before = OnnxEngine(one.encoder, one.decoder, threads=1)
+    after = OnnxEngine(two.encoder, two.decoder, threads=1, tagger=two.tagger)
+    assert after.tags and not before.tags
+    mel = np.random.default_rng(0).standard_normal((1, 80, 60)).astype(np.float32)
+    encoded = [engine.encode(mel, np.array([60])) for engine in (before, after)]
+    tokens, wanted = np.array([3, 5, 8, 13, 21], np.int64), np.array([2, 3, 5, 7, 11], np.int64)
+    expected, state = [], before.start(encoded[0])
+    for token in tokens:
+        logits, state = before.step(np.array([[token]]), state)
+        expected.append(logits[0, wanted].copy())
+    state = after.start(encoded[1])
+    first = after.score(tokens, state, wanted)
+    np.testing.assert_allclose(first, np.stack(expected), rtol=2e-2, atol=2e-2)
+    after.cut(state, 2)
+    again = after.score(tokens[2:], state, wanted)
+    np.testing.assert_allclose(again, first[2:], rtol=2e-2, atol=2e-2)
+
+
+def test_the_transcript_is_the_whispers_whatever_is_asked(pair: Path, tmp_path: Path) -> None:
+    clip = tmp_path / "tone.wav"
+    write_tone(clip, 32_000, 440.0)
+    model = load(pair, threads=1)
+    results = [
+        model.analyze(clip, **asked)
+        for asked in (
+            {"tasks": ("asr",)},
+            {},
+            {"entities": ["person"]},
+            {"entities": ["drug", "person"], "bias": 3.0},
+        )
+    ]
+    assert len({result.text for result in results}) == 1
+
+
+def test_what_does_not_fit_together_is_refused(
+    single: Path, pair: Path, backbone: Path, tmp_path: Path
+) -> None:
+    with pytest.raises(BundleError, match="one decoder"):
+        compose(pair, backbone, tmp_path / "out")
+    other = tmp_path / "whisper"
+    shutil.copytree(backbone, other)
+    text = (other / "tokenizer.json").read_text(encoding="utf-8")
+    (other / "tokenizer.json").write_text(text.replace('"a":', '"ä":', 1), encoding="utf-8")
+    with pytest.raises(BundleError, match="has no token"):
+        compose(single, other, tmp_path / "out")
