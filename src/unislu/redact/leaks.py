@@ -70,7 +70,7 @@ def word_leaks(again: Analysis, hidden: Iterable[Hidden], before: Analysis) -> I
     """
     heard, known = _spoken(again), _spoken(before)
     for place in hidden:
-        wanted = {word for word in map(letters, place.words.split()) if _tells(word)}
+        wanted = {word for word in map(letters, place.words.split()) if tells(word)}
         for word in heard:
             if word.end < place.span[0] - NEAR or word.start > place.span[1] + NEAR:
                 continue
@@ -122,7 +122,8 @@ def _was_there(word: Word, said: str, known: Iterable[Word]) -> bool:
     )
 
 
-def _tells(word: str) -> bool:
+def tells(word: str) -> bool:
+    """Whether a folded word says something of the phrase it is part of."""
     has_digit = any(c.isdigit() for c in word)
     return has_digit or (len(word) >= _LEAST_LETTERS and word not in _SAY_NOTHING)
 
