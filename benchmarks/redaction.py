@@ -3,11 +3,13 @@
     python benchmarks/redaction.py --faster-whisper FOLDER [--count 100] [--out FOLDER]
 
 Sentences with names of people are spoken by several voices and put into containers of every kind, awkward
-ones among them: sound that begins late, holes in its time codes, headers with wrong sizes, channels that cancel
-each other out. Each is redacted (types person, place and organization) as `unislu redact --verify` does. What
-is handed out is heard by faster-whisper, mixed and each channel; a redacted word that it still hears is a leak.
+ones among them: sound that begins late, holes in its time codes, headers with wrong sizes, channels that
+cancel each other out. Each is redacted (types person, place and organization) as `unislu redact --verify`
+does. What is handed out is heard by faster-whisper, mixed and each channel; a redacted word that it still
+hears is a leak.
 
-`--faster-whisper`: a Whisper model in CTranslate2's format. The texts are the script's own; nothing is fetched.
+`--faster-whisper`: a Whisper model in CTranslate2's format. The texts are the script's own; nothing is
+fetched.
 """
 
 from __future__ import annotations
@@ -231,6 +233,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--faster-whisper", required=True, metavar="FOLDER")
+    parser.add_argument("--first", type=int, default=0, help="number of the first recording")
     parser.add_argument("--count", type=int, default=100)
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--bundle")
@@ -245,7 +248,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     voices = {name: open_voice(name) for name in VOICES}
     cases, begun = [], time.monotonic()
     with tempfile.TemporaryDirectory() as folder:
-        for number in range(options.count):
+        for number in range(options.first, options.first + options.count):
             cases.append(one(model, recognizer, number, voices, Path(folder)))
             print(json.dumps(cases[-1], ensure_ascii=False), flush=True)
     outcomes = Counter(case["outcome"] for case in cases)

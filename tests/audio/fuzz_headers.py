@@ -1,7 +1,7 @@
 """Mutated headers of many formats through the reader and the redactor: `python fuzz_headers.py FIRST COUNT`.
 
-A process of its own, because a decoder that crashes must not take the tests along. It prints the number of each
-file before it is read, so that the last line names the one that crashed, and `done` at the end.
+A process of its own, because a decoder that crashes must not take the tests along. It prints the number of
+each file before it is read, so that the last line names the one that crashed, and `done` at the end.
 """
 
 from __future__ import annotations
@@ -26,9 +26,9 @@ HEADER = 400  # bytes that are mutated
 MOST_SECONDS, MOST_AUDIO = 20.0, 120.0
 FORMATS = {
     ".wav": ("wav", "pcm_s16le"), ".mulaw.wav": ("wav", "pcm_mulaw"), ".flac": ("flac", "flac"),
-    ".mp3": ("mp3", "libmp3lame"), ".m4a": ("ipod", "aac"), ".aac": ("adts", "aac"), ".ogg": ("ogg", "libopus"),
-    ".webm": ("webm", "libopus"), ".mkv": ("matroska", "pcm_s16le"), ".aiff": ("aiff", "pcm_s16be"),
-    ".ts": ("mpegts", "mp2"), ".avi": ("avi", "libmp3lame"),
+    ".mp3": ("mp3", "libmp3lame"), ".m4a": ("ipod", "aac"), ".aac": ("adts", "aac"),
+    ".ogg": ("ogg", "libopus"), ".webm": ("webm", "libopus"), ".mkv": ("matroska", "pcm_s16le"),
+    ".aiff": ("aiff", "pcm_s16be"), ".ts": ("mpegts", "mp2"), ".avi": ("avi", "libmp3lame"),
 }  # fmt: skip
 
 

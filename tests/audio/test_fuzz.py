@@ -1,4 +1,4 @@
-"""2,000 files with mutated headers: each is heard or refused in one line, in bounded time; nothing crashes."""
+"""2,000 files with mutated headers: each is heard or refused in one line, in bounded time."""
 
 from __future__ import annotations
 
