@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 SOURCES := $(shell find src -type f -not -name '*.pyc')
 
-.PHONY: demo test lint types unit slow wheel report clean
+.PHONY: demo test lint types unit slow soak wheel report clean
 
 demo: | $(BIN)/python
 	@test -e $(VENV)/.dev || $(MAKE) --no-print-directory $(VENV)/.runtime
@@ -25,6 +25,10 @@ unit: $(VENV)/.dev
 
 slow: $(VENV)/.dev
 	$(BIN)/python -m pytest -m slow
+
+# Five minutes of honest clients and every kind of abuse, on this machine alone: docs/how-to/serve.md
+soak: $(VENV)/.dev
+	$(BIN)/python benchmarks/soak.py
 
 wheel: $(VENV)/.dev
 	$(PIP) install build

@@ -107,6 +107,46 @@ def test_progress_cancel_and_short_requests_meanwhile(
         assert not list(server.service.folder.iterdir())
 
 
+def test_a_short_job_does_not_wait_for_a_long_one(
+    start: Any, model: Any, long_silence: bytes, hum: bytes
+) -> None:
+    with start(lambda: Slow(model), grace=0.1) as server:
+        long = [server.post("/v1/jobs", {"tasks": "asr"}, long_silence).json()["id"] for _ in range(2)]
+        wait_for(server, long[0], "running")
+        short = server.post("/v1/jobs", {"tasks": "asr"}, hum).json()["id"]
+        assert wait_for(server, short, "done", "failed")["status"] == "done"
+        states = [server.get(f"/v1/jobs/{id_}").json()["status"] for id_ in long]
+        assert states == ["running", "queued"]
+
+
+def test_a_job_that_is_longer_than_it_says(
+    start: Any, model: Any, long_silence: bytes, hum: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It goes back and waits among the long ones; that start does not count."""
+
+    async def says_nothing(*_: Any) -> None:
+        return None
+
+    monkeypatch.setattr("unislu.server.decoding.DecoderPool.stated_seconds", says_nothing)
+    with start(lambda: Slow(model), grace=0.1) as server:
+        long = server.post("/v1/jobs", {"tasks": "asr"}, long_silence).json()
+        while wait_for(server, long["id"], "running")["progress"] < 0.02:
+            pass
+        short = server.post("/v1/jobs", {"tasks": "asr"}, hum).json()["id"]
+        wait_for(server, short, "done")
+        found = server.get(f"/v1/jobs/{long['id']}").json()
+        assert (found["status"], found["seconds"]) == ("running", 100.0)
+
+
+def test_jobs_by_length(store: JobStore, tmp_path: Path) -> None:
+    ids = [_add(store, tmp_path, seconds=seconds) for seconds in (600.0, 5.0, None)]
+    assert store.take(1000.0) is None
+    first, second, third = store.take(0.0, 60.0), store.take(60.0), store.take(0.0, 60.0)
+    assert first and second and third and [first.id, second.id, third.id] == [ids[1], ids[0], ids[2]]
+    store.requeue(ids[2], 600.0)
+    assert store.take(0.0, 60.0) is None and store.take(60.0) is not None
+
+
 def test_a_restart_loses_nothing(
     start: Any, model: Any, long_silence: bytes, hum: bytes, tmp_path: Path
 ) -> None:
@@ -130,10 +170,10 @@ def test_a_full_disk_holds_jobs_up_and_loses_none(
 ) -> None:
     take, failures = JobStore.take, [sqlite3.OperationalError("database or disk is full")]
 
-    def sometimes(store: JobStore) -> Any:
+    def sometimes(store: JobStore, *length: float) -> Any:
         if failures:
             raise failures.pop()
-        return take(store)
+        return take(store, *length)
 
     monkeypatch.setattr(JobStore, "take", sometimes)
     monkeypatch.setattr("unislu.server.job_runner._RETRY_SECONDS", 0.05)
@@ -167,10 +207,10 @@ def store(tmp_path: Path) -> Any:
     found.close()
 
 
-def _add(store: JobStore, tmp_path: Path, name: str = "a.wav") -> str:
+def _add(store: JobStore, tmp_path: Path, name: str = "a.wav", seconds: float | None = None) -> str:
     audio = tmp_path / "upload"
     audio.write_bytes(b"x")
-    return store.add("me", name, {"fields": [["bias", "1"]]}, audio).id
+    return store.add("me", name, {"fields": [["bias", "1"]]}, audio, seconds).id
 
 
 def test_jobs_are_taken_in_order_and_once(store: JobStore, tmp_path: Path) -> None:

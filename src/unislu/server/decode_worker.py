@@ -6,8 +6,9 @@ gives, without the server's environment and Python's search path; `decoding.Deco
     in:  {"source": path, "target": path, "name": …, "split": …, "max_seconds": …, "room": bytes}
     out: {"seconds": …, "warnings": […]} or {"code": …, "message": …}
 
-With {"spans": [[start, end], …], "how": …, "guard": …, "heard": …} it writes a redacted copy instead, with
-{"heard_of": path, "target": path} what is heard of such a copy.
+Without a target it only says how long the source says it is, or null. With {"spans": [[start, end], …],
+"how": …, "guard": …, "heard": …} it writes a redacted copy instead, with {"heard_of": path, "target": path} what
+is heard of such a copy.
 """
 
 from __future__ import annotations
@@ -52,13 +53,16 @@ def _answer(task: dict[str, Any]) -> dict[str, Any]:
     try:
         if "heard_of" in task:
             return _hear(task)
+        if "target" not in task:
+            return _probe(task)
         return _redact(task) if "spans" in task else _decode(task)
     except TooLongError:
         return {"code": "audio_too_long", "message": ""}
     except FullError:
         return {"code": "disk_full", "message": ""}
     except UnisluError as error:
-        message = str(error).replace(task["source"], task["name"]).replace(task["target"], task["name"])
+        message = str(error).replace(task["source"], task["name"])
+        message = message.replace(task.get("target") or task["source"], task["name"])
         return {"code": "invalid_audio", "message": message}
     except MemoryError:
         return {"code": "audio_too_large", "message": ""}
@@ -84,6 +88,15 @@ def _decode(task: dict[str, Any]) -> dict[str, Any]:
         blocks = _bounded(stream, task["max_seconds"] * SAMPLE_RATE, task["room"])
         _, samples = write_wav(task["target"], blocks)
         return {"seconds": samples / SAMPLE_RATE, "warnings": list(stream.warnings)}
+
+
+def _probe(task: dict[str, Any]) -> dict[str, Any]:
+    """How long the source says it is."""
+    from ..audio import open_audio
+
+    with open_audio(task["source"], name=task["name"]) as stream:
+        next(iter(stream), None)
+        return {"seconds": stream.seconds}
 
 
 def _bounded(blocks: Iterable[Float32], most: float, room: int) -> Iterator[Float32]:

@@ -88,6 +88,11 @@ class DecoderPool:
         answer = await self._done(task)
         return Decoded(target, answer["seconds"], tuple(answer["warnings"]))
 
+    async def stated_seconds(self, source: Path, name: str) -> float | None:
+        """How long the file says it is; None when it does not say. Raises `ApiError`."""
+        seconds: float | None = (await self._done({"source": str(source), "name": name}))["seconds"]
+        return seconds
+
     async def redact(
         self,
         source: Path,

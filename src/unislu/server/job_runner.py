@@ -1,16 +1,19 @@
-"""Runs the jobs one after another, beside the requests; wakes those who wait for news of one."""
+"""Runs the jobs beside the requests, short ones beside long ones; wakes those who wait for news of one."""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
+import math
 import shutil
 import sqlite3
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from ..errors import UnisluError
 from .answers import ApiError, from_unislu, unforeseen
+from .batching import SHORT_SECONDS
 from .forms import AnalyzeForm, parse_form
 from .jobs import CANCELLED, DONE, ENDED, FAILED, Job, JobStore
 from .service import finish
@@ -22,37 +25,48 @@ if TYPE_CHECKING:
 
 STEP = 0.01
 """Progress is told in steps of one part in a hundred."""
+_LONG = math.nextafter(SHORT_SECONDS, math.inf)
 _EXPIRE_SECONDS = 3600.0
 _RETRY_SECONDS = 5.0
 
 
+@dataclass
+class _Lane:
+    """Jobs from `low` to less than `high` seconds run here one after another."""
+
+    low: float
+    high: float
+    wake: asyncio.Event = field(default_factory=asyncio.Event)
+
+
 class JobRunner:
-    """Takes jobs from the store while the server runs."""
+    """Takes jobs from the store while the server runs: nobody's short recording waits for a long one."""
 
     def __init__(self, store: JobStore, service: Service) -> None:
         self.store = store
         self._service = service
         self._loop: asyncio.AbstractEventLoop | None = None
-        self._wake = asyncio.Event()
+        self._lanes = (_Lane(0.0, _LONG), _Lane(_LONG, math.inf))
         self._changed = asyncio.Event()
-        self._current: tuple[str, asyncio.Task[None]] | None = None
+        self._running: dict[str, asyncio.Task[None]] = {}
         self._tasks: list[asyncio.Task[None]] = []
 
     def start(self) -> None:
         """Begin; needs the running event loop."""
         self._loop = asyncio.get_running_loop()
         self.store.recover()
-        self._tasks = [asyncio.create_task(self._run()), asyncio.create_task(self._expire())]
+        self._tasks = [asyncio.create_task(self._run(lane)) for lane in self._lanes]
+        self._tasks.append(asyncio.create_task(self._expire()))
 
     async def stop(self, grace: float) -> None:
-        """Give the running job `grace` seconds to end; then it waits for the next start of the server."""
+        """Give the running jobs `grace` seconds to end; then they wait for the next start of the server."""
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
-        if self._current is not None:
-            id_, task = self._current
-            _, running = await asyncio.wait([task], timeout=grace)
-            if running:
+        if self._running:
+            await asyncio.wait(self._running.values(), timeout=grace)
+        for id_, task in self._running.items():
+            if not task.done():
                 task.cancel()
                 await asyncio.gather(task, return_exceptions=True)
                 self.store.requeue(id_)
@@ -61,15 +75,23 @@ class JobRunner:
     async def submit(self, owner: str, upload: Upload, fields: Sequence[tuple[str, str]]) -> Job:
         """Queue a job. `fields`: of its `AnalyzeForm`."""
         options = {"fields": [list(pair) for pair in fields]}
-        job = await asyncio.to_thread(self.store.add, owner, upload.name, options, upload.path)
-        self._wake.set()
+        try:
+            seconds = await self._service.decoders.stated_seconds(upload.path, upload.name)
+        except ApiError:  # the job will say what is wrong with it
+            seconds = None
+        job = await asyncio.to_thread(self.store.add, owner, upload.name, options, upload.path, seconds)
+        self._wake()
         return job
+
+    def _wake(self) -> None:
+        for lane in self._lanes:
+            lane.wake.set()
 
     async def cancel(self, id_: str) -> None:
         """End a job that waits or runs."""
         await asyncio.to_thread(self.store.end, id_, CANCELLED)
-        if self._current is not None and self._current[0] == id_:
-            self._current[1].cancel()
+        if id_ in self._running:
+            self._running[id_].cancel()
         self._tell()
 
     async def news(self, job: Job, seconds: float) -> Job | None:
@@ -95,43 +117,44 @@ class JobRunner:
                 unforeseen(error)
             await asyncio.sleep(_EXPIRE_SECONDS)
 
-    async def _run(self) -> None:
+    async def _run(self, lane: _Lane) -> None:
         await self._service.worker.model()
         while True:
             try:
-                await self._next()
+                await self._next(lane)
             except sqlite3.Error as error:  # a full disk, perhaps: later jobs may do better
                 unforeseen(error)
                 await asyncio.sleep(_RETRY_SECONDS)
 
-    async def _next(self) -> None:
-        """Run the oldest job to its end, or wait for one. Raises `sqlite3.Error`."""
-        job = await asyncio.to_thread(self.store.take)
+    async def _next(self, lane: _Lane) -> None:
+        """Run the oldest job of a lane to its end, or wait for one. Raises `sqlite3.Error`."""
+        lane.wake.clear()
+        job = await asyncio.to_thread(self.store.take, lane.low, lane.high)
         if job is None:
-            await self._wake.wait()
-            self._wake.clear()
+            await lane.wake.wait()
             return
         self._tell()
-        task = asyncio.create_task(self._do(job))
-        self._current = (job.id, task)
+        task = self._running[job.id] = asyncio.create_task(self._do(job, lane))
         await asyncio.shield(asyncio.wait([task]))
-        self._current = None
+        del self._running[job.id]
         self._tell()
         if not task.cancelled():
             task.result()
 
-    async def _do(self, job: Job) -> None:
+    async def _do(self, job: Job, lane: _Lane) -> None:
         try:
-            result = await self._hear(job)
+            result = await self._hear(job, lane)
         except Exception as error:  # a fault of ours ends this job, not those behind it
             answer = error if isinstance(error, ApiError) else None
             answer = answer or (from_unislu(error) if isinstance(error, UnisluError) else unforeseen(error))
             details = {"code": answer.code or "error", "message": answer.message}
             await asyncio.to_thread(self.store.end, job.id, FAILED, error=details)
         else:
-            await asyncio.to_thread(self.store.end, job.id, DONE, result=result)
+            if result is not None:
+                await asyncio.to_thread(self.store.end, job.id, DONE, result=result)
 
-    async def _hear(self, job: Job) -> str:
+    async def _hear(self, job: Job, lane: _Lane) -> str | None:
+        """The result; None when the job is longer than it said, and waits in its own lane now."""
         form = parse_form(AnalyzeForm, [(name, value) for name, value in job.options["fields"]])
         path = self.store.path(job.id)
         if not path.exists():
@@ -140,6 +163,10 @@ class JobRunner:
         try:
             split = form.channels == "split"
             decoded = await self._service.decoders.decode(path, folder / "audio.wav", job.file, split)
+            if decoded.seconds >= lane.high:
+                await asyncio.to_thread(self.store.requeue, job.id, decoded.seconds)
+                self._wake()
+                return None
             await asyncio.to_thread(self.store.advance, job.id, 0.0, decoded.seconds)
             self._tell()
             progress = self._progress(job.id, decoded.seconds)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import secrets
 import sqlite3
 import threading
@@ -106,15 +107,17 @@ class JobStore:
             if path.name not in needed:
                 path.unlink(missing_ok=True)
 
-    def add(self, owner: str, file: str, options: Mapping[str, Any], audio: Path) -> Job:
-        """A new job; takes the audio file over."""
+    def add(
+        self, owner: str, file: str, options: Mapping[str, Any], audio: Path, seconds: float | None = None
+    ) -> Job:
+        """A new job; takes the audio file over. `seconds`: how long it says it is."""
         id_ = secrets.token_urlsafe(16)
         audio.rename(self.path(id_)) if _same_disk(audio, self.audio) else _copy(audio, self.path(id_))
         with self._use() as connection:
             connection.execute(
-                "insert into jobs (id, owner, status, progress, file, options, created, attempts)"
-                " values (?, ?, ?, 0, ?, ?, ?, 0)",
-                (id_, owner, QUEUED, file, json.dumps(options), _now()),
+                "insert into jobs (id, owner, status, progress, file, seconds, options, created, attempts)"
+                " values (?, ?, ?, 0, ?, ?, ?, ?, 0)",
+                (id_, owner, QUEUED, file, seconds, json.dumps(options), _now()),
             )
         job = self.get(id_)
         assert job is not None
@@ -155,14 +158,18 @@ class JobStore:
         counts = self.counts(owner)
         return counts.get(QUEUED, 0) + counts.get(RUNNING, 0)
 
-    def take(self) -> Job | None:
-        """The oldest job that waits, which then runs."""
+    def take(self, low: float = 0.0, high: float = math.inf) -> Job | None:
+        """The oldest job that waits, from `low` to less than `high` seconds long, which then runs.
+
+        One of unknown length counts as the shortest.
+        """
         with self._use() as connection:
             row = connection.execute(
                 "update jobs set status = ?, started = ?, attempts = attempts + 1 where id ="
-                " (select id from jobs where status = ? order by created, rowid limit 1)"
+                " (select id from jobs where status = ? and coalesce(seconds, 0) >= ?"
+                " and coalesce(seconds, 0) < ? order by created, rowid limit 1)"
                 f" returning {_COLUMNS}",
-                (RUNNING, _now(), QUEUED),
+                (RUNNING, _now(), QUEUED, low, high),
             ).fetchone()
         return None if row is None else _job(row)
 
@@ -188,13 +195,13 @@ class JobStore:
         self.path(id_).unlink(missing_ok=True)
         return bool(changed)
 
-    def requeue(self, id_: str) -> None:
-        """Let a running job wait again; this start does not count."""
+    def requeue(self, id_: str, seconds: float | None = None) -> None:
+        """Let a running job wait again; this start does not count. `seconds`: its length, once known."""
         with self._use() as connection:
             connection.execute(
-                "update jobs set status = ?, progress = 0, attempts = attempts - 1"
-                " where id = ? and status = ?",
-                (QUEUED, id_, RUNNING),
+                "update jobs set status = ?, progress = 0, attempts = attempts - 1,"
+                " seconds = coalesce(?, seconds) where id = ? and status = ?",
+                (QUEUED, seconds, id_, RUNNING),
             )
 
     def result(self, id_: str) -> str | None:
