@@ -114,10 +114,171 @@ def test_a_bad_file(page: Any, tmp_path: Path) -> None:
     alert = page.wait_for_selector("#error:not([hidden])")
     assert re.match(r"notes\.txt: is not audio", alert.inner_text())
     assert page.is_hidden("#progress-box") and page.is_hidden("#shown")
+    bad.write_bytes(b"\x1aE\xdf\xa3" + bytes(1000))
+    page.set_input_files("#file", str(bad))
+    until(page, "document.getElementById('error').textContent.includes('1a 45 df a3')")
+    assert "b'" not in page.inner_text("#error") and "\\x" not in page.inner_text("#error")
+
+
+def in_view(page: Any, selector: str) -> bool:
+    found: bool = page.evaluate(
+        """selector => {
+            const {top, bottom, height} = document.querySelector(selector).getBoundingClientRect();
+            return height > 0 && top >= 0 && bottom <= innerHeight + 1;
+        }""",
+        selector,
+    )
+    return found
+
+
+def hold(page: Any, path: str) -> list[Any]:
+    """Requests for a path wait in this list until `continue_` is called on them."""
+    held: list[Any] = []
+    page.route(re.compile(path), lambda route: held.append(route))
+    return held
+
+
+def when(page: Any, condition: Any) -> None:
+    for _ in range(PATIENCE // 50):
+        if condition():
+            return
+        page.wait_for_timeout(50)
+    raise AssertionError
+
+
+@pytest.mark.parametrize("size", [(360, 640), (390, 844), (1280, 700)], ids=str)
+def test_what_happens_is_seen(page: Any, clip: Path, size: tuple[int, int]) -> None:
+    """On a telephone the result lies below the options: the page goes there."""
+    page.set_viewport_size({"width": size[0], "height": size[1]})
+    held = hold(page, r"/result\?")
+    page.set_input_files("#file", str(clip))
+    page.wait_for_selector("#progress-box:not([hidden])")
+    until(page, "document.getElementById('progress-box').getBoundingClientRect().top < innerHeight")
+    assert in_view(page, "#progress-box")
+    when(page, lambda: held)
+    assert in_view(page, "#progress-box")
+    held[0].continue_()
+    page.wait_for_selector("#text .w")
+    assert in_view(page, "#text .w")
+
+
+def test_nothing_of_another_file_under_a_new_name(page: Any, clip: Path, tmp_path: Path) -> None:
+    upload(page, clip)
+    other = tmp_path / "other.wav"
+    other.write_bytes(clip.read_bytes())
+    held = hold(page, r"/result\?")
+    page.set_input_files("#file", str(other))
+    when(page, lambda: held)
+    assert page.inner_text("#chosen").startswith("other.wav") and page.is_hidden("#shown")
+    page.click("#cancel")
+    page.wait_for_selector("#progress-box", state="hidden")
+    assert page.is_hidden("#shown") and page.inner_text("#go") == "Analyse"
+    page.unroute_all(behavior="ignoreErrors")
+    bad = tmp_path / "bad.wav"
+    bad.write_bytes(b"no audio at all")
+    page.set_input_files("#file", str(bad))
+    page.wait_for_selector("#error:not([hidden])")
+    assert page.is_hidden("#shown") and page.inner_text("#chosen").startswith("bad.wav")
+
+
+def test_what_was_heard_stays_when_it_is_asked_again(page: Any, clip: Path) -> None:
+    upload(page, clip)
+    page.uncheck("#task-sa")
+    held = hold(page, r"/result\?")
+    page.click("#go")
+    when(page, lambda: held)
+    page.click("#cancel")
+    page.wait_for_selector("#text .w")
+    assert page.inner_text("#go") == "Analyse again"
+    page.unroute_all(behavior="ignoreErrors")
+
+
+def test_a_type_of_ones_own_joins_the_others(page: Any) -> None:
+    assert "as well" in page.inner_text("#types-note")
+    page.fill("#new-type", "drug")
+    page.keyboard.press("Enter")
+    types = page.locator("#types li span").all_inner_texts()
+    assert len(types) == 8 and types[-1] == "drug"
+    page.click("#reset-types")
+    assert page.locator("#types li").count() == 7
+
+
+def test_the_button_is_there_when_it_is_needed(page: Any, clip: Path) -> None:
+    page.set_viewport_size({"width": 1280, "height": 600})
+    assert "at once" in page.inner_text("#drop") and page.is_hidden("#go")
+    upload(page, clip)
+    assert page.is_hidden("#go")
+    page.uncheck("#task-sa")
+    assert page.inner_text("#go") == "Analyse again" and in_view(page, "#go")
+    page.check("#task-sa")
+    assert page.is_hidden("#go")
+
+
+def test_a_long_transcript_leaves_the_rest_in_reach(page: Any, clip: Path) -> None:
+    """Sixteen minutes: sentiment, entities, redaction and downloads are not under 300 lines."""
+
+    def lengthen(route: Any) -> None:
+        result = route.fetch().json()
+        (segment,), text = result["segments"], result["text"]
+        count = 300
+        result["text"] = " ".join([text] * count)
+        shift = len(text) + 1
+        result["segments"] = [
+            {**segment, "start": 3.0 * n, "end": 3.0 * n + 3, "start_char": n * shift, "words": None,
+             "end_char": n * shift + len(text)}
+            for n in range(count)
+        ]  # fmt: skip
+        result["entities"] = [
+            {**one, "start_char": one["start_char"] + n * shift, "end_char": one["end_char"] + n * shift}
+            for n in range(count) for one in result["entities"]
+        ]  # fmt: skip
+        result["duration"] = 900.0
+        route.fulfill(json=result)
+
+    page.route(re.compile(r"/result\?"), lengthen)
+    upload(page, clip)
+    assert page.locator("#text .seg").count() == 300
+    assert page.evaluate("document.documentElement.scrollHeight") < 2_600
+    page.locator("#text .w").last.scroll_into_view_if_needed()
+    assert in_view(page, "#text .w:last-of-type") or page.locator("#text .w").last.is_visible()
+
+
+def test_redaction_shows_that_it_goes_on(page: Any, clip: Path) -> None:
+    upload(page, clip)
+    held = hold(page, r"/v1/redact")
+    page.click("#redact-go")
+    when(page, lambda: held)
+    page.wait_for_selector("#redact-box:not([hidden]) progress")
+    assert page.is_disabled("#redact-go")
+    page.click("#redact-cancel")
+    page.wait_for_selector("#redact-box", state="hidden")
+    assert page.is_enabled("#redact-go") and page.is_hidden("#redacted") and page.is_hidden("#error")
+    page.unroute_all(behavior="ignoreErrors")
+
+
+def test_a_page_that_is_closed_takes_its_job_along(
+    browser: Any, start: Any, model: Any, tmp_path: Path, make_wav: Any
+) -> None:
+    """The server keeps nothing for somebody who is gone."""
+    from .test_jobs import Slow
+
+    long = tmp_path / "long.wav"
+    long.write_bytes(make_wav(np.zeros(100 * 16_000)))
+    with start(lambda: Slow(model), grace=0.1) as server:
+        page = browser.new_page()
+        page.set_default_timeout(PATIENCE)
+        page.goto(server.url)
+        page.wait_for_selector("#types li")
+        page.set_input_files("#file", str(long))
+        when(page, lambda: [job["status"] for job in server.get("/v1/jobs").json()["jobs"]] == ["running"])
+        page.goto("about:blank")
+        when(page, lambda: server.get("/v1/jobs").json() == {"jobs": []})
+        page.close()
 
 
 @pytest.mark.slow
 def test_own_types_and_tasks(page: Any, clip: Path) -> None:
+    page.click("#clear-types")
     page.fill("#new-type", "country, nationality")
     page.keyboard.press("Enter")
     assert page.locator("#types li").all_inner_texts() == ["country\n×", "nationality\n×"]

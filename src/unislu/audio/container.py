@@ -120,7 +120,9 @@ def _not_audio(name: str, head: bytes, error: Exception) -> str:
     if head[4:8] == b"ftyp":
         return f"{name}: is an MP4 without its index, so it was cut off; copy or download it again"
     reason = str(getattr(error, "strerror", "")) or str(error)
-    return f"{name}: is not audio (begins with {head!r}: {reason}); check what the file is"
+    text = head.decode("latin-1")
+    begins = repr(text) if text.isascii() and text.isprintable() else f"the bytes {head.hex(' ')}"
+    return f"{name}: is not audio (begins with {begins}: {reason}); check what the file is"
 
 
 def audio_track(container: InputContainer, media: Media) -> AudioStream:

@@ -7,8 +7,8 @@ gives, without the server's environment and Python's search path; `decoding.Deco
     out: {"seconds": …, "warnings": […]} or {"code": …, "message": …}
 
 Without a target it only says how long the source says it is, or null. With {"spans": [[start, end], …],
-"how": …, "guard": …, "heard": …} it writes a redacted copy instead, with {"heard_of": path, "target": path} what
-is heard of such a copy.
+"how": …, "guard": …, "heard": …} it writes a redacted copy instead, with {"heard_of": path, "target": path}
+what is heard of such a copy.
 """
 
 from __future__ import annotations

@@ -102,6 +102,7 @@ function upload(path, data, onProgress, signal) {
 export async function analyzeAsJob(file, fields, report, signal) {
   const job = await upload("v1/jobs", form(file, fields), (share) => report("uploading", share), signal);
   const path = `v1/jobs/${encodeURIComponent(job.id)}`;
+  jobs.add(path);
   try {
     let state = job;
     while (state.status === "queued" || state.status === "running") {
@@ -111,17 +112,30 @@ export async function analyzeAsJob(file, fields, report, signal) {
     if (state.status !== "done") throw new Failure(state.error?.message ?? `The job was ${state.status}.`);
     return await (await call(`${path}/result?format=json`, { signal })).json();
   } finally {
-    // Cancels what runs; forgets what ended.
-    call(path, { method: "DELETE" }).catch(() => {});
+    jobs.delete(path);
+    forget(path).catch(() => {});
   }
 }
+
+/** Jobs of this page that the server still keeps. */
+const jobs = new Set();
+
+/** Cancels a job that waits or runs, and its result stays nowhere. */
+function forget(path, options = {}) {
+  return call(`${path}?forget=true`, { method: "DELETE", ...options });
+}
+
+// Closed in the middle of a job: `keepalive` lets the request outlive the page.
+window.addEventListener("pagehide", () => {
+  for (const path of jobs) forget(path, { keepalive: true }).catch(() => {});
+});
 
 export async function analyze(file, fields, signal) {
   return (await call("v1/analyze", { method: "POST", body: form(file, fields), signal })).json();
 }
 
-export async function redact(file, fields) {
-  return (await call("v1/redact", { method: "POST", body: form(file, fields) })).json();
+export async function redact(file, fields, onUpload, signal) {
+  return upload("v1/redact", form(file, fields), onUpload, signal);
 }
 
 /** The result in another format, as text. */

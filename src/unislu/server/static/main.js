@@ -2,6 +2,7 @@
 
 import * as api from "./api.js";
 import { Recorder } from "./recorder.js";
+import { counted, Redaction } from "./redaction.js";
 import { drawShares, drawTimeline } from "./sentiment.js";
 import { clock, Transcript } from "./transcript.js";
 import { joined, tint, TypeList } from "./types.js";
@@ -12,6 +13,7 @@ const AHEAD = [2, -2, 4, -4];
 
 const state = {
   file: null,
+  shownFile: null, // whose result is shown
   url: null,
   asked: null, // the fields of what is shown, without the bias
   results: new Map(), // by bias
@@ -20,7 +22,6 @@ const state = {
   refine: null, // AbortController of a request for the bias that was chosen
   ahead: null,
   running: null,
-  redacted: null,
 };
 
 const audio = $("audio");
@@ -28,7 +29,10 @@ const transcript = new Transcript($("text"), audio);
 let moveCursor = () => {};
 audio.addEventListener("timeupdate", () => moveCursor(audio.currentTime));
 
-const types = new TypeList($("types"), $("add-type"), $("reset-types"), $("types-note"), optionsChanged);
+const types = new TypeList(
+  $("types"), $("add-type"), $("clear-types"), $("reset-types"), $("types-note"), optionsChanged,
+);
+const redaction = new Redaction(() => ({ file: state.shownFile, fields: withBias(state.asked, bias()) }), say, fail);
 new Recorder($("record"), $("record-text"), (file) => { choose(file); start(); }, fail);
 
 api.onKeyNeeded(async (wrong) => {
@@ -77,6 +81,8 @@ function optionsChanged() {
   $("go").disabled = !state.file || empty || state.running !== null;
   const differs = state.asked !== null && JSON.stringify(fields()) !== JSON.stringify(state.asked);
   $("go").textContent = differs ? "Analyse again" : "Analyse";
+  // A file is analysed as soon as it is chosen: the button is for what changed since then, or went wrong.
+  $("go-box").hidden = !state.file || state.running !== null || (state.file === state.shownFile && !differs);
 }
 
 async function start() {
@@ -89,20 +95,25 @@ async function start() {
   const file = state.file;
   $("error").hidden = true;
   $("progress-box").hidden = false;
-  $("go").disabled = true;
+  $("shown").hidden = $("empty").hidden = true; // nothing of another file stands under this one's name
+  optionsChanged();
+  report("uploading", 0);
+  if (!isInView($("progress-box"))) $("progress-box").scrollIntoView({ block: "start" });
   try {
     const analysis = await api.analyzeAsJob(file, withBias(asked, value), report, run.signal);
     state.asked = asked;
+    state.shownFile = file;
     state.results = new Map([[value, analysis]]);
     state.hidden = new Set();
-    forgetRedaction();
+    redaction.forget();
     if (state.url) URL.revokeObjectURL(state.url);
     state.url = URL.createObjectURL(file);
     audio.src = state.url;
     $("before").src = state.url;
-    $("empty").hidden = true;
     $("shown").hidden = false;
     show(analysis);
+    const { top } = $("shown").getBoundingClientRect();
+    if (top < 0 || top > window.innerHeight / 2) $("shown").scrollIntoView({ block: "start" });
     say(`Done: ${analysis.entities ? `${analysis.entities.length} entities` : "transcript"} in ${clock(analysis.duration)}.`);
     $("result").focus({ preventScroll: true });
     hearAhead();
@@ -113,9 +124,17 @@ async function start() {
     if (state.running === run) {
       state.running = null;
       $("progress-box").hidden = true;
+      // What was heard of this very file before stays.
+      $("shown").hidden = file !== state.shownFile;
+      $("empty").hidden = !$("shown").hidden || !$("error").hidden;
       optionsChanged();
     }
   }
+}
+
+function isInView(element) {
+  const { top, bottom } = element.getBoundingClientRect();
+  return top >= 0 && bottom <= window.innerHeight;
 }
 
 function report(stage, share) {
@@ -130,7 +149,7 @@ function report(stage, share) {
 async function hearAhead() {
   if (!state.asked.tasks.includes("ner") || state.shown.duration > SHORT) return;
   const ahead = (state.ahead = new AbortController());
-  const { file, asked, results } = state;
+  const { shownFile: file, asked, results } = state;
   try {
     for (const value of AHEAD) {
       if (results.has(value)) continue;
@@ -165,7 +184,7 @@ function refineSoon() {
 
 async function refine() {
   const wanted = bias();
-  const { file, asked, results } = state;
+  const { shownFile: file, asked, results } = state;
   if (!state.shown || !asked.tasks.includes("ner") || results.has(wanted)) return;
   state.ahead?.abort();
   const run = (state.refine = new AbortController());
@@ -199,19 +218,13 @@ function show(analysis, faded = () => false) {
   drawLegend(entities);
   drawEntities(entities, analysis.entities !== null);
   drawSentiment(analysis);
-  drawRedaction(entities);
+  redaction.draw(entities);
 }
 
 function item(text) {
   const made = document.createElement("li");
   made.textContent = text;
   return made;
-}
-
-function counted(entities) {
-  const counts = new Map();
-  for (const entity of entities) counts.set(entity.type, (counts.get(entity.type) ?? 0) + 1);
-  return counts;
 }
 
 function drawLegend(entities) {
@@ -279,66 +292,6 @@ function drawSentiment(analysis) {
   moveCursor = drawTimeline($("timeline"), analysis, (seconds) => transcript.seek(seconds));
 }
 
-function drawRedaction(entities) {
-  $("redact-card").hidden = entities.length === 0;
-  const off = new Set([...$("redact-types").querySelectorAll("input:not(:checked)")].map((box) => box.value));
-  const boxes = [...counted(entities).keys()].map((type) => {
-    const label = document.createElement("label");
-    label.className = "check";
-    const box = document.createElement("input");
-    box.type = "checkbox";
-    box.value = type;
-    box.checked = !off.has(type);
-    label.append(box, type);
-    return label;
-  });
-  $("redact-types").replaceChildren(...boxes);
-}
-
-function forgetRedaction() {
-  if (state.redacted) URL.revokeObjectURL(state.redacted.url);
-  state.redacted = null;
-  $("redacted").hidden = true;
-  $("download-redacted").disabled = true;
-}
-
-async function redact(event) {
-  event.preventDefault();
-  const chosen = [...$("redact-types").querySelectorAll("input:checked")].map((box) => box.value);
-  if (!chosen.length) return fail("Choose at least one type to redact.");
-  $("error").hidden = true;
-  $("redact-go").disabled = true;
-  $("redact-go").textContent = "Redacting…";
-  try {
-    const answer = await api.redact(state.file, {
-      ...withBias(state.asked, bias()),
-      types: joined(chosen),
-      how: $("redact-how").value,
-      audio: $("redact-audio").value,
-      untimed: "segment",
-    });
-    const bytes = Uint8Array.from(atob(answer.audio.data), (character) => character.charCodeAt(0));
-    forgetRedaction();
-    const url = URL.createObjectURL(new Blob([bytes], { type: answer.audio.content_type }));
-    state.redacted = { url, name: answer.audio.filename };
-    $("after").src = url;
-    $("redacted-text").textContent = answer.analysis.text;
-    const done = answer.verified
-      ? `${answer.masked.length} places covered; heard again, nothing was left.`
-      : "Nothing to redact was found: the copy says what the recording says.";
-    $("redacted-note").textContent = `${done} ${answer.notes.join(" ")}`;
-    $("redacted-note").className = answer.verified ? "quiet" : "error";
-    $("redacted").hidden = false;
-    $("download-redacted").disabled = false;
-    say("Redacted.");
-  } catch (failure) {
-    fail(failure.message);
-  } finally {
-    $("redact-go").disabled = false;
-    $("redact-go").textContent = "Redact";
-  }
-}
-
 function save(url, name) {
   const link = document.createElement("a");
   link.href = url;
@@ -377,11 +330,10 @@ $("cancel").addEventListener("click", () => state.running?.abort());
 $("task-ner").addEventListener("change", optionsChanged);
 $("task-sa").addEventListener("change", optionsChanged);
 $("bias").addEventListener("input", () => { slide(); refineSoon(); });
-$("redact").addEventListener("submit", redact);
 for (const button of $("downloads").querySelectorAll("[data-format]")) {
   button.addEventListener("click", () => download(button.dataset.format));
 }
-$("download-redacted").addEventListener("click", () => state.redacted && save(state.redacted.url, state.redacted.name));
+$("download-redacted").addEventListener("click", () => redaction.copy && save(redaction.copy.url, redaction.copy.name));
 let resizing = 0;
 window.addEventListener("resize", () => {
   clearTimeout(resizing);

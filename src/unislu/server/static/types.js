@@ -16,9 +16,10 @@ export function tint(element, type) {
 
 /** An editable list of types; `changed` is called after every change. */
 export class TypeList {
-  constructor(list, form, reset, note, changed) {
+  constructor(list, form, clear, reset, note, changed) {
     this.list = list;
     this.note = note;
+    this.clear = clear;
     this.reset = reset;
     this.changed = changed;
     this.known = [];
@@ -30,6 +31,7 @@ export class TypeList {
       input.value = "";
       input.focus();
     });
+    clear.addEventListener("click", () => { this.set([]); form.querySelector("input").focus(); });
     reset.addEventListener("click", () => this.set(this.known));
   }
 
@@ -47,19 +49,17 @@ export class TypeList {
   add(text) {
     const names = text.split(",").map((name) => name.trim()).filter(Boolean);
     const have = new Set(this.types.map((type) => type.toLowerCase()));
-    // The first type of one's own replaces the model's: the two kinds are heard in different ways.
-    const kept = this.isDefault && this.open ? [] : this.types;
-    if (!kept.length) have.clear();
     const fresh = names.filter((name) => !have.has(name.toLowerCase()) && have.add(name.toLowerCase()));
-    if (fresh.length) this.set([...kept, ...fresh]);
+    if (fresh.length) this.set([...this.types, ...fresh]);
   }
 
   set(types, tell = true) {
     this.types = [...types];
     this.list.replaceChildren(...this.types.map((type) => this.chip(type)));
     this.reset.hidden = this.isDefault;
+    this.clear.hidden = !this.types.length;
     this.note.textContent = this.isDefault
-      ? this.open ? "The model's own types. Add any other: it looks for what you name." : "The model's types."
+      ? this.open ? "The model's own types. Add any other: it looks for what you name as well." : "The model's types."
       : this.types.length ? "" : "Add a type, or reset.";
     if (tell) this.changed();
   }
