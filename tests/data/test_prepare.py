@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import io
 import json
+import struct
 import wave
 from pathlib import Path
 from typing import Any
 
+import av
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as parquet
@@ -14,7 +17,7 @@ import pytest
 
 from unislu.cli import main
 from unislu.data.corpora.build import BuildOptions
-from unislu.data.prepare import PrepareReport, prepare
+from unislu.data.prepare import PrepareReport, _seconds, prepare
 from unislu.data.records import Record, read_records
 from unislu.data.speech import write_audio
 from unislu.errors import AudioError, OptionError, RecordError
@@ -271,3 +274,23 @@ def test_the_command_prints_the_table(tmp_path: Path, capsys: pytest.CaptureFixt
     assert code == 0
     printed = capsys.readouterr().out
     assert "sentences" in printed and "1,454" in printed and "left out: sentiment mixed" in printed
+
+
+def test_the_length_of_a_file_with_a_tag_in_another_encoding(tmp_path: Path) -> None:
+    fmt = struct.pack("<HHIIHH", 1, 1, 16_000, 32_000, 2, 16)
+    data, tag = bytes(48_000), "Gespräch".encode("latin-1")
+    chunks = b"WAVEfmt \x10\0\0\0" + fmt + b"data" + struct.pack("<I", len(data)) + data
+    chunks += b"LIST" + struct.pack("<I", 12 + len(tag)) + b"INFOINAM" + struct.pack("<I", len(tag)) + tag
+    (tmp_path / "a.wav").write_bytes(b"RIFF" + struct.pack("<I", len(chunks)) + chunks)
+    assert _seconds(tmp_path / "a.wav") == 1.5
+    mp3 = io.BytesIO()
+    with av.open(mp3, "w", format="mp3") as out:
+        sound = out.add_stream("libmp3lame", rate=16_000, layout="mono")
+        frame = av.AudioFrame.from_ndarray(np.zeros((1, 24_000), np.float32), "fltp", "mono")
+        frame.sample_rate = 16_000
+        out.mux([*sound.encode(frame), *sound.encode(None)])
+    (tmp_path / "a.mp3").write_bytes(mp3.getvalue() + b"TAG" + tag.ljust(125, b"\0"))
+    assert 1.4 < _seconds(tmp_path / "a.mp3") < 1.7
+    (tmp_path / "b.mp3").write_bytes(b"words")
+    with pytest.raises(AudioError, match=r"b\.mp3: is not audio"):
+        _seconds(tmp_path / "b.mp3")

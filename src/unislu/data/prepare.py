@@ -165,11 +165,13 @@ def _seconds(path: Path) -> float:
     import av
 
     from unislu.audio import SAMPLE_RATE, load_audio
+    from unislu.audio.container import open_container
+    from unislu.audio.media import open_media
 
-    try:
-        with av.open(str(path)) as container:
+    with open_media(path) as media:
+        if media.report.seconds:
+            return round(media.report.seconds, 3)
+        with open_container(media) as container:
             if container.duration:
                 return round(container.duration / av.time_base, 3)
-    except (av.FFmpegError, OSError) as error:
-        raise AudioError(f"{path}: cannot be read as audio: {error}") from error
     return round(len(load_audio(path)) / SAMPLE_RATE, 3)
