@@ -34,7 +34,7 @@ def checkpoint(backbone: Path, tmp_path_factory: pytest.TempPathFactory) -> Path
     return write_checkpoint(backbone, tmp_path_factory.mktemp("checkpoint"))
 
 
-@pytest.mark.parametrize("quantize", [None, "int8"])
+@pytest.mark.parametrize("quantize", [None, "int8", "float16"])
 def test_a_bundle_is_written_checked_and_loads(
     checkpoint: Path, tmp_path: Path, quantize: str | None
 ) -> None:

@@ -42,6 +42,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("-o", "--output", metavar="DIR", help="write one file for each input into DIR")
     writing.configure(parser)
     asking.configure_model(parser)
+    asking.configure_device(parser)
     parser.add_argument("--window", type=float, metavar="S", help="longest window, in seconds")
     parser.add_argument(
         "--pad", type=float, default=0.2, metavar="S", help="seconds kept around speech (default: 0.2)"
@@ -79,7 +80,7 @@ def run(arguments: argparse.Namespace) -> int:
 
     from ..recognition.model import load
 
-    model = load(arguments.bundle, threads=arguments.threads)
+    model = load(arguments.bundle, threads=arguments.threads, device=arguments.device)
     model.check(checked)
     sources = [_Stdin() if file == STDIN else file for file in arguments.files]
     with output, Interrupt() as interrupt:

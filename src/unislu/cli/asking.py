@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
+from ..engines.devices import DEVICES
 from .arguments import bias, names, positive
 
 
@@ -60,6 +61,16 @@ def configure_model(parser: argparse.ArgumentParser) -> None:
     """Add which model hears, and on how many threads."""
     parser.add_argument("--bundle", metavar="B", help="model bundle: a folder, or owner/name on the hub")
     parser.add_argument("--threads", type=positive, metavar="N", help="threads (default: all cores)")
+
+
+def configure_device(parser: argparse.ArgumentParser) -> None:
+    """Add what the model runs on. (The `--device` of listen is its microphone.)"""
+    parser.add_argument(
+        "--device",
+        choices=DEVICES,
+        default="cpu",
+        help="what runs the model; all but cpu and auto need a bundle in float16 (default: cpu)",
+    )
 
 
 def options(arguments: argparse.Namespace) -> dict[str, Any]:

@@ -26,7 +26,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     """Add the options."""
     parser.add_argument("checkpoint", metavar="CHECKPOINT", help="folder that training wrote")
     parser.add_argument("bundle", metavar="BUNDLE", help="folder to write")
-    parser.add_argument("--quantize", choices=("int8",), help="default: float32")
+    parser.add_argument("--quantize", choices=("int8", "float16"), help="default: float32")
     parser.add_argument("--name", metavar="NAME", help="of the model in results (default: the folder's)")
     parser.add_argument("--model-version", metavar="V", help="of the model in results (default: 0)")
     parser.add_argument(

@@ -80,6 +80,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "--vad", default="auto", metavar="V", help="as for analyze; energy: all is heard (default: auto)"
     )
     asking.configure_model(parser)
+    asking.configure_device(parser)
     parser.add_argument("-q", "--quiet", action="store_true", help="no paths and no warnings")
 
 
@@ -110,7 +111,7 @@ def run(arguments: argparse.Namespace) -> int:
     from ..recognition.request import Request
 
     checked = Request(**task.options)
-    model = load(arguments.bundle, threads=arguments.threads)
+    model = load(arguments.bundle, threads=arguments.threads, device=arguments.device)
     model.check(checked)
     code = 0
     for file in arguments.files:

@@ -1,4 +1,4 @@
-"""ONNX Runtime on the CPU: the default engine.
+"""ONNX Runtime: the default engine.
 
 Every buffer is a numpy array bound by address: the encoder writes its keys and values where the decoder
 reads them, and the decoder appends to its caches in place, so nothing is copied between steps. Windows
@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from unislu.engines.devices import CPU
 from unislu.engines.heads import read_heads
 from unislu.engines.onnx_scores import ScoreGraph
 from unislu.errors import BundleNotFoundError, EngineError
@@ -73,6 +74,7 @@ class OnnxEngine:
         threads: int | None = None,
         spin: bool = True,
         tagger: Path | None = None,
+        providers: Sequence[str] = (CPU,),
     ) -> None:
         """Load the graphs.
 
@@ -82,14 +84,16 @@ class OnnxEngine:
             threads: threads for one operator; `None` is one for each core.
             spin: let idle threads wait busily: faster alone on a machine, slower beside other work.
             tagger: the graph of the second decoder (`engines.protocol.Tagger`), if the bundle has one.
+            providers: what runs the graphs (`engines.devices.providers`); arrays stay in the CPU's memory.
 
         Raises:
             BundleNotFoundError: a file is missing.
             EngineError: ONNX Runtime cannot load a graph.
         """
         self._files, self._threads, self._tagger_file = (encoder, decoder), threads or _cores(), tagger
-        self._encoder = _session(encoder, threads, spin)
-        self._decoder = _session(decoder, threads, spin)
+        self._providers = tuple(providers)
+        self._encoder = _session(encoder, threads, spin, providers)
+        self._decoder = _session(decoder, threads, spin, providers)
         self._outputs = {item.name: item for item in self._encoder.get_outputs()}
         self._inputs = {item.name: item for item in self._decoder.get_inputs()}
         self._caches = [name for name in self._inputs if name.startswith(("self_key", "self_value"))]
@@ -100,7 +104,7 @@ class OnnxEngine:
         self._heads = read_heads(metadata.get("alignment_heads", ""))
         self._head = int(metadata["width"]) // int(metadata["decoder_heads"])
         self.aligns = bool(self._heads)
-        self._tagger = None if tagger is None else ScoreGraph(_session(tagger, threads, spin))
+        self._tagger = None if tagger is None else ScoreGraph(_session(tagger, threads, spin, providers))
         self.tags = self._tagger is not None
 
     def divided(self) -> list[OnnxEngine]:
@@ -109,7 +113,7 @@ class OnnxEngine:
         Two batches on one thread each take less time than one after the other on two threads. All share
         one pair of graphs: a run keeps what it needs in its own state.
         """
-        if self._threads == 1:
+        if self._threads == 1 or self._providers[0] != CPU:
             return [self]
         return [OnnxEngine(*self._files, threads=1, tagger=self._tagger_file)] * self._threads
 
@@ -332,7 +336,9 @@ def _cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def _session(path: Path, threads: int | None, spin: bool) -> onnxruntime.InferenceSession:
+def _session(
+    path: Path, threads: int | None, spin: bool, providers: Sequence[str]
+) -> onnxruntime.InferenceSession:
     import onnxruntime
 
     if not path.is_file():
@@ -344,7 +350,7 @@ def _session(path: Path, threads: int | None, spin: bool) -> onnxruntime.Inferen
     for key, value in ((SPINNING, spin), (STOP_SPINNING, True)):
         options.add_session_config_entry(key, "1" if value else "0")
     try:
-        return onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+        return onnxruntime.InferenceSession(str(path), options, providers=list(providers))
     except Exception as error:  # onnxruntime's exceptions share no public base class
         raise EngineError(
             f"{path}: onnxruntime {onnxruntime.__version__} cannot load this graph ({error}); "

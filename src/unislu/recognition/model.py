@@ -32,6 +32,7 @@ def load(
     *,
     engine: Literal["onnx"] | Engine = "onnx",
     threads: int | None = None,
+    device: str = "cpu",
 ) -> Model:
     """Load a model bundle.
 
@@ -39,14 +40,15 @@ def load(
         bundle: None for the embedded default, a folder, or `owner/name[@revision]` on the hub.
         engine: "onnx", or an object that satisfies `unislu.engines.protocol.Engine`.
         threads: threads of one operator; None = one for each core.
+        device: "cpu", "cuda", "coreml", "directml" or "auto"; all but the CPU need a bundle that is not int8.
 
     Raises:
         BundleError: the bundle is missing, incomplete, damaged or of another schema.
         EngineError: the engine cannot run it.
-        OptionError: a bad `engine` or `threads`.
+        OptionError: a bad `engine`, `threads` or `device`.
     """
     start = time.perf_counter()
-    found = Recognizer.open(bundle, engine=engine, threads=threads)
+    found = Recognizer.open(bundle, engine=engine, threads=threads, device=device)
     seconds = time.perf_counter() - start
     return Model(found.engine, found.vocabulary, found.manifest, load_seconds=seconds)
 

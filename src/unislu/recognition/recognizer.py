@@ -89,6 +89,7 @@ class Recognizer:
         *,
         engine: Literal["onnx"] | Engine = "onnx",
         threads: int | None = None,
+        device: str = "cpu",
     ) -> Recognizer:
         """Load a bundle; arguments and errors as `unislu.load`."""
         if threads is not None and (isinstance(threads, bool) or not isinstance(threads, int) or threads < 1):
@@ -100,7 +101,7 @@ class Recognizer:
         with ThreadPoolExecutor(max_workers=1) as pool:
             check = pool.submit(found.verify)
             try:
-                loaded = _onnx(found, threads) if isinstance(engine, str) else engine
+                loaded = _onnx(found, threads, device) if isinstance(engine, str) else engine
                 tokenizer = WhisperTokenizer.from_file(found.tokenizer)
                 vocabulary = Vocabulary.from_manifest(tokenizer, found.manifest.vocabulary)
             except UnisluError:
@@ -182,10 +183,12 @@ class Recognizer:
         return ids[: next(ends, len(ids))]
 
 
-def _onnx(bundle: Bundle, threads: int | None) -> Engine:
+def _onnx(bundle: Bundle, threads: int | None, device: str) -> Engine:
+    from unislu.engines.devices import providers
     from unislu.engines.onnx import OnnxEngine
 
-    return OnnxEngine(bundle.encoder, bundle.decoder, threads, tagger=bundle.tagger)
+    chosen = providers(device, bundle.manifest.quantization)
+    return OnnxEngine(bundle.encoder, bundle.decoder, threads, tagger=bundle.tagger, providers=chosen)
 
 
 def share(seconds: Mapping[str, float], part: float) -> dict[str, float]:

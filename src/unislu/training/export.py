@@ -37,7 +37,7 @@ from unislu.training.saturation import check_saturation
 if TYPE_CHECKING:
     from transformers import WhisperForConditionalGeneration
 
-Quantize = Literal["int8"] | None
+Quantize = Literal["int8", "float16"] | None
 
 UNISLU = "unislu.json"
 SAMPLE_RATE = 16_000
@@ -105,7 +105,7 @@ def export(
         checkpoint: a Hugging Face Whisper folder with `tokenizer.json` and `unislu.json`, from training.
         out: the bundle's folder; files of these names in it are replaced.
         facts: the manifest's content.
-        quantize: "int8", or None for float32.
+        quantize: "int8", "float16" (its inputs and outputs stay float32), or None for float32.
         card: the model card to include; without one a list of the manifest's facts is written.
         windows: log-mel features to compare on, float32 `[mels, frames]` each; synthetic sounds by default.
         alphabet: "plain" also takes a checkpoint published without `unislu.json`, whose delimiters are text.
@@ -128,9 +128,10 @@ def export(
         write_graphs(model, reference, None, heads)
         if quantize is not None:
             write_graphs(model, out, quantize, heads)
-        for graph in (out / ENCODER, out / DECODER):
+        for graph in sorted(out.glob("*.onnx")):
             check_saturation(graph)
-        float32, quantized = _check(model, reference, out, prefix, windows or synthetic_windows(model))
+        compared = windows or synthetic_windows(model)
+        float32, quantized = _check(model, reference, out, prefix, compared, quantize)
     shutil.copyfile(tokenizer_of(checkpoint), out / TOKENIZER)
     manifest = _manifest(facts, formats, known, model, vocabulary, quantize, quantized or float32)
     _write_card(out / MODEL_CARD, card, manifest)
@@ -260,6 +261,7 @@ def _check(
     out: Path,
     prefix: Sequence[int],
     windows: Sequence[NDArray[np.float32]],
+    quantize: Quantize,
 ) -> tuple[Parity, Parity | None]:
     """Compare the graphs with torch; raises `BundleError` if they compute something else."""
     from unislu.engines.onnx import OnnxEngine
@@ -277,7 +279,7 @@ def _check(
     coarse = compare(torch_engine, OnnxEngine(out / ENCODER, out / DECODER), prefix, windows)
     if coarse.agreement < INT8_AGREEMENT:
         raise BundleError(
-            f"{out}: only {coarse.agreement:.0%} of the int8 graph's tokens are the checkpoint's; "
+            f"{out}: only {coarse.agreement:.0%} of the {quantize} graph's tokens are the checkpoint's; "
             "export it without quantization"
         )
     return exact, coarse
@@ -357,7 +359,7 @@ def _write_encoder(
     shape = Shape.of(model.config)
     int8_cache = quantize == "int8"
     graph = write_encoder(checkpoint_weights(model), shape, linear, hidden=hidden, int8_cache=int8_cache)
-    return _save(graph, shape, out)
+    return _save(graph, shape, out, half=quantize == "float16")
 
 
 def _write_decoder(
@@ -365,7 +367,8 @@ def _write_decoder(
 ) -> Path:
     shape = Shape.of(model.config)
     graph = write_decoder(checkpoint_weights(model), shape, quantize == "int8", heads)
-    return _save(graph, shape, out, {"alignment_heads": write_heads(heads)})
+    extra = {"alignment_heads": write_heads(heads)}
+    return _save(graph, shape, out, extra, half=quantize == "float16")
 
 
 def _heads(facts: Facts, model: WhisperForConditionalGeneration) -> tuple[Head, ...]:
@@ -380,8 +383,15 @@ def _heads(facts: Facts, model: WhisperForConditionalGeneration) -> tuple[Head, 
     return tuple(sorted((layer, head) for layer, head in facts.alignment_heads)) or alignment_heads(model)
 
 
-def _save(graph: GraphWriter, shape: Shape, out: Path, extra: Mapping[str, str] | None = None) -> Path:
+def _save(
+    graph: GraphWriter, shape: Shape, out: Path, extra: Mapping[str, str] | None = None, half: bool = False
+) -> Path:
     metadata = {key: str(value) for key, value in asdict(shape).items()} | dict(extra or {})
     out.parent.mkdir(parents=True, exist_ok=True)
-    out.write_bytes(graph.model(metadata).SerializeToString())
+    model = graph.model(metadata)
+    if half:
+        from onnxruntime.transformers.float16 import convert_float_to_float16
+
+        model = convert_float_to_float16(model, keep_io_types=True, disable_shape_infer=True)
+    out.write_bytes(model.SerializeToString())
     return out

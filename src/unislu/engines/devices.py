@@ -1,0 +1,52 @@
+"""Which of ONNX Runtime's providers runs a graph: the CPU's, or another for bundles in float16.
+
+Tested: `cpu`, and `auto` where nothing else is. The others follow ONNX Runtime's documentation, untested.
+"""
+
+from __future__ import annotations
+
+from unislu.errors import EngineError, OptionError
+
+CPU = "CPUExecutionProvider"
+PROVIDERS = {
+    "cpu": CPU,
+    "cuda": "CUDAExecutionProvider",
+    "coreml": "CoreMLExecutionProvider",
+    "directml": "DmlExecutionProvider",
+}
+PACKAGES = {"cuda": "onnxruntime-gpu", "coreml": "onnxruntime on macOS", "directml": "onnxruntime-directml"}
+"""What brings a provider; it takes the place of onnxruntime, whose files it shares."""
+DEVICES = (*PROVIDERS, "auto")
+
+
+def providers(device: str, quantization: str) -> tuple[str, ...]:
+    """The providers for a bundle's graphs, the first choice first; what that one lacks runs on the CPU.
+
+    Args:
+        device: one of `DEVICES`; "auto" is the first that is there and can run the bundle.
+        quantization: the bundle's.
+
+    Raises:
+        OptionError: an unknown device.
+        EngineError: the device is not there, or does not run a bundle of this kind.
+    """
+    if device not in DEVICES:
+        raise OptionError(f"device {device!r}: choose from {', '.join(DEVICES)}")
+    if device == "cpu" or (device == "auto" and quantization == "int8"):
+        return (CPU,)
+    if quantization == "int8":
+        raise EngineError(
+            f"device {device}: the graphs of an int8 bundle are made for the CPU; give --device cpu, or a "
+            "bundle that was exported with --quantize float16"
+        )
+    import onnxruntime
+
+    here = onnxruntime.get_available_providers()
+    if device == "auto":
+        return *[found for found in PROVIDERS.values() if found in here and found != CPU][:1], CPU
+    if PROVIDERS[device] not in here:
+        raise EngineError(
+            f"device {device}: this onnxruntime has no {PROVIDERS[device]}; install {PACKAGES[device]} in "
+            "place of onnxruntime, or give --device cpu"
+        )
+    return PROVIDERS[device], CPU
