@@ -147,7 +147,7 @@ def test_a_killed_run_goes_on_from_its_last_partition(
     assert not alive  # nobody is left behind
     before = rows(out)
     assert 0 < len(before) < 12
-    (out / "_partial-0123").write_bytes(b"PAR1 half a file")  # as a kill in the middle of writing leaves it
+    (out / f"_partial-{'0a' * 16}").write_bytes(b"PAR1 half a file")  # of a kill
     for note in out.glob("_commits/*"):
         note.unlink()  # as a kill between partition and note does
 

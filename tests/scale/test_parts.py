@@ -18,15 +18,17 @@ from hypothesis import strategies as st
 from unislu.cli import main
 from unislu.errors import BatchError, MissingDependencyError, OptionError, RecordError
 from unislu.scale.fetch import content_key, fetch
+from unislu.scale.inputs import Input
 from unislu.scale.ledger import Ledger
 from unislu.scale.options import BatchOptions, WorkerOptions, in_shard
 from unislu.scale.packing import pack
 from unislu.scale.progress import Progress
 from unislu.scale.rows import Origin, error_row
-from unislu.scale.sources import Input, find_inputs
+from unislu.scale.sources import find_inputs
 from unislu.scale.store import Store, open_store
 
 Clip = Callable[..., Path]
+RUN = {"schema_version": 1, "settings": {}, "sessions": []}
 ORIGIN = Origin("model 1", "0" * 64, "0.1.0", "here:1")
 
 
@@ -37,9 +39,9 @@ def entry(number: int, seconds: float = 1.0) -> Input:
 def test_folders_globs_and_files_give_each_file_once(clips: Path, clip: Clip) -> None:
     (clips / "notes.txt").write_text("no audio")
     clip(clips / "deeper" / "more.wav", 50)
-    everything = find_inputs([str(clips)])
+    everything = find_inputs([str(clips)]).inputs
     assert len(everything) == 13 and all(e.id == e.uri and os.path.isabs(e.uri) for e in everything)
-    assert len(find_inputs([str(clips / "*.wav"), str(clips / "call-00.wav")])) == 12
+    assert len(find_inputs([str(clips / "*.wav"), str(clips / "call-00.wav")]).inputs) == 12
     assert everything[0].seconds == pytest.approx(1.0, abs=0.01)  # estimated from the size
     assert len({e.stamp for e in everything}) >= 12
     for nothing in ("*.flac", "gone.wav", "deeper/*.ogg"):
@@ -56,7 +58,7 @@ def test_manifests_name_files_beside_them_and_anywhere(clips: Path, tmp_path: Pa
     ]
     manifest = tmp_path / "calls.jsonl"
     manifest.write_text("\n".join(map(json.dumps, lines)) + "\n\n")
-    a, b, c, d = find_inputs([str(manifest)])
+    a, b, c, d = find_inputs([str(manifest)]).inputs
     assert (a.id, a.uri, a.seconds) == ("a", str(clips / "call-00.wav"), 4.5)
     assert b.id == b.uri == str(clips / "call-01.wav") and b.stamp
     assert c.uri == "memory:///bucket/c.ogg" and c.stamp is None and d.stamp is None
@@ -65,7 +67,7 @@ def test_manifests_name_files_beside_them_and_anywhere(clips: Path, tmp_path: Pa
 @pytest.mark.parametrize(
     ("line", "message"),
     [
-        ("{", r"calls.jsonl:2: is not JSON"),
+        ("{", r"calls.jsonl:2: not valid JSON.*one object a line"),
         ("[]", r"calls.jsonl:2: is list, not an object"),
         ('{"text": "x"}', r"calls.jsonl:2: names no file"),
         ('{"audio": "a.wav", "duration": "long"}', r"calls.jsonl:2: field `duration`: 'long'"),
@@ -84,11 +86,11 @@ def test_object_storage_is_listed_and_fetched(clips: Path) -> None:
     memory = fsspec.filesystem("memory")
     for path in sorted(clips.iterdir())[:4]:
         memory.pipe_file(f"/bucket/2026/{path.name}", path.read_bytes())
-    found = find_inputs(["memory://bucket/2026/*.wav"])
+    found = find_inputs(["memory://bucket/2026/*.wav"]).inputs
     assert [e.uri for e in found] == [f"memory:///bucket/2026/call-0{n}.wav" for n in range(4)]
-    assert find_inputs(["memory://bucket/2026"]) == found
+    assert find_inputs(["memory://bucket/2026"]).inputs == found
     memory.pipe_file("/bucket/list.jsonl", "".join(json.dumps({"uri": e.uri}) + "\n" for e in found).encode())
-    assert [replace(e, stamp="") for e in find_inputs(["memory://bucket/list.jsonl"])] == [
+    assert [replace(e, stamp="") for e in find_inputs(["memory://bucket/list.jsonl"]).inputs] == [
         replace(e, stamp="") for e in found
     ]
     with fetch(found[0].uri) as here:
@@ -134,7 +136,7 @@ def refusing(monkeypatch: pytest.MonkeyPatch) -> type[_Refusing]:
 
 
 def test_files_of_a_folder_that_must_not_be_listed_are_asked_for(refusing: type[_Refusing]) -> None:
-    found = find_inputs(["refusing://list.jsonl"])
+    found = find_inputs(["refusing://list.jsonl"]).inputs
     assert [entry.stamp is None for entry in found] == [False, True, False]
 
 
@@ -142,7 +144,7 @@ def test_storage_that_does_not_answer_is_no_missing_file(
     refusing: type[_Refusing], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(refusing, "unasked", PermissionError("not yours"))
-    assert [entry.stamp for entry in find_inputs(["refusing://list.jsonl"])] == [None] * 3
+    assert [entry.stamp for entry in find_inputs(["refusing://list.jsonl"]).inputs] == [None] * 3
     monkeypatch.setattr(refusing, "unasked", RuntimeError("no credentials"))
     with pytest.raises(OptionError, match=r"refusing:///0.wav: .*no credentials.*rights"):
         find_inputs(["refusing://list.jsonl"])
@@ -170,7 +172,7 @@ def test_files_in_object_storage_are_heard(clips: Path, environment: dict[str, s
     memory.pipe_file("/calls/a.wav", (clips / "call-00.wav").read_bytes())
     memory.pipe_file("/calls/b.mp3", b"no audio at all")
     options = WorkerOptions(loader="scripted_model:load", bundle=str(bundle))
-    inputs = [*find_inputs(["memory://calls/*"]), Input("c", "memory://calls/c.wav", None, 1.0)]
+    inputs = [*find_inputs(["memory://calls/*"]).inputs, Input("c", "memory://calls/c.wav", None, 1.0)]
     a, b, c = hear(load_model(options), inputs, options, ORIGIN)
     assert a["text"] == "Acme kept Anna waiting." and a["uri"] == "memory:///calls/a.wav"
     assert b["error"]["kind"] == "audio" and b["error"]["message"].startswith("memory:///calls/b.mp3: ")
@@ -219,6 +221,7 @@ def test_partitions_are_committed_read_and_cleaned(url: str, tmp_path: Path, req
     ledger = Ledger(url.format(request.node.name if "memory" in url else tmp_path))
     with ledger.open() as known:
         assert known == {}
+        ledger.write_manifest(RUN)
         first = ledger.commit([error_row(entry(n), "audio", "bad", ORIGIN) for n in range(3)])
         second = ledger.commit([error_row(entry(3), "crash", "bad", ORIGIN, content_key="sha256:1")])
     with ledger.open() as known:
@@ -235,17 +238,19 @@ def test_partitions_are_committed_read_and_cleaned(url: str, tmp_path: Path, req
 def test_damage_is_noticed_and_heard_again(tmp_path: Path) -> None:
     ledger = Ledger(str(tmp_path))
     with ledger.open():
+        ledger.write_manifest(RUN)
         names = [ledger.commit([error_row(entry(n), "audio", "bad", ORIGIN)]) for n in range(4)]
     (tmp_path / names[0]).write_bytes((tmp_path / names[0]).read_bytes()[:-40])  # cut off
     (tmp_path / names[1]).unlink()
-    twice = tmp_path / "part-000009-copy.parquet"
+    twice = tmp_path / "part-000009-0123abcd.parquet"
     twice.write_bytes((tmp_path / names[2]).read_bytes())
     with ledger.open() as known:
         assert set(known) == {"id-2", "id-3"}
     assert len(ledger.notes) == 3 and "is damaged" in " ".join(ledger.notes)
-    assert not twice.exists() and not (tmp_path / names[0]).exists()
+    assert twice.exists() and not (tmp_path / names[2]).exists()  # of two rows the newer holds
+    assert (tmp_path / f"_damaged-{names[0]}").exists() and not (tmp_path / names[0]).exists()
     (tmp_path / "run.json").write_text("{")
-    with pytest.raises(BatchError, match="is damaged"):
+    with pytest.raises(OptionError, match="is damaged"):
         ledger.manifest()
 
 

@@ -29,7 +29,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "inputs",
         nargs="+",
         metavar="INPUT",
-        help="files, globs, folders, JSON-lines manifests; local or a URL",
+        help="files, globs, folders, manifests (JSON lines); local or a URL",
     )
     parser.add_argument(
         "out", metavar="OUT", help="folder or URL for the partitions; one folder for each run"
@@ -109,7 +109,7 @@ def run(arguments: argparse.Namespace) -> int:
     for note in summary.notes:
         complain(f"warning: {note}")
     sys.stdout.write(render(summary))
-    return 1 if summary.failed and not arguments.failures_ok else 0
+    return 1 if (summary.failed or summary.kept) and not arguments.failures_ok else 0
 
 
 def render(summary: Summary) -> str:
@@ -117,6 +117,8 @@ def render(summary: Summary) -> str:
     from ..scale.rows import KINDS
 
     lines = [f"{summary.heard} of {summary.inputs} files heard, {summary.failed} failed: {summary.out}"]
+    if summary.kept:
+        lines.append(f"  {summary.kept:6d}  could not be heard again and kept their earlier row")
     if summary.new:
         speed = summary.audio_seconds / summary.wall_seconds
         lines.append(

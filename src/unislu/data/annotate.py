@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from unislu.data.corpora.build import Tally, find_spans
-from unislu.data.lines import drop_half_line
+from unislu.data.lines import drop_half_line, lines_of
 from unislu.data.progress import Progress
 from unislu.data.records import Entity, Record, output_folder, read_records, write_records
 from unislu.errors import MissingDependencyError, OptionError, RecordError, UnisluError
@@ -183,7 +183,7 @@ def _journaled(path: Path) -> dict[str, dict[str, Any]]:
     drop_half_line(path)
     found: dict[str, dict[str, Any]] = {}
     if path.exists():
-        for line in path.read_text(encoding="utf-8", errors="replace").splitlines():
+        for _, line in lines_of(path.read_text(encoding="utf-8", errors="replace")):
             try:
                 row = json.loads(line)
                 found[row["id"]] = row

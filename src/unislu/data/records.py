@@ -16,6 +16,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from unislu.data.lines import json_value, read_lines
 from unislu.errors import OptionError, RecordError
 
 if TYPE_CHECKING:
@@ -66,6 +67,8 @@ class Record:
         for name in ("id", "text"):
             if any("\ud800" <= c <= "\udfff" for c in getattr(self, name)):
                 raise RecordError(f"field `{name}`: holds half a character (a lone surrogate)")
+        if self.audio is not None and "\0" in self.audio:
+            raise RecordError(f"field `audio`: {self.audio!r} is not a path")
         if self.duration is not None and not 0 <= self.duration < float("inf"):
             raise RecordError(f"field `duration`: {self.duration!r} is not a length in seconds")
         _check_entities(self.entities or (), len(self.text))
@@ -83,7 +86,7 @@ class Record:
         """The audio's path, given the folder of the manifest this record came from.
 
         Raises:
-            RecordError: when the record has no audio, or a URL.
+            RecordError: when the record has no audio, a URL, or only a part of a file (NeMo's `offset`).
         """
         if self.audio is None:
             raise RecordError(
@@ -92,6 +95,11 @@ class Record:
         if "://" in self.audio:
             raise RecordError(
                 f"record {self.id!r}: field `audio`: {self.audio!r} is a URL; download it and give its path"
+            )
+        if self.extra.get("offset"):
+            raise RecordError(
+                f"record {self.id!r}: field `offset`: {self.extra['offset']!r}: only `unislu batch` hears "
+                "parts of files; cut the audio into a file for each record"
             )
         return Path(root) / self.audio
 
@@ -117,13 +125,14 @@ class Record:
         if not isinstance(values, Mapping):
             raise RecordError(f"expected a JSON object, found {_kind(values)}; write one record a line")
         known = {name: _text(values, name) for name in _TEXT_FIELDS}
+        known["id"] = identity(values)
         for name in ("id", "text"):
             if known[name] is None:
                 raise RecordError(f"field `{name}`: is missing")
         return cls(
             **known,  # type: ignore[arg-type]  # checked in the loop above
             duration=_number(values, "duration"),
-            entities=_entities(values),
+            entities=_entities(values, known["text"] or ""),
             augmentation=_steps(values),
             extra={key: value for key, value in values.items() if key not in _FIELDS},
         )
@@ -142,8 +151,10 @@ class Record:
         return replace(self, entities=tuple(replace(e, type=e.extra[key]) for e in self.entities))
 
 
-_TEXT_FIELDS = ("id", "text", "audio", "sentiment", "speaker", "voice", "split")
-_FIELDS = frozenset((*_TEXT_FIELDS, "duration", "entities", "augmentation"))
+_TEXT_FIELDS = ("text", "audio", "sentiment", "speaker", "voice", "split")
+_FIELDS = frozenset(("id", *_TEXT_FIELDS, "duration", "entities", "augmentation"))
+_SPAN = ("start", "end", "type", "text")
+"""The entity's keys that are not kept as they were; its `text` is checked, and then says nothing new."""
 
 
 def parse_record(line: str, *, path: str, number: int) -> Record:
@@ -153,9 +164,7 @@ def parse_record(line: str, *, path: str, number: int) -> Record:
         RecordError: naming file, line and field.
     """
     try:
-        return Record.from_dict(json.loads(line))
-    except json.JSONDecodeError as error:
-        raise RecordError(f"{path}:{number}: not valid JSON: {error}; write one record a line") from error
+        return Record.from_dict(json_value(line))
     except RecordError as error:
         raise RecordError(f"{path}:{number}: {error}") from error
 
@@ -167,27 +176,17 @@ def read_records(path: str | os.PathLike[str]) -> Iterator[Record]:
         RecordError: naming file, line and field; also when the file cannot be read.
     """
     seen: dict[str, int] = {}
-    try:
-        with open(path, encoding="utf-8-sig") as lines:
-            for number, line in enumerate(lines, start=1):
-                if not line.strip():
-                    continue
-                record = parse_record(line, path=os.fspath(path), number=number)
-                if record.id in seen:
-                    raise RecordError(
-                        f"{os.fspath(path)}:{number}: field `id`: {record.id!r} was already used in line "
-                        f"{seen[record.id]}"
-                    )
-                seen[record.id] = number
-                yield record
-    except UnicodeDecodeError as error:
-        raise RecordError(
-            f"{os.fspath(path)}: not UTF-8 text ({error}); a manifest is JSON lines in UTF-8"
-        ) from error
-    except OSError as error:
-        raise RecordError(
-            f"{os.fspath(path)}: cannot be read: {error.strerror or error}; check the path"
-        ) from error
+    for number, line in read_lines(path):
+        if not line.strip():
+            continue
+        record = parse_record(line, path=os.fspath(path), number=number)
+        if record.id in seen:
+            raise RecordError(
+                f"{os.fspath(path)}:{number}: field `id`: {record.id!r} was already used in line "
+                f"{seen[record.id]}"
+            )
+        seen[record.id] = number
+        yield record
 
 
 def output_folder(out: str | os.PathLike[str], source: str | os.PathLike[str]) -> Path:
@@ -246,16 +245,30 @@ def _check_entities(entities: Iterable[Entity], length: int) -> None:
         previous = entity.end
 
 
-def _entities(values: Mapping[str, Any]) -> tuple[Entity, ...] | None:
+def identity(values: Mapping[str, Any]) -> str | None:
+    """The `id` of a JSON object: a string, or a whole number (0 as well) as one; None when it has none.
+
+    Raises:
+        RecordError: it is anything else.
+    """
+    found = values.get("id")
+    if found is None or isinstance(found, str):
+        return found
+    if isinstance(found, bool) or not isinstance(found, int):
+        raise RecordError(f"field `id`: expected a string, found {_kind(found)}")
+    return str(found)
+
+
+def _entities(values: Mapping[str, Any], text: str) -> tuple[Entity, ...] | None:
     if values.get("entities") is None:
         return None
     found = values["entities"]
     if not isinstance(found, list):
         raise RecordError(f"field `entities`: expected a list, found {_kind(found)}")
-    return tuple(_entity(value, f"entities[{index}]") for index, value in enumerate(found))
+    return tuple(_entity(value, f"entities[{index}]", text) for index, value in enumerate(found))
 
 
-def _entity(value: Any, place: str) -> Entity:
+def _entity(value: Any, place: str, text: str) -> Entity:
     if not isinstance(value, Mapping):
         raise RecordError(f"field `{place}`: expected an object, found {_kind(value)}")
     for name, wanted in (("start", int), ("end", int), ("type", str)):
@@ -266,8 +279,24 @@ def _entity(value: Any, place: str) -> Entity:
                 f"field `{place}.{name}`: expected {'a string' if wanted is str else 'an integer'}, "
                 f"found {_kind(value[name])}"
             )
-    extra = {key: item for key, item in value.items() if key not in ("start", "end", "type")}
-    return Entity(value["start"], value["end"], value["type"], extra)
+    extra = {key: item for key, item in value.items() if key not in _SPAN}
+    entity = Entity(value["start"], value["end"], value["type"], extra)
+    if 0 <= entity.start < entity.end <= len(text):  # anything else is told by the record
+        check_phrase(value.get("text"), text, entity.start, entity.end, place)
+    return entity
+
+
+def check_phrase(given: Any, text: str, start: int, end: int, place: str) -> None:
+    """Refuse an entity whose own `text`, if it has one, is not what its offsets hold.
+
+    Raises:
+        RecordError: naming both; mostly the offsets count UTF-16 units or bytes.
+    """
+    if isinstance(given, str) and given != text[start:end]:
+        raise RecordError(
+            f"field `{place}.text`: {given!r} is not what [{start}, {end}) of the text holds, "
+            f"{text[start:end]!r}; offsets count characters (code points), the end exclusive"
+        )
 
 
 def _steps(values: Mapping[str, Any]) -> tuple[Mapping[str, Any], ...] | None:
@@ -292,7 +321,10 @@ def _number(values: Mapping[str, Any], name: str) -> float | None:
         return None
     if isinstance(found, bool) or not isinstance(found, (int, float)):
         raise RecordError(f"field `{name}`: expected a number, found {_kind(found)}")
-    return float(found)
+    try:
+        return float(found)
+    except OverflowError:
+        raise RecordError(f"field `{name}`: the number has {len(str(found))} digits") from None
 
 
 def _kind(value: Any) -> str:

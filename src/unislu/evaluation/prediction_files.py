@@ -11,13 +11,15 @@ or an object with `label` and `scores`, and a result of `unislu analyze --format
 from __future__ import annotations
 
 import ast
-import csv
 import json
 import re
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from unislu.data.corpora.tables import tsv_rows
+from unislu.data.lines import json_value, read_lines, tsv_fields
+from unislu.data.records import check_phrase, identity
 from unislu.errors import OptionError, RecordError
 from unislu.evaluation.score import Prediction
 from unislu.sequence.labels import normalize_type
@@ -68,16 +70,15 @@ def read_jsonl_predictions(path: Path) -> Iterator[Prediction]:
     """Predictions of a JSON-lines file. Raises `RecordError` naming file, line and field."""
     for number, line in _lines(path):
         try:
-            yield _from_json(json.loads(line))
-        except ValueError as error:  # RecordError is one
-            reason = f"not valid JSON: {error}" if isinstance(error, json.JSONDecodeError) else str(error)
-            raise RecordError(f"{path}:{number}: {reason}") from None
+            yield _from_json(json_value(line))
+        except RecordError as error:
+            raise RecordError(f"{path}:{number}: {error}") from None
 
 
 def _from_json(values: Any) -> Prediction:
     if not isinstance(values, Mapping):
         raise RecordError("expected a JSON object")
-    key = values.get("id", values.get("file"))
+    key = identity(values) if "id" in values else values.get("file")
     if not isinstance(key, str) or not key:
         raise RecordError("field `id`: is missing")
     if "id" not in values:  # a result of `unislu analyze`: the file's name is the clip's
@@ -86,7 +87,7 @@ def _from_json(values: Any) -> Prediction:
     entities = _typed(values, "entities", list)
     pairs, confidences = None, None
     if entities is not None:
-        pairs = tuple(_entity(entity, text) for entity in entities)
+        pairs = tuple(_entity(entity, text, f"entities[{place}]") for place, entity in enumerate(entities))
         confidences = tuple(_number(entity, "confidence") for entity in entities)
     sentiment = values.get("sentiment")
     scores: dict[str, float] = {}
@@ -104,37 +105,36 @@ def _from_json(values: Any) -> Prediction:
     return Prediction(key, text, pairs, sentiment, scores or None, sure, _number(values, "duration"), seconds)
 
 
-def _entity(entity: Any, text: str | None) -> tuple[str, str]:
+def _entity(entity: Any, text: str | None, place: str) -> tuple[str, str]:
     if not isinstance(entity, Mapping) or not isinstance(entity.get("type"), str):
-        raise RecordError("field `entities`: expected objects with `type` and `text`")
+        raise RecordError(f"field `{place}`: expected an object with `type` and `text`")
     if not normalize_type(entity["type"]):
-        raise RecordError("field `entities`: an entity has an empty type")
-    if isinstance(entity.get("text"), str):
-        return entity["type"], entity["text"]
+        raise RecordError(f"field `{place}.type`: is empty")
     start, end = entity.get("start_char", entity.get("start")), entity.get("end_char", entity.get("end"))
-    if text is None or not isinstance(start, int) or not isinstance(end, int):
-        raise RecordError(f"field `entities`: {dict(entity)!r} has neither `text` nor offsets into one")
+    if text is None or not isinstance(start, int) or not isinstance(end, int):  # whole seconds are floats
+        if isinstance(entity.get("text"), str):
+            return entity["type"], entity["text"]
+        raise RecordError(f"field `{place}`: {dict(entity)!r} has neither `text` nor offsets into one")
     if not 0 <= start < end <= len(text):
-        raise RecordError(f"field `entities`: [{start}, {end}) is not a span of {len(text)} characters")
+        raise RecordError(
+            f"field `{place}`: [{start}, {end}) is not a span of a text of {len(text)} characters"
+        )
+    check_phrase(entity.get("text"), text, start, end, place)
     return entity["type"], text[start:end]
 
 
 def _slue(path: Path) -> Iterator[Prediction]:
-    rows = csv.reader((line for _, line in _lines(path)), delimiter="\t", quoting=csv.QUOTE_MINIMAL)
-    head = [name.strip() for name in next(rows, [])]
+    head = tsv_fields(next((line for _, line in _lines(path)), ""))
     if "id" not in head or not set(head) & set(_TSV_COLUMNS[1:]):
         raise RecordError(f"{path}:1: the columns are {head}; SLUE's are {', '.join(_TSV_COLUMNS)}")
-    for number, row in enumerate(rows, start=2):
-        if len(row) != len(head):
-            raise RecordError(f"{path}:{number}: {len(row)} columns, the head has {len(head)}")
-        values = dict(zip(head, row, strict=True))
+    for place, values in tsv_rows(path):
         label = values.get("pred_sentiment", "").strip() or None
         yield Prediction(
-            values["id"], values.get("pred_text"), _literal(values.get("pred_ner"), path, number), label
+            values["id"], values.get("pred_text"), _literal(values.get("pred_ner"), place), label
         )
 
 
-def _literal(text: str | None, path: Path, number: int) -> tuple[tuple[str, str], ...] | None:
+def _literal(text: str | None, place: str) -> tuple[tuple[str, str], ...] | None:
     """`[['GPE', 'strasbourg']]`, a Python literal; empty = none found, no column = not answered."""
     if text is None:
         return None
@@ -142,13 +142,13 @@ def _literal(text: str | None, path: Path, number: int) -> tuple[tuple[str, str]
         found = ast.literal_eval(text.strip() or "[]")
         # A third member, if there is one, tells equal entities apart.
         return tuple((str(item[0]), str(item[1])) for item in found)
-    except (ValueError, SyntaxError, TypeError, IndexError):
-        raise RecordError(f"{path}:{number}: pred_ner {text!r} is not a list like [['GPE', 'x']]") from None
+    except (ValueError, SyntaxError, TypeError, IndexError, KeyError, RecursionError, MemoryError):
+        raise RecordError(f"{place}: pred_ner {text!r} is not a list like [['GPE', 'x']]") from None
 
 
 def _tagged(path: Path) -> Iterator[Prediction]:
     for number, line in _lines(path):
-        key, tab, tagged = line.rstrip("\n").partition("\t")
+        key, tab, tagged = line.partition("\t")
         if not tab or not key:
             raise RecordError(f"{path}:{number}: expected an id, a tab, and the tagged text")
         text, entities = parse_tagged(tagged)
@@ -180,7 +180,7 @@ def _guess(path: Path) -> str:
     first = next((line for _, line in _lines(path)), "")
     if first.lstrip().startswith("{"):
         return "jsonl"
-    if "id" in first.rstrip("\n").split("\t") and "pred_" in first:
+    if "id" in tsv_fields(first) and "pred_" in first:
         return "slue"
     if "\t" in first:
         return "whisperner"
@@ -190,15 +190,7 @@ def _guess(path: Path) -> str:
 
 
 def _lines(path: Path) -> Iterator[tuple[int, str]]:
-    try:
-        with open(path, encoding="utf-8-sig", newline="") as file:
-            for number, line in enumerate(file, start=1):
-                if line.strip():
-                    yield number, line
-    except UnicodeDecodeError as error:
-        raise RecordError(f"{path}: not UTF-8 text ({error}); save it as UTF-8") from error
-    except OSError as error:
-        raise RecordError(f"{path}: cannot be read: {error.strerror or error}") from error
+    return ((number, line) for number, line in read_lines(path) if line.strip())
 
 
 def _typed(values: Mapping[str, Any], name: str, kind: type) -> Any:
@@ -214,4 +206,7 @@ def _number(values: Mapping[str, Any], name: str) -> float | None:
         return None
     if isinstance(found, bool) or not isinstance(found, int | float):
         raise RecordError(f"field `{name}`: expected a number, found {found!r}")
-    return float(found)
+    try:
+        return float(found)
+    except OverflowError:
+        raise RecordError(f"field `{name}`: the number has {len(str(found))} digits") from None

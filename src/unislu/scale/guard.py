@@ -18,9 +18,9 @@ from types import ModuleType, TracebackType
 from typing import Any
 
 from ..errors import BatchError
+from .inputs import Input
 from .options import WorkerOptions
 from .rows import Origin, Row, error_row
-from .sources import Input
 from .worker import Failed, Ready, main
 
 MAX_STARTS = 3
@@ -86,7 +86,7 @@ class Guard:
                 break
         if isinstance(last, Failed):
             return error_row(
-                entry, last.kind, f"{entry.uri}: {last.message}", self._origin, attempts=attempts
+                entry, last.kind, f"{entry.place}: {last.message}", self._origin, attempts=attempts
             )
         if last.get("error"):
             last = {**last, "error": {**last["error"], "attempts": attempts}}

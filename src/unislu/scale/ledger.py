@@ -5,8 +5,12 @@
     run.json                       the run manifest: settings, inputs, totals, sessions
     _lock                          held by the run that writes here
 
-A partition appears in one atomic step, so what is there is whole; that is all a restart relies on. A commit
-note that a kill kept from being written is written by the next run.
+A partition appears in one atomic step, so what is there is whole; that is all a restart relies on. A new row
+is written before the one that it replaces goes: after a kill between the two the next run removes the older
+one. A commit note that a kill kept from being written is written by the next run.
+
+Nothing is deleted that another program could have written: a folder that is not of a batch run is refused
+before anything in it is touched, and a damaged partition is renamed.
 """
 
 from __future__ import annotations
@@ -22,14 +26,16 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from ..errors import BatchError
+from ..errors import BatchError, OptionError
 from .rows import Row, require_pyarrow, table, to_parquet
 from .store import Store
 
 RUN = "run.json"
 PARTS = "part-*.parquet"
 COMMITS = "_commits"
-_NUMBER = re.compile(r"part-(\d+)-")
+DAMAGED = "_damaged-"
+_OURS = re.compile(r"part-(\d+)-[0-9a-f]{8}\.parquet")
+_LEFTOVER = re.compile(r"(?:.*/)?_partial-[0-9a-f]{32}")
 _READERS = 8
 
 
@@ -59,28 +65,46 @@ class Ledger:
     def open(self) -> Iterator[dict[str, Known]]:
         """Lock the folder and read what is committed, by input id; remains of a kill are cleared away.
 
-        Raises `BatchError` when another run writes here.
+        Raises:
+            OptionError: the folder holds what no batch run wrote.
+            BatchError: another run writes here.
         """
+        self._refuse_foreign()
         with self._store.lock():
-            for leftover in (*self._store.names("_partial-*"), *self._store.names(f"{COMMITS}/_partial-*")):
-                self._store.remove(leftover)
+            if self.manifest() is not None:
+                partial = (*self._store.names("_partial-*"), *self._store.names(f"{COMMITS}/_partial-*"))
+                for leftover in filter(_LEFTOVER.fullmatch, partial):
+                    self._store.remove(leftover)
             yield self._committed()
+
+    def _refuse_foreign(self) -> None:
+        """A folder is ours when it has a run manifest, and then every partition in it has a name of ours."""
+        names = self._store.names(PARTS)
+        if self.manifest() is None and names:
+            raise OptionError(
+                f"{self.url}: holds {names[0]} and no {RUN}, so no batch run wrote it; choose another folder"
+            )
+        if foreign := [name for name in names if not _OURS.fullmatch(name)]:
+            raise OptionError(
+                f"{self.url}: {foreign[0]} is no partition of this run; move it elsewhere, or choose another "
+                "folder"
+            )
 
     def _committed(self) -> dict[str, Known]:
         names = self._store.names(PARTS)
-        self._next = 1 + max((int(match[1]) for name in names if (match := _NUMBER.match(name))), default=0)
+        self._next = 1 + max((int(match[1]) for name in names if (match := _OURS.fullmatch(name))), default=0)
         known: dict[str, Known] = {}
-        twice: dict[str, set[str]] = {}
+        superseded: dict[str, set[str]] = {}
         with ThreadPoolExecutor(_READERS) as pool:
-            for name, found in zip(names, pool.map(self._read, names), strict=True):
+            for found in pool.map(self._read, names):
                 for identity, entry in found.items():
-                    if identity in known:  # two runs at once on storage without a lock
-                        twice.setdefault(name, set()).add(identity)
-                    else:
-                        known[identity] = entry
-        for name, ids in twice.items():
+                    best, other = _better(known.get(identity), entry)
+                    known[identity] = best
+                    if other is not None:
+                        superseded.setdefault(other.partition, set()).add(identity)
+        for name, ids in superseded.items():
             self._rewrite(name, ids)
-            self.notes.append(f"{name}: {len(ids)} rows were there twice; one of each was removed")
+            self.notes.append(f"{name}: {len(ids)} rows were there twice; the older of each was removed")
         noted = {
             name.rpartition("/")[2].removesuffix(".json") for name in self._store.names(f"{COMMITS}/*.json")
         }
@@ -121,9 +145,11 @@ class Ledger:
         }
 
     def _set_aside(self, name: str, error: Exception) -> None:
-        self._store.remove(name)
+        self._store.rename(name, DAMAGED + name)
         self._store.remove(_commit_name(name))
-        self.notes.append(f"{name}: is damaged ({error}); its files are heard again")
+        self.notes.append(
+            f"{name}: is damaged ({error}); it is kept as {DAMAGED}{name}, and its files are heard again"
+        )
 
     def commit(self, rows: Sequence[Row]) -> str:
         """Write rows as a new partition; its name."""
@@ -179,17 +205,17 @@ class Ledger:
         return [json.loads(self._store.read(name)) for name in self._store.names(f"{COMMITS}/*.json")]
 
     def manifest(self) -> dict[str, Any] | None:
-        """The run manifest, or None for a new folder. Raises `BatchError` when it cannot be read."""
+        """The run manifest, or None for a new folder. Raises `OptionError` when it is not one."""
         if not self._store.exists(RUN):
             return None
         try:
             found = json.loads(self._store.read(RUN))
         except ValueError as error:
-            raise BatchError(
-                f"{self.url}/{RUN}: is damaged ({error}); choose another output folder"
+            raise OptionError(
+                f"{self.url}/{RUN}: is damaged or not of a batch run ({error}); choose another output folder"
             ) from None
-        if not isinstance(found, dict) or "settings" not in found:
-            raise BatchError(f"{self.url}/{RUN}: is not of a batch run; choose another output folder")
+        if not isinstance(found, dict) or not {"settings", "schema_version", "sessions"} <= set(found):
+            raise OptionError(f"{self.url}/{RUN}: is not of a batch run; choose another output folder")
         return found
 
     def write_manifest(self, values: dict[str, Any]) -> None:
@@ -199,6 +225,15 @@ class Ledger:
     def _write_json(self, name: str, values: dict[str, Any]) -> None:
         text = json.dumps(values, indent=1, ensure_ascii=False) + "\n"
         self._store.write(name, text.encode("utf-8", "replace"))
+
+
+def _better(before: Known | None, found: Known) -> tuple[Known, Known | None]:
+    """Of two rows of one input the one that holds, and the other: heard before failed, then the newer."""
+    if before is None:
+        return found, None
+    if before.error is None and found.error is not None:
+        return before, found
+    return found, before
 
 
 def _commit_name(partition: str) -> str:

@@ -1,14 +1,16 @@
 """Inputs → batches: files of similar length together, the longest first.
 
 The longest first, so that no worker is left alone with a long file at the end; similar lengths together,
-because windows that are decoded as one batch wait for the longest of them.
+because windows that are decoded as one batch wait for the longest of them. Parts of one file count as one
+long file and stay together: a batch reads it once, however many of its parts it holds.
 """
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterable
 
-from .sources import Input
+from .inputs import Input
 
 Batch = tuple[Input, ...]
 
@@ -18,7 +20,7 @@ def pack(inputs: Iterable[Input], batch_seconds: float, batch_files: int, worker
 
     With little to do, batches are made smaller, so that every worker gets several.
     """
-    ordered = sorted(inputs, key=lambda entry: (-entry.seconds, entry.id))
+    ordered = _ordered(list(inputs))
     total = sum(entry.seconds for entry in ordered)
     room = min(batch_seconds, max(total / (4 * workers), 1.0))
     files = max(1, min(batch_files, len(ordered) // (4 * workers)))
@@ -32,3 +34,18 @@ def pack(inputs: Iterable[Input], batch_seconds: float, batch_files: int, worker
         batch.append(entry)
         seconds += entry.seconds
     return [*batches, tuple(batch)] if batch else batches
+
+
+def _ordered(inputs: list[Input]) -> list[Input]:
+    """The longest first, a file's parts in their order where its first would be."""
+    parts: dict[str, float] = defaultdict(float)
+    for entry in inputs:
+        if entry.part is not None:
+            parts[entry.uri] += entry.seconds
+
+    def place(entry: Input) -> tuple[float, str, float, str]:
+        if entry.part is None:
+            return -entry.seconds, "", 0.0, entry.id
+        return -parts[entry.uri], entry.uri, entry.part.start, entry.id
+
+    return sorted(inputs, key=place)

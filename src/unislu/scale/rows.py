@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..errors import MissingDependencyError
 from ..result import Analysis
-from .sources import Input
+from .inputs import Input
 
 if TYPE_CHECKING:
     import pyarrow
@@ -75,7 +75,7 @@ def error_row(
 def _common(entry: Input, content_key: str | None, origin: Origin) -> Row:
     return {
         "id": entry.id,
-        "uri": entry.uri,
+        "uri": entry.place,
         "stamp": entry.stamp,
         "content_key": content_key,
         "model": origin.model,

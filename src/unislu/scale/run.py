@@ -19,13 +19,14 @@ from .. import __version__
 from ..bundle import MANIFEST, file_digest, open_bundle
 from ..errors import BatchError, OptionError
 from .fetch import content_key
+from .inputs import Input
 from .ledger import Known, Ledger
 from .local import run_local
 from .options import BatchOptions, in_shard
 from .packing import Batch, pack
 from .progress import Progress
 from .rows import Row
-from .sources import Input, find_inputs
+from .sources import find_inputs
 
 SCHEMA_VERSION = 1
 _HASHERS = 8
@@ -37,6 +38,8 @@ class Summary:
 
     inputs, heard, failed: files, of all sessions. causes: of the failures, by `error.kind`.
     new: files of this run; audio_seconds, wall_seconds: of this run.
+    kept: files that changed or are gone and could not be heard again; their earlier rows stay, and count
+        as heard.
     """
 
     out: str
@@ -47,6 +50,7 @@ class Summary:
     new: int
     audio_seconds: float
     wall_seconds: float
+    kept: int = 0
     notes: tuple[str, ...] = ()
     first: Mapping[str, str] = field(default_factory=dict)
     """The first file that failed, by `error.kind`."""
@@ -58,14 +62,16 @@ def run_batch(specs: Sequence[str], out: str, options: BatchOptions, *, quiet: b
     Raises:
         OptionError: inputs that name nothing, options that do not fit what `out` was begun with.
         RecordError: a bad line of a manifest.
-        BatchError: the run cannot go on; what it committed is kept.
+        BatchError: the run cannot go on, or half of what was heard is gone; what was committed is kept.
         MissingDependencyError: pyarrow, fsspec, a storage package or Ray is not installed.
         BundleError: the model cannot be used.
     """
-    inputs = [entry for entry in find_inputs(specs) if in_shard(entry.id, options.shard)]
+    found = find_inputs(specs)
+    inputs = [entry for entry in found.inputs if in_shard(entry.id, options.shard)]
     settings = options.settings(file_digest(open_bundle(options.worker.bundle).path / MANIFEST))
     ledger = Ledger(out)
     with ledger.open() as known:
+        ledger.notes += found.notes
         session = _Session(inputs, ledger, options, settings, known, quiet)
         return session.run()
 
@@ -80,7 +86,11 @@ class _Session:
     settings: dict[str, Any]
     known: dict[str, Known]
     quiet: bool
-    kept: list[Row] = field(default_factory=list)
+    replaced: dict[str, Known] = field(default_factory=dict)
+    """Rows that go as soon as new ones of the same inputs are written."""
+    stand: dict[str, str] = field(default_factory=dict)
+    """Inputs whose earlier row stays, and why they could not be heard again."""
+    waiting: list[Row] = field(default_factory=list)
     written: float = 0.0
     wall_seconds: float = 0.0
     new: dict[str, tuple[str | None, float]] = field(default_factory=dict)  # id → (failure, seconds of audio)
@@ -110,10 +120,6 @@ class _Session:
     def _manifest(self) -> dict[str, Any]:
         """The run manifest of the folder, or a new one. Raises `OptionError` when another run began it."""
         found = self.ledger.manifest()
-        if found is None and self.known:
-            raise OptionError(
-                f"{self.ledger.url}: holds partitions without a run.json; choose another folder"
-            )
         if found is None or not self.known:  # a start that came to nothing binds nobody to its options
             sessions = found["sessions"] if found else []
             found = {"schema_version": SCHEMA_VERSION, "settings": self.settings, "sessions": sessions}
@@ -127,7 +133,8 @@ class _Session:
         return found
 
     def _todo(self) -> list[Input]:
-        """Inputs without a row that still holds; rows that do not hold are removed first."""
+        """Inputs without a row that still holds."""
+        self._refuse_vanished()
         changed = [
             entry
             for entry in self.inputs
@@ -138,17 +145,25 @@ class _Session:
         stale = {
             entry.id
             for entry, key in zip(changed, keys, strict=True)
-            if key is None or key != self.known[entry.id].content_key
+            if key is None or key + entry.fragment != self.known[entry.id].content_key
         }
         if self.options.retry_errors:
             stale |= {
                 entry.id for entry in self.inputs if entry.id in self.known and self.known[entry.id].error
             }
-        partitions: dict[str, set[str]] = {}
-        for identity in stale:
-            partitions.setdefault(self.known.pop(identity).partition, set()).add(identity)
-        self.ledger.drop(dict(partitions))
+        self.replaced = {identity: self.known.pop(identity) for identity in stale}
         return [entry for entry in self.inputs if entry.id not in self.known]
+
+    def _refuse_vanished(self) -> None:
+        """Half of what was heard is not deleted in a day: a disk is not mounted, a right was taken away."""
+        heard = [entry for entry in self.inputs if entry.id in self.known and not self.known[entry.id].error]
+        gone = [entry for entry in heard if entry.stamp is None]
+        if gone and 2 * len(gone) >= len(heard):
+            raise BatchError(
+                f"{len(gone)} of {len(heard)} files that were heard before are not to be found, the first is "
+                f"{gone[0].place}: is their storage mounted and readable? Nothing was changed; if they are "
+                "gone for good, take them out of the inputs (their rows stay)"
+            )
 
     def _hear(self, todo: list[Input]) -> None:
         expected = {entry.id: entry.seconds for entry in todo}
@@ -170,10 +185,15 @@ class _Session:
             progress.close()
 
     def _take(self, row: Row) -> None:
-        failure = row["error"]["kind"] if row.get("error") else None
-        self.new[row["id"]] = (failure, row.get("duration") or 0.0)
-        self.kept.append(row)
-        if len(self.kept) >= self.options.partition_rows:
+        identity, failure = row["id"], row["error"]["kind"] if row.get("error") else None
+        self.new[identity] = (failure, row.get("duration") or 0.0)
+        before = self.replaced.get(identity)
+        if failure is not None and before is not None and before.error is None:
+            self.known[identity] = self.replaced.pop(identity)  # only what was heard replaces what was heard
+            self.stand[identity] = failure
+            return
+        self.waiting.append(row)
+        if len(self.waiting) >= self.options.partition_rows:
             self._flush()
 
     def _results(self, todo: list[Input]) -> Generator[list[Row], None, None]:
@@ -193,23 +213,33 @@ class _Session:
         return pack(todo, self.options.batch_seconds, self.options.batch_files, workers)
 
     def _flush(self) -> None:
-        if self.kept:
-            rows, self.kept = self.kept, []
+        if self.waiting:
+            rows, self.waiting = self.waiting, []
             self.ledger.commit(rows)
+            superseded: dict[str, set[str]] = {}
+            for identity in (row["id"] for row in rows if row["id"] in self.replaced):
+                superseded.setdefault(self.replaced.pop(identity).partition, set()).add(identity)
+            self.ledger.drop(dict(superseded))
         self.written = time.monotonic()
 
     def _summary(self) -> Summary:
-        failures = {i: failure for i, (failure, _) in self.new.items()}
+        failures = {i: failure for i, (failure, _) in self.new.items() if i not in self.stand}
         failures |= {entry.id: self.known[entry.id].error for entry in self.inputs if entry.id in self.known}
         causes = Counter(failure for failure in failures.values() if failure)
         notes = list(self.ledger.notes)
         extra = len(set(self.known) - {entry.id for entry in self.inputs})
         if extra:
             notes.append(f"{extra} rows are of files that are no longer among the inputs; they were kept")
+        if self.stand:
+            first = min(self.stand)
+            notes.append(
+                f"{len(self.stand)} files could not be heard again; their earlier rows were kept, the first "
+                f"is {first} ({self.stand[first]})"
+            )
         return Summary(
             self.ledger.url, len(self.inputs), len(failures) - causes.total(), causes.total(),
             dict(causes.most_common()), len(self.new), sum(seconds for _, seconds in self.new.values()),
-            self.wall_seconds, tuple(notes),
+            self.wall_seconds, len(self.stand), tuple(notes),
             {kind: identity for identity, kind in sorted(failures.items(), reverse=True) if kind},
         )  # fmt: skip
 

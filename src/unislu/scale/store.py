@@ -33,9 +33,11 @@ def open_store(url: str) -> tuple[Any, str]:
         import fsspec
     except ImportError:
         raise MissingDependencyError(f'{url}: reading it needs fsspec: pip install "unislu[scale]"') from None
-    protocol = url.partition("://")[0] if "://" in url else "file"
+    if "://" not in url:  # a path, also one that holds `::`, which chains URLs
+        return fsspec.filesystem("file"), os.path.abspath(url)
+    protocol = url.partition("://")[0]
     try:
-        fs, path = fsspec.core.url_to_fs(url if "://" in url else os.path.abspath(url))
+        fs, path = fsspec.core.url_to_fs(url)
     except ImportError as error:
         package = _INSTALL.get(protocol)
         remedy = f"pip install {package}" if package else str(error)
@@ -103,6 +105,9 @@ class Store:
     def remove(self, name: str) -> None:
         with suppress(FileNotFoundError):
             self._fs.rm_file(self.path(name))
+
+    def rename(self, name: str, new: str) -> None:
+        self._fs.mv(self.path(name), self.path(new))
 
     def open(self, name: str) -> Any:
         return self._fs.open(self.path(name), "rb")

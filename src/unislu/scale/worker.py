@@ -14,15 +14,17 @@ from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from importlib import import_module
 from multiprocessing.connection import Connection, wait
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 from .. import __version__
 from ..bundle import MANIFEST, file_digest, open_bundle
 from ..errors import AudioError, BatchError, UnisluError
+from .cutting import cut
 from .fetch import Fetched, fetch
+from .inputs import Input, printable
 from .options import WorkerOptions
 from .rows import Origin, Row, error_row, ok_row
-from .sources import Input
 
 if TYPE_CHECKING:
     from ..recognition.model import Model
@@ -111,30 +113,67 @@ def _answer(
 def hear(model: Model, inputs: Sequence[Input], options: WorkerOptions, origin: Origin) -> list[Row]:
     """One row for each input, in their order. Raises what the model raises besides `UnisluError`."""
     rows: dict[str, Row] = {}
+    files: dict[str, list[Input]] = {}
+    for entry in inputs:
+        files.setdefault(entry.uri, []).append(entry)
     with ExitStack() as stack:
-        fetched: list[tuple[Input, Fetched]] = []
-        for entry in inputs:
+        ready: list[_Hearable] = []
+        for uri, entries in files.items():
             try:
-                fetched.append((entry, stack.enter_context(fetch(entry.uri))))
+                file = stack.enter_context(fetch(uri))
             except FileNotFoundError:
-                rows[entry.id] = error_row(entry, "missing", f"{entry.uri}: no such file", origin)
+                rows |= {e.id: error_row(e, "missing", f"{e.place}: no such file", origin) for e in entries}
             except MemoryError:
                 raise
             except Exception as error:  # storage packages raise what they like
-                rows[entry.id] = error_row(entry, "fetch", f"{entry.uri}: {_say(error)}", origin)
-        results = model.analyze_many([file.path for _, file in fetched], on_error="yield", **options.analyze)
-        for (entry, file), result in zip(fetched, results, strict=True):
-            rows[entry.id] = _row(entry, file, result, origin)
+                rows |= {e.id: error_row(e, "fetch", f"{e.place}: {_say(error)}", origin) for e in entries}
+            else:
+                ready += _with_paths(entries, file, stack)
+        paths = [item.path for item in ready if isinstance(item.path, str)]
+        results = model.analyze_many(paths, on_error="yield", **options.analyze)
+        heard = dict(zip(paths, results, strict=True))
+        for item in ready:
+            result = heard[item.path] if isinstance(item.path, str) else item.path
+            rows[item.entry.id] = _row(item, result, origin)
     return [rows[entry.id] for entry in inputs]
 
 
-def _row(entry: Input, file: Fetched, result: Any, origin: Origin) -> Row:
+@dataclass(frozen=True)
+class _Hearable:
+    """An input, its file, and the path of what is to be heard of it, or why it cannot be."""
+
+    entry: Input
+    file: Fetched
+    path: str | AudioError
+
+
+def _with_paths(entries: Sequence[Input], file: Fetched, stack: ExitStack) -> list[_Hearable]:
+    """Whole files as they are; parts as files of their own, which last as long as `stack`."""
+    whole = [_Hearable(entry, file, file.path) for entry in entries if entry.part is None]
+    parts = {entry.id: entry.part for entry in entries if entry.part is not None}
+    if not parts:
+        return whole
+    folder = stack.enter_context(TemporaryDirectory(prefix="unislu-"))
+    try:
+        paths = cut(file.path, list(parts.values()), folder)
+    except AudioError as error:
+        paths = [error] * len(parts)
+    of_part = dict(zip(parts, paths, strict=True))
+    return whole + [_Hearable(entry, file, of_part[entry.id]) for entry in entries if entry.part is not None]
+
+
+def _row(item: _Hearable, result: Any, origin: Origin) -> Row:
+    entry, key = item.entry, item.file.content_key + item.entry.fragment
+
+    def said(text: str) -> str:
+        """What a user gave instead of where it lies now."""
+        text = text.replace(str(item.path), entry.uri) if isinstance(item.path, str) else text
+        return printable(text.replace(item.file.path, entry.uri))
+
     if isinstance(result, UnisluError):
         kind = "audio" if isinstance(result, AudioError) else "failed"
-        message = str(result).replace(file.path, entry.uri)
-        return error_row(entry, kind, message, origin, content_key=file.content_key)
-    warnings = tuple(note.replace(file.path, entry.uri) for note in result.warnings)
-    return ok_row(entry, file.content_key, replace(result, warnings=warnings), origin)
+        return error_row(entry, kind, said(str(result)), origin, content_key=key)
+    return ok_row(entry, key, replace(result, warnings=tuple(map(said, result.warnings))), origin)
 
 
 def _say(error: Exception) -> str:

@@ -17,7 +17,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from unislu.errors import RecipeError
+from unislu.errors import RecipeError, RecordError
 from unislu.training.tool import run_tool
 
 if TYPE_CHECKING:
@@ -105,6 +105,7 @@ def read_texts(paths: Iterable[Path]) -> Iterator[str]:
     Raises:
         RecipeError: a file that cannot be read.
     """
+    from unislu.data.lines import read_lines
     from unislu.data.records import read_records
 
     for path in paths:
@@ -112,9 +113,9 @@ def read_texts(paths: Iterable[Path]) -> Iterator[str]:
             yield from (record.text for record in read_records(path))
             continue
         try:
-            yield from path.read_text(encoding="utf-8").splitlines()
-        except (OSError, UnicodeDecodeError) as error:
-            raise RecipeError(f"{path}: cannot read the texts: {error}") from error
+            yield from (line for _, line in read_lines(path))
+        except RecordError as error:
+            raise RecipeError(f"cannot read the texts: {error}") from error
 
 
 def _is_sign(data: bytes) -> bool:

@@ -135,9 +135,9 @@ def _tsv_entities(row: Row, options: BuildOptions, place: str) -> list[Any] | No
         return []
     try:
         found = ast.literal_eval(value)
-        if all(len(item) == 3 for item in found):
+        if all([type(part) for part in item] == [str, int, int] for item in found):
             return list(found)
-    except (ValueError, SyntaxError, TypeError):
+    except (ValueError, SyntaxError, TypeError, RecursionError, MemoryError):
         pass
     raise RecordError(f"{place}: column {column!r} is {value[:60]!r}, not a list of [type, start, length]")
 

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from unislu.data.corpora.build import BuildOptions, Built, Clip, Tally, listed
 from unislu.data.corpora.tables import dataset_rows, tsv_rows
+from unislu.data.lines import read_lines
 from unislu.data.records import Record
 from unislu.errors import RecordError
 
@@ -17,7 +18,7 @@ def librispeech(source: Path, options: BuildOptions, tally: Tally) -> Built:
     """LibriSpeech: `<split>/<speaker>/<chapter>/<speaker>-<chapter>.trans.txt` beside the FLAC files."""
     folder = source / options.split
     for transcripts in listed(folder, "*/*/*.trans.txt", "LibriSpeech transcripts"):
-        for number, line in enumerate(transcripts.read_text(encoding="utf-8").splitlines(), start=1):
+        for number, line in read_lines(transcripts):
             name, space, text = line.partition(" ")
             if not space:
                 raise RecordError(f"{transcripts}:{number}: not an id and a transcript: {line[:60]!r}")
@@ -32,9 +33,11 @@ def fleurs(source: Path, options: BuildOptions, tally: Tally) -> Built:
     column = "raw_transcription" if options.text == "raw" else "transcription"
     table = source / f"{options.split}.tsv"
     if table.exists():
-        for _place, row in tsv_rows(table, _FLEURS):
+        for place, row in tsv_rows(table, _FLEURS):
             text = row["raw"] if options.text == "raw" else row["normalized"]
             audio = source / "audio" / options.split / row["file"]
+            if not row["samples"].isascii() or not row["samples"].isdigit():
+                raise RecordError(f"{place}: {row['samples']!r} is not a number of samples")
             seconds = int(row["samples"]) / _FLEURS_RATE
             record = Record(Path(row["file"]).stem, text, duration=seconds, split=options.split)
             yield record, Clip(audio, audio.name)

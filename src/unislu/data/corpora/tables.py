@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import csv
-import json
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from unislu.data.lines import json_objects, read_lines, tsv_fields
 from unislu.errors import MissingDependencyError, RecordError
 
 Row = Mapping[str, Any]
@@ -16,20 +15,26 @@ _PARQUET_REVISION = "refs/convert/parquet"
 
 
 def tsv_rows(path: Path, columns: list[str] | None = None) -> Iterator[tuple[str, Row]]:
-    """(place, row) of a tab-separated file; `columns` for a file without a header line."""
-    try:
-        with open(path, encoding="utf-8-sig", newline="") as lines:
-            # A table with a header was written by pandas, which quotes; one without was not.
-            table: csv.DictReader[str] = csv.DictReader(
-                lines,
-                fieldnames=columns,
-                delimiter="\t",
-                quoting=csv.QUOTE_NONE if columns else csv.QUOTE_MINIMAL,
+    """(place, row) of a tab-separated file, one row a line; `columns` for a file without a header line.
+
+    Raises:
+        RecordError: it cannot be read, or a line has more or fewer fields than there are columns.
+    """
+    # A table with a header was written by pandas, which quotes; one without was not.
+    split = tsv_fields if columns is None else lambda line: line.split("\t")
+    for number, line in read_lines(path):
+        if not line.strip():
+            continue
+        fields = split(line)
+        if columns is None:
+            columns = fields
+            continue
+        if len(fields) != len(columns):
+            raise RecordError(
+                f"{path}:{number}: has {len(fields)} fields, and there are {len(columns)} columns; a row is "
+                "one line, its fields separated by tabs"
             )
-            for row in table:
-                yield f"{path}:{table.line_num}", row
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise RecordError(f"{path}: cannot be read: {reason(error)}") from error
+        yield f"{path}:{number}", dict(zip(columns, fields, strict=True))
 
 
 def reason(error: Exception) -> str:
@@ -41,16 +46,9 @@ def json_rows(path: Path) -> Iterator[tuple[str, Row]]:
     """(place, row) of a JSON list, or of JSON lines."""
     try:
         text = path.read_text(encoding="utf-8-sig")
-        if text.lstrip().startswith("["):
-            rows = json.loads(text)
-        else:
-            rows = [json.loads(line) for line in text.splitlines() if line.strip()]
-    except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
+    except (OSError, UnicodeDecodeError) as error:
         raise RecordError(f"{path}: cannot be read as JSON: {reason(error)}") from error
-    for number, row in enumerate(rows, start=1):
-        if not isinstance(row, Mapping):
-            raise RecordError(f"{path}: row {number} is {type(row).__name__}, not an object")
-        yield f"{path}: row {number}", row
+    yield from json_objects(text, str(path))
 
 
 def dataset_rows(source: Path, config: str, split: str) -> Iterator[tuple[str, Row]]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import re
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -16,11 +17,14 @@ from unislu.data.corpora.build import (
     wanted_columns,
     without_overlaps,
 )
-from unislu.data.corpora.tables import dataset_rows, json_rows, reason
+from unislu.data.corpora.tables import dataset_rows, json_rows
+from unislu.data.lines import read_lines
 from unislu.data.records import Entity, Record
 from unislu.errors import RecordError
 
 _TAG = re.compile(r"^(O|[BI]-\S+)$")
+_BLANKS = re.compile(r"[ \t]+")  # a space that does not break is a part of its token
+_DOCUMENT = "-DOCSTART-"
 
 
 def nuner(source: Path, options: BuildOptions, tally: Tally) -> Built:
@@ -49,7 +53,7 @@ def _pairs(output: Any, tally: Tally, place: str) -> list[tuple[str, str]]:
     try:
         listed = ast.literal_eval(output) if isinstance(output, str) else output
         parts = [[part.strip() for part in item.split("<>")] for item in listed]
-    except (ValueError, SyntaxError, AttributeError, TypeError, MemoryError):
+    except (ValueError, SyntaxError, AttributeError, TypeError, MemoryError, RecursionError):
         tally.count("unreadable answer", f"{place}: {str(output)[:60]!r}")
         return []
     for part in parts:
@@ -59,13 +63,12 @@ def _pairs(output: Any, tally: Tally, place: str) -> list[tuple[str, str]]:
 
 
 def mit(source: Path, options: BuildOptions, tally: Tally) -> Built:
-    """MIT Movie and Restaurant: a BIO tag and a token a line, a blank line between sentences."""
+    """MIT Movie and Restaurant: a BIO tag and a token a line, a blank line between sentences.
+
+    CoNLL's columns are read as well: the token first, its entity tag last, others between them.
+    """
     path = source if source.is_file() else _bio_file(source, options.split)
-    try:
-        blocks = re.split(r"\n\s*\n", path.read_text(encoding="utf-8").strip())
-    except (OSError, UnicodeDecodeError) as error:
-        raise RecordError(f"{path}: cannot be read: {reason(error)}") from error
-    for number, block in enumerate(blocks):
+    for number, block in enumerate(_blocks(path)):
         words, tags = _columns(block, f"{path}: sentence {number + 1}")
         text, entities = _from_bio(words, tags, tally, f"{path.name}: sentence {number + 1}")
         yield Record(id=f"{path.stem}-{number}", text=text, entities=entities, split=options.split), None
@@ -83,17 +86,32 @@ def _bio_file(folder: Path, split: str) -> Path:
     return found[0]
 
 
-def _columns(block: str, place: str) -> tuple[list[str], list[str]]:
-    """Words and tags, whichever column comes first."""
-    rows = [line.split() for line in block.splitlines() if line.strip()]
-    if any(len(row) != 2 for row in rows):
-        raise RecordError(f"{place}: a line is not a tag and a token")
-    first, second = [row[0] for row in rows], [row[1] for row in rows]
-    if all(map(_TAG.match, first)):
-        return second, first
-    if all(map(_TAG.match, second)):
-        return first, second
-    raise RecordError(f"{place}: neither column holds BIO tags")
+def _blocks(path: Path) -> Iterator[list[list[str]]]:
+    """The columns of the lines of each sentence."""
+    block: list[list[str]] = []
+    for _, line in read_lines(path):
+        columns = _BLANKS.split(line.strip(" \t"))
+        if columns[0] not in ("", _DOCUMENT):
+            block.append(columns)
+        elif block:
+            yield block
+            block = []
+    if block:
+        yield block
+
+
+def _columns(rows: list[list[str]], place: str) -> tuple[list[str], list[str]]:
+    """Words and tags: of two columns whichever comes first, of more the first and the last."""
+    if any(len(row) != len(rows[0]) or len(row) < 2 for row in rows):
+        raise RecordError(
+            f"{place}: its lines are not a tag and a token each, or CoNLL's columns (token first, tag last)"
+        )
+    first, last = [row[0] for row in rows], [row[-1] for row in rows]
+    if len(rows[0]) == 2 and all(map(_TAG.match, first)):
+        return last, first
+    if all(map(_TAG.match, last)):
+        return first, last
+    raise RecordError(f"{place}: neither the first column nor the last holds BIO tags")
 
 
 def _from_bio(words: list[str], tags: list[str], tally: Tally, case: str) -> tuple[str, tuple[Entity, ...]]:
@@ -121,8 +139,7 @@ def whisperner(source: Path, options: BuildOptions, tally: Tally) -> Built:
         text = str(row["text"])
         exact: list[Entity] = []
         lost: list[tuple[str, str]] = []
-        for item in row["ner"]:
-            start, end, kind, surface = item[0], item[1], str(item[2]), str(item[3])
+        for start, end, kind, surface in _annotations(row["ner"], place):
             if text[start:end] == surface:
                 exact.append(Entity(start, end, kind))
             else:
@@ -140,3 +157,13 @@ def whisperner(source: Path, options: BuildOptions, tally: Tally) -> Built:
             ),
             Clip(source.parent / str(audio), name) if audio else None,
         )
+
+
+def _annotations(listed: Any, place: str) -> Iterator[tuple[int, int, str, str]]:
+    """(start, end, type, surface) of WhisperNER's `ner`; what follows them is an explanation."""
+    for item in listed if isinstance(listed, list) else [listed]:
+        match item:
+            case [int(start), int(end), str(kind), str(surface), *_]:
+                yield start, end, kind, surface
+            case _:
+                raise RecordError(f"{place}: `ner` holds {item!r}, not [start, end, type, surface, …]")

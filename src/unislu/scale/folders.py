@@ -1,0 +1,79 @@
+"""A folder of this machine, searched to its depths: links are followed, and what is passed over is said."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from .inputs import LeftOut, is_sound
+
+_COMPANION = "._"  # of another file: what macOS writes where a disk cannot hold its attributes
+
+
+def sound_files(folder: str, left_out: LeftOut) -> Iterator[tuple[str, Mapping[str, Any]]]:
+    """(path, size and time) of every sound file, in the order of paths.
+
+    A folder that several links lead to is searched once, under its own path if that lies in `folder`.
+    """
+    found: dict[str, Mapping[str, Any]] = {}
+    for place in _folders(folder, left_out):
+        for path in _files(place):
+            name = os.path.basename(path)
+            if not is_sound(name):
+                if not name.startswith("."):
+                    left_out.add("of no known kind of sound", path)
+            elif not is_companion(name, left_out, path):
+                found[path] = _info(path)
+    yield from sorted(found.items())
+
+
+def is_companion(name: str, left_out: LeftOut, path: str) -> bool:
+    """Whether a file only holds what macOS keeps beside another; it is counted then."""
+    if not name.startswith(_COMPANION):
+        return False
+    left_out.add("that macOS keeps beside other files (._…)", path)
+    return True
+
+
+def _folders(folder: str, left_out: LeftOut) -> Iterator[str]:
+    """The folder and all below it, each once: first what lies there, then what links lead to."""
+    seen: set[str] = set()
+    waiting = [folder]
+    links: list[str] = []
+    while waiting or links:
+        linked = not waiting
+        place = waiting.pop() if waiting else links.pop(0)
+        real = os.path.realpath(place)
+        if real in seen:
+            continue
+        if linked and os.path.commonpath([real, os.path.realpath(folder)]) == real:
+            left_out.add("links to a folder that holds the one to be heard", place)
+            continue
+        seen.add(real)
+        yield place
+        for entry in _entries(place, left_out):
+            if entry.is_dir():
+                (links if entry.is_symlink() else waiting).append(entry.path)
+
+
+def _files(folder: str) -> Iterator[str]:
+    return (entry.path for entry in _entries(folder, LeftOut()) if not entry.is_dir())
+
+
+def _entries(folder: str, left_out: LeftOut) -> list[os.DirEntry[str]]:
+    try:
+        with os.scandir(folder) as entries:
+            return sorted(entries, key=lambda entry: entry.path)
+    except OSError as error:
+        left_out.add(f"folders that cannot be read ({error.strerror})", folder)
+        return []
+
+
+def _info(path: str) -> Mapping[str, Any]:
+    """As storage says it; empty for a link to nothing, which becomes an error row that names it."""
+    try:
+        status = os.stat(path)
+    except OSError:
+        return {}
+    return {"size": status.st_size, "mtime": status.st_mtime}
