@@ -175,15 +175,24 @@ def test_names_of_the_hub(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None
 
     hub = types.SimpleNamespace(snapshot_download=snapshot_download)
     monkeypatch.setitem(sys.modules, "huggingface_hub", hub)
-    assert resolve_bundle("someone/model@v1") == folder
+    assert resolve_bundle("hf:someone/model@v1") == folder
     assert calls == [("someone/model", "v1", (MANIFEST, *REQUIRED_FILES, TAGGER))]
     with pytest.raises(BundleNotFoundError, match=r"had from the hub \(404 Client Error\)"):
-        resolve_bundle("someone/nothing")
+        resolve_bundle("hf:someone/nothing")
     monkeypatch.setitem(sys.modules, "huggingface_hub", None)
     with pytest.raises(MissingDependencyError, match="pip install huggingface_hub"):
-        resolve_bundle("someone/model")
-    with pytest.raises(BundleNotFoundError, match="no such bundle"):
-        resolve_bundle("./local/model")
+        resolve_bundle("hf:someone/model")
+
+
+@pytest.mark.parametrize("name", ["runs/best", "a/model@v1", "./a/model", "hf:model", "hf:a/b/c", "hf:a/b@"])
+def test_only_the_prefix_asks_the_hub(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    def snapshot_download(*_: Any, **__: Any) -> str:
+        raise AssertionError("asked the hub")
+
+    hub = types.SimpleNamespace(snapshot_download=snapshot_download)
+    monkeypatch.setitem(sys.modules, "huggingface_hub", hub)
+    with pytest.raises(BundleNotFoundError, match=r"no such folder; pass a bundle's, or hf:owner/name"):
+        resolve_bundle(name)
 
 
 # A tiny model, exported for real ---------------------------------------------------------------

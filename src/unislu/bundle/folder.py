@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -17,6 +18,7 @@ from .manifest import DECODER, ENCODER, MANIFEST, REQUIRED_FILES, TAGGER, TOKENI
 DEFAULT_PATH = Path(__file__).parent.parent / "assets" / "default"
 
 _HASH_BLOCK = 1 << 20
+_HUB = re.compile(r"hf:([\w.-]+/[\w.-]+)(?:@([\w./-]+))?")
 
 
 @dataclass(frozen=True)
@@ -99,7 +101,7 @@ def open_bundle(bundle: str | os.PathLike[str] | None = None) -> Bundle:
     """Find a bundle and read its manifest. Hashes are checked by `Bundle.verify`.
 
     Args:
-        bundle: None for the embedded default; a folder; or `owner/name[@revision]` on the
+        bundle: None for the embedded default; a folder; or `hf:owner/name[@revision]` on the
             Hugging Face hub, taken from the local cache when it is there.
 
     Raises:
@@ -138,17 +140,24 @@ def resolve_bundle(bundle: str | os.PathLike[str] | None = None) -> Path:
             )
         return DEFAULT_PATH
     if not isinstance(bundle, str | os.PathLike):
-        raise BundleNotFoundError(f"{bundle!r} is no bundle: give the path of a folder, or owner/name")
+        raise BundleNotFoundError(f"{bundle!r} is no bundle: give the path of a folder, or hf:owner/name")
+    if isinstance(bundle, str) and (repository := hub_repository(bundle)) is not None:
+        return _from_hub(*repository)
     path = Path(bundle).expanduser()
     if path.is_dir():
         return path
     if path.exists():
         raise BundleError(f"{path}: is a file; a bundle is the folder that holds {MANIFEST}")
-    name, _, revision = str(bundle).partition("@")
-    parts = name.split("/")
-    if isinstance(bundle, str) and len(parts) == 2 and all(parts) and not name.startswith((".", "~")):
-        return _from_hub(name, revision or None)
-    raise BundleNotFoundError(f"{path}: no such bundle; pass a folder, or owner/name of one on the hub")
+    raise BundleNotFoundError(f"{path}: no such folder; pass a bundle's, or hf:owner/name of one on the hub")
+
+
+def hub_repository(name: str) -> tuple[str, str | None] | None:
+    """The repository and revision of `hf:owner/name[@revision]`; None for anything else, which is a path.
+
+    Without the prefix nothing is looked up: a mistyped path must not become a request to the network.
+    """
+    match = _HUB.fullmatch(name)
+    return None if match is None else (match[1], match[2])
 
 
 def _from_hub(name: str, revision: str | None) -> Path:
@@ -156,7 +165,7 @@ def _from_hub(name: str, revision: str | None) -> Path:
         from huggingface_hub import snapshot_download
     except ImportError:
         raise MissingDependencyError(
-            f"{name}: no such folder, and the hub needs huggingface_hub: pip install huggingface_hub"
+            f"hf:{name}: the hub needs huggingface_hub: pip install huggingface_hub"
         ) from None
     patterns = [MANIFEST, *REQUIRED_FILES, TAGGER]
     try:
@@ -164,5 +173,5 @@ def _from_hub(name: str, revision: str | None) -> Path:
     except Exception as error:  # network, permission and name errors of three libraries
         reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
         raise BundleNotFoundError(
-            f"{name}: neither a folder nor a bundle that can be had from the hub ({reason}); check the name"
+            f"hf:{name}: cannot be had from the hub ({reason}); check the name"
         ) from None

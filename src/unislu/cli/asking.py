@@ -59,7 +59,7 @@ def configure_files(parser: argparse.ArgumentParser) -> None:
 
 def configure_model(parser: argparse.ArgumentParser) -> None:
     """Add which model hears, and on how many threads."""
-    parser.add_argument("--bundle", metavar="B", help="model bundle: a folder, or owner/name on the hub")
+    parser.add_argument("--bundle", metavar="B", help="model bundle: a folder, or hf:owner/name on the hub")
     parser.add_argument("--threads", type=positive, metavar="N", help="threads (default: all cores)")
 
 

@@ -39,7 +39,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "--workers", type=positive, metavar="N", help="processes or actors (default: by the cores)"
     )
     parser.add_argument("--threads", type=positive, default=1, metavar="N", help="of one worker (default: 1)")
-    parser.add_argument("--bundle", metavar="B", help="model bundle: a folder, or owner/name on the hub")
+    parser.add_argument("--bundle", metavar="B", help="model bundle: a folder, or hf:owner/name on the hub")
     parser.add_argument(
         "--loader", metavar="M:F", help="function that makes the model, e.g. over an engine of your own"
     )

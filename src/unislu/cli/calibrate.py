@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Add the options."""
-    parser.add_argument("bundle", metavar="BUNDLE", help="a folder, owner/name on the hub, or `default`")
+    parser.add_argument("bundle", metavar="BUNDLE", help="a folder, hf:owner/name on the hub, or `default`")
     parser.add_argument("dev", nargs="+", type=Path, metavar="DEV", help="manifests with audio")
     parser.add_argument("-o", "--output", type=Path, metavar="FOLDER", help="write a copy of the bundle")
     parser.add_argument("--dry-run", action="store_true", help="say what would be stored, and store nothing")

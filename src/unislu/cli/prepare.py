@@ -3,8 +3,8 @@
 examples:
   unislu prepare slue-voxpopuli slue-voxpopuli/ out/ --split fine-tune
   unislu prepare slue-voxceleb slue-voxceleb/ out/ --split dev --mixed keep
-  unislu prepare hub-slue-voxpopuli asapp/slue out/ --split dev --types raw
-  unislu prepare nuner numind/NuNER out/ --split entity --limit 50000
+  unislu prepare hub-slue-voxpopuli hf:asapp/slue out/ --split dev --types raw
+  unislu prepare nuner hf:numind/NuNER out/ --split entity --limit 50000
   unislu prepare mit engtrain.bio out/
   unislu prepare librispeech LibriSpeech/ out/ --split test-clean
 """
@@ -26,7 +26,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         help="slue-voxpopuli, slue-voxceleb, hub-slue-voxpopuli, hub-slue-voxceleb, vp-nel, nuner, mit, "
         "whisperner, librispeech or fleurs",
     )
-    parser.add_argument("source", metavar="SOURCE", help="its folder or file, or owner/name on the hub")
+    parser.add_argument("source", metavar="SOURCE", help="its folder or file, or hf:owner/name on the hub")
     parser.add_argument("out", metavar="OUT", help="folder for manifest.jsonl (and audio/ where it is cut)")
     parser.add_argument("--split", default="train", metavar="S", help="as the corpus calls it (train)")
     parser.add_argument(

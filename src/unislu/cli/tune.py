@@ -29,7 +29,7 @@ EMBEDDED = "default"
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Add the options."""
-    parser.add_argument("bundle", metavar="BUNDLE", help="a folder, owner/name on the hub, or `default`")
+    parser.add_argument("bundle", metavar="BUNDLE", help="a folder, hf:owner/name on the hub, or `default`")
     parser.add_argument("dev", nargs="+", type=Path, metavar="DEV", help="manifests with entities and audio")
     parser.add_argument(
         "--target",

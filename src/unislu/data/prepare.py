@@ -90,7 +90,7 @@ def prepare(
 
     Args:
         corpus: a name of `BUILDERS`.
-        source: the corpus as it was unpacked or downloaded (or, for the hub's, `owner/name`).
+        source: the corpus as it was unpacked or downloaded (or, for the hub's, `hf:owner/name`).
         out: folder for `manifest.jsonl` and, where audio has to be written, `audio/`.
         options: split, text, types, and what is kept.
         copy_audio: copy whole audio files too, so that `out` can be moved.

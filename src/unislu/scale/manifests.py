@@ -43,7 +43,7 @@ def read_manifest(spec: str, fs: Any, path: str) -> Iterator[Input]:
         found[entry.id], places[entry.id] = entry, f"line {number}" if number.isdigit() else number
     if not found:
         raise OptionError(f"{spec}: the manifest is empty; give one JSON object a line with an `audio`")
-    details = _details(list({entry.uri for entry in found.values()}))
+    details = _details(list(dict.fromkeys(entry.uri for entry in found.values())))
     for entry in found.values():
         info = details.get(entry.uri)
         stamp = None if info is None else stamp_of(info) + entry.fragment

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from unislu.bundle import hub_repository
 from unislu.data.lines import json_objects, read_lines, tsv_fields
 from unislu.errors import MissingDependencyError, RecordError
 
@@ -52,29 +53,33 @@ def json_rows(path: Path) -> Iterator[tuple[str, Row]]:
 
 
 def dataset_rows(source: Path, config: str, split: str) -> Iterator[tuple[str, Row]]:
-    """(place, row) of a data set: a Parquet file, a folder of them, or `owner/name` on the hub.
+    """(place, row) of a data set: a Parquet file, a folder of them, or `hf:owner/name` on the hub.
 
     Raises:
         MissingDependencyError: pyarrow, or huggingface-hub for a name, is not installed.
         RecordError: there are no Parquet files of that config and split.
     """
     try:
+        import pyarrow
         import pyarrow.parquet as parquet
     except ImportError as error:
         raise MissingDependencyError('Parquet needs pyarrow: pip install "unislu[prepare]"') from error
     for path in _parquet_files(source, config, split):
         number = 0
-        for batch in parquet.ParquetFile(path).iter_batches(batch_size=64):
-            for row in batch.to_pylist():
-                number += 1
-                yield f"{path}: row {number}", row
+        try:
+            for batch in parquet.ParquetFile(path).iter_batches(batch_size=64):
+                for row in batch.to_pylist():
+                    number += 1
+                    yield f"{path}: row {number}", row
+        except (OSError, pyarrow.ArrowException) as error:
+            raise RecordError(f"{path}: cannot be read as Parquet: {error}; fetch it again") from error
 
 
 def _parquet_files(source: Path, config: str, split: str) -> list[Path]:
     if source.is_file():
         return [source]
-    if not source.exists() and len(source.parts) == 2:
-        source = _downloaded(source.as_posix(), config, split)
+    if (repository := hub_repository(source.as_posix())) is not None:
+        source = _downloaded(*repository, config, split)
     for pattern in (f"{config}/{split}/*.parquet", f"{config}/{split}*.parquet", f"{split}*.parquet"):
         if found := sorted(source.glob(pattern)):
             return found
@@ -83,22 +88,24 @@ def _parquet_files(source: Path, config: str, split: str) -> list[Path]:
     )
 
 
-def _downloaded(name: str, config: str, split: str) -> Path:
+def _downloaded(name: str, revision: str | None, config: str, split: str) -> Path:
     try:
         from huggingface_hub import snapshot_download
         from huggingface_hub.errors import HfHubHTTPError
     except ImportError as error:
         raise MissingDependencyError(
-            f'{name} needs huggingface-hub: pip install "unislu[prepare]"'
+            f'hf:{name} needs huggingface-hub: pip install "unislu[prepare]"'
         ) from error
     try:
         return Path(
             snapshot_download(
                 name,
                 repo_type="dataset",
-                revision=_PARQUET_REVISION,
+                revision=revision or _PARQUET_REVISION,
                 allow_patterns=[f"{config}/{split}/*.parquet"],
             )
         )
     except (HfHubHTTPError, OSError) as error:
-        raise RecordError(f"{name}: no such folder here, and not to be had from the hub: {error}") from error
+        raise RecordError(
+            f"hf:{name}: cannot be had from the hub: {error}; check the name, and whether it needs a login"
+        ) from error

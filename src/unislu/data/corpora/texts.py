@@ -30,7 +30,7 @@ _DOCUMENT = "-DOCSTART-"
 def nuner(source: Path, options: BuildOptions, tally: Tally) -> Built:
     """NuNER: `output` is a stringified list of `span <> type`, without offsets.
 
-    `source`: JSON, JSON lines, Parquet, or `numind/NuNER`.
+    `source`: JSON, JSON lines, Parquet, or `hf:numind/NuNER`.
     """
     is_json = source.suffix in (".json", ".jsonl")
     rows = json_rows(source) if is_json else dataset_rows(source, "default", options.split)
