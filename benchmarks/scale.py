@@ -28,11 +28,11 @@ import psutil
 from machine import describe
 
 from unislu.audio import SAMPLE_RATE, load_audio
+from unislu.scale.inputs import Input
 from unislu.scale.ledger import Ledger
 from unislu.scale.options import BatchOptions, WorkerOptions
 from unislu.scale.rows import Origin, error_row
 from unislu.scale.run import run_batch
-from unislu.scale.inputs import Input
 
 ROOT = Path(__file__).parents[1]
 PAGE = ROOT / "docs" / "scaling.md"

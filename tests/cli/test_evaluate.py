@@ -234,4 +234,4 @@ def test_wrong_usage(
 
 def test_evaluate_needs_a_model(gold: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["evaluate", str(tmp_path / "none"), gold, "--report", str(tmp_path / "out")]) == 1
-    assert "no such bundle" in capsys.readouterr().err
+    assert "no such folder" in capsys.readouterr().err

@@ -72,7 +72,10 @@ def test_windows_files_with_a_mark(tmp_path: Path) -> None:
     path.write_bytes(b"\xef\xbb\xbfO\tcall\r\nB-PERSON\tMaria\r\n\r\nO\tbye\r\n")
     records = [record for record, _ in mit(path, BuildOptions(), Tally())]
     assert [record.text for record in records] == ["call Maria", "bye"]
-    assert [[(e.start, e.end, e.type) for e in r.entities or ()] for r in records] == [[(5, 10, "PERSON")], []]
+    assert [[(e.start, e.end, e.type) for e in r.entities or ()] for r in records] == [
+        [(5, 10, "PERSON")],
+        [],
+    ]
 
 
 def test_conll_columns_are_read(tmp_path: Path) -> None:
@@ -88,7 +91,7 @@ def test_conll_columns_are_read(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("quoting", [csv.QUOTE_MINIMAL, csv.QUOTE_ALL])
-@given(fields=st.lists(st.text(alphabet='ab"\' ,[]', max_size=6), min_size=1, max_size=4))
+@given(fields=st.lists(st.text(alphabet="ab\"' ,[]", max_size=6), min_size=1, max_size=4))
 def test_fields_of_writers_that_quote(quoting: int, fields: list[str]) -> None:
     line = quoted(fields, quoting)
     if '"' in line:
@@ -104,12 +107,16 @@ def test_a_stray_quote_is_a_character(fields: list[str], place: int) -> None:
 def test_a_quote_at_the_start_of_a_field_swallows_no_row(tmp_path: Path, capsys: Any) -> None:
     gold, answers = tmp_path / "m.jsonl", tmp_path / "p.tsv"
     texts = {"a": "good morning", "b": "bye", "c": "yes"}
-    gold.write_text("".join(json.dumps({"id": i, "text": t, "entities": []}) + "\n" for i, t in texts.items()))
+    gold.write_text(
+        "".join(json.dumps({"id": i, "text": t, "entities": []}) + "\n" for i, t in texts.items())
+    )
     answers.write_text('id\tpred_text\tpred_ner\na\t"good morning\t[]\nb\tbye"\t[]\nc\tyes\t[]\n')
     assert [p.id for p in read_predictions(answers, "slue")] == ["a", "b", "c"]
     assert main(["score", str(gold), str(answers), "--format", "slue"]) == 0
     assert "3 utterances, 0 without a prediction" in capsys.readouterr().out
-    answers.write_text(quoted(["id", "pred_ner"], csv.QUOTE_MINIMAL) + "\na\t\"[['ORG', \"\"o'brien's\"\"]]\"\n")
+    answers.write_text(
+        quoted(["id", "pred_ner"], csv.QUOTE_MINIMAL) + '\na\t"[[\'ORG\', ""o\'brien\'s""]]"\n'
+    )
     (prediction,) = read_predictions(answers, "slue")
     assert prediction.entities == (("ORG", "o'brien's"),)
 
@@ -148,14 +155,15 @@ def test_parts_of_files_are_not_taken_for_whole_ones(tmp_path: Path) -> None:
     path = tmp_path / "m.jsonl"
     path.write_text('{"id": "a", "text": "x", "audio": "a.wav", "offset": 1.5, "duration": 2}\n')
     (record,) = read_records(path)
-    with pytest.raises(RecordError, match="field `offset`: 1.5: only `unislu batch`"):
+    with pytest.raises(RecordError, match=r"field `offset`: 1\.5: only `unislu batch`"):
         record.audio_path(tmp_path)
 
 
 @pytest.mark.parametrize(
     "line",
     ["[" * 100_000, '{"id": "a", "text": "x", "n": ' + "9" * 5000 + "}", '{"id": "\\ud800", "text": "x"}',
-     '{"id": "a", "text": "x", "duration": 1' + "0" * 400 + "}", '{"id": "a", "text": "x", "audio": "\\u0000"}'],
+     '{"id": "a", "text": "x", "duration": 1' + "0" * 400 + "}",
+     '{"id": "a", "text": "x", "audio": "\\u0000"}'],
     ids=["deep", "digits", "surrogate", "duration", "nul"],
 )  # fmt: skip
 @pytest.mark.parametrize("reader", [read_records, read_predictions])
@@ -164,7 +172,7 @@ def test_hostile_lines_are_one_line(tmp_path: Path, line: str, reader: Callable[
     path.write_text('{"id": "b", "text": "x"}\n' + line + "\n")
     if reader is read_predictions and "audio" in line:
         return  # predictions name no file
-    with pytest.raises(RecordError, match=r"m.jsonl:2: ") as caught:
+    with pytest.raises(RecordError, match=r"m\.jsonl:2: ") as caught:
         list(reader(path))
     assert len(str(caught.value)) < 1000
 
@@ -177,7 +185,8 @@ JSON = st.recursive(
 ENTITY = st.fixed_dictionaries(
     {},
     optional={
-        "start": st.integers(-1, 9) | JSON, "end": st.integers(0, 9) | JSON, "type": st.text(max_size=3) | JSON,
+        "start": st.integers(-1, 9) | JSON, "end": st.integers(0, 9) | JSON,
+        "type": st.text(max_size=3) | JSON,
         "text": st.text(max_size=3) | JSON, "confidence": st.floats() | JSON,
     },
 )  # fmt: skip
@@ -221,6 +230,4 @@ def test_a_file_of_anything_is_read_or_refused(
         if all(isinstance(item, Record) for item in found):
             write_records(tmp_path / "again.jsonl", found)
             again = list(read_records(tmp_path / "again.jsonl")) if name == "records" else found
-            assert [record.to_dict() for record in again] == pytest.approx(
-                [record.to_dict() for record in found], nan_ok=True
-            ) or repr(again) == repr(found)
+            assert repr(again) == repr(found)  # not a number is not equal to itself

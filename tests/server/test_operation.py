@@ -281,7 +281,7 @@ def test_an_address_that_cannot_be_listened_on(capsys: pytest.CaptureFixture[str
 
 def test_a_missing_bundle_ends_the_command(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     assert main(["serve", "--port", "0", "--data", str(tmp_path), "--bundle", str(tmp_path / "none")]) == 1
-    assert "no such bundle" in capsys.readouterr().err
+    assert "no such folder" in capsys.readouterr().err
 
 
 @pytest.mark.slow
