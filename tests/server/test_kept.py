@@ -151,6 +151,10 @@ def test_a_server_that_is_killed(tmp_path: Path, speech: bytes) -> None:
 
         def half() -> Any:
             yield speech[:50_000]
+            for _ in range(500):  # until it lies there, and not before
+                if list((tmp_path / "d" / "work").rglob("upload-*")):
+                    break
+                time.sleep(0.02)
             first.send_signal(signal.SIGKILL)
             first.wait(30)
             yield b""
@@ -160,7 +164,7 @@ def test_a_server_that_is_killed(tmp_path: Path, speech: bytes) -> None:
     assert first.stderr is not None
     first.stderr.close()
     files = list((tmp_path / "d").rglob("*"))
-    (left,) = {path.parent for path in files if path.name.startswith("upload-")}
+    left = next(path.parent for path in files if path.name.startswith("upload-"))
     assert files and all(stat.S_IMODE(path.stat().st_mode) & 0o077 == 0 for path in files)
     second, url = begin()
     try:
