@@ -5,8 +5,11 @@ FROM python:3.12-slim AS build
 ENV PIP_NO_CACHE_DIR=1 PIP_DISABLE_PIP_VERSION_CHECK=1
 WORKDIR /src
 COPY pyproject.toml README.md LICENSE NOTICE ./
+COPY requirements/server.txt ./requirements/
 COPY src ./src
-RUN python -m venv /opt/unislu && /opt/unislu/bin/pip install ".[server]"
+RUN python -m venv /opt/unislu \
+    && /opt/unislu/bin/pip install --require-hashes --requirement requirements/server.txt \
+    && /opt/unislu/bin/pip install --no-deps .
 
 FROM python:3.12-slim
 # /data keeps the jobs; it belongs to the user before a volume is mounted there, and so does the volume.

@@ -63,7 +63,7 @@ def traced_without_network() -> list[str]:
 
 def missing(reason: str) -> tuple[str, Need] | None:
     """The need that a skipped test's reason names, and its name; None for a reason of another kind."""
-    if named := re.search(r"needs ([\w-]+):", reason):
+    if (named := re.search(r"needs ([\w-]+):", reason)) and named[1] in NEEDS:
         return named[1], NEEDS[named[1]]
     if package := re.search(r"could not import '([\w.]+)'", reason):
         return package[1], Need(f"what uses {package[1]}", "make test, or pip install -e '.[dev]'")
