@@ -33,7 +33,7 @@ USAGE = [
     (["{clip}", "-o", "{clip}"], "is no folder and cannot be made"),
     (["{clip}", "--frmt", "json"], "unknown option --frmt, did you mean --format?"),
     (["-", "-"], "- is given twice, but stdin can be read only once"),
-    (["{clip}", "--device", "cuda"], "unknown option --device"),
+    (["{clip}", "--device", "tpu"], "--device"),
     (["{clip}", "--bias", "1,5"], "'1,5' is not a number: write 1.5"),
     (["{clip}", "--pad", "0,2"], "'0,2' is not a number: write 0.2"),
 ]
