@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from unislu.audio import SAMPLE_RATE, load_audio
 from unislu.errors import OptionError
-from unislu.vad import Cutting, EnergyCutter, Silero, Span, SpeechCutter, has_speech
+from unislu.vad import Cutting, EnergyCutter, Silero, SpeechCutter, Window, has_speech
 from unislu.vad.silero import CHUNK
 
 SPEECH = Path(__file__).parents[2] / "examples" / "jfk.flac"
@@ -81,14 +81,16 @@ def test_the_same_as_the_reference(speech: NDArray[np.float32]) -> None:
     )
 
 
-def cut(cutter: SpeechCutter | EnergyCutter, samples: NDArray[np.float32], size: int = 33_333) -> list[Span]:
+def cut(
+    cutter: SpeechCutter | EnergyCutter, samples: NDArray[np.float32], size: int = 33_333
+) -> list[Window]:
     spans = [
         span for start in range(0, len(samples), size) for span in cutter.feed(samples[start : start + size])
     ]
     return spans + cutter.finish()
 
 
-def assert_in_order(spans: list[Span], samples: NDArray[np.float32], window: float) -> None:
+def assert_in_order(spans: list[Window], samples: NDArray[np.float32], window: float) -> None:
     end = 0
     for span in spans:
         assert end <= span.first and 0 < len(span.samples) <= window * SAMPLE_RATE
