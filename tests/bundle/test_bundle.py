@@ -146,9 +146,9 @@ def test_missing_files(folder: Path) -> None:
 def test_what_is_not_a_bundle(tmp_path: Path) -> None:
     with pytest.raises(BundleNotFoundError, match="12 is no bundle"):
         resolve_bundle(12)  # type: ignore[arg-type]
-    with pytest.raises(BundleNotFoundError, match="no such bundle"):
+    with pytest.raises(BundleNotFoundError, match="no such folder"):
         open_bundle(tmp_path / "nothing")
-    with pytest.raises(BundleNotFoundError, match="no such bundle"):
+    with pytest.raises(BundleNotFoundError, match="no such folder"):
         open_bundle("nothing")
     file = tmp_path / "file"
     file.write_text("x")
@@ -191,7 +191,7 @@ def test_only_the_prefix_asks_the_hub(name: str, monkeypatch: pytest.MonkeyPatch
 
     hub = types.SimpleNamespace(snapshot_download=snapshot_download)
     monkeypatch.setitem(sys.modules, "huggingface_hub", hub)
-    with pytest.raises(BundleNotFoundError, match="no such bundle; pass a folder, or hf:owner/name"):
+    with pytest.raises(BundleNotFoundError, match=r"no such folder; pass a bundle's, or hf:owner/name"):
         resolve_bundle(name)
 
 

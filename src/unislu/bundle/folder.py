@@ -148,7 +148,7 @@ def resolve_bundle(bundle: str | os.PathLike[str] | None = None) -> Path:
         return path
     if path.exists():
         raise BundleError(f"{path}: is a file; a bundle is the folder that holds {MANIFEST}")
-    raise BundleNotFoundError(f"{path}: no such bundle; pass a folder, or hf:owner/name of one on the hub")
+    raise BundleNotFoundError(f"{path}: no such folder; pass a bundle's, or hf:owner/name of one on the hub")
 
 
 def hub_repository(name: str) -> tuple[str, str | None] | None:
