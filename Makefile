@@ -49,7 +49,7 @@ lock:
 	$(COMPILE) --upgrade --generate-hashes --extra server --output-file requirements/server.txt pyproject.toml
 	$(COMPILE) --upgrade --generate-hashes --extra dev --constraint constraints.txt \
 	  $(addprefix --no-emit-package ,$(GPU_LIBRARIES)) --output-file requirements/dev.txt pyproject.toml
-	$(COMPILE) --upgrade --generate-hashes --extra server --extra scale --resolution lowest-direct \
+	$(COMPILE) --upgrade --generate-hashes --extra server --extra scale --extra eval --resolution lowest-direct \
 	  --output-file requirements/oldest.txt pyproject.toml requirements/test-runtime.in
 
 audit: $(VENV)/.dev
@@ -96,6 +96,6 @@ $(VENV)-oldest/.installed: pyproject.toml requirements/oldest.txt
 $(VENV)-newest/.installed: pyproject.toml requirements/test-runtime.in
 	$(PYTHON) -m venv $(VENV)-newest
 	$(VENV)-newest/bin/python -m pip --disable-pip-version-check --quiet install --upgrade \
-	  --requirement requirements/test-runtime.in '.[server,scale]'
+	  --requirement requirements/test-runtime.in '.[server,scale,eval]'
 	$(VENV)-newest/bin/python -m pip --quiet uninstall --yes unislu
 	@touch $@

@@ -16,6 +16,13 @@ import unislu
 PACKAGE = Path(unislu.__file__).parent
 HEAVY = ("torch", "onnxruntime", "transformers", "av", "scipy", "soundfile")
 
+POSIX_MODULES = {"fcntl", "grp", "posix", "pty", "pwd", "resource", "syslog", "termios", "tty"}
+POSIX_NAMES = {
+    *"os.fork os.getuid os.geteuid os.killpg os.mkfifo os.sched_getaffinity os.setsid os.WNOHANG".split(),
+    *"os.O_DIRECTORY os.O_NOFOLLOW os.O_NONBLOCK".split(),
+    *"signal.SIGALRM signal.SIGHUP signal.SIGKILL signal.SIGPIPE signal.SIGUSR1 signal.SIGUSR2".split(),
+}
+
 # A room is a top-level module or subpackage of unislu. The value: the rooms it may import besides itself.
 RUNTIME_BASE = {"errors"}
 RUNTIME = {
@@ -96,6 +103,45 @@ def test_annotations_are_lazy(path: Path) -> None:
     annotated = (ast.FunctionDef, ast.ClassDef, ast.AnnAssign)
     if any(isinstance(node, annotated) for node in ast.walk(ast.parse(text))):
         assert "from __future__ import annotations" in text, f"{path} lacks the future import"
+
+
+@pytest.mark.parametrize("path", [path for _, path in MODULES], ids=[name for name, _ in MODULES])
+def test_nothing_at_import_needs_posix(path: Path) -> None:
+    """Modules and names that Windows lacks are used inside functions, where somebody asked for them."""
+    found = [node for node in _at_import(ast.parse(path.read_text(encoding="utf-8"))) if _needs_posix(node)]
+    assert not found, f"{path}:{found[0].lineno}: {ast.unparse(found[0])}"
+
+
+def _at_import(node: ast.AST) -> Iterator[ast.AST]:
+    """Everything that runs when the module is imported."""
+    for child in ast.iter_child_nodes(node):
+        if not isinstance(child, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda):
+            yield child
+            yield from _at_import(child)
+
+
+def _needs_posix(node: ast.AST) -> bool:
+    if isinstance(node, ast.Import):
+        return any(alias.name in POSIX_MODULES for alias in node.names)
+    if isinstance(node, ast.ImportFrom):
+        return node.level == 0 and node.module in POSIX_MODULES
+    if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name):
+        return f"{node.value.id}.{node.attr}" in POSIX_NAMES
+    return False
+
+
+@pytest.mark.parametrize(
+    ("code", "expected"),
+    [
+        ("import os, fcntl", True),
+        ("class A:\n    limit = os.getuid()", True),
+        ("from resource import getrlimit", True),
+        ("def f():\n    import fcntl", False),
+        ("import os\nos.getcwd()", False),
+    ],
+)
+def test_what_needs_posix_is_seen(code: str, expected: bool) -> None:
+    assert any(map(_needs_posix, _at_import(ast.parse(code)))) == expected
 
 
 def _loaded_by(code: str) -> set[str]:
