@@ -202,6 +202,9 @@ def test_a_stream_that_fails_says_so(start: Any, model: Any, hum: bytes) -> None
         ((_, line),) = events(server, hum)
         error = json.loads(line.removeprefix("data: "))["error"]
         assert error["code"] == "internal_error" and "secret" not in line
+        patience = time.monotonic() + 10  # the upload goes when its request is over, after the last event
+        while list(server.service.folder.iterdir()) and time.monotonic() < patience:
+            time.sleep(0.02)
         assert not list(server.service.folder.iterdir())
 
 

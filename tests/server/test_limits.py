@@ -79,9 +79,8 @@ def drip(client: socket.socket, seconds: float, piece: bytes = b"x") -> bytes:
     client.settimeout(0.1)
     until, said = time.monotonic() + seconds, b""
     while time.monotonic() < until:
+        # Listen before speaking: what is sent to a server that has hung up throws away its answer.
         with contextlib.suppress(TimeoutError):
-            with contextlib.suppress(BrokenPipeError):
-                client.sendall(piece)
             try:
                 data = client.recv(4096)
             except ConnectionResetError:
@@ -89,6 +88,8 @@ def drip(client: socket.socket, seconds: float, piece: bytes = b"x") -> bytes:
             if not data:
                 return said
             said += data
+        with contextlib.suppress(TimeoutError, BrokenPipeError, ConnectionResetError):
+            client.sendall(piece)
     raise AssertionError("the server still listens")
 
 
