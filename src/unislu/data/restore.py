@@ -19,6 +19,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from unislu.sequence.labels import normalize_type
 from unislu.sequence.target import Span, Target
 
 #: Types whose phrases are names in every corpus at hand: their words are capitalised.
@@ -27,7 +28,11 @@ NAME_TYPES = frozenset(
     "location gpe loc norp law restaurant-name title song album playlist track movie-name city state country "
     "company facility fac cuisine city-name state-name airport-name airline-name band writer album-name "
     "song-name soundtrack fromloc-city-name toloc-city-name stoploc-city-name fromloc-airport-name "
-    "toloc-airport-name fromloc-state-name toloc-state-name".split()
+    "toloc-airport-name fromloc-state-name toloc-state-name other-person athlete politician cleric scientist "
+    "sports-manager sports-team musical-group human-settlement film-or-tv-show written-work musical-work "
+    "artwork public-corporation private-corporation car-manufacturer aerospace-manufacturer station "
+    "geopolitical-entity departure-city destination-city artist-name business-name place-name song-name "
+    "podcast-name audiobook-name game-name radio-name app-name restaurant-name hotel-name".split()
 ) - {"location", "cuisine", "title", "name"}
 #: Words inside a name that stay small.
 SMALL = frozenset("a an and as at by de for from in into of on or the to von with".split())
@@ -113,7 +118,7 @@ class Truecaser:
 def _name_characters(target: Target) -> set[int]:
     named: set[int] = set()
     for span in target.entities or ():
-        if span.type.lower() in NAME_TYPES:
+        if normalize_type(span.type) in NAME_TYPES:
             named.update(range(span.start, span.end))
     return named
 

@@ -1,0 +1,5 @@
+"""Written text → what is said: the spoken side of a record, for a synthesiser."""
+
+from unislu.data.spoken.text import spoken_form
+
+__all__ = ["spoken_form"]
