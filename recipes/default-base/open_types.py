@@ -17,16 +17,17 @@ import re
 import sys
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import pairwise
 from pathlib import Path
 from random import Random
 from typing import Any
 
 sys.path.insert(0, str(Path(__file__).parent))
-from prepare import CASED, NOT_NAMES, cased, hashed, is_dev, read_rows  # noqa: E402
+from prepare import CASED, NOT_NAMES, cased, hashed, is_dev, read_rows
 
-from unislu.data.restore import Truecaser  # noqa: E402
-from unislu.data.speakable import speakable  # noqa: E402
-from unislu.data.spoken import spoken_form  # noqa: E402
+from unislu.data.restore import SMALL, Truecaser
+from unislu.data.speakable import speakable
+from unislu.data.spoken import spoken_form
 
 Row = dict[str, Any]
 
@@ -35,7 +36,7 @@ NEVER_TRAINED = ("open-ner-2/multidogo", "open-ner-2/btc", "open-ner/crossner-li
 CHOSEN = {
     "open-ner-2/anem": 250, "open-ner-2/bio_mtl": 900, "open-ner-2/cyner": 300,
     "open-ner-2/gliner_sample": 64, "open-ner-2/gum": 600, "open-ner-2/home_assistant": 500,
-    "open-ner-2/hr_multiwoz": 1500, "open-ner-2/hwu64": 600, "open-ner-2/multiconer2_en": 1200,
+    "open-ner-2/hr_multiwoz": 1500, "open-ner-2/hwu64": 300, "open-ner-2/multiconer2_en": 1200,
     "open-ner-2/multiwoz_rasa": 600, "open-ner-2/presidio_synth": 800, "open-ner-2/re3d": 200,
     "open-ner-2/sec_filings": 60, "open-ner-2/sgd": 1500, "open-ner-2/sgd_x": 3600,
     "open-ner-2/skillspan": 200, "open-ner-2/sofc_exp": 150, "open-ner-2/sredh_phi": 500,
@@ -59,7 +60,8 @@ PLAIN: dict[str, str | None] = {
     "economy": None, "excluded": None, "experiment evoking word": None, "meaning": None,
     "organisation": "organization", "org": "organization", "gpe": "geopolitical entity", "loc": "location",
     "norp": "nationality", "cardinal": "number", "fac": "facility", "temporal": "time expression",
-    "timeofday": "time of day", "timerange": "time range", "datetime": "date or time", "poi": "point of interest",
+    "timeofday": "time of day", "timerange": "time range", "datetime": "date or time",
+    "poi": "point of interest",
     "ratings average": "average rating", "fromloc city name": "departure city",
     "toloc city name": "destination city", "fromloc airport name": "departure airport",
     "toloc airport name": "destination airport", "stoploc city name": "stopover city",
@@ -82,20 +84,31 @@ PLAIN: dict[str, str | None] = {
     "return date date relative": "return date", "return date day name": "return weekday",
     "return date day number": "return day", "return date month name": "return month",
     "return date today relative": "return date", "return time period of day": "return time of day",
-    "return time period mod": "early or late return", "cost relative": "price level", "flight mod": "flight preference",
+    "return time period mod": "early or late return", "cost relative": "price level",
+    "flight mod": "flight preference",
     "connect": "connection", "round trip": "one way or round trip", "mod": "modifier",
     "geopolitical entity": "country, city or state",
     "nationality, religion or political group": "nationality or religious or political group",
 }  # fmt: skip
 
+#: Types of names in corpora of dialogue, where some turns are in lower case.
+_NAMED = re.compile(
+    r"\b(?:name|city|artist|director|actor|title|album|airline|theater|stylist|dentist|doctor|therapist|person)$"
+)
+_UNITS = "one|two|three|four|five|six|seven|eight|nine"
+#: Number words that a transcript has figures for.
 _NUMBER_WORDS = re.compile(
-    r"\b(?:(?:ten|eleven|twelve|thirteen|fourteen|fifteen|sixteen|seventeen|eighteen|nineteen|twenty|thirty|forty"
-    r"|fifty|sixty|seventy|eighty|ninety|hundred|twentieth)\b|(?:one|two|three|four|five|six|seven|eight|nine) "
-    r"(?:am|pm|a m|p m|a\.m|p\.m|o'?clock|percent|dollars?|pounds?|one|two|three|four|five|six|seven|eight|nine|zero|oh"
-    r"|thirty|fifteen|hundred|thousand)\b)",
+    r"\b(?:ten|eleven|twelve|thirteen|fourteen|fifteen|sixteen|seventeen|eighteen|nineteen|twenty|thirty|forty|fifty"
+    r"|sixty|seventy|eighty|ninety|hundred|twentieth)\b"
+    rf"|\b(?:{_UNITS}) (?:{_UNITS}|am|pm|a m|p m|a\.m|p\.m|o'?clock|percent|dollars?|pounds?|zero|oh|thirty"
+    r"|fifteen|hundred|thousand)\b",
     re.IGNORECASE,
 )
-_STRANGE = re.compile(r"https?:|www\.|[@#\[\]{}<>|\\_=~^*…•·±×→←/]{1}(?!\d)|--|\d\. \d|\.\.|[^\x00-\u024f\u2010-\u2044°½⅓⅔¼¾⅛Ω$€£₹]")
+#: Signs that nobody says, and traces of markup.
+_STRANGE = re.compile(
+    r"\w ly\b|(?:^|\s)\"\s|https?:|www\.|[@#\[\]{}<>|\\_=~^*…•·±×→←/](?!\d)|--|\d\. \d|\.\."
+    r"|[^\x00-\u024f\u2010-\u2044°½⅓⅔¼¾⅛Ω$€£₹]"
+)
 #: What is written otherwise than in a transcript: (pattern, replacement).
 _EDITS = tuple(
     (re.compile(pattern, re.IGNORECASE), new)
@@ -107,7 +120,14 @@ _EDITS = tuple(
         (r"(?<=\d) ?am\b\.?", " a.m."),
         (r"(?<=\d) ?pm\b\.?", " p.m."),
         (r"[“”]", '"'),
+        (r" (?=[,.;:?!](?:\s|$))", ""),
         (r"[‘’]", "'"),
+        (r"\bi m\b", "i'm"),
+        (r"\b(that|there|what|who|it|where|he|she|let) s\b", r"\1's"),
+        (r"\b(don|doesn|didn|can|isn|wasn|won|couldn|wouldn) t\b", r"\1't"),
+        (r"\b(i|you|we|they) (ve|ll|re)\b", r"\1'\2"),
+        (r"\b(\d{4})(\d{4})(\d{4})(\d{4})\b", r"\1-\2-\3-\4"),
+        (r"\b(3[47]\d\d)(\d{6})(\d{5})\b", r"\1-\2-\3"),
         (r" {2,}", " "),
     )
 )
@@ -118,8 +138,12 @@ def main() -> None:
     if len(sys.argv) != 3:
         sys.exit(__doc__)
     data, out = Path(sys.argv[1]), Path(sys.argv[2])
+    seen: set[str] = set()
     caser = Truecaser.learn(
-        row["text"] for name in CASED if name not in NEVER_TRAINED for row in read_rows(data / f"{name}.jsonl")
+        row["text"]
+        for name in CASED
+        if name not in NEVER_TRAINED
+        for row in read_rows(data / f"{name}.jsonl")
     )
     for word in NOT_NAMES:
         caser.forms.pop(word, None)
@@ -131,7 +155,13 @@ def main() -> None:
             ("train", choose([row for row in rows if not held_out(row)], count)),
             ("dev", choose([row for row in rows if held_out(row)], DEV_COUNT)),
         ):
-            write(out / split / f"open-{name.removesuffix('-train')}.jsonl", chosen, caser if name in LOWER else None)
+            chosen = [row for row in chosen if bare(row["text"]) not in seen]
+            seen.update(bare(row["text"]) for row in chosen)
+            write(
+                out / split / f"open-{name.removesuffix('-train')}.jsonl",
+                chosen,
+                caser if name in LOWER else None,
+            )
 
 
 def _is_dev(row: Row) -> bool:
@@ -161,13 +191,22 @@ def usable(name: str, rows: Iterable[Row], leaks: Callable[[str], bool]) -> Iter
             3 <= len(text.split()) <= 40
             and not _STRANGE.search(text)
             and not _NUMBER_WORDS.search(text)
-            and text.count("(") < 2
+            and "(" not in text
+            and not re.match(r"\d+\.\s", text)
+            and not _is_cut_up(done)
             and speakable(text)
             and not leaks(text)
             and bare(text) not in seen
         ):
             seen.add(bare(text))
             yield done
+
+
+def _is_cut_up(row: Row) -> bool:
+    """Whether a phrase was annotated word by word."""
+    pairs = pairwise(row["entities"])
+    touching = sum(a["type"] == b["type"] and a["end"] + 1 >= b["start"] for a, b in pairs)
+    return touching > 1
 
 
 def edited(row: Row) -> Row:
@@ -180,9 +219,26 @@ def edited(row: Row) -> Row:
         for entity, (start, end) in zip(row.get("entities", ()), spans, strict=True)
         if text[start:end].strip()
     ]
-    for before, entity in zip(entities, entities[1:], strict=False):  # a hyphen between two was dropped
+    for before, entity in pairwise(entities):  # a hyphen between two was dropped
         before["end"] = min(before["end"], entity["start"])
-    return {**row, "text": text, "entities": entities}
+    return {**row, "text": text, "entities": _joined(entities, text)}
+
+
+def _joined(entities: Sequence[Row], text: str) -> list[Row]:
+    """Amounts and percentages that were annotated word by word, as one."""
+    found: list[Row] = []
+    for entity in entities:
+        last = found[-1] if found else None
+        if (
+            last is not None
+            and last["type"] == entity["type"]
+            and entity["type"] in ("money", "percent")
+            and text[last["end"] : entity["start"]] == " "
+        ):
+            found[-1] = {**last, "end": entity["end"]}
+        else:
+            found.append(entity)
+    return found
 
 
 def _replace(
@@ -195,9 +251,9 @@ def _replace(
         shift = 0
         for match in matches:
             if position >= match.end():
-                shift += len(new) - len(match[0])
+                shift += len(match.expand(new)) - len(match[0])
             elif position > match.start():
-                return match.start() + shift + (len(new) if is_end else 0)
+                return match.start() + shift + (len(match.expand(new)) if is_end else 0)
         return position + shift
 
     return pattern.sub(new, text), [[moved(start, False), moved(end, True)] for start, end in spans]
@@ -250,22 +306,30 @@ def write(path: Path, rows: Iterable[Row], caser: Truecaser | None) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("w", encoding="utf-8") as file:
         for row in rows:
-            done = cased(row, caser, True) if caser and row["text"] == row["text"].lower() else row
-            if caser and done is row:
-                done = cased_as_it_is(row)
-            spoken = spoken_form(speakable_text(done["text"]), Random(f"spoken/{done['id']}"))
+            lower = caser is not None and row["text"] == row["text"].lower()
+            done = cased(row, caser, True) if lower else closed(with_names(row))
+            spoken = spoken_form(done["text"], Random(f"spoken/{done['id']}"))
             file.write(json.dumps({**done, "spoken": spoken}, ensure_ascii=False) + "\n")
 
 
-def cased_as_it_is(row: Row) -> Row:
-    """A row that has some capitals already: only its beginning and its end are put right."""
+def with_names(row: Row) -> Row:
+    """A row with some capitals of its own, in which names that lack theirs get them."""
+    text = row["text"]
+    for entity in row["entities"]:
+        name = text[entity["start"] : entity["end"]]
+        if _NAMED.search(entity["type"]) and name == name.lower():
+            words = (word if word in SMALL else word[:1].upper() + word[1:] for word in name.split(" "))
+            text = text[: entity["start"]] + " ".join(words) + text[entity["end"] :]
+    return {**row, "text": text}
+
+
+def closed(row: Row) -> Row:
+    """A row that begins with a capital and ends with a mark."""
     text = row["text"][:1].upper() + row["text"][1:]
-    return {**row, "text": text if text[-1] in ".?!" else f"{text}."}
-
-
-def speakable_text(text: str) -> str:
-    """Without brackets, which nobody hears."""
-    return re.sub(r"\s*[()]\s*", ", ", text).strip(", ")
+    if text[-1] in ",;:-":
+        text = text[:-1]
+    ends = text.rstrip("\"')")[-1:] in ".?!"
+    return {**row, "text": text if ends else f"{text}."}
 
 
 if __name__ == "__main__":

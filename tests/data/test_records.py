@@ -81,6 +81,7 @@ def entity(**changes: Any) -> dict[str, Any]:
         ({"id": "x"}, "field `text`: is missing"),
         ({"id": "x", "text": ["a"]}, "field `text`: expected a string, found a list"),
         ('{"id": "x", "text": "\\ud800"}', "it holds half a character"),
+        ('{"id": "x", "text": "a", "spoken": 5}', "field `spoken`: expected a string"),
         ({"id": "x", "text": "", "duration": "2"}, "field `duration`: expected a number, found a string"),
         ({"id": "x", "text": "", "duration": -1}, "field `duration`: -1.0 is not a length"),
         ('{"id": "x", "text": "", "duration": NaN}', "field `duration`: nan"),

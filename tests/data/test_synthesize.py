@@ -150,6 +150,22 @@ def test_a_changed_text_or_a_lost_file_is_made_again(texts: Path, tmp_path: Path
     assert changed[5].text == "this is another sentence, longer"
 
 
+def test_what_is_said_may_differ_from_the_text(tmp_path: Path) -> None:
+    texts = tmp_path / "texts.jsonl"
+    line = {"id": "a", "text": "555-0134", "spoken": "five five five, oh one three four"}
+    texts.write_text(json.dumps(line) + "\n")
+    report = speak(texts, tmp_path / "out")
+    (made,) = read_records(report.manifest)
+    assert (made.text, made.spoken) == (line["text"], line["spoken"])
+    assert made.duration is not None and made.duration > 1.2  # of what is said: 50 ms a character
+    Sine.spoken = 0
+    speak(texts, tmp_path / "out")
+    assert Sine.spoken == 0
+    texts.write_text(json.dumps({**line, "spoken": "triple five, oh one three four"}) + "\n")
+    (again,) = read_records(speak(texts, tmp_path / "out").manifest)
+    assert Sine.spoken == 1 and again.spoken == "triple five, oh one three four"
+
+
 def test_a_journal_cut_short_by_a_kill_is_continued(texts: Path, tmp_path: Path) -> None:
     speak(texts, tmp_path / "whole")
     speak(texts, tmp_path / "out", limit=4)

@@ -32,7 +32,7 @@ def _grouped(written: str, rng: Random, *, pairs: float = 0.0) -> Value:
 
 def _long_number(written: str, rng: Random) -> Value:
     """An undivided number, read with pauses after three or four digits, or with none."""
-    step = rng.choice([0, 0, 2, 3, 3, 4])
+    step = rng.choice([0, 0, 0, 0, 3, 4])
     said = written
     if step:
         said = " ".join(written[i : i + step] for i in range(0, len(written), step))
@@ -49,17 +49,22 @@ def phone_number(rng: Random, _: str = "") -> Value:
     if kind < 0.15:
         written = f"555-{figures(rng, 4, '0123456789')}"
     elif kind < 0.65:
-        written = f"{figures(rng, 3, '23456789')}-{figures(rng, 3, '23456789')}-{figures(rng, 4, '0123456789')}"
+        written = (
+            f"{figures(rng, 3, '23456789')}-{figures(rng, 3, '23456789')}-{figures(rng, 4, '0123456789')}"
+        )
     elif kind < 0.72:
-        written = f"1-{rng.choice(['800', '888', '877', '866'])}-{figures(rng, 3)}-{figures(rng, 4, '0123456789')}"
+        written = (
+            f"1-{rng.choice(['800', '888', '877', '866'])}-{figures(rng, 3)}-{figures(rng, 4, '0123456789')}"
+        )
     elif kind < 0.82:
         written = f"07{figures(rng, 3, '457989')} {figures(rng, 6)}"
     elif kind < 0.9:
-        written = rng.choice([f"020 {figures(rng, 4, '78')} {figures(rng, 4)}",
-                              f"01{figures(rng, 3)} {figures(rng, 6)}"])  # fmt: skip
+        written = rng.choice(
+            [f"020 {figures(rng, 4, '78')} {figures(rng, 4)}", f"01{figures(rng, 3)} {figures(rng, 6)}"]
+        )
     else:
         country = rng.choice(["1", "33", "34", "39", "44", "49", "61", "91", "353", "971"])
-        written = f"+{country} {figures(rng, 3)} {figures(rng, 3)} {figures(rng, 4)}"
+        written = f"+{country}-{figures(rng, 3)}-{figures(rng, 3)}-{figures(rng, 4)}"
     return _grouped(written, rng, pairs=0.15)
 
 
@@ -82,11 +87,11 @@ def card_number(rng: Random, _: str = "") -> Value:
     if rng.random() < 0.15:  # fifteen digits, in groups of four, six and five
         number = rng.choice(["34", "37"]) + figures(rng, 12, string.digits)
         number += _luhn(number)
-        return _grouped(f"{number[:4]} {number[4:10]} {number[10:]}", rng)
+        return _grouped(f"{number[:4]}-{number[4:10]}-{number[10:]}", rng)
     number = rng.choice(["4", "4", "51", "52", "53", "55", "6011"])
     number += figures(rng, 15 - len(number), string.digits)
     number += _luhn(number)
-    return _grouped(" ".join(number[i : i + 4] for i in range(0, 16, 4)), rng)
+    return _grouped("-".join(number[i : i + 4] for i in range(0, 16, 4)), rng)
 
 
 @source
@@ -114,7 +119,9 @@ def routing_number(rng: Random, _: str = "") -> Value:
     """Nine digits whose weighted sum is a multiple of ten."""
     number = rng.choice("0123") + figures(rng, 7, string.digits)
     weights = (3, 7, 1, 3, 7, 1, 3, 7)
-    return _long_number(number + str(-sum(int(d) * w for d, w in zip(number, weights, strict=True)) % 10), rng)
+    return _long_number(
+        number + str(-sum(int(d) * w for d, w in zip(number, weights, strict=True)) % 10), rng
+    )
 
 
 @source
@@ -140,7 +147,9 @@ def swift_code(rng: Random, _: str = "") -> Value:
 
 @source
 def social_security_number(rng: Random, _: str = "") -> Value:
-    return _grouped(f"{figures(rng, 3)}-{figures(rng, 2, string.digits)}-{figures(rng, 4, string.digits)}", rng)
+    return _grouped(
+        f"{figures(rng, 3)}-{figures(rng, 2, string.digits)}-{figures(rng, 4, string.digits)}", rng
+    )
 
 
 @source
@@ -179,7 +188,9 @@ def license_plate(rng: Random, _: str = "") -> Value:
 
 @source
 def vehicle_identification_number(rng: Random, _: str = "") -> Value:
-    return _spelled(figures(rng, 1) + letters(rng, 4) + figures(rng, 2) + letters(rng, 3) + figures(rng, 7), rng)
+    return _spelled(
+        figures(rng, 1) + letters(rng, 4) + figures(rng, 2) + letters(rng, 3) + figures(rng, 7), rng
+    )
 
 
 @source
@@ -187,8 +198,6 @@ def order_number(rng: Random, _: str = "") -> Value:
     kind = rng.random()
     if kind < 0.6:
         return _long_number(figures(rng, rng.choice([5, 6, 7, 8])), rng)
-    if kind < 0.8:
-        return _grouped(f"{figures(rng, 3)}-{figures(rng, 7)}", rng)
     return _spelled(letters(rng, rng.choice([1, 2, 3])) + figures(rng, rng.choice([4, 5, 6])), rng)
 
 
@@ -196,7 +205,7 @@ def order_number(rng: Random, _: str = "") -> Value:
 def tracking_number(rng: Random, _: str = "") -> Value:
     if rng.random() < 0.5:
         return _spelled("1Z" + letters(rng, 2) + figures(rng, 8), rng)
-    return _grouped(" ".join(figures(rng, 4) for _ in range(3)), rng)
+    return _grouped("-".join(figures(rng, 4) for _ in range(3)), rng)
 
 
 @source
@@ -258,7 +267,9 @@ def error_code(rng: Random, _: str = "") -> Value:
 def flight_number(rng: Random, _: str = "") -> Value:
     airline = rng.choice(["AA", "BA", "DL", "UA", "LH", "AF", "EK", "QR", "KL", "SQ", "AC", "WN", "IB", "TK"])
     number = figures(rng, rng.choice([2, 3, 3, 4]))
-    said = f"{' '.join(airline)} {codes.digits(number, rng) if rng.random() < 0.6 else _in_pairs(number, rng)}"
+    said = (
+        f"{' '.join(airline)} {codes.digits(number, rng) if rng.random() < 0.6 else _in_pairs(number, rng)}"
+    )
     return Value(airline + number, said)
 
 
@@ -291,4 +302,3 @@ def gate(rng: Random, _: str = "") -> Value:
 def room_number(rng: Random, _: str = "") -> Value:
     number = f"{rng.randint(1, 12)}{rng.randint(1, 30):02d}"
     return Value(number, _in_pairs(number, rng) if rng.random() < 0.6 else codes.digits(number, rng))
-

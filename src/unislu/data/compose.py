@@ -107,7 +107,9 @@ class Patterns:
 _RULE = re.compile(r"(?P<name>[a-z][a-z-]*): (?P<body>.*)")
 _REFERENCE = re.compile(r"<([a-z][a-z-]*)>")
 _BRACKETS = re.compile(r"\(([^()]*\|[^()]*)\)")
-_SLOT = re.compile(r"\{(?P<plain>=)?(?P<name>[^{}:=]+?)(?::(?P<source>[^{}]+?))?(?: (?P<link>->|<-) (?P<key>\w+))?\}")
+_SLOT = re.compile(
+    r"\{(?P<plain>=)?(?P<name>[^{}:=]+?)(?::(?P<source>[^{}]+?))?(?: (?P<link>->|<-) (?P<key>\w+))?\}"
+)
 _PIECE = re.compile(r"\{[^{}]+\}|~[^~]*~|[^{~]+")
 
 
@@ -116,6 +118,11 @@ def _slot(match: re.Match[str]) -> tuple[str | None, str]:
     if match["plain"]:
         return None, match["name"]
     return match["name"], match["source"] or match["name"]
+
+
+def annotated_types(pattern: str) -> set[str]:
+    """The types that a pattern's open slots are annotated as."""
+    return {match["name"] for match in _SLOT.finditer(pattern) if not match["plain"]}
 
 
 def compose(pattern: str, sources: Mapping[str, Source], rng: random.Random) -> Sentence:
@@ -150,28 +157,45 @@ def compose(pattern: str, sources: Mapping[str, Source], rng: random.Random) -> 
 
 
 class _Writer:
-    """Joins pieces into tidy text: one blank, a capital after a full stop, no mark twice."""
+    """Joins pieces into tidy text: single blanks and marks, "an" before vowels, capitals after full stops."""
 
     def __init__(self) -> None:
         self._text = ""
+        self._new = True
+        """Whether the next word begins a sentence."""
 
     def add(self, piece: str) -> tuple[int, str]:
         """Append; returns where the piece begins in the text and what it looks like there."""
-        piece = re.sub(r"\s+", " ", piece)
-        piece = re.sub(r" ([,.?!])", r"\1", piece)
+        piece = re.sub(r" (?=[,.?!])", "", re.sub(r"\s+", " ", piece))
         if not self._text or self._text.endswith(" "):
             piece = piece.lstrip(" ")
-        if piece[:1] in ".,?!" and self._text.endswith(" "):
+        if piece[:1] in tuple(".,?!"):
             self._text = self._text.rstrip(" ")
         if piece.startswith(".") and self._text.endswith("."):  # "10 a.m." ends its sentence
-            piece = piece[1:]
-        starts = not self._text or re.search(r"[.?!] $", self._text) and not re.search(r"\b[ap]\.m\. $", self._text)
-        if starts and piece[:1].islower():
-            piece = piece[0].upper() + piece[1:]
-        piece = re.sub(r"(?<=[a-z\d][.?!] )[a-z]", lambda match: match[0].upper(), piece)
+            piece, self._new = piece[1:], True
+        if _ARTICLE.search(self._text) and _VOWEL.match(piece):
+            self._text = f"{self._text[:-1]}n "
+        piece = self._capitalised(piece)
         start = len(self._text)
         self._text += piece
         return start, piece
 
+    def _capitalised(self, piece: str) -> str:
+        found = []
+        for index, char in enumerate(piece):
+            if self._new and char.isalnum():
+                char, self._new = char.upper(), False
+            elif char == " " and _ENDS.search(self._text + piece[:index]):
+                self._new = True
+            found.append(char)
+        return "".join(found)
+
     def close(self) -> str:
         return self._text.rstrip()
+
+
+_ARTICLE = re.compile(r"\b[Aa] $")
+_VOWEL = re.compile(
+    r"(?!uni|use|eu|one\b|US\b|U S|UK\b)(?:[aeiouAEIOU]|8|11\b|18\b|1[18]-|hour|honest|[FHLMNRSX] [A-Z]\b)"
+)
+_ENDS = re.compile(r"(?<!\ba\.m)(?<!\bp\.m)(?<!\bMr)(?<!\bMrs)(?<!\bMs)(?<!\bDr)(?<!\b[A-Z])[.?!]$")

@@ -32,6 +32,8 @@ class Entry:
     """The manifest's line, when `status` is `ok`."""
     reasons: tuple[str, ...] = ()
     """Why voices failed, or why the clip was left out."""
+    spoken: str | None = None
+    """The record's `spoken`, if it has one."""
 
 
 class Writer:
@@ -55,7 +57,7 @@ def load(out: Path) -> dict[str, Entry]:
     found: dict[str, Entry] = {}
     for values in _lines(out / MANIFEST):
         reasons = tuple(values.pop("_reasons", ()))
-        found[values["id"]] = Entry(values["id"], "ok", values["text"], values, reasons)
+        found[values["id"]] = Entry(values["id"], "ok", values["text"], values, reasons, values.get("spoken"))
     for path in [out / SKIPPED, *sorted(out.glob(_PARTS))]:
         for values in _lines(path):
             entry = Entry(**{**values, "reasons": tuple(values["reasons"])})

@@ -47,6 +47,8 @@ class Record:
 
     id: str
     text: str
+    spoken: str | None = None
+    """What a synthesiser says where that is not `text`: figures and addresses in words, hesitations."""
     audio: str | None = None
     """Path of the audio; relative paths are relative to the manifest's folder."""
     duration: float | None = None
@@ -64,8 +66,8 @@ class Record:
     def __post_init__(self) -> None:
         if not self.id:
             raise RecordError("field `id`: is empty")
-        for name in ("id", "text"):
-            if any("\ud800" <= c <= "\udfff" for c in getattr(self, name)):
+        for name in ("id", "text", "spoken"):
+            if any("\ud800" <= c <= "\udfff" for c in getattr(self, name) or ""):
                 raise RecordError(f"field `{name}`: holds half a character (a lone surrogate)")
         if self.audio is not None and "\0" in self.audio:
             raise RecordError(f"field `audio`: {self.audio!r} is not a path")
@@ -81,6 +83,11 @@ class Record:
         if self.entities is not None:
             spans = tuple(Span(entity.start, entity.end, entity.type) for entity in self.entities)
         return Target(self.text, spans, self.sentiment)
+
+    @property
+    def said(self) -> str:
+        """What a voice says: `spoken`, or the text where there is none."""
+        return self.text if self.spoken is None else self.spoken
 
     def audio_path(self, root: str | os.PathLike[str]) -> Path:
         """The audio's path, given the folder of the manifest this record came from.
@@ -106,7 +113,7 @@ class Record:
     def to_dict(self) -> dict[str, Any]:
         """The JSON object of this record; what is `None` is left out."""
         found: dict[str, Any] = {"id": self.id, "text": self.text}
-        for name in ("audio", "duration", "sentiment", "speaker", "voice", "split"):
+        for name in ("spoken", "audio", "duration", "sentiment", "speaker", "voice", "split"):
             if getattr(self, name) is not None:
                 found[name] = getattr(self, name)
         if self.entities is not None:
@@ -151,7 +158,7 @@ class Record:
         return replace(self, entities=tuple(replace(e, type=e.extra[key]) for e in self.entities))
 
 
-_TEXT_FIELDS = ("text", "audio", "sentiment", "speaker", "voice", "split")
+_TEXT_FIELDS = ("text", "spoken", "audio", "sentiment", "speaker", "voice", "split")
 _FIELDS = frozenset(("id", *_TEXT_FIELDS, "duration", "entities", "augmentation"))
 _SPAN = ("start", "end", "type", "text")
 """The entity's keys that are not kept as they were; its `text` is checked, and then says nothing new."""

@@ -32,7 +32,8 @@ NAME_TYPES = frozenset(
     "sports-manager sports-team musical-group human-settlement film-or-tv-show written-work musical-work "
     "artwork public-corporation private-corporation car-manufacturer aerospace-manufacturer station "
     "geopolitical-entity departure-city destination-city artist-name business-name place-name song-name "
-    "podcast-name audiobook-name game-name radio-name app-name restaurant-name hotel-name".split()
+    "other-location theater-name podcast-name audiobook-name game-name radio-name app-name restaurant-name "
+    "hotel-name".split()
 ) - {"location", "cuisine", "title", "name"}
 #: Words inside a name that stay small.
 SMALL = frozenset("a an and as at by de for from in into of on or the to von with".split())

@@ -92,8 +92,8 @@ class Speaker:
         Raises:
             MissingDependencyError: when an engine is not installed.
         """
-        text = speakable(job.record.text)
-        entry = Entry(key=job.key, status="unspeakable", source_text=job.record.text)
+        text = speakable(job.record.said)
+        entry = Entry(job.key, "unspeakable", job.record.text, spoken=job.record.spoken)
         if text is None:
             return entry
         rng = self._generator(job)

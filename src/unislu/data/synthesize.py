@@ -164,7 +164,7 @@ def _jobs(texts: str | os.PathLike[str], copies: int, limit: int | None) -> Iter
 
 
 def _is_done(entry: Entry | None, job: Job, out: Path) -> bool:
-    if entry is None or entry.source_text != job.record.text:
+    if entry is None or (entry.source_text, entry.spoken) != (job.record.text, job.record.spoken):
         return False
     return entry.record is None or (out / str(entry.record.get("audio"))).exists()
 

@@ -9,8 +9,8 @@ from unislu.data.spoken.numbers import DIGITS, cardinal
 
 #: The NATO alphabet and what people say instead of it.
 NATO = dict(zip("ABCDEFGHIJKLMNOPQRSTUVWXYZ", (
-    "Alpha Bravo Charlie Delta Echo Foxtrot Golf Hotel India Juliet Kilo Lima Mike November Oscar Papa Quebec "
-    "Romeo Sierra Tango Uniform Victor Whiskey X-ray Yankee Zulu").split(), strict=True))  # fmt: skip
+    "Alpha Bravo Charlie Delta Echo Foxtrot Golf Hotel India Juliet Kilo Lima Mike November Oscar Papa "
+    "Quebec Romeo Sierra Tango Uniform Victor Whiskey X-ray Yankee Zulu").split(), strict=True))  # fmt: skip
 SIGNS = {".": "dot", "@": "at", "-": "dash", "_": "underscore", "/": "slash", ":": "colon", "+": "plus",
          "#": "hash", "!": "exclamation mark", "*": "star", "$": "dollar sign", "&": "and",
          "?": "question mark", "%": "percent sign", "=": "equals"}  # fmt: skip
@@ -62,7 +62,7 @@ def spelled(text: str, rng: random.Random, *, nato: float = 0.0, doubles: float 
     for group in re.split(r"[\s\-]+", text):
         words = []
         for part in re.findall(r"\d+|[^\d]", group):
-            if part.isdigit():
+            if part.isdecimal():
                 words.append(digits(part, rng, oh=oh, doubles=doubles))
             elif part.isalpha():
                 words.append(_letter(part, with_nato, rng))
@@ -82,7 +82,7 @@ def _letter(letter: str, with_nato: bool, rng: random.Random) -> str:
 def email(address: str, rng: random.Random, *, spell: float = 0.1) -> str:
     """jane.doe@example.com → jane dot doe at example dot com."""
     user, _, domain = address.partition("@")
-    return f"{_handle(user, rng, spell)} at {host(domain, rng)}"
+    return f"{handle(user, rng, spell)} at {host(domain, rng)}"
 
 
 def url(address: str, rng: random.Random) -> str:
@@ -90,7 +90,7 @@ def url(address: str, rng: random.Random) -> str:
     bare = re.sub(r"^https?://", "", address, flags=re.IGNORECASE)
     name, *rest = bare.rstrip("/").split("/")
     said = host(name, rng)
-    return " slash ".join([said, *(_handle(part, rng, 0.0) for part in rest if part)])
+    return " slash ".join([said, *(handle(part, rng, 0.0) for part in rest if part)])
 
 
 def host(domain: str, rng: random.Random) -> str:
@@ -103,16 +103,16 @@ def host(domain: str, rng: random.Random) -> str:
         elif index and index == len(parts) - 1 and part.lower() not in _TLDS and len(part) <= 3:
             said.append(" ".join(part.upper()))
         else:
-            said.append(_handle(part, rng, 0.0))
+            said.append(handle(part, rng, 0.0))
     return " dot ".join(said)
 
 
-def _handle(text: str, rng: random.Random, spell: float) -> str:
+def handle(text: str, rng: random.Random, spell: float) -> str:
     """A user name or a part of an address: words are read, digits one by one or as a number."""
     spelled_out = rng.random() < spell
     said = []
     for part in re.findall(r"\d+|[A-Z]?[a-z]+|[^\W\d_]+|[\W_]", text):
-        if part.isdigit():
+        if part.isdecimal():
             small = len(part) <= 2 and part[0] != "0" and rng.random() < 0.6
             said.append(cardinal(int(part), rng) if small else digits(part, rng))
         elif part in SIGNS:

@@ -37,7 +37,7 @@ def _engine() -> Any:
 
 
 def cardinal(number: int, rng: random.Random) -> str:
-    """12 → twelve. Round hundreds below ten thousand may be counted in hundreds."""
+    """12 → twelve, 2500 → two thousand five hundred or twenty-five hundred."""
     if 1100 <= number < 10_000 and number % 100 == 0 and number % 1000 and rng.random() < 0.4:
         return f"{_words(number // 100)} hundred"
     return _words(number, "and" if rng.random() < 0.35 else "")
@@ -79,7 +79,7 @@ def decade(number: int) -> str:
 
 
 def money(sign: str, amount: str, rng: random.Random) -> str:
-    """("$", "45.20") → forty-five dollars and twenty cents, forty-five dollars twenty, forty-five twenty."""
+    """("$", "45.20") → forty-five dollars and twenty cents, forty-five dollars twenty."""
     one, many, hundredth, hundredths = CURRENCIES[sign]
     whole_text, _, fraction = amount.replace(",", "").partition(".")
     whole, cents = int(whole_text or 0), int((fraction + "0")[:2]) if fraction else 0
@@ -90,10 +90,9 @@ def money(sign: str, amount: str, rng: random.Random) -> str:
     if not whole:
         return small
     said = cardinal(whole, rng)
-    ways = [f"{said} {unit} and {small}", f"{said} {unit} {small}"]
-    if cents >= 10 and sign != "¥":
+    ways = [f"{said} {unit} and {small}", f"{said} {unit} {small}"] * 2
+    if cents >= 10 and sign in "$£€":
         ways.append(f"{said} {unit} {_words(cents)}")
-        ways += [f"{said} {_words(cents)}"] * 2
     return rng.choice(ways)
 
 

@@ -15,7 +15,14 @@ from unislu.data.spoken import codes, numbers
 _MONTHS = {name.lower(): index for index, name in enumerate(numbers.MONTHS, start=1)}
 _MONTH = "|".join(numbers.MONTHS)
 _AMOUNT = r"\d{1,3}(?:,\d{3})+(?:\.\d+)?|\d+(?:\.\d+)?"
-_SCALES = {"k": "thousand", "m": "million", "bn": "billion", "b": "billion", "mn": "million", "tn": "trillion"}
+_SCALES = {
+    "k": "thousand",
+    "m": "million",
+    "bn": "billion",
+    "b": "billion",
+    "mn": "million",
+    "tn": "trillion",
+}
 _UNITS = {
     "mg": "milligrams", "g": "grams", "kg": "kilograms", "mcg": "micrograms", "ml": "milliliters",
     "l": "liters", "mm": "millimeters", "cm": "centimeters", "km": "kilometers", "m": "meters",
@@ -85,7 +92,8 @@ def _month_day(match: re.Match[str], rng: random.Random) -> str:
 
 def _day_month(match: re.Match[str], rng: random.Random) -> str:
     said = numbers.ordinal(int(match["day"]))
-    return rng.choice([f"{said} of {match['month']}", f"the {said} of {match['month']}"])
+    bare = f"{said} of {match['month']}"
+    return f"the {bare}" if match["the"] or rng.random() < 0.5 else bare
 
 
 def _year(match: re.Match[str], rng: random.Random) -> str:
@@ -134,7 +142,7 @@ def _code(match: re.Match[str], rng: random.Random) -> str:
     """A word of letters and figures: short letter parts are spelled, longer ones read."""
     said = []
     for part in re.findall(r"\d+|[^\W\d_]+", match[0]):
-        if part.isdigit():
+        if part.isdecimal():
             said.append(numbers.cardinal(int(part), rng) if len(part) <= 2 and part[0] != "0"
                         else codes.digits(part, rng))  # fmt: skip
         else:
@@ -145,7 +153,7 @@ def _code(match: re.Match[str], rng: random.Random) -> str:
 def _number(match: re.Match[str], rng: random.Random) -> str:
     sign = "minus " if match["sign"] else ""
     amount = match["amount"]
-    if amount.startswith("0") and amount.isdigit() and len(amount) > 1:
+    if amount.startswith("0") and amount.isdecimal() and len(amount) > 1:
         return sign + codes.digits(amount, rng)
     return sign + numbers.decimal(amount, rng)
 
@@ -160,7 +168,7 @@ _RULES: tuple[tuple[re.Pattern[str], Say], ...] = tuple(
         (rf"(?P<sign>[$£€¥₹])\s?(?P<amount>{_AMOUNT})(?P<scale>\s?(?:million|billion|trillion|thousand|bn|mn|tn|k|m|b)\b)?",
          _money),
         (rf"({_AMOUNT})\s?%", lambda m, rng: f"{numbers.decimal(m[1], rng)} percent"),
-        (r"\b(?P<hour>\d{1,2})[:.](?P<minute>[0-5]\d)\s?(?P<half>[ap]\.?\s?m\b\.?)?(?![\d:])",
+        (r"\b(?P<hour>\d{1,2})[:.](?P<minute>[0-5]\d)(?:\s?(?P<half>[ap]\.?\s?m\b\.?))?(?![\d:])",
          lambda m, rng: _time(m, rng) if ":" in m[0] or m["half"] else m[0]),
         (r"\b(?P<hour>\d{1,2})(?P<minute>)\s?(?P<half>[ap]\.\s?m\.|[ap]m\b)", _time),
         (r"\b(?P<y>[12]\d{3})-(?P<m>\d\d?)-(?P<d>\d\d?)\b", _iso_date),
@@ -168,10 +176,12 @@ _RULES: tuple[tuple[re.Pattern[str], Say], ...] = tuple(
         (r"(?:\+\d{1,3}[\s-]?)?(?:\(\d{2,5}\)\s?|\b\d{2,5}[\s-])\d{3,4}(?:[\s-]\d{3,4})+\b|\b\d{3}-\d{4}\b"
          r"|\b\d{3}-\d\d-\d{4}\b|\+\d{7,}", lambda m, rng: codes.digit_groups(m[0], rng)),
         (rf"\b(?P<month>{_MONTH})\s(?P<day>[0-3]?\d)(?:st|nd|rd|th)?\b(?!\d|,\d|:)", _month_day),
-        (rf"\b(?P<day>[0-3]?\d)(?:st|nd|rd|th)?\s(?:of\s)?(?P<month>{_MONTH})\b", _day_month),
+        (rf"(?P<the>\bthe\s)?\b(?P<day>[0-3]?\d)(?:st|nd|rd|th)?\s(?:of\s)?(?P<month>{_MONTH})\b",
+         _day_month),
         (r"\b(\d{1,4})(?:st|nd|rd|th)\b", lambda m, rng: numbers.ordinal(int(m[1]))),
         (r"(?<![\w-])'?(\d{2}(?:\d0)?)'?s\b", _decade),
-        (r"(?:\b(?P<whole>\d+)\s?)??(?:(?P<sign>[½⅓⅔¼¾⅛⅜])|\b(?P<upper>\d\d?)[/⁄](?P<lower>\d\d?)\b)", _fraction),
+        (r"(?:\b(?P<whole>\d+)\s?)??(?:(?P<sign>[½⅓⅔¼¾⅛⅜])|\b(?P<upper>\d\d?)[/⁄](?P<lower>\d\d?)\b)",
+         _fraction),
         (rf"\b(\d[\d.,]*)\s?[-–]\s?(?=\d+\s?(?:{_UNIT})\b)", lambda m, rng: f"{m[1]} to "),
         (rf"\b(?P<amount>{_AMOUNT})\s?(?P<unit>{_UNIT})(?![\w/])", _unit),
         (r"\b(1[1-9]\d\d|20[0-4]\d)[-–](1[1-9]\d\d|20[0-4]\d)\b", _range),
