@@ -47,8 +47,6 @@ class Record:
 
     id: str
     text: str
-    spoken: str | None = None
-    """What a synthesiser says where that is not `text`: figures and addresses in words, hesitations."""
     audio: str | None = None
     """Path of the audio; relative paths are relative to the manifest's folder."""
     duration: float | None = None
@@ -60,6 +58,8 @@ class Record:
     split: str | None = None
     augmentation: tuple[Mapping[str, Any], ...] | None = None
     """The steps applied to the audio, in order; see `unislu.data.augment`."""
+    spoken: str | None = None
+    """What a synthesiser says where that is not `text`: figures and addresses in words, hesitations."""
     extra: Mapping[str, Any] = field(default_factory=dict)
     """Keys that the schema does not know, kept as they were."""
 

@@ -7,7 +7,7 @@ Every function takes the written form's parts and a generator, because there is 
 from __future__ import annotations
 
 import random
-from functools import cache
+from functools import cache, lru_cache
 from typing import Any
 
 from unislu.errors import MissingDependencyError
@@ -43,6 +43,7 @@ def cardinal(number: int, rng: random.Random) -> str:
     return _words(number, "and" if rng.random() < 0.35 else "")
 
 
+@lru_cache(maxsize=1_000)
 def ordinal(number: int) -> str:
     """21 → twenty-first."""
     return str(_engine().number_to_words(_engine().ordinal(number), andword="", comma=""))
@@ -113,5 +114,6 @@ def date_words(month: int, day: int, year_: int | None, rng: random.Random) -> s
     return text if year_ is None else f"{text}, {year(year_, rng)}"
 
 
+@lru_cache(maxsize=10_000)
 def _words(number: int, andword: str = "") -> str:
     return str(_engine().number_to_words(number, andword=andword, comma=""))
