@@ -31,7 +31,7 @@ from unislu.data.type_names import TypeTable
 HERE = Path(__file__).parent
 #: How many sentences a domain has, relative to the others.
 SHARES = {"calls": 1.4, "banking": 1.3, "medical": 1.6, "emergency": 0.7, "leisure": 0.7, "hr": 0.8}
-#: The types most asked for come up three times as often.
+#: The types most asked for come up several times as often.
 OFTEN = frozenset({*sets.ASKED, "full name", "street address", "bank account number"})
 
 
@@ -78,17 +78,17 @@ def evaluation(out: Path, table: TypeTable, seed: int) -> None:
 
 
 def sentences(patterns: Patterns, sources: Mapping[str, Source], rng: Random) -> Iterator[Sentence]:
-    """Sentences without end, some as turns of two; of three patterns the one whose type is rarest so far."""
+    """Sentences without end, some as turns of two; of six patterns the one whose type is rarest so far."""
     seen: Counter[str] = Counter()
 
     def rarest(pattern: str) -> float:
         types = annotated_types(pattern)
         if not types:
-            return seen[""] / 6
-        return min(seen[name] / (3 if name in OFTEN else 1) for name in types)
+            return seen[""] / 20
+        return min(seen[name] / (6 if name in OFTEN else 1) for name in types)
 
     while True:
-        text = patterns.expand(min(rng.sample(patterns.sentences, 3), key=rarest), rng)
+        text = patterns.expand(min(rng.sample(patterns.sentences, 6), key=rarest), rng)
         if rng.random() < 0.15:
             text = f"{text} {patterns.expand(rng.choice(patterns.sentences), rng)}"
         sentence = compose(text, sources, rng)
