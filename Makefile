@@ -40,10 +40,10 @@ slow: wheel
 	PYTHONPATH="$(abspath build/installed)" $(BIN)/python -m pytest -m slow $(ALL_PARTS) -o pythonpath=build/installed
 
 oldest: $(VENV)-oldest/.installed
-	$(VENV)-oldest/bin/python -m pytest $(RUNTIME_TESTS)
+	PYTHONPATH=src $(VENV)-oldest/bin/python -m pytest $(RUNTIME_TESTS)
 
 newest: $(VENV)-newest/.installed
-	$(VENV)-newest/bin/python -m pytest $(RUNTIME_TESTS)
+	PYTHONPATH=src $(VENV)-newest/bin/python -m pytest $(RUNTIME_TESTS)
 
 lock:
 	$(COMPILE) --upgrade --generate-hashes --extra server --output-file requirements/server.txt pyproject.toml
