@@ -25,7 +25,7 @@ MAX_FIELD_BYTES = 64 * 1024
 MAX_PART_HEADERS = 16 * 1024
 MAX_JSON_BYTES = 16 << 20  # four hours of words are a third of it
 _BUFFER = 1 << 20  # written at once, outside the event loop
-_DRAIN_BYTES, _DRAIN_SECONDS = 64 << 20, 3.0
+_DRAIN_BYTES, _DRAIN_SECONDS = 64 << 20, 10.0
 
 
 @dataclass(frozen=True)
