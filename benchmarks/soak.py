@@ -303,14 +303,20 @@ async def client(url: str, tally: Tally, sent: dict[str, bytes], until: float, s
 
 
 async def watch(process: psutil.Process, data: Path, tally: Tally, every: float) -> None:
-    """Memory (what is theirs alone), disk and open files of the server and its decoders."""
+    """Memory (what is theirs alone) and open files of the server, the same of its decoders, and the disk.
+
+    Apart, because decoders come and go: one is ended with the request it works for.
+    """
     while True:
-        memory, files = 0, 0
-        for one in [process, *process.children(recursive=True)]:
-            with contextlib.suppress(psutil.Error):
-                memory += one.memory_full_info().uss
-                files += one.num_fds()
-        tally.samples.append({"memory_mib": memory / 2**20, "disk_mib": disk(data), "open_files": files})
+        sample = {"disk_mib": disk(data)}
+        for who, processes in (("server", [process]), ("decoders", process.children(recursive=True))):
+            memory, files = 0, 0
+            for one in processes:
+                with contextlib.suppress(psutil.Error):
+                    memory += one.memory_full_info().uss
+                    files += one.num_fds()
+            sample |= {f"{who}_mib": memory / 2**20, f"{who}_files": files}
+        tally.samples.append(sample)
         await asyncio.sleep(every)
 
 
@@ -353,7 +359,7 @@ def summary(arguments: argparse.Namespace, tally: Tally, kept: list[str]) -> dic
         name: {"early": round(median(one[name] for one in early), 1),
                "late": round(median(one[name] for one in late), 1),
                "peak": round(max(one[name] for one in tally.samples), 1)}
-        for name in ("memory_mib", "disk_mib", "open_files")
+        for name in tally.samples[0]
     }  # fmt: skip
     answers = {name: dict(found) for name, found in sorted(tally.answers.items())}
     every = sum((Counter(found) for found in tally.answers.values()), Counter[str]())
@@ -362,7 +368,7 @@ def summary(arguments: argparse.Namespace, tally: Tally, kept: list[str]) -> dic
     faults += [f"left on disk: {one}" for one in kept[:3]]
     if not tally.latencies:
         faults.append("no honest client was served")
-    memory = series["memory_mib"]
+    memory = series["server_mib"]
     if arguments.seconds >= 120 and memory["late"] > (1 + MAX_GROWTH) * memory["early"]:
         faults.append(f"memory grew from {memory['early']} to {memory['late']} MiB")
     if series["disk_mib"]["peak"] > 2 * LIMITS["max-disk-mb"]:
