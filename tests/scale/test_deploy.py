@@ -8,6 +8,7 @@ import shlex
 import shutil
 import subprocess
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -60,16 +61,55 @@ def test_slurm_scripts_start_commands_that_exist(script: Path, tmp_path: Path) -
     assert missing.returncode != 0 and "usage: sbatch" in missing.stderr
 
 
+MANIFESTS = list(yaml.safe_load_all((DEPLOY / "kubernetes" / "rayjob.yaml").read_text()))
+JOB = MANIFESTS[-1]
+CLUSTER = JOB["spec"]["rayClusterSpec"]
+GROUPS = [CLUSTER["headGroupSpec"], *CLUSTER["workerGroupSpecs"]]
+PODS = [*(group["template"] for group in GROUPS), JOB["spec"]["submitterPodTemplate"]]
+
+
+def _of(kind: str) -> list[dict[str, Any]]:
+    return [manifest for manifest in MANIFESTS if manifest["kind"] == kind]
+
+
 def test_the_ray_job_is_one_cluster_and_one_command() -> None:
-    job = yaml.safe_load((DEPLOY / "kubernetes" / "rayjob.yaml").read_text())
-    assert (job["apiVersion"], job["kind"]) == ("ray.io/v1", "RayJob")
-    command = shlex.split(job["spec"]["entrypoint"])
+    assert (JOB["apiVersion"], JOB["kind"]) == ("ray.io/v1", "RayJob")
+    command = shlex.split(JOB["spec"]["entrypoint"])
     arguments = build_parser().parse_args(command[1:])
     assert command[0] == "unislu" and arguments.engine == "ray" and arguments.ray_address == "auto"
-    cluster = job["spec"]["rayClusterSpec"]
-    groups = [cluster["headGroupSpec"], *cluster["workerGroupSpecs"]]
-    images = {container["image"] for g in groups for container in g["template"]["spec"]["containers"]}
+    images = {container["image"] for pod in PODS for container in pod["spec"]["containers"]}
     assert len(images) == 1  # a cluster and its driver must be of one version
     recipe = (DEPLOY / "kubernetes" / "batch.Dockerfile").read_text()
     version = re.search(r"ARG RAY=(\S+)", recipe)
-    assert version is not None and version[1] == cluster["rayVersion"]
+    assert version is not None and version[1] == CLUSTER["rayVersion"]
+
+
+def test_a_ray_cluster_answers_to_its_own_pods_alone() -> None:
+    assert CLUSTER["authOptions"] == {"mode": "token"}
+    assert tuple(map(int, CLUSTER["rayVersion"].split("."))) >= (2, 52, 0)  # the first that asks for a token
+    assert all("dashboard-host" not in group["rayStartParams"] for group in GROUPS)
+    (policy,) = _of("NetworkPolicy")
+    labels = policy["spec"]["podSelector"]["matchLabels"]
+    assert all(labels.items() <= pod["metadata"]["labels"].items() for pod in PODS)
+    assert policy["spec"]["policyTypes"] == ["Ingress", "Egress"]
+    own, operator = policy["spec"]["ingress"]
+    assert own == {"from": [{"podSelector": {"matchLabels": labels}}]}
+    assert operator["ports"] == [{"port": 8265}]
+    assert all("podSelector" in source for source in operator["from"])
+
+
+def test_pods_have_identities_and_no_secrets() -> None:
+    text = (DEPLOY / "kubernetes" / "rayjob.yaml").read_text()
+    assert "secretRef" not in text and "secretKeyRef" not in text and "ACCESS_KEY" not in text
+    accounts = {account["metadata"]["name"]: account for account in _of("ServiceAccount")}
+    head, *workers = (group["template"]["spec"] for group in GROUPS)
+    assert head["serviceAccountName"] in accounts
+    assert all(account["metadata"]["annotations"] for account in accounts.values())
+    for pod in workers:
+        assert pod["serviceAccountName"] in set(accounts) - {head["serviceAccountName"]}
+        assert pod["automountServiceAccountToken"] is False
+    for pod in PODS:
+        for container in pod["spec"]["containers"]:
+            confined = container["securityContext"]
+            assert confined["runAsNonRoot"] and confined["allowPrivilegeEscalation"] is False
+            assert confined["capabilities"] == {"drop": ["ALL"]}

@@ -90,18 +90,23 @@ def own_part(
 
 
 class Balance:
-    """Scales the losses of the processes so that their mean is the loss over all examples."""
+    """Scales the losses of a step's batches on all processes: their mean is the loss of one big batch."""
 
     def __init__(self, accelerator: Accelerator) -> None:
         self._accelerator = accelerator
         self._alone = accelerator.num_processes == 1
 
-    def share(self, weight: float) -> float:
-        """What this process's loss is multiplied by; all processes call it together."""
-        if self._alone:
-            return 1.0
-        total = float(self._accelerator.reduce(self._tensor(weight), "sum"))
-        return weight * self._accelerator.num_processes / max(total, 1.0)
+    def share(self, weight: float, step_weight: float) -> float:
+        """What a batch's loss is multiplied by; all processes call it together.
+
+        Args:
+            weight: of this process's batch. step_weight: of all its batches of the step.
+        """
+        accelerator = self._accelerator
+        parts = accelerator.num_processes * accelerator.gradient_accumulation_steps
+        if not self._alone:
+            step_weight = float(accelerator.reduce(self._tensor(step_weight), "sum"))
+        return weight * parts / max(step_weight, 1.0)
 
     def mean(self, loss: float) -> float:
         """The mean of the processes' scaled losses: the loss that one process alone would have."""

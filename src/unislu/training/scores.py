@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from unislu.evaluation.slue import slue_score
+from unislu.training.checkpoints import write_json
 
 SCORES = "scores.json"
 Figures = Mapping[str, Mapping[str, float]]
@@ -17,7 +18,7 @@ Figures = Mapping[str, Mapping[str, float]]
 def write_scores(folder: Path, scores: Mapping[str, Any]) -> None:
     """Write `scores.json`."""
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / SCORES).write_text(json.dumps(scores, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+    write_json(folder / SCORES, scores)
 
 
 def with_slue_score(test: Figures) -> dict[str, Any]:

@@ -11,20 +11,23 @@ import math
 import random
 import sys
 import time
+from collections import deque
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import asdict, replace
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
 import torch
-from accelerate.utils import set_seed
+from accelerate.utils import broadcast_object_list, set_seed
 from torch.optim.lr_scheduler import LambdaLR
 from tqdm import tqdm
 
 from unislu.errors import RecipeError
 from unislu.sequence import SLUE, LabelSet
 from unislu.training.cache import EncoderCache
+from unislu.training.checkpoints import Checkpoints, replace_folder, restore_folder
 from unislu.training.collate import AudioSource, EpochPlan
 from unislu.training.config import OptimizerConfig, Recipe, load_recipe, to_dict
 from unislu.training.distributed import (
@@ -43,8 +46,6 @@ from unislu.training.models.protocol import UNISLU, AnyBatch, Predictor, Setting
 from unislu.training.scores import averaged, with_slue_score, write_scores
 from unislu.training.shards import ShardPlan, in_shards
 from unislu.training.validate import Validator, value_of
-
-STATE = "state.json"
 
 
 def train(
@@ -110,6 +111,7 @@ class Run:
         self.prepared = self.model = self.system.model
         self.plan = self._plan()
         self.validator = Validator(recipe, labels)
+        self.checkpoints = Checkpoints(self.out)
         self.step, self.best = 0, -math.inf
 
     def run(self) -> Path:
@@ -157,10 +159,10 @@ class Run:
         model.train()
         parts: list[float] = []
         balance = Balance(accelerator)
-        for batch, weight in self._batches(total):
+        for batch, weight, step_weight in self._batches(total):
             self.model.at_step(self.step)
             with accelerator.accumulate(model):  # exchanges gradients with the last part of a step only
-                part = model(batch, recipe.reduction) * balance.share(weight)
+                part = model(batch, recipe.reduction) * balance.share(weight, step_weight)
                 accelerator.backward(part)  # divides by the number of parts
             parts.append(float(part.detach()))
             if not accelerator.sync_gradients:
@@ -188,20 +190,29 @@ class Run:
             return ShardPlan(self.recipe, self.corpora, self.system.make, rank, processes)
         return EpochPlan(self.recipe, self.corpora, self.system.make, self.source)
 
-    def _batches(self, total: int) -> Iterator[tuple[AnyBatch, float]]:
-        """Batches from the current step on and what they weigh, the next one made while this one trains."""
+    def _batches(self, total: int) -> Iterator[tuple[AnyBatch, float, float]]:
+        """Batches that are left, their weights and their steps'; the next one is made while one trains."""
         with ThreadPoolExecutor(1) as pool:
-            waiting: tuple[Future[AnyBatch], float] | None = None
-            for examples, weight in self._examples(total):
-                coming = pool.submit(self.system.collate, examples)
-                if waiting is not None:
-                    yield waiting[0].result().to(self.accelerator.device), waiting[1]
-                waiting = coming, weight
-            if waiting is not None:
-                yield waiting[0].result().to(self.accelerator.device), waiting[1]
+            waiting: deque[tuple[Future[AnyBatch], float, float]] = deque()
+            for parts in self._steps(total):
+                step_weight = sum(weight for _, weight in parts)
+                for examples, weight in parts:
+                    waiting.append((pool.submit(self.system.collate, examples), weight, step_weight))
+                    if len(waiting) > 1:
+                        yield self._placed(*waiting.popleft())
+            yield from (self._placed(*batch) for batch in waiting)
+
+    def _placed(self, batch: Future[AnyBatch], *weights: float) -> Any:
+        return batch.result().to(self.accelerator.device), *weights
+
+    def _steps(self, total: int) -> Iterator[list[tuple[list[Example], float]]]:
+        """This process's batches of each step that is left, `accumulate` of them."""
+        examples = self._examples(total)
+        while parts := list(islice(examples, self.recipe.accumulate)):
+            yield parts
 
     def _examples(self, total: int) -> Iterator[tuple[list[Example], float]]:
-        """This process's batches of the steps that are left, `accumulate` a step, and their weights."""
+        """This process's batches that are left, and their weights."""
         processes, rank = self.accelerator.num_processes, self.accelerator.process_index
         if isinstance(self.plan, ShardPlan):
             processes, rank = 1, 0  # its batches are our own already
@@ -253,15 +264,20 @@ class Run:
             value = value_of(scores, self.recipe.evaluation.metric)
             if value is not None and value > self.best:
                 self.best = value
-                system.model.save(self.out / "best", self._manifest(scores))
+                self._write("best", system, scores)
         self.model.train()
         self.accelerator.wait_for_everyone()
 
     def _save(self, name: str) -> None:
         system = self._whole()
         if system is not None:
-            system.model.save(self.out / name, self._manifest())
+            self._write(name, system)
         self.accelerator.wait_for_everyone()
+
+    def _write(self, name: str, system: System, scores: dict[str, float] | None = None) -> None:
+        """Replace `best` or `last`; the old one stays until the new one is whole."""
+        manifest = self._manifest(scores)
+        replace_folder(self.out / name, lambda folder: system.model.save(folder, manifest))
 
     def _whole(self) -> System | None:
         """On the main process the system with all its weights; None on the others. All call it together."""
@@ -294,30 +310,23 @@ class Run:
         return load_predictor(checkpoint, device=str(self.accelerator.device))
 
     def _checkpoint(self) -> None:
-        """Save weights that learn, optimiser, schedule and random states; replaced atomically."""
-        folder = self.out / f"checkpoint-{self.step}"
-        self.accelerator.save_state(str(folder))
+        """Save weights that learn, optimiser, schedule and random states."""
+        self.accelerator.save_state(str(self.checkpoints.folder(self.step)))
         self.accelerator.wait_for_everyone()
-        if not self.accelerator.is_main_process:
-            return
-        (folder / STATE).write_text(
-            json.dumps({"step": self.step, "best": self.best, "recipe": to_dict(self.recipe)})
-        )
-        for old in self._checkpoints()[:-1]:
-            for file in sorted(old.rglob("*"), reverse=True):
-                file.unlink()
-            old.rmdir()
-
-    def _checkpoints(self) -> list[Path]:
-        """Complete checkpoints, oldest first: `state.json` is written last."""
-        found = [p.parent for p in self.out.glob(f"checkpoint-*/{STATE}")]
-        return sorted(found, key=lambda p: int(p.name.rpartition("-")[2]))
+        if self.accelerator.is_main_process:
+            self.checkpoints.complete(self.step, {"best": self.best, "recipe": to_dict(self.recipe)})
 
     def _resume(self) -> None:
-        checkpoints = self._checkpoints()
-        if checkpoints:
-            state = json.loads((checkpoints[-1] / STATE).read_text())
-            self.accelerator.load_state(str(checkpoints[-1]))
+        """Go on from the newest checkpoint that is whole, which the main process finds for all."""
+        found: list[Any] = [None]
+        if self.accelerator.is_main_process:
+            for name in ("best", "last"):
+                restore_folder(self.out / name)
+            found[0] = self.checkpoints.newest(self._log)
+        broadcast_object_list(found)
+        if found[0] is not None:
+            folder, state = found[0]
+            self.accelerator.load_state(str(folder))
             self.step, self.best = state["step"], state["best"]
 
     def _manifest(self, scores: dict[str, float] | None = None) -> dict[str, Any]:
