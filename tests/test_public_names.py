@@ -24,6 +24,7 @@ NAMES = {
     "AudioNotFoundError",
     "RecordError",
     "RecipeError",
+    "TrainingError",
     "VocabularyError",
     "BundleError",
     "BundleNotFoundError",

@@ -32,6 +32,10 @@ class RecipeError(UnisluError, ValueError):
     """A malformed training recipe; the message names the key."""
 
 
+class TrainingError(UnisluError, RuntimeError):
+    """A training run broke off; what it saved is kept, and the same command goes on from there."""
+
+
 class VocabularyError(UnisluError, ValueError):
     """A tokenizer and an embedding that do not fit, or a name without a token."""
 

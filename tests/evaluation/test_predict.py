@@ -50,7 +50,7 @@ def test_every_manifest_has_a_name_of_its_own(tmp_path: Path) -> None:
     other = paths[0].with_name("more.jsonl")
     other.write_text(paths[0].read_text())
     sets = read_datasets([*paths, other], limit=2)
-    assert [d.name for d in sets] == ["dev", "dev-2", "more"]
+    assert [d.name for d in sets] == ["a-dev", "b-dev", "more"]
     assert [len(d.records) for d in sets] == [2, 2, 2]
     assert sets[0].types == ("org", "person", "place", "when") and sets[0].has_sentiment
     assert sets[0].sha256 == sets[1].sha256 != read_datasets([paths[0]])[0].sha256

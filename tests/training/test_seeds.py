@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import statistics
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -11,10 +13,17 @@ pytest.importorskip("torch")
 pytest.importorskip("accelerate")
 
 from unislu.cli import main
-from unislu.errors import RecipeError
-from unislu.training.config import load_recipe
+from unislu.data.records import Record, read_records
+from unislu.errors import RecipeError, RecordError, TrainingError
+from unislu.evaluation.run import gold_of
+from unislu.evaluation.score import Prediction
+from unislu.sequence import SLUE
+from unislu.training.config import CorpusConfig, EvaluationConfig, ModelConfig, Recipe, load_recipe
+from unislu.training.models.protocol import Asked
 from unislu.training.schema import merge
 from unislu.training.scores import averaged, with_slue_score, write_scores
+from unislu.training.smoke import make_tiny
+from unislu.training.validate import Validator, value_of
 
 pytestmark = pytest.mark.filterwarnings("ignore")
 
@@ -70,7 +79,6 @@ def test_the_trial_section_is_checked_and_kept_apart(tmp_path: Path, monkeypatch
 
 
 def test_three_seeds_of_a_trial_run(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    from unislu.training.smoke import make_tiny
     from unislu.training.train import train_seeds
 
     path = tmp_path / "recipe.yaml"
@@ -78,7 +86,7 @@ def test_three_seeds_of_a_trial_run(tmp_path: Path, capsys: pytest.CaptureFixtur
     out = train_seeds(path, 2, quiet=True, tiny=make_tiny(tmp_path / "tiny"))
     written = json.loads((out / "scores.json").read_text())
     assert set(written["runs"]) == {"seed-0", "seed-1"}
-    assert written["mean"]["test/corpus/wer"]["seeds"] == 2
+    assert written["mean"]["test/tiny-corpus/wer"]["seeds"] == 2
     assert (out / "seed-1" / "best" / "unislu.json").exists()
 
 
@@ -89,3 +97,120 @@ def test_command_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Non
     assert capsys.readouterr().out.strip().endswith("recipe.yaml: trains")
     assert main(["train", str(path), "--seeds", "0"]) == 2
     assert not list(tmp_path.glob("runs"))
+
+
+class _Perfect:
+    """A predictor that has read the gold."""
+
+    answers = frozenset({"text", "entities", "sentiment"})
+
+    def __init__(self, *manifests: str) -> None:
+        self._records = {(m, r.id): r for m in manifests for r in read_records(m)}
+
+    def __call__(self, asked: Sequence[Asked]) -> list[Prediction]:
+        return [self._answer(self._records[str(question.clip[0]), question.id]) for question in asked]
+
+    def _answer(self, record: Record) -> Prediction:
+        gold = gold_of(record)
+        return Prediction(record.id, gold.text, gold.entities, gold.sentiment)
+
+    def to(self, device: str) -> None:
+        """Nowhere."""
+
+
+def test_every_test_manifest_has_figures_of_its_own(tmp_path: Path) -> None:
+    """The papers' layout: two folders called `test`, one with entities and one with sentiments."""
+    data = make_tiny_data(tmp_path)
+    tests = tuple(str(data / name / "test/manifest.jsonl") for name in ("slue-voxpopuli", "slue-voxceleb"))
+    dev = tuple(str(data / name / "dev/manifest.jsonl") for name in ("slue-voxpopuli", "slue-voxceleb"))
+    evaluation = EvaluationConfig(manifests=dev, test=tests, metric="slue")
+    recipe = Recipe("tiny", ModelConfig("nowhere"), (CorpusConfig(dev[0]),), evaluation=evaluation)
+    validator = Validator(recipe, SLUE)
+    predictor = _Perfect(*dev, *tests)
+    found = with_slue_score(validator.test(predictor))
+    assert set(found) == {"slue-voxpopuli-test", "slue-voxceleb-test", "slue"}
+    assert found["slue-voxpopuli-test"] == {"wer": 0.0, "ner.f1": 100.0, "ner.label_f1": 100.0}
+    assert found["slue-voxceleb-test"] == {"wer": 0.0, "sa.f1": 100.0}
+    assert found["slue"] == 100.0
+    assert value_of(validator.scores(predictor), "slue") == 100.0  # so `best` can be chosen by it
+
+
+def test_test_manifests_are_opened_before_training(tmp_path: Path) -> None:
+    data = make_tiny_data(tmp_path)
+    manifest = str(data / "slue-voxpopuli/test/manifest.jsonl")
+
+    def opened(*tests: str) -> Validator:
+        evaluation = EvaluationConfig(test=tests)
+        corpora = (CorpusConfig(manifest),)
+        return Validator(Recipe("tiny", ModelConfig("nowhere"), corpora, evaluation=evaluation), SLUE)
+
+    with pytest.raises(RecordError, match="cannot be read"):
+        opened(manifest, str(tmp_path / "gone" / "manifest.jsonl"))
+    with pytest.raises(RecipeError, match=r"evaluation.test': .*is given twice"):
+        opened(manifest, f"{data}/slue-voxpopuli/../slue-voxpopuli/test/manifest.jsonl")
+    silent = tmp_path / "silent.jsonl"
+    silent.write_text('{"id": "a", "text": "x"}\n')
+    with pytest.raises(RecipeError, match="holds no record with audio"):
+        opened(str(silent))
+
+
+def test_an_unknown_metric_is_an_error(tmp_path: Path) -> None:
+    path = tmp_path / "recipe.yaml"
+    path.write_text(RECIPE)
+    with pytest.raises(RecipeError, match=r"evaluation.metric"):
+        load_recipe(path, ["evaluation.metric=ner.f2"], tiny=tmp_path)
+
+
+def test_a_failed_seed_leaves_the_others_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from unislu.training import train
+
+    path = tmp_path / "recipe.yaml"
+    path.write_text(RECIPE)
+    run = train.Run.run
+
+    def broken(self: train.Run) -> Path:
+        if self.recipe.seed == 1:
+            raise RuntimeError("out of memory")
+        return run(self)
+
+    with monkeypatch.context() as patched, pytest.raises(TrainingError, match=r"1 of 3 seeds failed.* is 1 "):
+        patched.setattr(train.Run, "run", broken)
+        train.train_seeds(path, 3, quiet=True, tiny=make_tiny(tmp_path / "tiny"))
+    scores = tmp_path / "tiny" / "runs" / "tiny" / "scores.json"
+    assert set(json.loads(scores.read_text())["runs"]) == {"seed-0", "seed-2"}
+    train.train_seeds(path, 3, quiet=True, tiny=tmp_path / "tiny")  # goes on with what is missing
+    assert set(json.loads(scores.read_text())["runs"]) == {"seed-0", "seed-1", "seed-2"}
+
+
+def make_tiny_data(folder: Path) -> Path:
+    """The corpora of a trial run, as the papers' lie."""
+    return make_tiny(folder / "tiny") / "data"
+
+
+def test_separate_models_are_one_row(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for seed in range(3):
+        parts = {
+            "ner": {"slue-voxpopuli-test": {"wer": 10.0 + seed, "ner.f1": 60.0, "ner.label_f1": 70.0}},
+            "asr": {"slue-voxceleb-test": {"wer": 13.0}},
+            "sa": {"slue-voxceleb-test": {"sa.f1": 58.0 + seed}},
+        }
+        for name, test in parts.items():
+            write_scores(tmp_path / name / f"seed-{seed}", {"dev": {}, "test": test})
+        whole = {**parts["ner"], "vc": {"wer": 1.0}}
+        write_scores(tmp_path / "one" / f"seed-{seed}", {"dev": {}, "test": whole})
+    for name in ("ner", "asr", "sa", "one"):
+        write_scores(tmp_path / name, averaged(tmp_path / name, range(3)))
+    joined = ",".join(str(tmp_path / name) for name in ("ner", "asr", "sa"))
+    rows = ["--trained", f"SLUE={joined}", "--trained", str(tmp_path / "one")]
+    assert main(["compare", *rows, "-o", str(tmp_path / "table")]) == 0
+    table = capsys.readouterr().out
+    score = statistics.fmean((100 - (10 + n + 13) / 2 + 60 + 58 + n) / 3 for n in range(3))
+    assert "| SLUE | 3 | 11.00 ± 1.00 | 13.00 ± 0.00 | 60.00 ± 0.00 | 70.00 ± 0.00 | 59.00 ± 1.00 |" in table
+    assert f"| {score:.2f} ± 0.17 |" in table
+    assert "| one | 3 | 11.00 ± 1.00 | - |" in table
+    assert (tmp_path / "table" / "compare.csv").read_text().startswith("system,seeds,wer_entities,")
+    assert main(["compare", "--trained", f"{joined},{tmp_path / 'one'}"]) == 2
+    assert "two runs give ner.f1 of slue-voxpopuli-test" in capsys.readouterr().err
+    assert main(["compare", "--trained", str(tmp_path)]) == 2
+    assert "give the folder of a finished" in capsys.readouterr().err
+    assert main(["compare", "--trained", joined, "--run", "x"]) == 2

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -194,6 +194,34 @@ def read_records(path: str | os.PathLike[str]) -> Iterator[Record]:
             )
         seen[record.id] = number
         yield record
+
+
+def manifest_names(paths: Sequence[str | os.PathLike[str]], depth: int = 1) -> list[str]:
+    """What to call each manifest: the last folders of its path that tell it from the others, joined by `-`.
+
+    `slue-voxpopuli/test/manifest.jsonl` beside `slue-voxceleb/test/manifest.jsonl` is `slue-voxpopuli-test`.
+    A file that is not called `manifest` has its own name as well.
+
+    Args:
+        paths: of the manifests. depth: at least so many parts.
+
+    Raises:
+        OptionError: one manifest is given twice.
+    """
+    parts: list[tuple[str, ...]] = []
+    for path in map(Path, paths):
+        place = Path(os.path.realpath(path))
+        own = place.parts[1:] if place.stem != "manifest" else place.parent.parts[1:]
+        parts.append((*own[:-1], Path(own[-1]).stem if place.stem != "manifest" else own[-1]))
+        if parts.count(parts[-1]) > 1:
+            raise OptionError(f"{path}: is given twice; name each manifest once")
+    names = []
+    for own in parts:
+        length = depth
+        while length < len(own) and sum(other[-length:] == own[-length:] for other in parts) > 1:
+            length += 1
+        names.append("-".join(own[-length:]))
+    return names
 
 
 def output_folder(out: str | os.PathLike[str], source: str | os.PathLike[str]) -> Path:

@@ -17,7 +17,7 @@ from typing import Any, Literal, Protocol
 
 from unislu.data.lines import drop_half_line
 from unislu.data.progress import Progress
-from unislu.data.records import Record, read_records
+from unislu.data.records import Record, manifest_names, read_records
 from unislu.errors import OptionError, RecordError
 from unislu.evaluation.open_ner import balanced_types
 from unislu.evaluation.prediction_files import prediction_line, read_jsonl_predictions
@@ -105,29 +105,19 @@ def read_datasets(
     """Read manifests; `limit` takes the first so many records of each.
 
     A manifest is called after its folder (`slue-dev/manifest.jsonl`) or, under another file name, after
-    the file.
+    the file; of two that would have one name each is called after more of its path.
 
     Raises:
         RecordError: a manifest is malformed or empty.
         OptionError: one manifest is given twice.
     """
-    found: dict[str, Dataset] = {}
-    seen: set[str] = set()
-    for manifest in manifests:
-        path = Path(manifest)
-        if (real := os.path.realpath(path)) in seen:
-            raise OptionError(f"{path}: is given twice; name each manifest once")
-        seen.add(real)
+    found = []
+    for path, name in zip(map(Path, manifests), manifest_names(manifests), strict=True):
         records = tuple(read_records(path))[:limit]
         if not records:
             raise RecordError(f"{path}: holds no record; nothing can be evaluated on it")
-        stem = path.resolve().parent.name if path.stem == "manifest" else path.stem
-        name, number = stem, 1
-        while name in found:
-            number += 1
-            name = f"{stem}-{number}"
-        found[name] = Dataset(name, path, records)
-    return tuple(found.values())
+        found.append(Dataset(name, path, records))
+    return tuple(found)
 
 
 def questions(

@@ -252,7 +252,8 @@ class EvaluationConfig:
     every: int = 500
     limit: int = 100
     profile: Literal["slue", "unislu"] = "unislu"
-    metric: str = "ner.f1"
+    #: Of the dev manifests together; `slue` is the SLUE score of one with entities and one with sentiments.
+    metric: Literal["wer", "ner.f1", "ner.label_f1", "sa.f1", "slue"] = "ner.f1"
 
 
 @dataclass(frozen=True)
@@ -311,7 +312,7 @@ def load_recipe(path: str | Path, overrides: Sequence[str] = (), *, tiny: str | 
         path: the YAML file.
         overrides: applied last.
         tiny: a folder that `unislu.training.smoke` made: the section `smoke` is merged in, `${TINY}` in it
-            is that folder, and its corpus takes the place of every manifest.
+            is that folder, and its corpora take the place of the recipe's.
 
     Raises:
         RecipeError: unreadable file, unknown key, wrong type or impossible value.
@@ -332,11 +333,16 @@ def _placed(value: Any, tiny: str) -> Any:
 
 
 def _tried(raw: dict[str, Any], tiny: Path) -> dict[str, Any]:
-    """The recipe over the tiny corpus, writing beside it."""
-    manifest = str(tiny / "corpus" / "manifest.jsonl")
-    corpora = [{**corpus, "manifest": manifest} for corpus in raw.get("corpora") or ()]
+    """The recipe over the tiny corpora, writing beside them; those it is evaluated on lie as real ones do."""
+
+    def placed(manifest: str) -> str:
+        found = tiny / str(manifest).replace("${DATA}", "data")
+        return str(found if found.is_file() else tiny / "corpus" / "manifest.jsonl")
+
+    corpora = [{**corpus, "manifest": placed("")} for corpus in raw.get("corpora") or ()]
     evaluation = raw.get("evaluation") or {}
-    named = {key: [manifest] for key in ("manifests", "test") if evaluation.get(key)}
+    keys = [key for key in ("manifests", "test") if evaluation.get(key)]
+    named = {key: list(dict.fromkeys(map(placed, evaluation[key]))) for key in keys}
     return {**raw, "corpora": corpora, "evaluation": {**evaluation, **named}, "out": str(tiny / "runs")}
 
 

@@ -12,6 +12,7 @@ from unislu.evaluation.slue import slue_score
 from unislu.training.checkpoints import write_json
 
 SCORES = "scores.json"
+SLUE_SCORE = "slue"
 Figures = Mapping[str, Mapping[str, float]]
 
 
@@ -32,7 +33,7 @@ def with_slue_score(test: Figures) -> dict[str, Any]:
             entities.get("wer"), sentiments.get("wer"), entities["ner.f1"], sentiments["sa.f1"]
         )
         if score is not None:
-            found["slue"] = score
+            found[SLUE_SCORE] = score
     return found
 
 

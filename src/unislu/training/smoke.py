@@ -1,4 +1,4 @@
-"""Tiny random models and a tiny corpus, made on the spot: any recipe can be tried in seconds, without data.
+"""Tiny random models and tiny corpora, made on the spot: any recipe can be tried in seconds, without data.
 
 `unislu train RECIPE --smoke` merges the recipe's section `smoke` in, which names these models
 (`${TINY}/whisper`, `wav2vec2`, `w2v-bert`, `qwen2`) and two steps, and trains on six clips of tones.
@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import json
+import os
 import wave
 from pathlib import Path
 from typing import Any
@@ -23,6 +24,18 @@ SENTENCES: tuple[tuple[str, tuple[tuple[int, int, str], ...], str], ...] = (
     ("this is terrible news", (), "negative"),
     ("he reads two reports", ((9, 12, "QUANT"),), "neutral"),
 )
+LAYOUT: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
+    "slue-voxpopuli": (("fine-tune", "dev", "test"), ("entities",)),
+    "slue-voxceleb": (("fine-tune", "dev", "test"), ("sentiment",)),
+    "librispeech": (("train-960", "dev-clean"), ()),
+    "nuner": (("train", "dev"), ("entities",)),
+    "voxpopuli-ner": (("test",), ("entities",)),
+    "librispeech-ner": (("test",), ("entities",)),
+    "fleurs-ner": (("test",), ("entities",)),
+    "mit-movie": (("train", "dev", "test"), ("entities",)),
+    "mit-restaurant": (("train", "dev", "test"), ("entities",)),
+}
+"""The papers' corpora as recipes look for them: their parts, and what is annotated in them."""
 _WHISPER = ("<|endoftext|>", "<|startoftranscript|>", "<|en|>", "<|transcribe|>", "<|startofprev|>",
             "<|nospeech|>", "<|notimestamps|>")  # fmt: skip
 _QWEN = ("<|endoftext|>", "<|im_start|>", "<|im_end|>")
@@ -32,7 +45,10 @@ _UNLISTED_ROWS = 10
 
 def make_tiny(folder: Path) -> Path:
     """Write the models and the corpus into a folder, and return it. The same every time."""
-    make_corpus(folder / "corpus")
+    manifest = make_corpus(folder / "corpus")
+    for corpus, (splits, annotated) in LAYOUT.items():
+        for split in splits:
+            _copy(manifest, folder / "data" / corpus / split / manifest.name, annotated)
     make_whisper(folder / "whisper")
     make_wav2vec2(folder / "wav2vec2")
     make_w2v_bert(folder / "w2v-bert")
@@ -59,6 +75,18 @@ def make_corpus(folder: Path) -> Path:
     manifest = folder / "manifest.jsonl"
     manifest.write_text("\n".join(lines) + "\n", encoding="utf-8")
     return manifest
+
+
+def _copy(manifest: Path, target: Path, annotated: tuple[str, ...]) -> None:
+    """The corpus under another name, with some of its annotation."""
+    target.parent.mkdir(parents=True, exist_ok=True)
+    lines = []
+    for line in manifest.read_text(encoding="utf-8").split("\n")[:-1]:
+        record = json.loads(line)
+        record["audio"] = os.path.relpath(manifest.parent / record["audio"], target.parent)
+        dropped = {"entities", "sentiment"} - set(annotated)
+        lines.append(json.dumps({key: value for key, value in record.items() if key not in dropped}))
+    target.write_text("\n".join(lines) + "\n", encoding="utf-8")
 
 
 def make_whisper(folder: Path) -> Path:

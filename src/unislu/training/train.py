@@ -24,7 +24,7 @@ from accelerate.utils import broadcast_object_list, set_seed
 from torch.optim.lr_scheduler import LambdaLR
 from tqdm import tqdm
 
-from unislu.errors import RecipeError
+from unislu.errors import RecipeError, TrainingError
 from unislu.sequence import SLUE, LabelSet
 from unislu.training.cache import EncoderCache
 from unislu.training.checkpoints import Checkpoints, replace_folder, restore_folder
@@ -81,16 +81,32 @@ def train_seeds(
     """Run a recipe with `seeds` seeds, from its own one up, and average their scores.
 
     Arguments as `train`. A seed's run has the folder `seed-N` in the recipe's, whose `scores.json` has mean
-    and standard deviation of every figure besides each seed's own.
+    and standard deviation of every figure besides each seed's own. A seed that fails leaves the others alone.
 
     Returns:
         The recipe's folder.
+
+    Raises:
+        TrainingError: seeds failed; the others were trained and averaged first.
     """
     recipe = load_recipe(recipe_path, overrides, tiny=tiny)
     out = Path(recipe.out) / recipe.name
+    failed: dict[int, Exception] = {}
     for seed in range(recipe.seed, recipe.seed + seeds):
-        Run(replace(recipe, seed=seed, name=f"{recipe.name}/seed-{seed}"), quiet=quiet).run()
-    write_scores(out, averaged(out, range(recipe.seed, recipe.seed + seeds)))
+        try:
+            Run(replace(recipe, seed=seed, name=f"{recipe.name}/seed-{seed}"), quiet=quiet).run()
+        except RecipeError:  # says nothing of this seed alone
+            raise
+        except Exception as error:  # memory, a disk, a library: the other seeds cost days, too
+            failed[seed] = error
+    if done := [seed for seed in range(recipe.seed, recipe.seed + seeds) if seed not in failed]:
+        write_scores(out, averaged(out, done))
+    if failed:
+        seed, first = next(iter(failed.items()))
+        raise TrainingError(
+            f"{out}: {len(failed)} of {seeds} seeds failed, the first is {seed} ({type(first).__name__}: "
+            f"{first}); the others are averaged; give the command again to go on with what is missing"
+        ) from first
     return out
 
 
@@ -262,7 +278,9 @@ class Run:
             self.accelerator.log(scores, step=self.step)
             self._log(f"step {self.step} " + " ".join(f"{k} {v:.2f}" for k, v in scores.items()))
             value = value_of(scores, self.recipe.evaluation.metric)
-            if value is not None and value > self.best:
+            if value is None:
+                self._log(f"{self.recipe.evaluation.metric} cannot be told from the dev data: no new best")
+            elif value > self.best:
                 self.best = value
                 self._write("best", system, scores)
         self.model.train()

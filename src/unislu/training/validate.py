@@ -8,15 +8,16 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from unislu.data.records import Record, read_records
-from unislu.errors import RecipeError
+from unislu.data.records import Record, manifest_names, read_records
+from unislu.errors import OptionError, RecipeError
 from unislu.evaluation.open_ner import balanced_types
 from unislu.evaluation.run import gold_of
-from unislu.evaluation.score import Prediction, Scores, score
+from unislu.evaluation.score import Gold, Prediction, Scores, score
 from unislu.sequence import LabelSet, Prompt, normalize_type
 from unislu.training.config import EvaluationConfig, Recipe
 from unislu.training.examples import closed_type
 from unislu.training.models.protocol import Asked, Predictor
+from unislu.training.scores import SLUE_SCORE, with_slue_score
 
 
 class Validator:
@@ -28,24 +29,47 @@ class Validator:
             (Path(m), _sample(list(read_records(m)), self._config.limit, recipe.seed))
             for m in self._config.manifests
         ]
+        self._tests = self._opened(self._config.test)
 
     def scores(self, predictor: Predictor) -> dict[str, float]:
-        """`wer`, `ner.f1`, `ner.label_f1`, `sa.f1` in percent over all manifests, where annotated."""
+        """`wer`, `ner.f1`, `ner.label_f1`, `sa.f1` in percent over all manifests, where annotated.
+
+        With one manifest of entities and one of sentiments, `slue` is the SLUE score.
+        """
         records = [(manifest, self._mapped(r)) for manifest, some in self._records for r in some]
-        return flatten(self._score(records, predictor))
+        golds, answers = self._answered(records, predictor)
+        found = flatten(self._scored(golds, answers))
+        apart = {}
+        for manifest, _ in self._records:
+            own = [place for place, (m, _) in enumerate(records) if m == manifest]
+            apart[str(manifest)] = flatten(self._scored([golds[n] for n in own], [answers[n] for n in own]))
+        slue = with_slue_score(apart).get(SLUE_SCORE)
+        return found if slue is None else {**found, SLUE_SCORE: slue}
 
     def test(self, predictor: Predictor) -> dict[str, dict[str, float]]:
-        """The same of every test manifest, whole, by the manifest's folder."""
+        """The same of every test manifest, whole, by the folders that distinguish it."""
+        return {
+            name: flatten(self._scored(*self._answered([(path, self._mapped(r)) for r in some], predictor)))
+            for name, (path, some) in self._tests.items()
+        }
+
+    def _opened(self, manifests: Sequence[str]) -> dict[str, tuple[Path, list[Record]]]:
+        """The test records by name, read before hours of training and not after them."""
+        try:
+            names = manifest_names(manifests, depth=2)
+        except OptionError as error:
+            raise RecipeError(f"recipe key 'evaluation.test': {error}") from None
         found = {}
-        for name in self._config.test:
-            manifest = Path(name)
-            records = [(manifest, self._mapped(r)) for r in read_records(manifest) if r.audio]
-            if not records:
-                raise RecipeError(f"recipe key 'evaluation.test': {name!r} holds no record with audio")
-            found[manifest.parent.name] = flatten(self._score(records, predictor))
+        for name, manifest in zip(names, manifests, strict=True):
+            found[name] = (Path(manifest), [record for record in read_records(manifest) if record.audio])
+            if not found[name][1]:
+                raise RecipeError(f"recipe key 'evaluation.test': {manifest!r} holds no record with audio")
         return found
 
-    def _score(self, records: Sequence[tuple[Path, Record]], predictor: Predictor) -> Scores:
+    def _answered(
+        self, records: Sequence[tuple[Path, Record]], predictor: Predictor
+    ) -> tuple[list[Gold], list[Prediction]]:
+        """Gold and answers about records, which have keys of their own."""
         every = {m: types_of(r for n, r in records if n == m) for m in {m for m, _ in records}}
         asked = [asked_of(m, record, self._config, every[m]) for m, record in records]
         # Two manifests may use the same ids.
@@ -56,7 +80,9 @@ class Validator:
             if part not in predictor.answers:  # a classifier is not scored on transcripts
                 nothing: dict[str, Any] = {part: None}
                 golds = [replace(gold, **nothing) for gold in golds]
-        answers: list[Prediction] = [replace(p, id=k) for k, p in zip(keys, predictions, strict=True)]
+        return golds, [replace(p, id=k) for k, p in zip(keys, predictions, strict=True)]
+
+    def _scored(self, golds: Sequence[Gold], answers: Sequence[Prediction]) -> Scores:
         return score(golds, answers, self._config.profile)
 
     def _mapped(self, record: Record) -> Record:
