@@ -47,7 +47,7 @@ def main() -> None:
     for split in ("train", "dev"):
         (options.out / split).mkdir(parents=True, exist_ok=True)
     training(options.out / "train", options.count, options.seed)
-    table = TypeTable.read(HERE / "types.yaml")
+    table = TypeTable.read(HERE / "types.yml")
     evaluation(options.out / "dev", table, options.seed)
     (options.out / "types.json").write_text(json.dumps(table.to_dict(), indent=1) + "\n", encoding="utf-8")
 

@@ -39,7 +39,7 @@ def out(talk: ModuleType, tmp_path_factory: pytest.TempPathFactory) -> Path:
     (folder / "train").mkdir()
     (folder / "dev").mkdir()
     talk.training(folder / "train", 60, 0)
-    talk.evaluation(folder / "dev", TypeTable.read(RECIPE / "types.yaml"), 0)
+    talk.evaluation(folder / "dev", TypeTable.read(RECIPE / "types.yml"), 0)
     return folder
 
 
@@ -60,7 +60,7 @@ def test_every_pattern_draws_from_known_sources(talk: ModuleType) -> None:
 
 
 def test_every_type_has_an_entry_in_the_table(out: Path) -> None:
-    table = TypeTable.read(RECIPE / "types.yaml")
+    table = TypeTable.read(RECIPE / "types.yml")
     found = {entity.type for record in rows(out / "train") for entity in record.entities or ()}
     assert len(found) >= 60
     assert {name for name in found if name.replace(" ", "-") not in table.entries} == set()
@@ -105,7 +105,7 @@ def test_the_same_seed_gives_the_same_files(talk: ModuleType, out: Path, tmp_pat
 
 
 def test_one_type_asked_alone(talk: ModuleType, out: Path) -> None:
-    table = TypeTable.read(RECIPE / "types.yaml")
+    table = TypeTable.read(RECIPE / "types.yml")
     records = list(read_records(out / "dev/talk-asked.jsonl"))
     assert len(records) == 20 * len(talk.sets.ASKED) == 800
     for record in records:

@@ -9,7 +9,7 @@ import pytest
 from unislu.data.type_names import TypeTable
 from unislu.errors import RecordError
 
-DEFAULT = Path(__file__).parents[2] / "recipes/default-base/types.yaml"
+DEFAULT = Path(__file__).parents[2] / "recipes/default-base/types.yml"
 
 
 @pytest.fixture(scope="module")
@@ -65,7 +65,7 @@ def test_to_dict_has_every_name(table: TypeTable) -> None:
     ],
 )  # fmt: skip
 def test_faults_name_the_type(tmp_path: Path, text: str, message: str) -> None:
-    path = tmp_path / "types.yaml"
+    path = tmp_path / "types.yml"
     path.write_text(text, encoding="utf-8")
     with pytest.raises(RecordError, match=message):
         TypeTable.read(path)

@@ -1,6 +1,6 @@
 """The names of entity types: synonyms, descriptions, and which of them may not be told apart.
 
-One table (`recipes/default-base/types.yaml` for the default bundle) says for each type its other names, the
+One table (`recipes/default-base/types.yml` for the default bundle) says for each type its other names, the
 broader types that it is under, the types that it is near to, and sentences about it. Training asks under any
 of the names, and takes as negatives only names that cannot mean what is present.
 """
