@@ -23,9 +23,9 @@ from machine import describe
 from timed_speech import Spoken, fluent, joined
 
 import unislu
-from unislu import words
 from unislu.decoding import alignment
 from unislu.evaluation.wer import align
+from unislu.recognition import words
 
 REPORT = {"joined": ("piper:joe", "flite:awb", "flite:kal16"), "fluent": ("flite:awb", "flite:kal16")}
 TUNING = {"joined": ("hibari:us", "flite:slt"), "fluent": ("flite:slt", "flite:rms")}

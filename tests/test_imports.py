@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import ast
+import importlib
+import importlib.util
 import os
 import subprocess
 import sys
@@ -14,6 +16,7 @@ import pytest
 import unislu
 
 PACKAGE = Path(unislu.__file__).parent
+ROOT = Path(__file__).parents[1]
 HEAVY = ("torch", "onnxruntime", "transformers", "av", "scipy", "soundfile")
 
 POSIX_MODULES = {"fcntl", "grp", "posix", "pty", "pwd", "resource", "syslog", "termios", "tty"}
@@ -128,6 +131,20 @@ def _needs_posix(node: ast.AST) -> bool:
     if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name):
         return f"{node.value.id}.{node.attr}" in POSIX_NAMES
     return False
+
+
+SCRIPTS = sorted(path for folder in ("benchmarks", "recipes") for path in (ROOT / folder).rglob("*.py"))
+
+
+@pytest.mark.parametrize("path", SCRIPTS, ids=[path.name for path in SCRIPTS])
+def test_scripts_import_what_is_there(path: Path) -> None:
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.ImportFrom) and (node.module or "").split(".")[0] == "unislu":
+            module = importlib.import_module(str(node.module))
+            for alias in node.names:
+                found = hasattr(module, alias.name)
+                found = found or importlib.util.find_spec(f"{node.module}.{alias.name}") is not None
+                assert found, f"{path}:{node.lineno}: {ast.unparse(node)}"
 
 
 @pytest.mark.parametrize(
