@@ -185,7 +185,7 @@ def stub(monkeypatch: pytest.MonkeyPatch) -> StubSystem:
     system = StubSystem()
     system.opened = []
 
-    def opened(path: Any, options: AskOptions, *, threads: int | None = None) -> StubSystem:
+    def opened(path: Any, options: AskOptions, *, threads: int | None = None, device: str) -> StubSystem:
         system.opened.append((path, options, threads))
         return system
 

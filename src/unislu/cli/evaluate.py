@@ -16,6 +16,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
 
+from ..engines.devices import DEVICES
 from .arguments import bias, positive
 from .requirements import require
 
@@ -52,9 +53,28 @@ def configure(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--bias", type=bias, default=0.0, metavar="B", help="as for analyze")
     parser.add_argument("--operating-point", metavar="NAME", help="as for analyze")
-    parser.add_argument("--beam", type=positive, default=1, metavar="N", help="hypotheses kept (default: 1)")
     parser.add_argument(
-        "--unconstrained", action="store_true", help="let the model write what does not parse"
+        "--beam", type=positive, metavar="N", help="hypotheses kept (default: 1; a checkpoint: its recipe's)"
+    )
+    constrained = parser.add_mutually_exclusive_group()
+    constrained.add_argument(
+        "--constrained",
+        action="store_true",
+        default=None,
+        help="forbid what does not parse (the default; a checkpoint: as its recipe says)",
+    )
+    constrained.add_argument(
+        "--unconstrained",
+        action="store_false",
+        dest="constrained",
+        default=None,
+        help="let the model write what does not parse",
+    )
+    parser.add_argument(
+        "--device",
+        choices=DEVICES,
+        default="cpu",
+        help="what runs the model, as for analyze; a checkpoint runs on cpu, cuda or auto (default: cpu)",
     )
     parser.add_argument("--limit", type=positive, metavar="N", help="only the first N records of a manifest")
     parser.add_argument("--threads", type=positive, metavar="N", help="threads (default: all cores)")
@@ -112,10 +132,10 @@ def run(arguments: argparse.Namespace) -> int:
     )  # fmt: skip
     audio = check_reporting(arguments)
     datasets = read_datasets(arguments.manifests, arguments.limit)
-    options = AskOptions(
-        arguments.bias, arguments.beam, not arguments.unconstrained, arguments.operating_point
+    options = AskOptions(arguments.bias, arguments.beam, arguments.constrained, arguments.operating_point)
+    system, labels = open_system(
+        arguments.model, options, threads=arguments.threads, device=arguments.device
     )
-    system, labels = open_system(arguments.model, options, threads=arguments.threads)
     evaluation = evaluate(
         system,
         datasets,

@@ -251,7 +251,8 @@ class Decoder:
             ]
             if read:
                 logits, state = logits[listed], self._engine.select(state, listed)
-            write_batch(self._engine, state, logits, written, rules, _pickers(options, len(written)))
+            write = self._write_beams if options.beam > 1 else self._write_batch
+            write(state, logits, written, rules, options)
             tails |= {
                 place: _Tail(_body(row), row.logprobs[: len(_body(row))], row.stop or "length")
                 for place, row in zip(listed, written, strict=True)

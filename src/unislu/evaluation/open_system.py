@@ -17,9 +17,12 @@ EMBEDDED = "default"
 
 
 def open_system(
-    name: str, options: AskOptions, *, threads: int | None = None
+    name: str, options: AskOptions, *, threads: int | None = None, device: str = "cpu"
 ) -> tuple[System, tuple[str, ...]]:
     """The system and its closed set of entity types.
+
+    A checkpoint of `unislu train` answers as its run's `scores.json` was made: by the same code, with the
+    decoding of its recipe. A Whisper that is asked with a bias or an operating point is heard as a bundle is.
 
     Raises:
         OptionError: options that the system does not have.
@@ -29,10 +32,12 @@ def open_system(
     if is_baseline(name) and not Path(name).exists():
         if options != AskOptions(beam=options.beam):
             raise OptionError(f"{name}: a baseline has no bias, no operating point and no grammar")
-        return open_baseline(name, Setting(threads, options.beam)), SLUE.entity_types
+        return open_baseline(name, Setting(threads, options.beam or 1)), SLUE.entity_types
     path = None if name == EMBEDDED and not Path(name).exists() else name
-    if path is not None and checkpoint_kind(path) not in (None, "whisper"):
-        trained = CheckpointSystem(Path(path), options)
+    kind = None if path is None else checkpoint_kind(path)
+    as_bundle = kind == "whisper" and (options.bias or options.operating_point)
+    if path is not None and kind is not None and not as_bundle:
+        trained = CheckpointSystem(Path(path), options, device=device)
         return trained, trained.entity_types
-    system = UnisluSystem.open(path, options, threads=threads)
+    system = UnisluSystem.open(path, options, threads=threads, device=device)
     return system, system.model.entity_types

@@ -252,11 +252,15 @@ def _resumed(path: Path) -> Iterator[Prediction]:
 
 @dataclass(frozen=True)
 class AskOptions:
-    """How a unislu model decodes; see `unislu.Model.analyze`."""
+    """How a unislu model decodes; see `unislu.Model.analyze`.
+
+    beam, constrained: None = as the system does by itself: a bundle greedily and constrained, a checkpoint of
+        `unislu train` as its recipe says.
+    """
 
     bias: float | Mapping[str, float] = 0.0
-    beam: int = 1
-    constrained: bool = True
+    beam: int | None = None
+    constrained: bool | None = None
     operating_point: str | None = None
 
     def to_dict(self) -> dict[str, Any]:

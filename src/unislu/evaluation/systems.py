@@ -46,6 +46,7 @@ class UnisluSystem:
         options: AskOptions | None = None,
         *,
         threads: int | None = None,
+        device: str = "cpu",
     ) -> UnisluSystem:
         """Open a bundle (None = the embedded default) or the folder of a checkpoint.
 
@@ -54,7 +55,7 @@ class UnisluSystem:
             MissingDependencyError: a checkpoint without torch.
         """
         if path is not None and is_checkpoint(path):
-            model = load_checkpoint_model(Path(path))
+            model = load_checkpoint_model(Path(path), device)
             facts = {
                 "engine": "torch",
                 "sha256": {WEIGHTS: model.manifest.files[REQUIRED_FILES[0]]},
@@ -66,7 +67,7 @@ class UnisluSystem:
         # The card may be rewritten, with these very scores for instance, and changes no answer.
         hashes = {name: digest for name, digest in bundle.manifest.files.items() if name != MODEL_CARD}
         facts = {"engine": "onnx", "sha256": hashes, "parameters": weights}
-        return cls(load(path, threads=threads), options, facts)
+        return cls(load(path, threads=threads, device=device), options, facts)
 
     @property
     def name(self) -> str:
@@ -120,7 +121,7 @@ def is_checkpoint(path: str | os.PathLike[str]) -> bool:
     return (Path(path) / CONFIG).is_file() and not (Path(path) / MANIFEST).is_file()
 
 
-def load_checkpoint_model(folder: Path) -> Model:
+def load_checkpoint_model(folder: Path, device: str = "cpu") -> Model:
     """A checkpoint as a model, on the torch engine in float32.
 
     One that `unislu train` wrote answers in the format it was trained on, and for open types too if it has
@@ -132,6 +133,7 @@ def load_checkpoint_model(folder: Path) -> Model:
         MissingDependencyError: torch is not installed.
     """
     from unislu.engines.torch import TorchEngine
+    from unislu.evaluation.checkpoint_system import torch_device
     from unislu.sequence import Alphabet, Vocabulary, WhisperTokenizer, get_format
     from unislu.training.export import UNISLU, read_checkpoint
     from unislu.training.published import tokenizer_of
@@ -143,6 +145,7 @@ def load_checkpoint_model(folder: Path) -> Model:
     if not weights.is_file():
         raise BundleError(f"{folder}: no {WEIGHTS}; save the checkpoint in one file")
     engine = TorchEngine.load(folder)
+    engine.model.to(torch_device(device))
     tokenizer = WhisperTokenizer.from_file(tokenizer_of(folder))
     vocabulary = Vocabulary.from_manifest(tokenizer, known["vocabulary"])
     written, alphabet = str(known.get("format", "inline")), str(known.get("alphabet", "atomic"))

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -12,20 +14,28 @@ pytest.importorskip("peft")
 
 from unislu.data.records import read_records
 from unislu.errors import BundleError, OptionError
+from unislu.evaluation.evaluate import Settings, evaluate
 from unislu.evaluation.open_system import open_system
-from unislu.evaluation.predict import AskOptions, Question
+from unislu.evaluation.predict import AskOptions, Question, read_datasets
+from unislu.evaluation.systems import UnisluSystem
 from unislu.training.config import (
     AnyModel,
     ClassifierConfig,
     CorpusConfig,
     CtcConfig,
+    DecodeConfig,
+    EvaluationConfig,
     LoraConfig,
     ModelConfig,
+    OptimizerConfig,
     Recipe,
     SpeechLlmConfig,
 )
 from unislu.training.models.predict import load_predictor, predict
 from unislu.training.train import Run
+from unislu.training.validate import flatten
+
+from ...made import write_tone
 
 pytestmark = pytest.mark.filterwarnings("ignore")
 
@@ -62,7 +72,8 @@ def test_predictions(kind: str, checkpoints: dict[str, Path], tiny: Path) -> Non
         assert "".join(letter for value, letter in given if value is not None) == ANSWERS[kind]
     # One clip alone is answered as it is among others.
     (alone,) = predict(checkpoints[kind], manifest, records[1:])
-    assert alone == answers[1]
+    assert replace(alone, sentiment_scores=None) == replace(answers[1], sentiment_scores=None)
+    assert (alone.sentiment_scores or {}) == pytest.approx(answers[1].sentiment_scores or {}, abs=1e-5)
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -83,3 +94,73 @@ def test_what_cannot_be(checkpoints: dict[str, Path], tmp_path: Path) -> None:
 
     with pytest.raises(BundleError, match="of kind classifier"):
         export(checkpoints["classifier"], tmp_path / "bundle", Facts("x"))
+
+
+def scored(tmp_path: Path, tiny: Path, kind: str, model: AnyModel, **decode: Any) -> tuple[Path, Recipe]:
+    """A run that has learned something, and its scores of the test manifests."""
+    data = tiny / "data"
+    names = {"ctc": ["slue-voxpopuli"], "classifier": ["slue-voxceleb"]}.get(kind)
+    tests = tuple(
+        str(data / name / "test/manifest.jsonl") for name in names or ["slue-voxpopuli", "slue-voxceleb"]
+    )
+    recipe = Recipe(
+        kind, model, (CorpusConfig(str(tiny / "corpus" / "manifest.jsonl"), entities="closed"),),
+        max_steps=60, batch_size=6, optimizer=OptimizerConfig(lr=5e-3, new_rows_lr=1e-2),
+        evaluation=EvaluationConfig(test=tests), decode=DecodeConfig(**decode), out=str(tmp_path),
+    )  # fmt: skip
+    return Run(recipe, quiet=True).run(), recipe
+
+
+@pytest.mark.parametrize(
+    ("kind", "decode"),
+    [("whisper", {"beam": 5}), ("whisper", {}), ("ctc", {}), ("classifier", {}), ("speech-llm", {})],
+)
+def test_evaluate_gives_the_scores_of_the_run(
+    kind: str, decode: dict[str, Any], tiny: Path, tmp_path: Path
+) -> None:
+    models: dict[str, AnyModel] = {
+        "whisper": ModelConfig(str(tiny / "whisper"), format="suffix"),
+        "ctc": CtcConfig(str(tiny / "wav2vec2")),
+        "classifier": ClassifierConfig(str(tiny / "wav2vec2")),
+        "speech-llm": SpeechLlmConfig(str(tiny / "w2v-bert"), str(tiny / "qwen2"), stride=8, adapter_width=8,
+                                      lora=LoraConfig(r=2)),
+    }  # fmt: skip
+    checkpoint, recipe = scored(tmp_path, tiny, kind, models[kind], **decode)
+    system, labels = open_system(str(checkpoint), AskOptions())
+    datasets = read_datasets(recipe.evaluation.test)
+    found = evaluate(
+        system, datasets, Settings(recipe.evaluation.profile), tmp_path / "report", labels=labels, quiet=True
+    )
+    expected = json.loads((checkpoint.parent / "scores.json").read_text())["test"]
+    assert set(expected) - {"slue"} == {f"{name}-test" for name in KNOWN[kind]}
+    for name, part in found.parts.items():
+        figures = expected[name if len(datasets) > 1 else f"{KNOWN[kind][0]}-test"]
+        own = flatten(part.scores)
+        assert {figure: own[figure] for figure in figures} == pytest.approx(figures)
+
+
+KNOWN = {
+    "whisper": ["slue-voxpopuli", "slue-voxceleb"], "ctc": ["slue-voxpopuli"],
+    "classifier": ["slue-voxceleb"], "speech-llm": ["slue-voxpopuli", "slue-voxceleb"],
+}  # fmt: skip
+
+
+def test_a_clip_that_is_too_long_is_heard_in_windows(checkpoints: dict[str, Path], tmp_path: Path) -> None:
+    write_tone(tmp_path / "long.wav", 16_000 * 42, 300)
+    write_tone(tmp_path / "short.wav", 16_000, 300)
+    system, _ = open_system(str(checkpoints["whisper"]), AskOptions())
+    questions = [Question(name, tmp_path / f"{name}.wav", ("asr",)) for name in ("long", "short")]
+    answers = list(system.answers(questions))
+    assert [answer.id for answer in answers] == ["long", "short"]
+    assert [answer.duration for answer in answers] == pytest.approx([42.0, 1.0])
+
+
+def test_options_change_the_decoding_of_the_recipe(checkpoints: dict[str, Path]) -> None:
+    own, _ = open_system(str(checkpoints["whisper"]), AskOptions())
+    assert own.facts["decode"]["beam"] == 1 and own.facts["decode"]["constrained"] is False
+    other, _ = open_system(str(checkpoints["whisper"]), AskOptions(beam=3, constrained=True))
+    assert other.facts["decode"]["beam"] == 3 and other.facts["decode"]["constrained"] is True
+    with pytest.raises(OptionError, match="a checkpoint runs on cpu, cuda, auto"):
+        open_system(str(checkpoints["whisper"]), AskOptions(), device="coreml")
+    biased, _ = open_system(str(checkpoints["whisper"]), AskOptions(bias=1.0))
+    assert isinstance(biased, UnisluSystem)

@@ -115,4 +115,6 @@ def prediction(
     if prompt.ner:
         phrases = tuple((span.type, target.text[span.start : span.end]) for span in target.entities or ())
     label = max(sentiment, key=lambda name: sentiment[name]) if sentiment else target.sentiment
-    return Prediction(id_, target.text, phrases, label.lower() if label and prompt.sa else None)
+    felt = label.lower() if label and prompt.sa else None
+    scores = {name.lower(): value for name, value in (sentiment or {}).items()} if felt else None
+    return Prediction(id_, target.text, phrases, felt, scores or None)
