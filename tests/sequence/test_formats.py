@@ -161,6 +161,8 @@ def test_suffix_finds_or_drops_what_is_listed(formats: Formats, vocabulary: Voca
     parsed = formats["suffix", ATOMIC].parse(typed(vocabulary, " a b c", *listed), NER)
     assert parsed.target.entities == (Span(0, 1, "ORG"), Span(4, 5, "ORG"))
     assert len(parsed.repairs) == 3
+    assert parsed.listed == (("ORG", "c"), ("ORG", "a"), ("ORG", "nowhere"), ("ORG", "a"))
+    assert formats["suffix", ATOMIC].parse(typed(vocabulary, " a b c"), NER).listed is None
 
 
 def test_bio_inside_without_a_beginning_is_one(formats: Formats, vocabulary: Vocabulary) -> None:

@@ -33,6 +33,8 @@ class Parsed:
     `sentiment_index`: index of the first token of the sentiment's label.
     `token_spans`: for each id the characters of `target.text` it wrote in the transcript, or None.
     A character made of several tokens belongs to the last of them; the others have an empty span.
+    `listed`: (type, phrase) as they were written in a list after the transcript, those included that the
+    transcript does not hold; None where a format has no such list.
     """
 
     target: Target
@@ -40,6 +42,7 @@ class Parsed:
     entity_tokens: tuple[tuple[int, int], ...] = ()
     sentiment_index: int | None = None
     token_spans: tuple[tuple[int, int] | None, ...] = ()
+    listed: tuple[tuple[str, str], ...] | None = None
 
 
 def segments(target: Target) -> Iterator[tuple[str, Span | None]]:

@@ -92,8 +92,12 @@ class SuffixFormat(EntityFormat):
                 reader.repair(event.first, event.name)
             else:
                 reader.repair(event.first, "delimiter inside the transcript, ignored")
-        found = self._find(reader, tail.items or (), prompt)
-        return reader.finish(tail.items is not None, tail.sentiment, tail.sentiment_index, found)
+        items = tail.items or ()
+        found = self._find(reader, items, prompt)
+        parsed = reader.finish(tail.items is not None, tail.sentiment, tail.sentiment_index, found)
+        types = self._types.readable(prompt)
+        listed = tuple((item.type, item.phrase) for item in items if item.phrase and item.type in types)
+        return replace(parsed, listed=None if tail.items is None else listed)
 
     def _asked(self, target: Target, prompt: Prompt, which: str | None) -> Target:
         if which is not None:

@@ -236,6 +236,9 @@ class DecodeConfig:
     repetition_penalty: float = 1.0
     #: Let the grammar forbid what would not parse; the papers' models wrote freely.
     constrained: bool = False
+    #: Entities of a list after the transcript (suffix): those that the transcript holds, or all that are
+    #: listed, as the papers score them.
+    phrases: Literal["located", "listed"] = "located"
 
 
 @dataclass(frozen=True)

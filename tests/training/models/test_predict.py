@@ -18,6 +18,8 @@ from unislu.evaluation.evaluate import Settings, evaluate
 from unislu.evaluation.open_system import open_system
 from unislu.evaluation.predict import AskOptions, Question, read_datasets
 from unislu.evaluation.systems import UnisluSystem
+from unislu.sequence import Prompt, Span, Target
+from unislu.sequence.reader import Parsed
 from unislu.training.config import (
     AnyModel,
     ClassifierConfig,
@@ -32,6 +34,7 @@ from unislu.training.config import (
     SpeechLlmConfig,
 )
 from unislu.training.models.predict import load_predictor, predict
+from unislu.training.models.whisper_system import prediction
 from unislu.training.train import Run
 from unislu.training.validate import flatten
 
@@ -164,3 +167,13 @@ def test_options_change_the_decoding_of_the_recipe(checkpoints: dict[str, Path])
         open_system(str(checkpoints["whisper"]), AskOptions(), device="coreml")
     biased, _ = open_system(str(checkpoints["whisper"]), AskOptions(bias=1.0))
     assert isinstance(biased, UnisluSystem)
+
+
+def test_both_ways_to_score_a_list() -> None:
+    """What the transcript does not hold is dropped, or scored as the papers do; each by its name."""
+    prompt = Prompt(frozenset({"ner"}))
+    parsed = Parsed(Target("a b", (Span(0, 1, "ORG"),)), listed=(("ORG", "a"), ("PLACE", "nowhere")))
+    assert prediction("x", parsed, prompt).entities == (("ORG", "a"),)
+    assert prediction("x", parsed, prompt, None, "listed").entities == parsed.listed
+    assert prediction("x", Parsed(parsed.target), prompt, None, "listed").entities == (("ORG", "a"),)
+    assert prediction("x", parsed, Prompt(), None, "listed").entities is None

@@ -81,6 +81,7 @@ class LlmPredictor:
         self._encoder = model.encoder
         self._decoder = Decoder(self._engine, model.vocabulary)
         self._options = decode_options(decode)
+        self._phrases = decode.phrases
 
     def __call__(self, asked: Sequence[Asked]) -> list[Prediction]:
         return by_prompt(asked, self._answer, _BATCH)
@@ -95,7 +96,9 @@ class LlmPredictor:
         seconds = [len(s) / SAMPLE_RATE for s in samples]
         outputs = self._decoder.decode(encoded, self._format, prompt, seconds, self._options)
         return [
-            prediction(item.id, self._format.parse(decoded.ids, prompt), prompt, decoded.sentiment)
+            prediction(
+                item.id, self._format.parse(decoded.ids, prompt), prompt, decoded.sentiment, self._phrases
+            )
             for item, decoded in zip(asked, outputs, strict=True)
         ]
 

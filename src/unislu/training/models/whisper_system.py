@@ -55,6 +55,7 @@ class WhisperPredictor:
         self._engine, self._formats, self._source = engine, formats, source
         self._decoder = Decoder(engine, vocabulary)
         self._options = decode_options(decode)
+        self._phrases = decode.phrases
         self._mels = int(engine.model.config.num_mel_bins)
 
     def __call__(self, asked: Sequence[Asked]) -> list[Prediction]:
@@ -70,7 +71,7 @@ class WhisperPredictor:
         fmt = self._formats.closed if prompt.types is None else self._formats.open
         outputs = self._decoder.decode(encoded, fmt, prompt, seconds, self._options)
         return [
-            prediction(item.id, fmt.parse(decoded.ids, prompt), prompt, decoded.sentiment)
+            prediction(item.id, fmt.parse(decoded.ids, prompt), prompt, decoded.sentiment, self._phrases)
             for item, decoded in zip(asked, outputs, strict=True)
         ]
 
@@ -107,13 +108,22 @@ def by_prompt(asked: Sequence[Asked], answer: Any, batch: int) -> list[Predictio
 
 
 def prediction(
-    id_: str, parsed: Parsed, prompt: Prompt, sentiment: dict[str, float] | None = None
+    id_: str,
+    parsed: Parsed,
+    prompt: Prompt,
+    sentiment: dict[str, float] | None = None,
+    which: str = "located",
 ) -> Prediction:
-    """What a parse says about a clip; `sentiment`: the labels' probabilities, where they were read."""
+    """What a parse says about a clip.
+
+    `sentiment`: the labels' probabilities, where they were read. `which`: see `DecodeConfig.phrases`.
+    """
     target = parsed.target
     phrases = None
     if prompt.ner:
         phrases = tuple((span.type, target.text[span.start : span.end]) for span in target.entities or ())
+        if which == "listed" and parsed.listed is not None:
+            phrases = parsed.listed
     label = max(sentiment, key=lambda name: sentiment[name]) if sentiment else target.sentiment
     felt = label.lower() if label and prompt.sa else None
     scores = {name.lower(): value for name, value in (sentiment or {}).items()} if felt else None
