@@ -176,4 +176,4 @@ def test_both_ways_to_score_a_list() -> None:
     assert prediction("x", parsed, prompt).entities == (("ORG", "a"),)
     assert prediction("x", parsed, prompt, None, "listed").entities == parsed.listed
     assert prediction("x", Parsed(parsed.target), prompt, None, "listed").entities == (("ORG", "a"),)
-    assert prediction("x", parsed, Prompt(), None, "listed").entities is None
+    assert prediction("x", parsed, Prompt(frozenset({"sa"})), None, "listed").entities is None
