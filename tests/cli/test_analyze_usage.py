@@ -14,7 +14,6 @@ USAGE = [
     (["{clip}", "-o", ""], "-o/--output: the value is empty"),
     (["{clip}", "--entities", "person", "drug"], "'drug' is left over"),
     (["{clip}", "--entities", "a,,b"], "entity type '' is empty"),
-    (["{clip}", "--entities", "person,Person"], "duplicate entity type 'Person'"),
     (["{clip}", "--entities", ",".join(f"t{n}" for n in range(501))], "501 entity types: at most 500"),
     (["{clip}", "--entities", "dragon"], "this bundle only knows PERSON"),
     (["{clip}", "--bias", "nan"], "bias is nan"),

@@ -31,6 +31,17 @@ def test_open_types_are_spelled_as_asked_and_their_order_and_case_do_not_matter(
     assert set(engine.prompts) == {" person, phone-number"}
 
 
+def test_a_type_that_is_named_twice_is_one_with_a_warning(vocabulary: Vocabulary) -> None:
+    text = "Dial 555 for Ann."
+    model, engine = make(vocabulary, {200: Target(text, (entity(text, "555", "phone-number"),), "Neutral")})
+    result = model.analyze(noise(200), sample_rate=16_000, entities=["phone number", "Phone-Number", "id"])
+    assert [(e.type, e.text) for e in result.entities or ()] == [("phone number", "555")]
+    assert set(engine.prompts) == {" id, phone-number"}
+    assert "the entity type 'Phone-Number' is 'phone number', which was asked for already" in result.warnings
+    assert Request(entities=("person", "person")).merged == (("person", "person"),)
+    assert Request(entities=("person", "drug")).merged == ()
+
+
 def test_types_of_the_closed_set_use_the_closed_format(vocabulary: Vocabulary) -> None:
     model, engine = make(vocabulary, {200: Target(TEXT, (entity(TEXT, "Berlin", "PLACE"),), "Neutral")})
     result = model.analyze(noise(200), sample_rate=16_000, entities=["place"])

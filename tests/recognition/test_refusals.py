@@ -21,7 +21,6 @@ BAD_OPTIONS: list[tuple[dict[str, Any], str]] = [
     ({"entities": "person"}, "is the string"),
     ({"entities": ["person", " "]}, "is empty: name it"),
     ({"entities": ["person", None]}, "is no string: name it"),
-    ({"entities": ["phone number", "Phone-Number"]}, "duplicate entity type 'Phone-Number'"),
     ({"entities": ["x" * 65]}, "65 characters"),
     ({"entities": [f"type {n}" for n in range(501)]}, "501 entity types"),
     ({"entities": ["person"], "tasks": ("asr",)}, "without the task ner"),

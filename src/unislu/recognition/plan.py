@@ -114,6 +114,8 @@ def resolve(
         for number, types in enumerate(entities.passes or (None,))
     )
     notes = []
+    for name, first in request.merged:
+        notes.append(f"the entity type {name!r} is {first!r}, which was asked for already")
     if len(passes) > 1:
         count = len(entities.names)
         notes.append(f"{count} entity types do not fit one prompt: decoded in {len(passes)} passes")

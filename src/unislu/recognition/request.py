@@ -87,7 +87,9 @@ class Request:
         if self.entities is not None:
             if "ner" not in self.tasks:
                 raise OptionError("entities were asked for without the task ner: add it or drop them")
-            object.__setattr__(self, "entities", tuple(_checked_types(self.entities).values()))
+            given, kept = tuple(self.entities), _checked_types(self.entities)
+            object.__setattr__(self, "_merged", _merged(given, kept))
+            object.__setattr__(self, "entities", tuple(kept.values()))
         if self.operating_point is not None:
             _check_point_name(self.operating_point, self.tasks)
         if isinstance(self.beam, bool) or not isinstance(self.beam, int) or not 1 <= self.beam <= MAX_BEAM:
@@ -115,6 +117,12 @@ class Request:
     def names(self) -> Mapping[str, str]:
         """How results spell each type of `entities`, by its normalised name."""
         return {} if self.entities is None else _checked_types(self.entities)
+
+    @property
+    def merged(self) -> tuple[tuple[str, str], ...]:
+        """Types that were given more than once, each with the spelling that results use."""
+        found: tuple[tuple[str, str], ...] = getattr(self, "_merged", ())
+        return found
 
     @property
     def biases(self) -> float | Mapping[str, float]:
@@ -172,11 +180,20 @@ def _checked_types(types: Sequence[str]) -> dict[str, str]:
             raise OptionError(
                 f"entity type {normal[:24]!r}… has {len(normal)} characters: at most {MAX_TYPE_LENGTH} fit"
             )
-        if normal in spelled:
-            same = "twice" if name == spelled[normal] else f"as {spelled[normal]!r} already"
-            raise OptionError(f"duplicate entity type {name!r}: it was given {same}; name it once")
-        spelled[normal] = name
-    return {normal: name.strip() for normal, name in spelled.items()}
+        spelled.setdefault(normal, name.strip())
+    return spelled
+
+
+def _merged(given: Sequence[str], kept: Mapping[str, str]) -> tuple[tuple[str, str], ...]:
+    """The names that say again what an earlier one says, each with that one."""
+    pairs = [(name.strip(), kept[normalize_type(name)]) for name in given]
+    seen: set[str] = set()
+    found = []
+    for name, first in pairs:
+        if first in seen:
+            found.append((name, first))
+        seen.add(first)
+    return tuple(dict.fromkeys(found))
 
 
 def _checked_bias(
