@@ -273,7 +273,7 @@ def test_unknown_routes_and_methods(server: Any) -> None:
     ("fields", "code"),
     [({"tasks": "asr,dance"}, "invalid_option"), ({"bias": "nan"}, "invalid_option"),
      ({"bias": "x"}, "invalid_value"), ({"bias": "{"}, "invalid_value"), ({"beam": "99"}, "invalid_value"),
-     ({"entities": ""}, "invalid_option"), ({"entities": "a,A"}, "invalid_option"),
+     ({"entities": ""}, "invalid_option"),
      ({"entities": "[1]"}, "invalid_value"), ({"style": "x"}, "invalid_value"),
      ({"format": "docx"}, "invalid_value"), ({"tasks": "sa", "format": "srt"}, "invalid_option"),
      ({"operating_point": "none-such"}, "invalid_option"), ({"nonsense": "1"}, "unknown_field"),
@@ -283,6 +283,12 @@ def test_unknown_routes_and_methods(server: Any) -> None:
 def test_bad_options(server: Any, hum: bytes, fields: dict[str, str], code: str) -> None:
     answer = server.post("/v1/analyze", fields, hum)
     assert answer.status_code == 400 and answer.json()["error"]["code"] == code, answer.text
+
+
+def test_a_type_named_twice_is_one(server: Any, hum: bytes) -> None:
+    answer = server.post("/v1/analyze", {"entities": "a,A"}, hum)
+    assert answer.status_code == 200, answer.text
+    assert any("asked for already" in warning for warning in answer.json()["warnings"])
 
 
 def test_it_still_works(server: Any, speech: bytes) -> None:
