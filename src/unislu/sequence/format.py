@@ -6,6 +6,7 @@ transcript and what opens its entities are its own answers.
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -103,7 +104,7 @@ def tags_transcript(fmt: Format) -> bool:
     return fmt.closed and fmt.inside and not fmt.open
 
 
-class EntityFormat:
+class EntityFormat(ABC):
     """What formats share: one style in one alphabet, its types, and the grammars of the last prompts."""
 
     inside = True
@@ -176,8 +177,9 @@ class EntityFormat:
         """What may be written. Raises `OptionError` for a type outside the closed set."""
         return self._grammars(prompt)
 
+    @abstractmethod
     def _grammar(self, prompt: Prompt) -> Grammar:
-        raise NotImplementedError
+        """The grammar of one prompt."""
 
     def _symbols(self) -> Symbols:
         return symbols_of(self._vocabulary, self._style, self._alphabet)

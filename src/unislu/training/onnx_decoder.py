@@ -15,9 +15,6 @@ for every layer i `self_key_i`, `self_value_i` float32 `[batch, heads, capacity,
 caches under the inputs' names with the prefix `new_` (bind them to the same memory); with alignment heads
 `align_query` float32 `[batch, n, heads * head]`, their cross-attention queries. The fused operator gives
 no attention weights; who wants them multiplies these queries with the heads' keys, scales included.
-
-A graph of scores has, in place of `logits` and `align_query`, `scores` float32 `[batch, n, c]` of the tokens
-`wanted` int64 `[c]` at every new position.
 """
 
 from __future__ import annotations
@@ -44,13 +41,10 @@ from unislu.training.onnx_graph import (
 EMBEDDING = "decoder.embed_tokens"
 
 
-def write_decoder(
-    weights: Weights, shape: Shape, quantized: bool, heads: Sequence[Head] = (), scores: bool = False
-) -> GraphWriter:
+def write_decoder(weights: Weights, shape: Shape, quantized: bool, heads: Sequence[Head] = ()) -> GraphWriter:
     """Write the decoder, with float32 or with int8 weights and cross cache.
 
-    `heads`: those whose queries are an output, sorted; none leaves the output away. `scores`: in place of
-    `logits` an output `scores` float32 `[batch, n, c]`, for an input `wanted` int64 `[c]`.
+    `heads`: those whose queries are an output, sorted; none leaves the output away.
     """
     graph = GraphWriter("decoder")
     linear: Linear = BlockLinear() if quantized else FloatLinear()
@@ -76,12 +70,6 @@ def write_decoder(
         last = index + 1 == shape.decoder_layers
         following = "decoder.layer_norm" if last else f"decoder.layers.{index + 1}.self_attn_layer_norm"
         normed, residual = add_norm(graph, updated, residual, weights, following)
-    if scores:
-        wanted = graph.input("wanted", np.int64, ["c"])
-        rows = _embed_quantized(graph, wanted, weights, 1) if quantized else _embed(graph, wanted, weights)
-        found = graph.op("MatMul", [normed, graph.op("Transpose", [rows], perm=[1, 0])])
-        graph.output(found, "scores", np.float32, ["batch", "n", "c"])
-        return graph
     newest = graph.op("Gather", [normed, graph.constant("newest", np.array(-1, np.int64))], axis=1)
     write_logits = _logits_quantized if quantized else _logits
     logits = write_logits(graph, newest, weights)
@@ -192,11 +180,8 @@ def _logits(graph: GraphWriter, x: str, weights: Weights) -> str:
     return graph.op("Gemm", [x, table], transB=1)
 
 
-def _embed_quantized(graph: GraphWriter, tokens: str, weights: Weights, rank: int = 2) -> str:
-    """Rows of the same int8 matrix that the logits are computed with, dequantised here.
-
-    `rank`: number of dimensions of `tokens`.
-    """
+def _embed_quantized(graph: GraphWriter, tokens: str, weights: Weights) -> str:
+    """Rows of the same int8 matrix that the logits are computed with, dequantised here."""
     table = weights[f"{EMBEDDING}.weight"]
     values, scales = quantize_blocks(table, BLOCK)
     rows = graph.op("Gather", [graph.constant(f"{EMBEDDING}.weight", values), tokens])
@@ -205,11 +190,11 @@ def _embed_quantized(graph: GraphWriter, tokens: str, weights: Weights, rank: in
         "Sub", [graph.op("Cast", [rows], to=1), graph.constant("offset", np.array(UINT8_ZERO, np.float32))]
     )
     scaled = graph.op("Mul", [centred, graph.op("Unsqueeze", [row_scales, graph.ints(-1)])])
-    flat = graph.op("Reshape", [scaled, graph.ints(*[0] * rank, -1)])
+    flat = graph.op("Reshape", [scaled, graph.ints(0, 0, -1)])
     width = table.shape[1]
     if scales.shape[1] * BLOCK == width:
         return flat
-    return graph.op("Slice", [flat, graph.ints(0), graph.ints(width), graph.ints(rank)])
+    return graph.op("Slice", [flat, graph.ints(0), graph.ints(width), graph.ints(2)])
 
 
 def _logits_quantized(graph: GraphWriter, x: str, weights: Weights) -> str:
