@@ -21,20 +21,20 @@ class StubModel:
     """Reads audio for real and answers the same to all of it."""
 
     def __init__(self) -> None:
-        self.options: dict[str, Any] = {}
+        self.request = Request()
 
     def check(self, options: Request) -> None:
         if options.entities and "dragon" in options.entities:
             raise OptionError("entity type 'dragon': this bundle only knows PERSON")
 
     def analyze_many(
-        self, sources: list[Any], *, on_error: str, progress: Any, watch: Any, **options: Any
+        self, sources: list[Any], *, request: Request, on_error: str, progress: Any, watch: Any
     ) -> Iterator[Analysis | UnisluError]:
-        self.options = options
+        self.request = request
         for number, source in enumerate(sources):
             progress(number)
             try:
-                yield self._analyze(source, Request(**options))
+                yield self._analyze(source, request)
             except UnisluError as error:
                 yield error
 

@@ -33,11 +33,11 @@ class Model:
         if options.entities and "dragon" in options.entities:
             raise OptionError("entity type 'dragon': unknown")
 
-    def partial(self, samples: Any, begin: object, **options: Any) -> Analysis:
-        return self.analyze(samples, sample_rate=SAMPLE_RATE, **options)
+    def partial(self, samples: Any, begin: object, *, request: Request) -> Analysis:
+        return self.analyze(samples, sample_rate=SAMPLE_RATE, request=request)
 
-    def analyze(self, samples: Any, *, sample_rate: int, **options: Any) -> Analysis:
-        tasks = Request(**options).tasks
+    def analyze(self, samples: Any, *, sample_rate: int, request: Request) -> Analysis:
+        tasks = request.tasks
         return Analysis(
             text="Ann spoke.",
             duration=len(samples) / sample_rate,

@@ -35,8 +35,8 @@ class Model:
         if options.entities and "dragon" in options.entities:
             raise OptionError("entity type 'dragon': unknown")
 
-    def analyze(self, source: Any, *, name: str | None = None, **options: Any) -> Analysis:
-        with open_audio(source, split=options.get("channels") == "split") as stream:
+    def analyze(self, source: Any, *, name: str | None = None, request: Request) -> Analysis:
+        with open_audio(source, split=request.channels == "split") as stream:
             channels = np.concatenate(list(stream), axis=1)
             notes = stream.warnings
         self.heard.append(name or str(source))
@@ -54,8 +54,7 @@ class Model:
         entities = tuple(
             Entity("person" if w.text == "Ann" else "place", w.text, w.start_char, w.end_char, 0.9)
             for w in tagged
-            if options["entities"] is None
-            or ("person" if w.text == "Ann" else "place") in options["entities"]
+            if request.entities is None or ("person" if w.text == "Ann" else "place") in request.entities
         )
         seconds = channels.shape[1] / SAMPLE_RATE
         segment = Segment(0, seconds, text, 0, len(text), words=tuple(words) if self.timed else None)
@@ -117,7 +116,7 @@ def test_a_verified_redaction(model: Model, capsys: pytest.CaptureFixture[str]) 
     assert result.file == "ann.wav" and "redacted: person (2 places, type)" in result.warnings
     assert any(warning.startswith("verified: ") for warning in result.warnings)
     assert len(model.heard) == 2 and ".redact-" in model.heard[1], "what was verified is the redacted copy"
-    assert model.analyze("out/ann.wav", entities=None).text == "Hello called from Oslo called"
+    assert model.analyze("out/ann.wav", request=Request()).text == "Hello called from Oslo called"
     assert '<audio controls preload="metadata" src="ann.wav">' in Path("out/ann.html").read_text()
 
 
@@ -143,7 +142,7 @@ def test_what_is_heard_again_is_covered_too(model: Model, monkeypatch: pytest.Mo
     monkeypatch.setattr(model, "analyze", late_at_first)
     assert main(["redact", "ann.wav", "-o", "out", "--types", "person", "--verify", "-q"]) == 0
     assert len(model.heard) == 3, "the original, a copy that still says it, and one that does not"
-    assert "Ann" not in (hear("out/ann.wav", entities=None).text or "")
+    assert "Ann" not in (hear("out/ann.wav", request=Request()).text or "")
 
 
 @pytest.mark.parametrize("right", [-1.0, 0.0])
@@ -155,7 +154,7 @@ def test_each_channel_is_heard(model: Model, right: float) -> None:
     assert main(["redact", "stereo.wav", "-o", "out", "--types", "person", "--verify", "-q"]) == 0
     assert len(model.heard) == 3, "the original, and the copy mixed and split"
     for channels in ("mix", "split"):
-        text = model.analyze("out/stereo.wav", entities=None, channels=channels).text or ""
+        text = model.analyze("out/stereo.wav", request=Request(channels=channels)).text or ""
         assert "Oslo" in text and "Ann" not in text
 
 
@@ -164,9 +163,9 @@ def test_a_word_of_one_channel_that_the_mix_drowns(model: Model, capsys: pytest.
     loud, rate = soundfile.read(speak(Path("loud.wav"), "Hello Ann called from Oslo called called"))
     soft, _ = soundfile.read(speak(Path("soft.wav"), "Hello Ann called from Oslo Ann called"))
     soundfile.write("call.wav", np.stack([loud, soft * 0.7], axis=1), rate, subtype="PCM_16")
-    assert "called from Oslo called called" in (model.analyze("call.wav", entities=None).text or "")
+    assert "called from Oslo called called" in (model.analyze("call.wav", request=Request()).text or "")
     assert main(["redact", "call.wav", "-o", "out", "--types", "person", "--verify", "-q"]) == 0
-    assert "Ann" not in (model.analyze("out/call.wav", entities=None, channels="split").text or "")
+    assert "Ann" not in (model.analyze("out/call.wav", request=Request(channels="split")).text or "")
 
 
 def test_where_nothing_was_heard_nothing_is_written(model: Model, capsys: pytest.CaptureFixture[str]) -> None:
@@ -220,7 +219,7 @@ def test_words_without_times(model: Model, capsys: pytest.CaptureFixture[str]) -
     assert main(["redact", "ann.wav", "-o", "out"]) == 1
     assert "has no times" in capsys.readouterr().err and not list(Path("out").iterdir())
     assert main(["redact", "ann.wav", "-o", "out", "--untimed", "segment", "--verify"]) == 0
-    assert model.analyze("out/ann.wav", entities=None).text == ""
+    assert model.analyze("out/ann.wav", request=Request()).text == ""
 
 
 def test_hashes_share_a_key_within_a_run(model: Model, tmp_path: Path) -> None:

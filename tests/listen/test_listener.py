@@ -69,17 +69,16 @@ class Model:
         if options.entities and "dragon" in options.entities:
             raise OptionError("entity type 'dragon'")
 
-    def partial(self, samples: NDArray[np.float32], begin: Target, **options: Any) -> Analysis:
+    def partial(self, samples: NDArray[np.float32], begin: Target, *, request: Request) -> Analysis:
         self.begins.append(begin)
-        return self.analyze(samples, sample_rate=SAMPLE_RATE, begin=begin.text.split(), **options)
+        return self.analyze(samples, sample_rate=SAMPLE_RATE, begin=begin.text.split(), request=request)
 
     def analyze(
-        self, samples: NDArray[np.float32], *, sample_rate: int, begin: Sequence[str] = (), **options: Any
+        self, samples: NDArray[np.float32], *, sample_rate: int, begin: Sequence[str] = (), request: Request
     ) -> Analysis:
         assert sample_rate == SAMPLE_RATE
         self.lengths.append(len(samples))
-        checked = Request(**options)
-        self.tasks.append(tuple(checked.tasks))
+        self.tasks.append(tuple(request.tasks))
         levels = np.rint(np.abs(samples[::SPARSE]) * 1000).astype(int)
         numbers, counts = np.unique(levels, return_counts=True)
         found = [(self.words[n - 20], c, n) for n, c in zip(numbers, counts, strict=True) if n >= 20]
@@ -100,8 +99,8 @@ class Model:
             text=text,
             duration=duration,
             model="m",
-            entities=entities if "ner" in checked.tasks else None,
-            sentiment=sentiment if "sa" in checked.tasks else None,
+            entities=entities if "ner" in request.tasks else None,
+            sentiment=sentiment if "sa" in request.tasks else None,
             segments=(Segment(0.0, duration, text, 0, len(text), words=words),),
         )
 

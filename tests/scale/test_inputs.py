@@ -156,7 +156,7 @@ def test_segments_of_a_file(batch: Batch, rows: Rows, clip: Clip, tmp_path: Path
     expected = {"X": 2.0, "Y": 2.5, "rest": 1.0, "whole": 5.0, "a.wav#t=1.25,2.25": 1.0}
     assert lengths == pytest.approx(expected, abs=1e-3)
     assert found["Y"]["uri"] == f"{tmp_path}/a.wav#t=2.5,5"
-    assert found["behind"]["error"]["message"].endswith("a.wav#t=9,10: begins behind the file's end")
+    assert found["behind"]["error"]["message"].endswith("a.wav#t=9,10: begins after the file's end")
     assert batch(path, tmp_path / "out").new == 0
     lines[0]["duration"] = 2.25  # another stretch of the same file is another content
     assert batch(manifest_of(path, *lines), tmp_path / "out").new == 1

@@ -17,6 +17,7 @@ import pytest
 
 from unislu.cli.batch import render
 from unislu.errors import BatchError, OptionError, RecordError
+from unislu.recognition.request import Request
 
 psutil = pytest.importorskip("psutil")
 
@@ -194,7 +195,7 @@ def test_a_model_that_cannot_be_loaded_ends_the_run(batch: Batch, clips: Path, t
     with pytest.raises(BatchError, match=r"'scripted_model:lod'.*module:function"):
         batch(clips, tmp_path / "b", loader="scripted_model:lod")
     with pytest.raises(OptionError, match="only knows"):
-        batch(clips, tmp_path / "c", analyze={"entities": ["drug"]})
+        batch(clips, tmp_path / "c", request=Request(entities=["drug"]))
     assert batch(clips, tmp_path / "c").heard == 12  # with other options: nothing had come of the first ones
 
 
@@ -206,8 +207,12 @@ def test_an_output_folder_is_of_one_run(
     batch(clips, tmp_path / "out")
     with pytest.raises(OptionError, match="begun with bundle_hash"):
         batch(clips, tmp_path / "out", bundle=str(other_bundle))
-    with pytest.raises(OptionError, match=r'begun with style null \(now "normalized"\); choose'):
-        batch(clips, tmp_path / "out", analyze={"style": "normalized"})
+    with pytest.raises(OptionError, match=r'begun with style "cased" \(now "normalized"\); choose'):
+        batch(clips, tmp_path / "out", request=Request(style="normalized"))
+    manifest = json.loads((tmp_path / "out" / "run.json").read_text())
+    manifest["settings"]["analyze"] = {"bias": 0.0, "tasks": ["sa", "ner", "asr"]}  # older: no defaults
+    (tmp_path / "out" / "run.json").write_text(json.dumps(manifest))
+    assert batch(clips, tmp_path / "out").heard == 12
     with Ledger(str(tmp_path / "out")).open(), pytest.raises(BatchError, match="another run is writing"):
         batch(clips, tmp_path / "out")
 

@@ -14,8 +14,8 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from . import INTERRUPTED, asking, complain, writing
 from .interrupt import Interrupt
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from ..audio import AudioSource
     from ..recognition.longform import Progress
     from ..recognition.model import Model
+    from ..recognition.request import Request
     from .output import Output
 
 STDIN = "-"
@@ -61,14 +62,14 @@ def run(arguments: argparse.Namespace) -> int:
     from ..recognition.request import Request
     from .output import Output, Settings
 
-    options = {
-        **asking.file_options(arguments),
-        "window": arguments.window,
-        "pad": arguments.pad,
-        "merge": arguments.merge,
-    }
     _check_stdin(arguments.files)
-    checked = Request(**options)  # wrong usage is said before a model is loaded
+    # Wrong usage is said before a model is loaded.
+    request = Request(
+        **asking.file_options(arguments),
+        window=arguments.window,
+        pad=arguments.pad,
+        merge=arguments.merge,
+    )
     settings = Settings(
         arguments.format,
         arguments.output,
@@ -76,15 +77,15 @@ def run(arguments: argparse.Namespace) -> int:
         arguments.quiet,
         writing.Writing.of(arguments),
     )
-    output = Output(settings, arguments.files, checked)
+    output = Output(settings, arguments.files, request)
 
     from ..recognition.model import load
 
     model = load(arguments.bundle, threads=arguments.threads, device=arguments.device)
-    model.check(checked)
+    model.check(request)
     sources = [_Stdin() if file == STDIN else file for file in arguments.files]
     with output, Interrupt() as interrupt:
-        done, failed = _hear(model, sources, options, output, interrupt)
+        done, failed = _transcribe(model, sources, request, output, interrupt)
     if interrupt.asked:
         left = len(sources) - done
         complain(f"interrupted; {left} of {len(sources)} files were not heard" if left else "interrupted")
@@ -92,10 +93,10 @@ def run(arguments: argparse.Namespace) -> int:
     return 1 if failed else 0
 
 
-def _hear(
+def _transcribe(
     model: Model,
     sources: Sequence[AudioSource],
-    options: Mapping[str, Any],
+    request: Request,
     output: Output,
     interrupt: Interrupt,
 ) -> tuple[int, int]:
@@ -108,7 +109,9 @@ def _hear(
         output.advance(progress)
         return interrupt.asked
 
-    results = model.analyze_many(sources, on_error="yield", progress=output.progress, watch=watch, **options)
+    results = model.analyze_many(
+        sources, request=request, on_error="yield", progress=output.progress, watch=watch
+    )
     done = failed = 0
     for done, result in enumerate(results, start=1):
         if isinstance(result, Exception):

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import argparse
-from typing import Any
+from typing import TYPE_CHECKING
 
 from ..engines.devices import DEVICES
 from .arguments import bias, names, positive
+
+if TYPE_CHECKING:
+    from ..recognition.request import Options
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -73,16 +76,16 @@ def configure_device(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def options(arguments: argparse.Namespace) -> dict[str, Any]:
-    """The values of `configure` as keyword arguments of `Model.analyze`."""
-    given: dict[str, Any] = {"entities": arguments.entities, "bias": arguments.bias}
+def options(arguments: argparse.Namespace) -> Options:
+    """The values of `configure` as fields of a `Request`."""
+    given: Options = {"entities": arguments.entities, "bias": arguments.bias}
     if arguments.tasks is not None:
         given["tasks"] = tuple(arguments.tasks)
     return given
 
 
-def file_options(arguments: argparse.Namespace) -> dict[str, Any]:
-    """The values of `configure_files` as keyword arguments of `Model.analyze`."""
+def file_options(arguments: argparse.Namespace) -> Options:
+    """The values of `configure_files` as fields of a `Request`."""
     return {
         **options(arguments),
         "beam": arguments.beam,

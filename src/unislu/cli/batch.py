@@ -83,11 +83,12 @@ def run(arguments: argparse.Namespace) -> int:
     require("scale", "fsspec", "pyarrow")
     if arguments.engine == "ray":
         require("ray", "ray")
+    from ..recognition.request import Request
     from ..scale.options import DEFAULT_LOADER, BatchOptions, WorkerOptions
     from ..scale.run import run_batch
 
     worker = WorkerOptions(
-        analyze=asking.file_options(arguments),
+        request=Request(**asking.file_options(arguments)),
         bundle=arguments.bundle,
         loader=arguments.loader or DEFAULT_LOADER,
         threads=arguments.threads,

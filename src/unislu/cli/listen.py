@@ -56,8 +56,7 @@ def run(arguments: argparse.Namespace) -> int:
     from ..listen import INTERVAL, Listener
     from ..recognition.request import Request
 
-    options = asking.options(arguments)
-    Request(**options)  # wrong usage is said before a model is loaded
+    request = Request(**asking.options(arguments))  # wrong usage is said before a model is loaded
     from_stdin = _is_stdin(arguments)
     interval = INTERVAL if arguments.interval is None else arguments.interval
     if not from_stdin:
@@ -68,7 +67,7 @@ def run(arguments: argparse.Namespace) -> int:
     from ..recognition.model import load
 
     model = load(arguments.bundle, threads=arguments.threads)
-    listener = Listener(model, interval=interval, **options)
+    listener = Listener(model, request, interval=interval)
     screen = _Screen(arguments.format == "jsonl", arguments.quiet)
     buffer = Buffer()
     with Interrupt() as interrupt:

@@ -27,6 +27,7 @@ from .writing import Writing, make_folder
 
 if TYPE_CHECKING:
     from ..recognition.model import Model
+    from ..recognition.request import Request
     from ..redact import Pseudonyms
     from ..result import Analysis
 
@@ -98,7 +99,7 @@ class _Task:
     surnames: bool
     formats: tuple[str, ...]
     writing: Writing
-    options: dict[str, Any]
+    request: Request
     quiet: bool
 
 
@@ -108,11 +109,9 @@ def run(arguments: argparse.Namespace) -> int:
 
     task = _task(arguments)
     from ..recognition.model import load
-    from ..recognition.request import Request
 
-    checked = Request(**task.options)
     model = load(arguments.bundle, threads=arguments.threads, device=arguments.device)
-    model.check(checked)
+    model.check(task.request)
     code = 0
     for file in arguments.files:
         try:
@@ -131,6 +130,7 @@ def run(arguments: argparse.Namespace) -> int:
 def _task(arguments: argparse.Namespace) -> _Task:
     """The options, checked before a model is loaded. Raises `OptionError`."""
     from ..errors import OptionError
+    from ..recognition.request import Request
     from ..redact import AUDIO_HOWS, Pseudonyms, check_guard, check_untimed
     from ..writers import get_writer
 
@@ -147,13 +147,13 @@ def _task(arguments: argparse.Namespace) -> _Task:
     folder = Path(arguments.output)
     _check_targets(arguments.files, folder, suffixes)
     key = None if arguments.key_file is None else _key(arguments.key_file)
-    options = {
-        "entities": arguments.types,
-        "bias": arguments.bias,
-        "operating_point": arguments.operating_point,
-        "channels": arguments.channels,
-        "vad": arguments.vad,
-    }
+    request = Request(
+        entities=arguments.types,
+        bias=arguments.bias,
+        operating_point=arguments.operating_point,
+        channels=arguments.channels,
+        vad=arguments.vad,
+    )
     return _Task(
         folder,
         None if arguments.types is None else tuple(arguments.types),
@@ -165,7 +165,7 @@ def _task(arguments: argparse.Namespace) -> _Task:
         not arguments.no_surnames,
         tuple(arguments.format),
         Writing.of(arguments),
-        options,
+        request,
         arguments.quiet,
     )
 
@@ -211,7 +211,7 @@ def _redact(model: Model, source: Path, task: _Task) -> list[str]:
             folder = Path(made, "done")
             folder.mkdir()
             recording, named = _kept(source, Path(made))
-            analysis = model.analyze(recording, **task.options, **named)
+            analysis = model.analyze(recording, request=task.request, **named)
             redaction = Redaction(
                 analysis, task.types, untimed=task.untimed, guard=task.guard, surnames=task.surnames
             )
@@ -219,7 +219,9 @@ def _redact(model: Model, source: Path, task: _Task) -> list[str]:
             if task.audio is not None:
                 copy, how = folder / source.name, (task.audio, task.guard)
                 if task.verify:
-                    notes = redact_verified(model, recording, copy, redaction, *how, **task.options).notes
+                    notes = redact_verified(
+                        model, recording, copy, redaction, *how, request=task.request, **named
+                    ).notes
                     redaction.refuse_leaks()
                 else:
                     heard = analysis.duration

@@ -7,14 +7,15 @@ gets as long as the model can take, it is heard once more as a whole, with its s
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Protocol
+from dataclasses import replace
+from typing import TYPE_CHECKING, Protocol, Unpack
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ..audio import MIN_SECONDS, SAMPLE_RATE
 from ..errors import OptionError
-from ..recognition.request import Request
+from ..recognition.request import Options, Request
 from ..sequence import Target
 from .events import EndEvent, EntityEvent, Event, FinalEvent, PartialEvent, SentimentEvent
 from .hypothesis import Hypothesis
@@ -42,10 +43,11 @@ class Listener:
     def __init__(
         self,
         model: Model,
+        request: Request | None = None,
         *,
         interval: float = INTERVAL,
         detector: SpeechDetector | None = None,
-        **options: Any,
+        **options: Unpack[Options],
     ) -> None:
         """Begin to listen.
 
@@ -53,21 +55,22 @@ class Listener:
             model: a loaded model.
             interval: seconds of audio between two hearings; more costs less computing.
             detector: finds speech; None = Silero's.
-            options: of `Model.analyze`: tasks, entities, bias, …
+            request: what is asked for, as for `Model.analyze`.
+            options: the fields of a `Request`, in place of one: tasks, entities, bias, …
 
         Raises:
             OptionError: an option that cannot be meant, or nothing to write.
         """
         if not 0.1 <= interval <= 10:
             raise OptionError(f"interval is {interval}: give seconds from 0.1 to 10")
-        checked = Request(**options)
-        if not checked.wants_text:
+        request = Request.of(request, options)
+        if not request.wants_text:
             raise OptionError("listening writes a transcript: add asr or ner to the tasks")
-        model.check(checked)
-        self._model, self._options = model, options
+        model.check(request)
+        self._model, self._request = model, request
         # While an utterance goes on nobody needs its sentiment.
-        self._partial_options = {**options, "tasks": tuple(task for task in checked.tasks if task != "sa")}
-        self._goes_on = checked.style == "cased"  # other styles are not what the model wrote
+        self._partial = replace(request, tasks=[task for task in request.tasks if task != "sa"])
+        self._goes_on = request.style == "cased"  # other styles are not what the model wrote
         self._interval = round(interval * SAMPLE_RATE)
         self._window = Window(_silero() if detector is None else detector, model.manifest.audio.max_seconds)
         self._utterance = Utterance()
@@ -124,7 +127,7 @@ class Listener:
         """A partial result; `ending`: words are no longer confirmed, the utterance will be cut soon."""
         utterance, at = self._utterance, start / SAMPLE_RATE
         begin = utterance.beginning if self._goes_on else Target("", ())
-        analysis = self._model.partial(_long_enough(samples), begin, **self._partial_options)
+        analysis = self._model.partial(_long_enough(samples), begin, request=self._partial)
         changed, closed = utterance.hear(Hypothesis.of(analysis, at), confirm=not ending)
         events: list[Event] = []
         if changed:
@@ -136,7 +139,7 @@ class Listener:
     def _close(self, start: int, samples: NDArray[np.float32]) -> list[Event]:
         utterance, self._utterance = self._utterance, Utterance()
         self._heard_until = 0
-        analysis = self._model.analyze(_long_enough(samples), sample_rate=SAMPLE_RATE, **self._options)
+        analysis = self._model.analyze(_long_enough(samples), request=self._request, sample_rate=SAMPLE_RATE)
         begin, end = start / SAMPLE_RATE, (start + len(samples)) / SAMPLE_RATE
         closed = utterance.close(Hypothesis.of(analysis, begin))
         failed = next((s.failed for s in analysis.segments if s.failed is not None), None)

@@ -5,15 +5,16 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import AsyncIterable, AsyncIterator
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Unpack
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ..audio import SAMPLE_RATE
 from ..errors import OptionError
+from ..recognition.request import Options, Request
 from .events import Event
-from .listener import Listener
+from .listener import INTERVAL, Listener, SpeechDetector
 
 if TYPE_CHECKING:
     from ..recognition.model import Model
@@ -32,9 +33,12 @@ def pcm_samples(data: bytes) -> NDArray[np.float32]:
 async def listen(
     model: Model,
     chunks: AsyncIterable[NDArray[np.float32] | bytes],
+    request: Request | None = None,
     *,
     max_pending: float = MAX_PENDING,
-    **options: Any,
+    interval: float = INTERVAL,
+    detector: SpeechDetector | None = None,
+    **options: Unpack[Options],
 ) -> AsyncIterator[Event]:
     """Events of a stream of audio, the last one an `EndEvent`.
 
@@ -46,12 +50,12 @@ async def listen(
         model: a loaded model; of this stream alone.
         chunks: [n] float32 at 16 kHz, or bytes of 16-bit little-endian PCM at 16 kHz.
         max_pending: seconds.
-        options: as for `Listener`.
+        request, interval, detector, options: as for `Listener`.
 
     Raises:
         OptionError: bad options or chunks.
     """
-    listener = Listener(model, **options)
+    listener = Listener(model, Request.of(request, options), interval=interval, detector=detector)
     waiting = _Waiting(round(max_pending * SAMPLE_RATE))
     reader = asyncio.create_task(waiting.fill(chunks))
     try:

@@ -64,11 +64,19 @@ class Model:
     ) -> None:
         """Raises `EngineError` or `BundleError` when engine, vocabulary and formats do not fit together."""
         self.recognizer = Recognizer(engine, vocabulary, manifest)
-        self.manifest = manifest
-        self.vocabulary = vocabulary
         self.load_seconds = load_seconds
         self._calibration = Calibration.from_manifest(manifest.calibration)
         self._workers = Workers(self.recognizer)
+
+    @property
+    def manifest(self) -> Manifest:
+        """What its bundle says of it."""
+        return self.recognizer.manifest
+
+    @property
+    def vocabulary(self) -> Vocabulary:
+        """Its tokens."""
+        return self.recognizer.vocabulary
 
     @property
     def name(self) -> str:

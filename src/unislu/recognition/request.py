@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from functools import cached_property
 from typing import Any, TypedDict
 
@@ -81,15 +81,18 @@ class Request:
     channels: str = "mix"
     mask: bool = False
 
+    _normal: tuple[str, ...] = field(default=(), init=False, repr=False, compare=False)
+    """The normalised name of each of `entities`."""
+
     def __post_init__(self) -> None:
         object.__setattr__(self, "tasks", _checked_tasks(self.tasks))
         object.__setattr__(self, "bias", _checked_bias(self.bias))
         if self.entities is not None:
             if "ner" not in self.tasks:
                 raise OptionError("entities were asked for without the task ner: add it or drop them")
-            given, kept = tuple(self.entities), _checked_types(self.entities)
-            object.__setattr__(self, "_merged", _merged(given, kept))
-            object.__setattr__(self, "entities", tuple(kept.values()))
+            pairs = _checked_types(self.entities)
+            object.__setattr__(self, "entities", tuple(name for _, name in pairs))
+            object.__setattr__(self, "_normal", tuple(normal for normal, _ in pairs))
         if self.operating_point is not None:
             _check_point_name(self.operating_point, self.tasks)
         if isinstance(self.beam, bool) or not isinstance(self.beam, int) or not 1 <= self.beam <= MAX_BEAM:
@@ -115,14 +118,20 @@ class Request:
 
     @cached_property
     def names(self) -> Mapping[str, str]:
-        """How results spell each type of `entities`, by its normalised name."""
-        return {} if self.entities is None else _checked_types(self.entities)
+        """How results spell each type of `entities`, by its normalised name: as it was given first."""
+        names: dict[str, str] = {}
+        for normal, name in zip(self._normal, self.entities or (), strict=True):
+            names.setdefault(normal, name)
+        return names
 
     @property
     def merged(self) -> tuple[tuple[str, str], ...]:
-        """Types that were given more than once, each with the spelling that results use."""
-        found: tuple[tuple[str, str], ...] = getattr(self, "_merged", ())
-        return found
+        """Types that were given more than once: each repetition with the spelling that results use."""
+        pairs = enumerate(zip(self._normal, self.entities or (), strict=True))
+        repeated = [
+            (name, self.names[normal]) for place, (normal, name) in pairs if normal in self._normal[:place]
+        ]
+        return tuple(dict.fromkeys(repeated))
 
     @property
     def biases(self) -> float | Mapping[str, float]:
@@ -131,7 +140,7 @@ class Request:
 
     def to_dict(self) -> dict[str, Any]:
         """Plain data, ready for `json.dumps`; `Request(**data)` gives the same request back."""
-        plain = {f.name: getattr(self, f.name) for f in fields(self)}
+        plain = {f.name: getattr(self, f.name) for f in fields(self) if f.init}
         return (
             plain
             | {"bias": self.biases, "tasks": list(self.tasks)}
@@ -162,15 +171,15 @@ def _checked_tasks(tasks: Sequence[str]) -> tuple[str, ...]:
     return tuple(task for task in TASKS if task in tasks)
 
 
-def _checked_types(types: Sequence[str]) -> dict[str, str]:
-    """The spelling of each normalised name."""
+def _checked_types(types: Sequence[str]) -> list[tuple[str, str]]:
+    """Each type's normalised name and its spelling, in the order given."""
     if isinstance(types, str):
         raise OptionError(f"entities is the string {types!r}: give a sequence, e.g. ['person', 'drug']")
     if not types:
         raise OptionError("entities is empty: name at least one type, or leave it out for the closed set")
     if len(types) > MAX_TYPES:
         raise OptionError(f"{len(types)} entity types: at most {MAX_TYPES} can be asked for at once")
-    spelled: dict[str, str] = {}
+    pairs = []
     for name in types:
         normal = normalize_type(name) if isinstance(name, str) else ""
         if not normal:
@@ -180,20 +189,8 @@ def _checked_types(types: Sequence[str]) -> dict[str, str]:
             raise OptionError(
                 f"entity type {normal[:24]!r}… has {len(normal)} characters: at most {MAX_TYPE_LENGTH} fit"
             )
-        spelled.setdefault(normal, name.strip())
-    return spelled
-
-
-def _merged(given: Sequence[str], kept: Mapping[str, str]) -> tuple[tuple[str, str], ...]:
-    """The names that say again what an earlier one says, each with that one."""
-    pairs = [(name.strip(), kept[normalize_type(name)]) for name in given]
-    seen: set[str] = set()
-    found = []
-    for name, first in pairs:
-        if first in seen:
-            found.append((name, first))
-        seen.add(first)
-    return tuple(dict.fromkeys(found))
+        pairs.append((normal, name.strip()))
+    return pairs
 
 
 def _checked_bias(

@@ -12,7 +12,7 @@ from __future__ import annotations
 from .audio import AUDIO_HOWS, DEFAULT_GUARD, RedactedAudio, check_guard, redact_audio
 from .leaks import Leak
 from .matches import Match, audio_spans, check_untimed, find_matches
-from .redaction import Redaction, hear_all, redact_verified, verify
+from .redaction import Redaction, redact_verified, transcribe_copy, verify
 from .text import HOWS, Pseudonyms, redact_analysis
 
 __all__ = [
@@ -21,7 +21,7 @@ __all__ = [
     "redact_verified",
     "Redaction",
     "RedactedAudio",
-    "hear_all",
+    "transcribe_copy",
     "verify",
     "find_matches",
     "audio_spans",

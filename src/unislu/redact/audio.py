@@ -139,7 +139,7 @@ def _writing(path: Path) -> Iterator[None]:
         yield
     except OSError as error:
         reason = error.strerror
-        raise RedactionError(f"{path}: cannot be written ({reason}); choose another target") from None
+        raise RedactionError(f"{path}: cannot be written ({reason}); choose another target") from error
 
 
 class _Copy:

@@ -22,12 +22,16 @@ _REST = 0.01
 _LEVELS = 0.5 * TONE_LEVEL, 1.5 * TONE_LEVEL
 
 
-def write_heard(copy: str | os.PathLike[str], target: str | os.PathLike[str]) -> int:
+def write_heard(
+    copy: str | os.PathLike[str], target: str | os.PathLike[str], *, name: str | None = None
+) -> int:
     """Write what is heard of a redacted copy as WAV; returns the number of its channels.
+
+    `name`: what messages call the copy.
 
     Raises as `open_audio` does, and `OSError`.
     """
-    with open_audio(copy, split=True) as stream:
+    with open_audio(copy, name=name, split=True) as stream:
         channels, _ = write_wav(target, without_tone(stream))
     return channels
 

@@ -17,9 +17,10 @@ import os
 import tempfile
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Unpack
 
 from ..errors import RedactionError, VerificationError
+from ..recognition.request import Options, Request
 from ..result import Analysis
 from .audio import DEFAULT_GUARD, RedactedAudio, redact_audio
 from .leaks import UNHEARD, Hidden, Leak, entity_leaks, failed_leaks, phrase_leaks, word_leaks
@@ -200,7 +201,10 @@ def redact_verified(
     redaction: Redaction,
     how: str = "beep",
     guard: float = DEFAULT_GUARD,
-    **options: Any,
+    *,
+    name: str | None = None,
+    request: Request | None = None,
+    **options: Unpack[Options],
 ) -> RedactedAudio:
     """Write a redacted recording and hear it again; what is still heard is covered too, and heard again.
 
@@ -208,30 +212,37 @@ def redact_verified(
 
     Args:
         model: what heard the original.
-        source, target, how, guard: as for `redact_audio`.
+        source, target, how, guard, name: as for `redact_audio`.
         redaction: what is redacted; `redaction.leaks` is what is left after `TRIES` tries: do not give away
             a recording that has any.
-        options: of `Model.analyze`, as for the original.
+        request, options: as for `Model.analyze`, the same as for the original.
 
     Raises:
         As `redact_audio`, `Model.analyze` and `Redaction.goes_on` do.
     """
+    request = Request.of(request, options)
     while True:
-        copy = redact_audio(source, target, redaction.spans, how, guard, heard=redaction.analysis.duration)
-        if not redaction.goes_on(hear_all(model, target, **options)):
+        heard = redaction.analysis.duration
+        copy = redact_audio(source, target, redaction.spans, how, guard, heard=heard, name=name)
+        if not redaction.goes_on(transcribe_copy(model, target, request)):
             return copy
 
 
-def hear_all(model: Model, audio: str | os.PathLike[str], **options: Any) -> list[Analysis]:
-    """Hear a redacted copy mixed, and each of its channels by itself if there are several."""
+def transcribe_copy(model: Model, audio: str | os.PathLike[str], request: Request) -> list[Analysis]:
+    """Analyse a redacted copy mixed, and each of its channels by itself if there are several."""
     with tempfile.TemporaryDirectory(prefix="unislu-") as folder:
         heard = os.path.join(folder, "heard.wav")
         ways = ("mix",) if write_heard(audio, heard) == 1 else ("mix", "split")
-        return [model.analyze(heard, **{**options, "channels": way, "name": str(audio)}) for way in ways]
+        return [model.analyze(heard, request=replace(request, channels=way), name=str(audio)) for way in ways]
 
 
 def verify(
-    model: Model, audio: str | os.PathLike[str], matches: Iterable[Match], **options: Any
+    model: Model,
+    audio: str | os.PathLike[str],
+    matches: Iterable[Match],
+    *,
+    request: Request | None = None,
+    **options: Unpack[Options],
 ) -> tuple[Leak, ...]:
     """Hear redacted audio, mixed and each channel, and look for the phrases that were redacted.
 
@@ -239,12 +250,12 @@ def verify(
         model: what heard the original.
         audio: the redacted recording.
         matches: what was redacted.
-        options: of `Model.analyze`, as for the original.
+        request, options: as for `Model.analyze`, the same as for the original.
 
     Returns:
         Every place where a phrase is heard again, or that was not understood; empty = none.
     """
     phrases = phrases_of(matches)
-    hearings = hear_all(model, audio, **options)
+    hearings = transcribe_copy(model, audio, Request.of(request, options))
     found = {leak for again in hearings for leak in (*phrase_leaks(again, phrases), *failed_leaks(again, ()))}
     return tuple(sorted(found, key=lambda leak: (leak.start, leak.end, leak.type)))

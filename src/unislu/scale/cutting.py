@@ -16,10 +16,11 @@ from .inputs import Part
 _FULL_SCALE = 32767
 
 
-def cut(path: str, parts: Sequence[Part], folder: str) -> list[str | AudioError]:
+def cut(path: str, parts: Sequence[Part], folder: str, name: str) -> list[str | AudioError]:
     """The paths of 16-bit WAV files with all channels, in the order of `parts`.
 
-    A part that begins behind the file's end is an `AudioError` in its place.
+    A part that begins after the file's end is an `AudioError` in its place. `name`: what messages call the
+    file.
 
     Raises:
         AudioError: the file cannot be read.
@@ -29,7 +30,7 @@ def cut(path: str, parts: Sequence[Part], folder: str) -> list[str | AudioError]
     files: dict[int, wave.Wave_write] = {}
     last = max((part.end if part.end is not None else float("inf")) for part in parts)
     try:
-        with open_audio(path, split=True) as stream:
+        with open_audio(path, name=name, split=True) as stream:
             position = 0
             for block in stream:
                 for number, part in enumerate(parts):
@@ -47,7 +48,7 @@ def cut(path: str, parts: Sequence[Part], folder: str) -> list[str | AudioError]
         for file in files.values():
             file.close()
     return [
-        str(target) if count else AudioError(f"{path}{part}: begins behind the file's end")
+        str(target) if count else AudioError(f"{name}{part}: begins after the file's end")
         for target, count, part in zip(targets, written, parts, strict=True)
     ]
 

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -19,7 +17,7 @@ DEFAULT_LOADER = "unislu:load"
 class WorkerOptions:
     """What a worker process needs to know; travels to other processes and machines.
 
-    analyze: keyword arguments of `unislu.recognition.request.Request`.
+    request: what is asked of every file.
     bundle: as for `unislu.load`; on a cluster a folder must exist on every node.
     loader: "module:function", called as `function(bundle, threads=threads)`; it returns a `Model`. A
         function of your own puts another engine under the model, e.g. one on a GPU.
@@ -29,7 +27,7 @@ class WorkerOptions:
     start_timeout: seconds that loading a model may take.
     """
 
-    analyze: Mapping[str, Any] = field(default_factory=dict)
+    request: Request = field(default_factory=Request)
     bundle: str | None = None
     loader: str = DEFAULT_LOADER
     threads: int = 1
@@ -38,7 +36,6 @@ class WorkerOptions:
     start_timeout: float = 300.0
 
     def __post_init__(self) -> None:
-        Request(**self.analyze)
         module, colon, function = self.loader.partition(":")
         if not (module and colon and function):
             raise OptionError(f"loader is {self.loader!r}: name it as module:function")
@@ -93,11 +90,10 @@ class BatchOptions:
 
     def settings(self, bundle_hash: str) -> dict[str, Any]:
         """What rows depend on: two runs may share an output folder when these are equal."""
-        plain = json.loads(json.dumps(dict(self.worker.analyze), sort_keys=True, default=_plain))
         return {
             "bundle_hash": bundle_hash,
             "loader": self.worker.loader,
-            "analyze": plain,
+            "analyze": self.worker.request.to_dict(),
             "shard": f"{self.shard[0]}/{self.shard[1]}",
         }
 
@@ -108,10 +104,6 @@ def in_shard(identity: str, shard: tuple[int, int]) -> bool:
     return (
         int.from_bytes(hashlib.sha256(identity.encode("utf-8", "replace")).digest()[:8]) % parts == part - 1
     )
-
-
-def _plain(value: Any) -> Any:
-    return dict(value) if isinstance(value, Mapping) else list(value)
 
 
 def _at_least(lowest: int, **values: Any) -> None:

@@ -18,6 +18,7 @@ from typing import Any
 from .. import __version__
 from ..bundle import MANIFEST, file_digest, open_bundle
 from ..errors import BatchError, OptionError
+from ..recognition.request import Request
 from .fetch import content_key
 from .inputs import Input
 from .ledger import Known, Ledger
@@ -270,11 +271,21 @@ def _changed(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
     changed = []
     for key, new in now.items():
         old = before.get(key)
+        if key == "analyze" and isinstance(old, Mapping):
+            old = _completed(old)
         if isinstance(old, Mapping) and isinstance(new, Mapping):
             changed += _changed(old, new)
         elif old != new:
             changed.append(f"{key} {json.dumps(old)} (now {json.dumps(new)})")
     return changed
+
+
+def _completed(asked: Mapping[str, Any]) -> Mapping[str, Any]:
+    """What an earlier run asked for, with the defaults, which older versions did not write down."""
+    try:
+        return Request(**asked).to_dict()
+    except (TypeError, OptionError):  # another version's options
+        return asked
 
 
 def _digest(inputs: Sequence[Input]) -> str:

@@ -11,7 +11,7 @@ import socket
 import threading
 from collections.abc import Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from importlib import import_module
 from multiprocessing.connection import Connection, wait
 from tempfile import TemporaryDirectory
@@ -87,15 +87,13 @@ def load_model(options: WorkerOptions) -> Model:
 
     Raises `BatchError` for a loader that is not there, and whatever the loader raises.
     """
-    from ..recognition.request import Request
-
     module, _, function = options.loader.partition(":")
     try:
         loader = getattr(import_module(module), function)
     except (ImportError, AttributeError) as error:
         raise BatchError(f"loader {options.loader!r}: {error}; name it as module:function") from None
     model: Model = loader(options.bundle, threads=options.threads)
-    model.check(Request(**options.analyze))
+    model.check(options.request)
     return model
 
 
@@ -129,11 +127,15 @@ def hear(model: Model, inputs: Sequence[Input], options: WorkerOptions, origin: 
                 rows |= {e.id: error_row(e, "fetch", f"{e.place}: {_say(error)}", origin) for e in entries}
             else:
                 ready += _with_paths(entries, file, stack)
-        paths = [item.path for item in ready if isinstance(item.path, str)]
-        results = model.analyze_many(paths, on_error="yield", **options.analyze)
-        heard = dict(zip(paths, results, strict=True))
+        sources = [(item.entry.place, item.path) for item in ready if isinstance(item.path, str)]
+        results = model.analyze_many(
+            [path for _, path in sources],
+            request=options.request,
+            names=[place for place, _ in sources],
+            on_error="yield",
+        )
         for item in ready:
-            result = heard[item.path] if isinstance(item.path, str) else item.path
+            result = next(results) if isinstance(item.path, str) else item.path
             rows[item.entry.id] = _row(item, result, origin)
     return [rows[entry.id] for entry in inputs]
 
@@ -155,7 +157,7 @@ def _with_paths(entries: Sequence[Input], file: Fetched, stack: ExitStack) -> li
         return whole
     folder = stack.enter_context(TemporaryDirectory(prefix="unislu-"))
     try:
-        paths = cut(file.path, list(parts.values()), folder)
+        paths = cut(file.path, list(parts.values()), folder, printable(entries[0].uri))
     except AudioError as error:
         paths = [error] * len(parts)
     of_part = dict(zip(parts, paths, strict=True))
@@ -164,16 +166,10 @@ def _with_paths(entries: Sequence[Input], file: Fetched, stack: ExitStack) -> li
 
 def _row(item: _Hearable, result: Any, origin: Origin) -> Row:
     entry, key = item.entry, item.file.content_key + item.entry.fragment
-
-    def said(text: str) -> str:
-        """What a user gave instead of where it lies now."""
-        text = text.replace(str(item.path), entry.uri) if isinstance(item.path, str) else text
-        return printable(text.replace(item.file.path, entry.uri))
-
     if isinstance(result, UnisluError):
         kind = "audio" if isinstance(result, AudioError) else "failed"
-        return error_row(entry, kind, said(str(result)), origin, content_key=key)
-    return ok_row(entry, key, replace(result, warnings=tuple(map(said, result.warnings))), origin)
+        return error_row(entry, kind, str(result), origin, content_key=key)
+    return ok_row(entry, key, result, origin)
 
 
 def _say(error: Exception) -> str:

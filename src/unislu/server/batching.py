@@ -10,12 +10,13 @@ import asyncio
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Hashable, Mapping
+from collections.abc import Callable
 from concurrent.futures import Future
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from ..recognition.request import Request
 from .answers import log
 
 if TYPE_CHECKING:
@@ -29,23 +30,16 @@ SHORT_SECONDS = 60.0
 
 
 @dataclass(frozen=True)
-class Request:
-    """What to do with one file: the keyword arguments of `Model.analyze`, and the file's length."""
+class Clip:
+    """One file: where it lies, its length, what is asked about it, and what its client calls it.
+
+    Clips about which the same is asked are analysed together.
+    """
 
     path: Path
     seconds: float
-    options: Mapping[str, Any]
-
-    @property
-    def key(self) -> Hashable:
-        """Requests with one key can be heard together."""
-        return tuple(sorted((name, _frozen(value)) for name, value in self.options.items()))
-
-
-def _frozen(value: Any) -> Hashable:
-    if isinstance(value, Mapping):
-        return tuple(sorted(value.items()))
-    return tuple(value) if isinstance(value, list) else value
+    request: Request
+    name: str = ""
 
 
 @dataclass
@@ -53,7 +47,7 @@ class _Task:
     """Something waiting for the model's thread: a file, or (`function`) anything else."""
 
     future: Future[Any]
-    request: Request | None = None
+    clip: Clip | None = None
     function: Callable[[Model], Any] | None = None
     progress: Callable[[Progress], None] | None = None
     abandoned: bool = False
@@ -111,14 +105,14 @@ class ModelWorker:
         """Seconds until that many requests should be done: what Retry-After says, 1 to 60."""
         return max(1, min(60, round(self._mean * requests)))
 
-    async def analyze(self, request: Request, progress: Callable[[Progress], None] | None = None) -> Analysis:
+    async def analyze(self, clip: Clip, progress: Callable[[Progress], None] | None = None) -> Analysis:
         """Hear a file. `progress` is called in the model's thread when more of a longer one was heard.
 
         Raises what `Model.analyze` raises. Cancelling the call takes the request back.
         """
-        task = _Task(Future(), request, progress=progress)
+        task = _Task(Future(), clip, progress=progress)
         result: Analysis = await self._submit(
-            task, self._short if request.seconds <= SHORT_SECONDS else self._long
+            task, self._short if clip.seconds <= SHORT_SECONDS else self._long
         )
         return result
 
@@ -177,16 +171,16 @@ class ModelWorker:
 
     def _company(self, first: _Task, wait: bool) -> list[_Task]:
         """Waiting requests like `first`; `wait` a moment for one when there is none."""
-        if first.request is None:
+        if first.clip is None:
             return []
         if wait and not self._short and self._wait > 0:
             self._condition.wait(self._wait)
-        key = first.request.key
+        request = first.clip.request
         found: list[_Task] = []
         for task in list(self._short):
             if len(found) + 1 >= self._max_batch:
                 break
-            if task.request is not None and task.request.key == key:
+            if task.clip is not None and task.clip.request == request:
                 self._short.remove(task)
                 found.append(task)
         return found
@@ -213,16 +207,15 @@ class ModelWorker:
             return [tasks[0].function(model)]
         if len(tasks) == 1:
             return [self._one(model, tasks[0])]
-        requests = [task.request for task in tasks if task.request is not None]
-        paths = [request.path for request in requests]
-        return list(model.analyze_many(paths, on_error="yield", **requests[0].options))
+        clips = [task.clip for task in tasks if task.clip is not None]
+        paths, names = [clip.path for clip in clips], [clip.name or str(clip.path) for clip in clips]
+        return list(model.analyze_many(paths, request=clips[0].request, names=names, on_error="yield"))
 
     def _one(self, model: Model, task: _Task) -> Analysis:
-        request = task.request
-        assert request is not None
-        if request.seconds <= SHORT_SECONDS:
-            return model.analyze(request.path, **request.options)
-        return model.analyze(request.path, **request.options, watch=self._watch(model, task))
+        clip = task.clip
+        assert clip is not None
+        watch = None if clip.seconds <= SHORT_SECONDS else self._watch(model, task)
+        return model.analyze(clip.path, request=clip.request, name=clip.name or None, watch=watch)
 
     def _watch(self, model: Model, task: _Task) -> Callable[[Progress], bool]:
         """Called by the model between batches of windows: does what came meanwhile, tells the progress."""
@@ -258,14 +251,14 @@ class ModelWorker:
         return results
 
     def _count(self, tasks: list[_Task], seconds: float) -> None:
-        requests = [task.request for task in tasks if task.request is not None]
-        if not requests:
+        clips = [task.clip for task in tasks if task.clip is not None]
+        if not clips:
             return
         counters = self.counters
         counters.batches += 1
-        counters.files += len(requests)
-        counters.seconds_of_audio += sum(request.seconds for request in requests)
+        counters.files += len(clips)
+        counters.seconds_of_audio += sum(clip.seconds for clip in clips)
         counters.busy_seconds += seconds
-        counters.largest_batch = max(counters.largest_batch, len(requests))
-        if requests[0].seconds <= SHORT_SECONDS:
-            self._mean += 0.1 * (seconds / len(requests) - self._mean)
+        counters.largest_batch = max(counters.largest_batch, len(clips))
+        if clips[0].seconds <= SHORT_SECONDS:
+            self._mean += 0.1 * (seconds / len(clips) - self._mean)

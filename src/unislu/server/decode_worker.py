@@ -61,14 +61,18 @@ def _answer(task: dict[str, Any]) -> dict[str, Any]:
     except FullError:
         return {"code": "disk_full", "message": ""}
     except UnisluError as error:
-        message = str(error).replace(task["source"], task["name"])
-        message = message.replace(task.get("target") or task["source"], task["name"])
-        return {"code": "invalid_audio", "message": message}
+        if isinstance(error.__cause__, OSError):  # the target could not be written
+            return _disk(error.__cause__)
+        return {"code": "invalid_audio", "message": str(error)}
     except MemoryError:
         return {"code": "audio_too_large", "message": ""}
     except OSError as error:
-        too_large = error.errno == errno.EFBIG
-        return {"code": "audio_too_large" if too_large else "disk", "message": str(error)}
+        return _disk(error)
+
+
+def _disk(error: OSError) -> dict[str, Any]:
+    too_large = error.errno == errno.EFBIG
+    return {"code": "audio_too_large" if too_large else "disk", "message": str(error)}
 
 
 class TooLongError(Exception):
@@ -128,4 +132,4 @@ def _hear(task: dict[str, Any]) -> dict[str, Any]:
     """Write what is heard of a redacted copy."""
     from ..redact.listening import write_heard
 
-    return {"channels": write_heard(task["heard_of"], task["target"])}
+    return {"channels": write_heard(task["heard_of"], task["target"], name=task["name"])}

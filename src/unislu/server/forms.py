@@ -79,21 +79,19 @@ class Options(BaseModel):
     channels: Literal["mix", "split"] = Field("mix", description="split hears every channel by itself")
     vad: Literal["auto", "silero", "energy"] = Field("auto", description="how speech is found")
 
-    def analyze_options(self) -> dict[str, Any]:
-        """Keyword arguments of `Model.analyze`. Raises `OptionError`."""
-        chosen: dict[str, Any] = {
-            "tasks": TASKS if self.tasks is None else tuple(self.tasks),
-            "entities": self.entities,
-            "bias": 0.0 if self.bias is None else self.bias,
-            "operating_point": self.operating_point,
-            "beam": self.beam,
-            "style": self.style,
-            "words": self.words,
-            "channels": self.channels,
-            "vad": self.vad,
-        }
-        Request(**chosen)
-        return chosen
+    def request(self) -> Request:
+        """What is asked of the model. Raises `OptionError`."""
+        return Request(
+            tasks=TASKS if self.tasks is None else self.tasks,
+            entities=self.entities,
+            bias=0.0 if self.bias is None else self.bias,
+            operating_point=self.operating_point,
+            beam=self.beam,
+            style=self.style,
+            words=self.words,
+            channels=self.channels,
+            vad=self.vad,
+        )
 
 
 class AnalyzeForm(Options):

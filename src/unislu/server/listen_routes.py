@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from pydantic import Field
 
 from ..errors import UnisluError
+from ..recognition.request import Request
 from .answers import TIMEOUT, ApiError, from_unislu, unforeseen
 from .forms import Options, parse_form
 from .places import Places
@@ -54,19 +55,17 @@ def router(service: Service) -> APIRouter:
         try:
             await service.model()
             form = parse_form(ListenForm, socket.query_params.multi_items())
-            options = form.analyze_options()
-            for name in ("channels", "vad"):
-                options.pop(name)
+            request = replace(form.request(), channels="mix", vad="auto")  # of one live channel
             with places.hold(socket.state.owner, "connections are live", retry_after=5):
-                await _serve(socket, service, form, options)
+                await _serve(socket, service, form, request)
         except (ApiError, UnisluError) as error:  # before the connection: `_serve` tells what comes after
             await _deny(socket, error)
 
     return routes
 
 
-async def _serve(socket: WebSocket, service: Service, form: ListenForm, options: dict[str, Any]) -> None:
-    listener = await service.worker.call(lambda model: _make(model, form.interval, options))
+async def _serve(socket: WebSocket, service: Service, form: ListenForm, request: Request) -> None:
+    listener = await service.worker.call(lambda model: _make(model, form.interval, request))
     await socket.accept(subprotocol=_subprotocol(socket))
     await _Conversation(socket, service, listener, form).hold()
 
@@ -76,10 +75,10 @@ async def _deny(socket: WebSocket, error: ApiError | UnisluError) -> None:
     await socket.send_denial_response(answer.response())
 
 
-def _make(model: Any, interval: float, options: dict[str, Any]) -> Listener:
+def _make(model: Any, interval: float, request: Request) -> Listener:
     from ..listen import Listener
 
-    return Listener(model, interval=interval, **options)
+    return Listener(model, request, interval=interval)
 
 
 def _subprotocol(socket: WebSocket) -> str | None:

@@ -32,9 +32,9 @@ def router(service: Service) -> APIRouter:
     )
     async def analyze(request: Request) -> Response:
         async with service.submitted(request, AnalyzeForm, raw=True) as sent:
-            options = await service.check_form(sent.form)
+            asked = await service.check_form(sent.form)
             split = sent.form.channels == "split"
-            analysis = await unless_gone(request, service.analyze(sent, options, split=split))
+            analysis = await unless_gone(request, service.analyze(sent, asked, split=split))
             return render(finish(analysis, sent.form), sent.form.format)
 
     _add_render(routes, service)

@@ -11,6 +11,7 @@ from fastapi import APIRouter, Request
 from fastapi.responses import JSONResponse, PlainTextResponse, Response
 from pydantic import BaseModel, ConfigDict, Field
 
+from ..recognition.request import Request as Asked
 from . import schemas, shapes
 from .answers import ApiError
 from .forms import Bias, Names, form_schema, plain_name
@@ -65,15 +66,15 @@ def router(service: Service) -> APIRouter:
             sent = await stack.enter_async_context(service.submitted(request, TranscriptionForm))
             model, form, headers = await service.model(), sent.form, _ignored(sent.fields)
             _check(form, model, service.settings.models)
-            options = _options(form)
-            await service.check(options)
+            asked = _asked(form)
+            await service.check(asked)
             decoded = await unless_gone(request, service.decode(sent.upload, sent.folder))
             if form.stream:
                 heard = await stack.enter_async_context(
-                    hearing(lambda told: service.hear(decoded, sent.upload.name, options, told))
+                    hearing(lambda told: service.transcribe(decoded, sent.upload.name, asked, told))
                 )
                 return EventStream(_events(heard, form, model), stack.pop_all(), headers)
-            analysis = await unless_gone(request, service.hear(decoded, sent.upload.name, options))
+            analysis = await unless_gone(request, service.transcribe(decoded, sent.upload.name, asked))
             return _answer(analysis, form, model, headers)
 
     @routes.get("/v1/models", summary="The models that can be asked for", responses=schemas.MODELS)
@@ -140,7 +141,7 @@ def _check(form: TranscriptionForm, model: Model, more: Sequence[str]) -> None:
                        code="invalid_value", param="stream")  # fmt: skip
 
 
-def _options(form: TranscriptionForm) -> dict[str, Any]:
+def _asked(form: TranscriptionForm) -> Asked:
     """What the model is asked for: entities and sentiment only if they are wanted."""
     include = form.include or []
     tasks = ["asr", *(["ner"] if "entities" in include else []), *(["sa"] if "sentiment" in include else [])]
@@ -148,12 +149,7 @@ def _options(form: TranscriptionForm) -> dict[str, Any]:
         raise ApiError(
             400, "entities and bias need include[]=entities", code="invalid_value", param="include[]"
         )
-    options: dict[str, Any] = {"tasks": tuple(tasks)}
-    if form.entities is not None:
-        options["entities"] = form.entities
-    if form.bias is not None:
-        options["bias"] = form.bias
-    return options
+    return Asked(tasks=tasks, entities=form.entities, bias=0.0 if form.bias is None else form.bias)
 
 
 def _ignored(fields: Sequence[tuple[str, str]]) -> dict[str, str]:

@@ -5,13 +5,14 @@ from __future__ import annotations
 import asyncio
 import base64
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from fastapi import APIRouter, Request
 from fastapi.responses import JSONResponse, PlainTextResponse, Response
 
+from ..recognition.request import Request as Asked
 from ..sequence.labels import normalize_type
 from . import schemas
 from .answers import ApiError
@@ -48,21 +49,21 @@ def router(service: Service) -> APIRouter:
     )
     async def redact(request: Request) -> Response:
         async with service.submitted(request, RedactForm, raw=True) as sent:
-            options, types = _asked(sent.form)
-            await service.check(options)
-            redaction, copy = await unless_gone(request, _redact(service, sent, options, types))
+            asked, types = _asked(sent.form)
+            await service.check(asked)
+            redaction, copy = await unless_gone(request, _redact(service, sent, asked, types))
             return await _answer(redaction, copy, sent.form, sent.upload)
 
     return routes
 
 
-def _asked(form: RedactForm) -> tuple[dict[str, Any], Sequence[str] | None]:
-    """Options of `Model.analyze`, and the types to redact; what is to be redacted is what is looked for."""
+def _asked(form: RedactForm) -> tuple[Asked, Sequence[str] | None]:
+    """What is asked of the model, and the types to redact; what is to be redacted is what is looked for."""
     types = None if form.types is None or [name.lower() for name in form.types] == ["all"] else form.types
     if types is not None and form.entities is None:
         form = form.model_copy(update={"entities": types})
-    options = form.analyze_options()
-    if "ner" not in options["tasks"]:
+    request = form.request()
+    if "ner" not in request.tasks:
         raise ApiError(400, "redaction needs the task ner", code="invalid_option", param="tasks")
     asked = {normalize_type(name) for name in form.entities or ()}
     for name in types or ():
@@ -70,16 +71,16 @@ def _asked(form: RedactForm) -> tuple[dict[str, Any], Sequence[str] | None]:
             known = ", ".join(form.entities or ())
             message = f"types has {name[:60]!r}, which is not looked for: the entities are {known[:200]}"
             raise ApiError(400, message, code="invalid_option", param="types")
-    return options, types
+    return request, types
 
 
 async def _redact(
-    service: Service, sent: Submission[RedactForm], options: dict[str, Any], types: Sequence[str] | None
+    service: Service, sent: Submission[RedactForm], request: Asked, types: Sequence[str] | None
 ) -> tuple[Redaction, Copy | None]:
     from ..redact import Redaction
 
     form, upload = sent.form, sent.upload
-    analysis = await service.analyze(sent, options, split=form.channels == "split")
+    analysis = await service.analyze(sent, request, split=form.channels == "split")
     redaction = Redaction(analysis, types, untimed=form.untimed, guard=form.guard, surnames=form.surnames)
     if form.output == "text":
         return redaction, None
@@ -90,20 +91,20 @@ async def _redact(
         )
         copy = Copy(target, done["format"], done["notes"])
         if not form.verify or not redaction.goes_on(
-            await _again(service, copy, sent, options, analysis.duration)
+            await _again(service, copy, sent, request, analysis.duration)
         ):
             return redaction, copy
 
 
 async def _again(
-    service: Service, copy: Copy, sent: Submission[RedactForm], options: dict[str, Any], seconds: float
+    service: Service, copy: Copy, sent: Submission[RedactForm], request: Asked, seconds: float
 ) -> list[Analysis]:
     """What is heard in the redacted recording: mixed, and in each channel if there are several."""
     heard = Decoded(sent.folder / "heard.wav", seconds, ())
     channels = await service.decoders.heard(copy.path, heard.path)
     ways = ("mix",) if channels == 1 else ("mix", "split")
     name = sent.upload.name
-    return [await service.hear(heard, name, {**options, "channels": way}) for way in ways]
+    return [await service.transcribe(heard, name, replace(request, channels=way)) for way in ways]
 
 
 async def _answer(redaction: Redaction, copy: Copy | None, form: RedactForm, upload: Upload) -> Response:

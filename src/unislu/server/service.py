@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import dataclasses
 import shutil
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,11 +15,10 @@ from fastapi import Request as HttpRequest
 from fastapi.responses import HTMLResponse, JSONResponse, PlainTextResponse, Response
 from pydantic import BaseModel
 
-from ..errors import UnisluError
-from ..recognition.request import Request as Asked
+from ..recognition.request import Request
 from . import shapes
 from .answers import CLIENT_GONE, TOO_MANY, ApiError
-from .batching import ModelWorker, Request
+from .batching import Clip, ModelWorker
 from .decoding import Confinement, Decoded, DecoderPool
 from .forms import FORMATS as ANSWERS
 from .forms import AnalyzeForm, parse_form
@@ -136,43 +135,36 @@ class Service:
         """The upload at 16 kHz; `split` keeps its channels. Raises `ApiError`."""
         return await self.decoders.decode(upload.path, folder / "audio.wav", upload.name, split)
 
-    async def analyze(
-        self, sent: Submission[Any], options: Mapping[str, Any], *, split: bool = False
-    ) -> Analysis:
-        """Decode and hear what was sent. Raises `ApiError`, and as `hear`."""
+    async def analyze(self, sent: Submission[Any], request: Request, *, split: bool = False) -> Analysis:
+        """Decode and analyse what was sent. Raises `ApiError`, and as `transcribe`."""
         decoded = await self.decode(sent.upload, sent.folder, split)
-        return await self.hear(decoded, sent.upload.name, options)
+        return await self.transcribe(decoded, sent.upload.name, request)
 
-    async def check(self, options: Mapping[str, Any]) -> None:
-        """Raises `OptionError` if the model cannot do what the options ask for."""
-        (await self.model()).check(Asked(**options))
+    async def check(self, request: Request) -> None:
+        """Raises `OptionError` if the model cannot do what is asked for."""
+        (await self.model()).check(request)
 
-    async def check_form(self, form: AnalyzeForm) -> dict[str, Any]:
-        """The options of `Model.analyze`. Raises what is wrong with them before any audio is decoded."""
-        options = form.analyze_options()
-        check_format(form.format, {"asr", "ner"} & set(options["tasks"]))
-        if form.redact is not None and "ner" not in options["tasks"]:
+    async def check_form(self, form: AnalyzeForm) -> Request:
+        """What a form asks of the model. Raises what is wrong with it before any audio is decoded."""
+        request = form.request()
+        check_format(form.format, request.wants_text)
+        if form.redact is not None and "ner" not in request.tasks:
             raise ApiError(400, "redact needs the task ner", code="invalid_option", param="redact")
-        await self.check(options)
-        return options
+        await self.check(request)
+        return request
 
-    async def hear(
+    async def transcribe(
         self,
         decoded: Decoded,
         name: str,
-        options: Mapping[str, Any],
+        request: Request,
         progress: Callable[[Progress], None] | None = None,
     ) -> Analysis:
         """Analyse decoded audio; the result speaks of the client's file name and no other."""
-        request = Request(decoded.path, decoded.seconds, options)
-        try:
-            analysis = await self.worker.analyze(request, progress)
-        except UnisluError as error:
-            raise type(error)(str(error).replace(str(decoded.path), name)) from None
-        warnings = [warning.replace(str(decoded.path), name) for warning in analysis.warnings]
-        return dataclasses.replace(
-            analysis, file=name, warnings=tuple(dict.fromkeys((*decoded.warnings, *warnings)))
-        )
+        clip = Clip(decoded.path, decoded.seconds, request, name)
+        analysis = await self.worker.analyze(clip, progress)
+        warnings = tuple(dict.fromkeys((*decoded.warnings, *analysis.warnings)))
+        return dataclasses.replace(analysis, warnings=warnings)
 
     def close(self) -> None:
         """Remove what is on disk."""
