@@ -29,6 +29,32 @@ from unislu.sequence.vocabulary import END, NER, SA, TRANSCRIPT_END, Alphabet, V
 Found = list[tuple[Span, tuple[int, int]]]
 
 
+def copied_text(text: str, vocabulary: Vocabulary) -> Copied:
+    """A transcript's tokens as they are copied."""
+    return Copied(vocabulary, vocabulary.tokenizer.encode(f" {text}") if text else ())
+
+
+def widened(target: Target, copied: Copied) -> Target:
+    """The target with its entities widened to where a tag may stand, overlaps resolved."""
+    wide = []
+    for span in target.entities or ():
+        first, last = copied.around(span.start + 1, span.end + 1)  # `copied.text` begins with a blank
+        wide.append(replace(span, start=max(0, copied.starts[first] - 1), end=copied.starts[last] - 1))
+    return replace(target, entities=tuple(wide)).resolved()
+
+
+def with_tags(target: Target, copied: Copied, notation: AtomicNotation) -> list[int]:
+    """The copy of the words with tags; `target` is widened."""
+    ids: list[int] = []
+    position = 0
+    for span in target.entities or ():
+        first, last = copied.around(span.start + 1, span.end + 1)
+        ids += copied.ids[position:first]
+        ids += [*notation.opener(span.type), *copied.ids[first:last], *notation.closer(span.type)]
+        position = last
+    return [*ids, *copied.ids[position:]]
+
+
 class CopyFormat(EntityFormat):
     """`copy` (`Style.CLOSED`) and `copy-open` (`Style.OPEN`), in the atomic alphabet."""
 
@@ -67,22 +93,15 @@ class CopyFormat(EntityFormat):
         Raises `RecordError` for a label outside the label set.
         """
         target = expressible(target, prompt, self._types, self._vocabulary.labels)
-        if not target.entities:
-            return target
-        copied = self._copied(target.text)
-        wide = []
-        for span in target.entities:
-            first, last = copied.around(span.start + 1, span.end + 1)  # `copied.text` begins with a blank
-            wide.append(replace(span, start=max(0, copied.starts[first] - 1), end=copied.starts[last] - 1))
-        return replace(target, entities=tuple(wide)).resolved()
+        return widened(target, copied_text(target.text, self._vocabulary)) if target.entities else target
 
     def render(self, target: Target, prompt: Prompt) -> Rendered:
         """The ids after the prefix. Raises as `canonical` does."""
         target = self.canonical(target, prompt)
-        vocabulary, copied = self._vocabulary, self._copied(target.text)
+        vocabulary, copied = self._vocabulary, copied_text(target.text, self._vocabulary)
         pieces: list[tuple[Sequence[int], int]] = [(copied.ids, ASR_PART)]
         if target.entities is not None:
-            pieces += [(self.question(prompt), ASR_PART), (self._tagged(target, copied), TASK_PART)]
+            pieces += [(self.question(prompt), ASR_PART), (with_tags(target, copied, self._atomic), TASK_PART)]
         elif target.sentiment is not None:
             pieces.append(([vocabulary[TRANSCRIPT_END]], ASR_PART))
         if target.sentiment is not None:
@@ -115,21 +134,6 @@ class CopyFormat(EntityFormat):
     def _grammar(self, prompt: Prompt) -> Grammar:
         question = tuple(self.question(prompt)) if prompt.ner else ()
         return copy_grammar(self._symbols(), self._vocabulary, self._types.asked(prompt), question, prompt.sa)
-
-    def _copied(self, text: str) -> Copied:
-        return Copied(self._vocabulary, self._vocabulary.tokenizer.encode(f" {text}") if text else ())
-
-    def _tagged(self, target: Target, copied: Copied) -> list[int]:
-        """The copy of a canonical target's words, with tags."""
-        ids: list[int] = []
-        position = 0
-        for span in target.entities or ():
-            first, last = copied.around(span.start + 1, span.end + 1)
-            ids += copied.ids[position:first]
-            ids += [*self._atomic.opener(span.type), *copied.ids[first:last]]
-            ids += self._atomic.closer(span.type)
-            position = last
-        return [*ids, *copied.ids[position:]]
 
     def _transcript(self, reader: Reader, events: Iterator[Event]) -> Event | None:
         """Read the transcript up to the section that ends it, which is returned."""
