@@ -8,10 +8,16 @@ negative may bring it back: that would teach that a type which is present is abs
 from __future__ import annotations
 
 import random
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from unislu.data.type_names import TypeTable
 from unislu.sequence import Target, normalize_type
+
+RENAMED = 0.5
+"""Share of types that are asked for under a name of the table, any of them; the rest keep their corpus' name."""
+FEW = 4
+"""Types are described in prompts of so many at most: there is no room for more sentences."""
 
 
 @dataclass(frozen=True)
@@ -20,6 +26,21 @@ class OpenPrompt:
 
     types: tuple[str, ...]
     target: Target
+    descriptions: tuple[tuple[str, str], ...] = ()
+    """What some of the types are, as `unislu.sequence.Prompt` takes it."""
+
+
+@dataclass(frozen=True)
+class Asking:
+    """How people ask, besides all at once: shares of examples.
+
+    alone: one of the types that are present. absent: one that is not, so that nothing is found. described: of
+    prompts of a few types, those that say what some of them are.
+    """
+
+    alone: float = 0.0
+    absent: float = 0.0
+    described: float = 0.0
 
 
 def open_prompt(
@@ -33,6 +54,9 @@ def open_prompt(
     max_types: int = 24,
     never: frozenset[str] = frozenset(),
     universe: Sequence[str] = (),
+    table: TypeTable | None = None,
+    asking: Asking | None = None,
+    described: Mapping[str, str] | None = None,
 ) -> OpenPrompt:
     """Draw the prompt of one example.
 
@@ -47,6 +71,9 @@ def open_prompt(
         max_types: upper limit of types in the prompt; positives are kept first.
         never: normalised names that may not be negatives, since they are other names of what is present.
         universe: draw from these types one by one instead, as many as the drawn example has ("random type").
+        table: other names of types, and which may not be told apart: those are no negatives.
+        asking: shares of examples that are asked otherwise than for all of their types.
+        described: the record's own descriptions of its types, by normalised name.
     """
     spans = [(span, normalize_type(span.type)) for span in target.entities or ()]
     present = sorted({name for _, name in spans})
@@ -59,6 +86,15 @@ def open_prompt(
             names = generator.sample(universe, min(len(names), len(universe)))
         added.update(normalize_type(name) for name in names)
     absent = sorted(added - set(present) - never)
+    if table is not None:
+        absent = [name for name in absent if not any(table.overlap(name, other) for other in present)]
+    if asking is not None:
+        draw = generator.random()
+        if kept and draw < asking.alone:
+            kept, absent = [generator.choice(kept)], []
+        elif absent and asking.alone <= draw < asking.alone + asking.absent:
+            kept, absent = [], [generator.choice(absent)]
+        dropped = set(present) - set(kept)
     if not kept and not absent:  # nothing to ask for: ask for what was dropped after all
         kept, dropped = present, set()
     generator.shuffle(absent)
@@ -67,6 +103,32 @@ def open_prompt(
         generator.shuffle(types)
     else:
         types.sort()
-    asked = set(types)
-    entities = tuple(type(span)(span.start, span.end, name) for span, name in spans if name in asked)
-    return OpenPrompt(tuple(types), Target(target.text, entities, target.sentiment))
+    names = {name: name for name in types} if table is None else _renamed(types, table, generator)
+    entities = tuple(type(span)(span.start, span.end, names[name]) for span, name in spans if name in names)
+    sentences = ()
+    if asking is not None and len(types) <= FEW and generator.random() < asking.described:
+        sentences = _described(names, described or {}, table, generator)
+    asked = tuple(names[name] for name in types)
+    return OpenPrompt(asked, Target(target.text, entities, target.sentiment), sentences)
+
+
+def _renamed(types: Sequence[str], table: TypeTable, generator: random.Random) -> dict[str, str]:
+    """A name for each type, no two alike."""
+    names: dict[str, str] = {}
+    for type_ in types:
+        other = generator.choice(table.names(type_)) if generator.random() < RENAMED else type_
+        taken = other in names.values() or (other != type_ and other in types)
+        names[type_] = type_ if taken else other
+    return names
+
+
+def _described(
+    names: Mapping[str, str], own: Mapping[str, str], table: TypeTable | None, generator: random.Random
+) -> tuple[tuple[str, str], ...]:
+    """A sentence about each type that somebody wrote one about."""
+    found = []
+    for type_, name in names.items():
+        known = [own[type_]] if type_ in own else list(table.descriptions(type_)) if table is not None else []
+        if known:
+            found.append((name, generator.choice(known)))
+    return tuple(found)

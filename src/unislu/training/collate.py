@@ -33,7 +33,7 @@ class Batch:
 
     tokens, labels, parts: `[batch, tokens]` int64; `labels` are shifted by one and `IGNORE` where nothing is
     learned. dynamic: `[batch]` bool. memory: `[batch, positions, d]` float32 encoder outputs with lengths in
-    positions, or mel: `[batch, 80, frames]` float32 with lengths in frames.
+    positions, or mel: `[batch, 80, frames]` float32 with lengths in frames. allowed: see `choice_losses`.
     """
 
     tokens: Tensor
@@ -43,6 +43,7 @@ class Batch:
     lengths: Tensor
     memory: Tensor | None = None
     mel: Tensor | None = None
+    allowed: Tensor | None = None
 
     def to(self, device: torch.device | str) -> Batch:
         """The same batch on a device."""
@@ -183,8 +184,18 @@ def padded_tokens(examples: Sequence[Example], pad: int) -> tuple[Tensor, Tensor
         tokens[row, :n] = torch.tensor(e.tokens[:-1])
         first = e.learned_from - 1
         labels[row, first:n] = torch.tensor(e.tokens[e.learned_from :])
+        if e.allowed:
+            labels[row, first:n][torch.tensor([not ids for ids in e.allowed])] = IGNORE
         parts[row, first:n] = torch.tensor(e.parts[e.learned_from :])
     return tokens, labels, parts, torch.tensor([e.dynamic for e in examples])
+
+
+def padded_choices(examples: Sequence[Example]) -> Tensor | None:
+    """What may be chosen at each learned position of a batch, as `choice_losses` reads it."""
+    choices = [torch.tensor(ids) for example in examples for ids in example.allowed if ids]
+    if not choices:
+        return None
+    return torch.nn.utils.rnn.pad_sequence(choices, batch_first=True, padding_value=IGNORE)
 
 
 def collate(
@@ -192,8 +203,9 @@ def collate(
 ) -> Batch:
     """Pad a batch for a Whisper of `mels` mel bins."""
     tokens, labels, parts, dynamic = padded_tokens(examples, pad)
+    choices = padded_choices(examples)
     if source.cached:
         memory, lengths = source.memory(examples)
-        return Batch(tokens, labels, parts, dynamic, lengths, memory=memory)
+        return Batch(tokens, labels, parts, dynamic, lengths, memory=memory, allowed=choices)
     mel, lengths = source.mel(examples, random.Random(f"{seed}/{examples[0].id}"), mels)
-    return Batch(tokens, labels, parts, dynamic, lengths, mel=mel)
+    return Batch(tokens, labels, parts, dynamic, lengths, mel=mel, allowed=choices)

@@ -20,6 +20,9 @@ from unislu.sequence import normalize_type
 from unislu.training.schema import build, merge, override, read_yaml
 
 
+_TAGGERS = (("inline", "atomic"), ("inline-open", "atomic"))
+
+
 @dataclass(frozen=True)
 class ModelConfig:
     """Whisper: the backbone and what of it learns."""
@@ -35,6 +38,16 @@ class ModelConfig:
     freeze_embeddings: bool = False
     #: Keep the projections of the encoder output to cross-attention keys and values.
     freeze_cross_kv: bool = False
+    #: All of the sequence, or, as the tagger of a bundle of two decoders, what is left to choose when the words
+    #: are given: tags, their types, the sentiment.
+    learns: Literal["all", "tags"] = "all"
+
+    def __post_init__(self) -> None:
+        if self.learns == "tags" and (self.format, self.alphabet) not in _TAGGERS:
+            raise RecipeError(
+                f"recipe key 'model.learns': tags are learned in the formats inline and inline-open and the "
+                f"atomic alphabet, not in {self.format!r} and {self.alphabet!r}"
+            )
 
 
 @dataclass(frozen=True)

@@ -45,7 +45,8 @@ class Example:
 
     `tokens` is the decoder's input and target in one: prefix, then the rendered sequence. The first
     `learned_from` ids are only fed. `parts` runs along `tokens` (0 transcript, 1 task). `clip` is the audio:
-    (manifest, path).
+    (manifest, path). `allowed`, where only choices are learned, runs along the ids after `learned_from`: what
+    could stand in an id's place, or nothing where there was no choice.
     """
 
     id: str
@@ -57,6 +58,7 @@ class Example:
     task_only: bool = False
     #: Length of the clip, 0 where the record does not say.
     seconds: float = 0.0
+    allowed: tuple[tuple[int, ...], ...] = ()
 
 
 @dataclass

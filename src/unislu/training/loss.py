@@ -30,6 +30,29 @@ def token_losses(hidden: Tensor, rows: Sequence[Tensor], labels: Tensor) -> Tens
     return torch.zeros(labels.shape, dtype=losses.dtype, device=losses.device).masked_scatter(chosen, losses)
 
 
+def choice_losses(hidden: Tensor, rows: Sequence[Tensor], labels: Tensor, allowed: Tensor) -> Tensor:
+    """As `token_losses`, where each position chooses among a few ids.
+
+    Args:
+        hidden, rows, labels: as there.
+        allowed: `[choices, widest]` int64, for each position that is not `IGNORE`, row by row, the ids that it
+            may choose among, the label's among them; padded with `IGNORE`.
+    """
+    chosen = labels != IGNORE
+    ids, places = torch.unique(allowed.clamp(min=0), return_inverse=True)
+    first = rows[0].shape[0]
+    new = ids >= first
+    table = F.embedding(ids.masked_fill(new, 0), rows[0])
+    if len(rows) > 1 and len(rows[1]):
+        added = F.embedding((ids - first).clamp(min=0), rows[1])
+        table = torch.where(new[:, None], added, table)
+    logits = (hidden[chosen] @ table.T).float().gather(1, places)
+    logits = logits.masked_fill(allowed == IGNORE, float("-inf"))
+    which = (allowed == labels[chosen][:, None]).int().argmax(1)
+    losses = F.cross_entropy(logits, which, reduction="none")
+    return torch.zeros(labels.shape, dtype=losses.dtype, device=losses.device).masked_scatter(chosen, losses)
+
+
 def weights(labels: Tensor, parts: Tensor, dynamic: Tensor) -> tuple[Tensor, Tensor]:
     """Weight of each token so that a weighted sum is the loss, and the length of each example.
 

@@ -15,7 +15,7 @@ from unislu.errors import RecipeError
 from unislu.sequence import LabelSet, Vocabulary, WhisperTokenizer
 from unislu.sequence.vocabulary import control_names
 from unislu.training.config import ModelConfig, OptimizerConfig
-from unislu.training.loss import batch_loss, token_losses
+from unislu.training.loss import batch_loss, choice_losses, token_losses
 from unislu.training.models.protocol import decay_groups
 from unislu.training.models.tokenizer_files import tokenizer_file_of
 
@@ -129,7 +129,10 @@ class UnifiedWhisper(nn.Module):
         hidden = self.decode(batch.tokens, memory, lengths)
         # Two products instead of one over joined rows: frozen rows then cost no weight gradient.
         rows = (self.backbone.model.decoder.embed_tokens.weight, self.new_rows)
-        losses = token_losses(hidden, rows, batch.labels)
+        if batch.allowed is None:
+            losses = token_losses(hidden, rows, batch.labels)
+        else:
+            losses = choice_losses(hidden, rows, batch.labels, batch.allowed)
         return batch_loss(losses, batch.labels, batch.parts, batch.dynamic, reduction)
 
     def at_step(self, step: int) -> None:

@@ -1,0 +1,153 @@
+"""What a recogniser wrote beside what was said: its words put right, and annotations carried over to it.
+
+A decoder that is trained on annotated texts must not learn their spelling and punctuation, and a tagger must
+see transcripts as the recogniser writes them. Both follow from aligning the two, word by word.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from difflib import SequenceMatcher
+
+from unislu.sequence import Span, Target
+
+#: Spelling, case and figures made equal, as for a word error rate.
+Normalizer = Callable[[str], str]
+SIMILAR = 0.5
+"""Share of words in common below which two texts are not of the same clip."""
+_MARKS = ".,?!;:"
+_KEPT = "$€£+@#"
+
+
+@dataclass(frozen=True)
+class _Word:
+    start: int
+    end: int
+    text: str
+    key: str
+
+
+@dataclass(frozen=True)
+class _Aligned:
+    """Blocks of words of one text and of the other: `same` or not, and `[first, last)` in both."""
+
+    same: bool
+    ours: tuple[int, int]
+    theirs: tuple[int, int]
+
+
+def put_right(hypothesis: str, reference: str, normalize: Normalizer) -> str | None:
+    """A hypothesis with the words of the reference, in its own spelling, case and punctuation.
+
+    Returns None for texts that have too little in common.
+    """
+    ours, theirs = _words(hypothesis, normalize), _words(reference, normalize)
+    blocks = _blocks(ours, theirs, normalize)
+    if blocks is None:
+        return None
+    lower = reference.islower()
+    written: list[str] = []
+    for block in blocks:
+        said = [word.text for word in ours[slice(*block.ours)]]
+        if block.same:
+            written += said
+            continue
+        mark = said[-1][-1] if said and said[-1][-1] in _MARKS else ""
+        meant = [word.text.strip(f'{_MARKS}"()') or word.text for word in theirs[slice(*block.theirs)]]
+        if lower and len(meant) == len(said):  # the reference has no case: take it from what was written
+            pairs = zip(meant, said, strict=True)
+            meant = [_capital(word) if old[:1].isupper() else word for word, old in pairs]
+        if not written and meant:
+            meant[0] = _capital(meant[0])
+        written += meant
+        if mark and written and written[-1][-1] not in _MARKS:
+            written[-1] += mark
+    return " ".join(written)
+
+
+def carried_over(target: Target, hypothesis: str, normalize: Normalizer) -> Target | None:
+    """The target on the words of a hypothesis: each entity on the words that stand for its own.
+
+    Returns None for texts that have too little in common, or if an entity's words are missing.
+    """
+    theirs, ours = _words(target.text, normalize), _words(hypothesis, normalize)
+    blocks = _blocks(theirs, ours, normalize)
+    if blocks is None:
+        return None
+    spans: list[Span] = []
+    for span in sorted(target.entities or (), key=lambda span: span.start):
+        named = [n for n, word in enumerate(theirs) if word.start < span.end and word.end > span.start]
+        places = _places(blocks, named[0], named[-1] + 1) if named else []
+        if not places:
+            return None
+        start, end = _trimmed(hypothesis, ours[places[0]].start, ours[places[-1]].end)
+        possessive = hypothesis[start:end].lower().endswith("'s")
+        if possessive and not target.text[span.start : span.end].lower().endswith("s"):
+            end -= 2
+        if start >= end or (spans and start < spans[-1].end):
+            return None
+        spans.append(Span(start, end, span.type))
+    return replace(target, text=hypothesis, entities=None if target.entities is None else tuple(spans))
+
+
+def _words(text: str, normalize: Normalizer) -> list[_Word]:
+    found = []
+    for match in re.finditer(r"\S+", text):
+        bare = re.sub(r"[^\w'$€£%]", "", match.group().lower())
+        if bare:
+            found.append(_Word(match.start(), match.end(), match.group(), normalize(bare) or bare))
+    return found
+
+
+def _blocks(ours: list[_Word], theirs: list[_Word], normalize: Normalizer) -> list[_Aligned] | None:
+    """The alignment of two texts, or None if they are not alike."""
+    if not ours or not theirs:
+        return None
+    matcher = SequenceMatcher(None, [w.key for w in ours], [w.key for w in theirs], autojunk=False)
+    if matcher.ratio() < SIMILAR:
+        return None
+    found = []
+    for name, first, last, start, end in matcher.get_opcodes():
+        one = " ".join(word.text for word in ours[first:last])
+        other = " ".join(word.text for word in theirs[start:end])
+        same = name == "equal" or (bool(one and other) and normalize(one) == normalize(other))
+        found.append(_Aligned(same, (first, last), (start, end)))
+    return found
+
+
+def _places(blocks: list[_Aligned], first: int, last: int) -> list[int]:
+    """Which words stand for the words `first` to `last` of the other text, in order."""
+    return [place for block in blocks for place in _within(block, first, last)]
+
+
+def _within(block: _Aligned, first: int, last: int) -> Iterator[int]:
+    """The words of one block. Where their numbers differ, a part has its share from its side of the block."""
+    (start, end), (here, there) = block.ours, block.theirs
+    low, high = max(start, first), min(end, last)
+    if low >= high or here == there:
+        return
+    if end - start == there - here:
+        yield from range(here + low - start, here + high - start)
+    elif 2 * (high - low) > end - start:
+        yield from range(here, there)
+    else:
+        share = max(1, round((high - low) * (there - here) / (end - start)))
+        if low == start:
+            yield from range(here, here + share)
+        elif high == end:
+            yield from range(there - share, there)
+
+
+def _trimmed(text: str, start: int, end: int) -> tuple[int, int]:
+    """Without punctuation around it."""
+    while end > start and not text[end - 1].isalnum():
+        end -= 1
+    while start < end and not (text[start].isalnum() or text[start] in _KEPT):
+        start += 1
+    return start, end
+
+
+def _capital(word: str) -> str:
+    return word[:1].upper() + word[1:]
