@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import random
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from unislu.data.prompts import OpenPrompt, open_prompt
+from unislu.data.prompts import Asking, OpenPrompt, open_prompt
+from unislu.data.type_names import TypeTable
 from unislu.sequence import Span, Target, normalize_type
 
 #: Several spellings of the same types, since corpora do not agree on one.
@@ -103,3 +105,59 @@ def test_positives_come_before_negatives_when_types_are_limited(
     )
     positives = present(target) & set(drawn.types)
     assert len(positives) == min(len(present(target)), max_types)
+
+
+TABLE = """
+person: {names: [name, person name], about: ["a human being's name"]}
+full name: {is: [person], names: [first and last name]}
+org: {names: [organization, company]}
+place: {names: [location]}
+date: {near: [place]}
+"""
+
+
+@pytest.fixture(scope="module")
+def table(tmp_path_factory: pytest.TempPathFactory) -> TypeTable:
+    path = tmp_path_factory.mktemp("types") / "types.yml"
+    path.write_text(TABLE)
+    return TypeTable.read(path)
+
+
+@given(targets(), OTHERS, SEEDS)
+def test_no_negative_can_mean_what_is_present(
+    table: TypeTable, target: Target, others: list[list[str]], seed: int
+) -> None:
+    drawn = open_prompt(target, others, random.Random(seed), table=table, dropout=0.0)
+    assert len(set(drawn.types)) == len(drawn.types)
+    answered = {span.type for span in drawn.target.entities or ()}
+    assert answered <= set(drawn.types)
+    for name in set(drawn.types) - answered:
+        assert not any(table.overlap(name, type_) for type_ in present(target))
+    assert len(drawn.target.entities or ()) == len(target.entities or ())
+    for asked, annotated in zip(drawn.target.entities or (), target.entities or (), strict=True):
+        own = normalize_type(annotated.type)
+        assert asked.type == own or asked.type in table.names(own)
+
+
+@given(targets(), OTHERS, SEEDS)
+def test_one_type_alone_and_one_that_is_absent(
+    table: TypeTable, target: Target, others: list[list[str]], seed: int
+) -> None:
+    alone = open_prompt(target, others, random.Random(seed), dropout=0.0, asking=Asking(alone=1.0))
+    if present(target):
+        assert len(alone.types) == 1 and set(alone.types) <= present(target)
+        assert alone.target.entities
+    absent = open_prompt(target, others, random.Random(seed), dropout=0.0, asking=Asking(absent=1.0))
+    if absent.types and not set(absent.types) & present(target):
+        assert len(absent.types) == 1 and absent.target.entities == ()
+
+
+@given(targets(), SEEDS)
+def test_descriptions_belong_to_types_that_are_asked_for(table: TypeTable, target: Target, seed: int) -> None:
+    own = {"place": "where something is"}
+    drawn = open_prompt(
+        target, [], random.Random(seed), table=table, asking=Asking(described=1.0), described=own
+    )
+    assert {name for name, _ in drawn.descriptions} <= set(drawn.types)
+    if "place" in present(target) and "place" in drawn.types and len(drawn.types) <= 4:
+        assert ("place", "where something is") in drawn.descriptions

@@ -190,3 +190,31 @@ def test_a_dropped_type_is_not_denied_under_another_name(
 def test_a_rename_that_names_nothing_is_an_error(line: str) -> None:
     with pytest.raises(RecipeError, match="TYPE=name"):
         CorpusConfig("somewhere", entities="open", rename=(line,))
+
+
+def tags_of(vocabulary: Vocabulary, manifest: Path, index: int, **corpus: object) -> Example | None:
+    recipe = recipe_for(manifest, **corpus)
+    recipe = replace(recipe, model=ModelConfig("unused", learns="tags"))
+    corpora = load_corpora(recipe.corpora)
+    maker = ExampleMaker(recipe, vocabulary, corpora, Formats.of("inline", vocabulary))
+    return maker(corpora[0], corpora[0].records[index], 0)
+
+
+def test_a_tagger_learns_what_there_is_to_choose(vocabulary: Vocabulary, manifest: Path) -> None:
+    closed = tags_of(vocabulary, manifest, 0, entities="closed")
+    assert closed is not None and closed.task_only
+    chosen = {
+        token for token, ids in zip(learned(closed), closed.allowed, strict=True) if ids and len(ids) > 1
+    }
+    assert vocabulary["[PERSON]"] in chosen
+    assert all(not ids or token in ids for token, ids in zip(learned(closed), closed.allowed, strict=True))
+    sentiment = tags_of(vocabulary, manifest, 3)
+    assert sentiment is not None and len(learned(sentiment)) == 1
+    assert tags_of(vocabulary, manifest, 0) is None or closed.clip is not None
+
+
+def test_only_formats_with_tags_in_the_transcript_can_learn_tags_alone() -> None:
+    with pytest.raises(RecipeError, match=r"model\.learns"):
+        ModelConfig("unused", format="suffix", learns="tags")
+    with pytest.raises(RecipeError, match=r"model\.learns"):
+        ModelConfig("unused", alphabet="plain", learns="tags")

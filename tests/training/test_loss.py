@@ -6,7 +6,13 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
-from unislu.training.loss import IGNORE, batch_loss, token_losses, weights  # noqa: E402
+from unislu.training.loss import (  # noqa: E402
+    IGNORE,
+    batch_loss,
+    choice_losses,
+    token_losses,
+    weights,
+)
 
 
 def test_dynamic_weights_are_those_of_the_paper() -> None:
@@ -54,3 +60,21 @@ def test_token_losses_match_the_reference_and_skip_ignored_positions() -> None:
 def test_a_batch_that_learns_nothing_is_zero() -> None:
     labels = torch.full((1, 2), IGNORE)
     assert batch_loss(torch.zeros(1, 2), labels, torch.zeros_like(labels), torch.tensor([True])) == 0
+
+
+def test_choices_are_among_what_may_be_chosen() -> None:
+    generator = torch.Generator().manual_seed(1)
+    hidden = torch.randn(2, 3, 4, generator=generator, requires_grad=True)
+    weight = torch.randn(7, 4, generator=generator)
+    new = weight[5:].clone().requires_grad_()
+    labels = torch.tensor([[1, IGNORE, 6], [IGNORE, 5, IGNORE]])
+    allowed = torch.tensor([[0, 1, IGNORE], [3, 5, 6], [2, 5, IGNORE]])
+    losses = choice_losses(hidden, (weight[:5], new), labels, allowed)
+    scores = hidden @ weight.T
+    for place, ids, label in (((0, 0), (0, 1), 1), ((0, 2), (3, 5, 6), 6), ((1, 1), (2, 5), 5)):
+        among = torch.log_softmax(scores[place][list(ids)], dim=0)
+        torch.testing.assert_close(losses[place], -among[ids.index(label)])
+    assert losses[0, 1] == 0 and losses[1, 0] == 0 and losses[1, 2] == 0
+    losses.sum().backward()
+    assert new.grad is not None and bool(new.grad.abs().sum(1).gt(0).all())
+    assert hidden.grad is not None and not bool(hidden.grad[0, 1].any())

@@ -15,7 +15,7 @@ from unislu.data.type_names import TypeTable
 from unislu.sequence import Target, normalize_type
 
 RENAMED = 0.5
-"""Share of types that are asked for under a name of the table, any of them; the rest keep their corpus' name."""
+"""Share of types that are asked for under any name of the table; the rest keep their corpus' name."""
 FEW = 4
 """Types are described in prompts of so many at most: there is no room for more sentences."""
 

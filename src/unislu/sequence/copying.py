@@ -19,7 +19,7 @@ from unislu.sequence.format import Branch, EntityFormat
 from unislu.sequence.grammar import Grammar
 from unislu.sequence.locate import locate
 from unislu.sequence.notation import AtomicNotation, Event, Kind, Style
-from unislu.sequence.prompt import Prompt, whisper_prefix
+from unislu.sequence.prompt import Prompt, whisper_prefix, with_descriptions
 from unislu.sequence.reader import ASR_PART, TASK_PART, Parsed, Reader, Rendered
 from unislu.sequence.tail import Tail, TailReader
 from unislu.sequence.target import Span, Target
@@ -82,8 +82,7 @@ class CopyFormat(EntityFormat):
     def question(self, prompt: Prompt) -> list[int]:
         """What stands between the transcript and its copy: `[T/L]`, the types of an open set, `[NER]`."""
         names = self._types.asked(prompt) if self.open else ()
-        described = dict(prompt.descriptions)
-        listed = "; ".join(f"{name}: {described[name]}" if name in described else name for name in names)
+        listed = "; ".join(with_descriptions(names, prompt))
         words = self._vocabulary.tokenizer.encode(f" {listed}") if listed else []
         return [self._vocabulary[TRANSCRIPT_END], *words, self._vocabulary[NER]]
 
@@ -101,7 +100,8 @@ class CopyFormat(EntityFormat):
         vocabulary, copied = self._vocabulary, copied_text(target.text, self._vocabulary)
         pieces: list[tuple[Sequence[int], int]] = [(copied.ids, ASR_PART)]
         if target.entities is not None:
-            pieces += [(self.question(prompt), ASR_PART), (with_tags(target, copied, self._atomic), TASK_PART)]
+            tagged = with_tags(target, copied, self._atomic)
+            pieces += [(self.question(prompt), ASR_PART), (tagged, TASK_PART)]
         elif target.sentiment is not None:
             pieces.append(([vocabulary[TRANSCRIPT_END]], ASR_PART))
         if target.sentiment is not None:

@@ -14,7 +14,7 @@ from typing import Literal, Protocol
 
 from unislu.sequence.grammar import Grammar, Symbols
 from unislu.sequence.notation import AtomicNotation, Kind, Notation, Style
-from unislu.sequence.prompt import Prompt, whisper_prefix
+from unislu.sequence.prompt import Prompt, whisper_prefix, with_descriptions
 from unislu.sequence.reader import Parsed, Rendered
 from unislu.sequence.target import Target
 from unislu.sequence.typeset import ClosedTypes, OpenTypes, TypeSet, check_annotated, expressible
@@ -147,7 +147,7 @@ class EntityFormat(ABC):
         Raises `OptionError` for a type outside the closed set.
         """
         types = self._types.asked(prompt)
-        ids = whisper_prefix(self._vocabulary, prompt, types if self.open else ())
+        ids = whisper_prefix(self._vocabulary, prompt, with_descriptions(types, prompt) if self.open else ())
         atomic = self._alphabet is Alphabet.ATOMIC
         return [*ids, self._vocabulary[NER]] if atomic and prompt.ner and self.inside else ids
 

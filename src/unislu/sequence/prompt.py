@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from unislu.errors import OptionError
@@ -28,7 +29,7 @@ class Prompt:
     language: str = "en"
     mask: bool = False
     descriptions: tuple[tuple[str, str], ...] = ()
-    """What some types are, as (type, sentence): for a format that tells the model (`copy-open`)."""
+    """What some types are, as (type, sentence); formats of open types tell the model."""
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "tasks", frozenset(self.tasks))
@@ -61,6 +62,12 @@ class Prompt:
     def sa(self) -> bool:
         """Whether the sentiment is asked for."""
         return "sa" in self.tasks
+
+
+def with_descriptions(types: Sequence[str], prompt: Prompt) -> tuple[str, ...]:
+    """The types as the model reads them: `drug: the name of a medicine`."""
+    described = dict(prompt.descriptions)
+    return tuple(f"{name}: {described[name]}" if name in described else name for name in types)
 
 
 def whisper_prefix(vocabulary: Vocabulary, prompt: Prompt, types: tuple[str, ...] = ()) -> list[int]:

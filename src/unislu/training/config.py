@@ -19,7 +19,6 @@ from unislu.errors import RecipeError
 from unislu.sequence import normalize_type
 from unislu.training.schema import build, merge, override, read_yaml
 
-
 _TAGGERS = (("inline", "atomic"), ("inline-open", "atomic"))
 
 
@@ -38,8 +37,8 @@ class ModelConfig:
     freeze_embeddings: bool = False
     #: Keep the projections of the encoder output to cross-attention keys and values.
     freeze_cross_kv: bool = False
-    #: All of the sequence, or, as the tagger of a bundle of two decoders, what is left to choose when the words
-    #: are given: tags, their types, the sentiment.
+    #: All of the sequence, or (`tags`, for the tagger of a bundle of two decoders) what is left to choose
+    #: when the words are given: tags, their types, the sentiment.
     learns: Literal["all", "tags"] = "all"
 
     def __post_init__(self) -> None:
@@ -161,10 +160,30 @@ class PromptConfig:
     #: Share of examples whose negatives are all other types of their corpus, as users who name a whole
     #: ontology ask.
     whole_set: float = 0.0
+    #: A table of types (`unislu.data.type_names`): types are asked for under its names too, and what may mean
+    #: a present type is no negative.
+    table: str | None = None
+    #: Share of examples that ask for one of their types alone.
+    alone: float = 0.0
+    #: Share of examples that ask for one type, which is absent.
+    absent: float = 0.0
+    #: Share of prompts of a few types that say what some of them are.
+    described: float = 0.0
     #: Share of the present types that vanish from prompt and target alike.
     dropout: float = 0.1
     shuffle: bool = True
     max_types: int = 24
+
+    def __post_init__(self) -> None:
+        for name in ("alone", "absent", "described"):
+            share = getattr(self, name)
+            if not 0 <= share <= 1:
+                raise RecipeError(f"recipe key 'prompts.{name}': {share!r} is not a share between 0 and 1")
+        if self.alone + self.absent > 1:
+            raise RecipeError(
+                f"recipe keys 'prompts.alone' and 'prompts.absent': {self.alone!r} and {self.absent!r} are "
+                "more than all examples"
+            )
 
 
 @dataclass(frozen=True)

@@ -13,9 +13,10 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 
-from unislu.data.prompts import open_prompt
+from unislu.data.prompts import Asking, open_prompt
 from unislu.data.records import Record, read_records
 from unislu.data.similar import neighbours
+from unislu.data.type_names import TypeTable
 from unislu.errors import RecipeError
 from unislu.sequence import (
     ONTONOTES_TO_SLUE,
@@ -29,7 +30,9 @@ from unislu.sequence import (
     get_format,
     normalize_type,
 )
+from unislu.sequence.choices import Choices, sentiment_choice, tag_choices
 from unislu.sequence.format import tags_transcript
+from unislu.sequence.inline import InlineFormat
 from unislu.training.config import CorpusConfig, PromptConfig, Recipe
 
 _ONTONOTES = {normalize_type(name): tag for name, tag in ONTONOTES_TO_SLUE.items()} | {"year": "WHEN"}
@@ -145,6 +148,11 @@ class ExampleMaker:
         self._others = [types for c in opened for types in c.type_sets]
         random_types = self._prompts.strategy == "random-type"
         self._universe = sorted({name for types in self._others for name in types}) if random_types else []
+        prompts = recipe.prompts
+        self._tags_alone = getattr(recipe.model, "learns", "all") == "tags"
+        self._table = TypeTable.read(Path(prompts.table)) if prompts.table else None
+        asks = prompts.alone or prompts.absent or prompts.described
+        self._asking = Asking(prompts.alone, prompts.absent, prompts.described) if asks else None
         self._similar: dict[str, list[int]] = {}
         if self._prompts.strategy == "hard":
             found = neighbours([text for c in opened for _, text in c.tagged], self._prompts.embedding)
@@ -160,6 +168,8 @@ class ExampleMaker:
         if corpus.config.text_only:
             return self._sentiment_only(corpus, record, target, generator)
         fmt, prompt, target = self._question(corpus, record, target, generator)
+        if self._tags_alone:
+            return self._choices(corpus, record, fmt, prompt, target, generator)
         rendered = fmt.render(target, prompt)
         prefix = fmt.prefix(prompt)
         clip = None if record.audio is None else (corpus.manifest, record.audio)
@@ -184,11 +194,31 @@ class ExampleMaker:
         drawn = open_prompt(
             renamed, self._pool(corpus, record, generator), generator, negatives=self._prompts.negatives,
             dropout=self._prompts.dropout, shuffle=self._prompts.shuffle,
-            max_types=self._prompts.max_types, never=never, universe=self._universe,
+            max_types=self._prompts.max_types, never=never, universe=self._universe, table=self._table,
+            asking=self._asking, described=_descriptions(record),
         )  # fmt: skip
         if not drawn.types:  # neither entities nor negatives: there is no question to ask
             return self._closed, Prompt(sentiment), replace(target, entities=None)
-        return self._open, Prompt(sentiment | {"ner"}, drawn.types), drawn.target
+        prompt = Prompt(sentiment | {"ner"}, drawn.types, descriptions=drawn.descriptions)
+        return self._open, prompt, drawn.target
+
+    def _choices(
+        self, corpus: Corpus, record: Record, fmt: Format, prompt: Prompt, target: Target,
+        generator: random.Random,
+    ) -> Example | None:  # fmt: skip
+        """The words are given: one of the questions that the record answers, and what there is to choose."""
+        tasks = sorted(prompt.tasks)
+        if not tasks:
+            return None
+        if generator.choice(tasks) == "sa" and target.sentiment is not None:
+            found = sentiment_choice(self._vocabulary, target.text, target.sentiment)
+        else:
+            assert isinstance(fmt, InlineFormat)
+            found = tag_choices(fmt, self._vocabulary, target, replace(prompt, tasks=frozenset({"ner"})))
+        if not any(found.allowed) or len(found.prefix) + len(found.ids) > self._positions:
+            return None
+        clip = None if record.audio is None else (corpus.manifest, record.audio)
+        return _chosen(record, found, clip)
 
     def _pool(self, corpus: Corpus, record: Record, generator: random.Random) -> Sequence[tuple[str, ...]]:
         """The type sets that negatives are drawn from: similar examples', its corpus' or everybody's."""
@@ -252,6 +282,23 @@ def closed_target(target: Target, labels: LabelSet) -> Target:
     mapped = ((span, closed_type(span.type, labels)) for span in target.entities or ())
     spans = tuple(Span(span.start, span.end, tag) for span, tag in mapped if tag is not None)
     return replace(target, entities=None if target.entities is None else spans)
+
+
+def _chosen(record: Record, found: Choices, clip: tuple[Path, str] | None) -> Example:
+    """The example of choices; all of them belong to the task."""
+    tokens = (*found.prefix, *found.ids)
+    return Example(
+        record.id, tokens, (1,) * len(tokens), len(found.prefix), clip, False,
+        task_only=True, seconds=record.duration or 0.0, allowed=found.allowed,
+    )  # fmt: skip
+
+
+def _descriptions(record: Record) -> dict[str, str]:
+    """What the record says of its types (`description`), by normalised name."""
+    said = record.extra.get("description")
+    if not isinstance(said, dict):
+        return {}
+    return {normalize_type(str(name)): str(text) for name, text in said.items()}
 
 
 def _key(corpus: Corpus, id_: str) -> str:

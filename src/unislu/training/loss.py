@@ -35,8 +35,8 @@ def choice_losses(hidden: Tensor, rows: Sequence[Tensor], labels: Tensor, allowe
 
     Args:
         hidden, rows, labels: as there.
-        allowed: `[choices, widest]` int64, for each position that is not `IGNORE`, row by row, the ids that it
-            may choose among, the label's among them; padded with `IGNORE`.
+        allowed: `[choices, widest]` int64, for each position that is not `IGNORE`, row by row, the ids that
+            it may choose among, the label's among them; padded with `IGNORE`.
     """
     chosen = labels != IGNORE
     ids, places = torch.unique(allowed.clamp(min=0), return_inverse=True)
