@@ -51,7 +51,7 @@ def test_a_student_learns_and_the_rest_stays(
         heard = Heard(**np.load(file))
         assert heard.tokens.shape == heard.logprobs.shape and len(heard.tokens) == len(heard.ids) + 1
         assert (np.exp(heard.logprobs).sum(1) <= 1 + 1e-4).all()
-    drift = train(backbone, cache, out, epochs=80, rate=1e-3)
+    drift = train(backbone, out, [cache], epochs=80, rate=1e-3)
     assert 0 < drift < 1
     steps = [line for line in capsys.readouterr().err.splitlines() if " KL " in line]
     losses = [float(line.rpartition(" ")[2]) for line in steps]
@@ -75,4 +75,13 @@ def test_loops_and_texts_without_end_teach_nothing() -> None:
 
 def test_an_empty_cache_is_named(backbone: Path, tmp_path: Path) -> None:
     with pytest.raises(RecipeError, match="run `listen` first"):
-        train(backbone, tmp_path / "none", tmp_path / "out")
+        train(backbone, tmp_path / "out", [tmp_path / "none"])
+
+
+def test_given_texts_are_learned_as_they_are(backbone: Path, manifest: Path, tmp_path: Path) -> None:
+    assert listen(backbone, tmp_path, [manifest], 4, given=True) == 4
+    clips = [Heard(**np.load(file)) for file in sorted(tmp_path.glob("*.npz"))]
+    assert sorted(len(clip.ids) for clip in clips)[0] == 0  # the clip without text: the end at once
+    for clip in clips:
+        assert clip.tokens[:-1, 0].tolist() == clip.ids.tolist()
+        assert not clip.logprobs.any() and clip.logprobs.shape == (len(clip.ids) + 1, 1)

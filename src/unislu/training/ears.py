@@ -1,13 +1,16 @@
 """Teach a Whisper decoder to hear audio at its true length, with the Whisper it came from as its teacher.
 
-    python -m unislu.training.ears listen WHISPER CACHE MANIFEST... [--clips N] [--augment STEP=P,...]
-    python -m unislu.training.ears train WHISPER CACHE OUT [--epochs 3] [--lr 3e-5]
+    python -m unislu.training.ears listen WHISPER CACHE MANIFEST... [--clips N] [--augment STEP=P,…] [--given]
+    python -m unislu.training.ears train WHISPER OUT CACHE... [--epochs 3] [--lr 3e-5]
 
 A released Whisper expects every clip padded to 30 s; on shorter input its decoder runs into loops. The
 teacher hears the padded clip and writes its greedy text; the student gets the encoder's output for the true
 length and is held to the teacher's distribution (its likeliest tokens at every position, KL divergence) along
 that text. The encoder, the embedding and the cross-attention's key and value projections stay as released.
-Clips whose record has an empty text teach silence: the end at once. `listen` goes on where it was stopped.
+Clips whose record has an empty text teach silence: the end at once. With `--given` no teacher is asked: the
+records' own texts are what is learned, for names and figures that a teacher mishears (see
+`unislu.training.transcripts`, whose `right.jsonl` has them in the teacher's spelling). `listen` goes on where
+it was stopped; `train` takes the caches of several.
 """
 
 from __future__ import annotations
@@ -68,8 +71,9 @@ class Heard:
 
 
 def listen(
-    whisper: Path, cache: Path, manifests: Sequence[Path], clips: int, steps: str = "none", seed: int = 0
-) -> int:
+    whisper: Path, cache: Path, manifests: Sequence[Path], clips: int, steps: str = "none", seed: int = 0,
+    given: bool = False,
+) -> int:  # fmt: skip
     """Let the teacher hear clips of manifests, drawn at random; returns how many the cache holds.
 
     Args:
@@ -79,6 +83,7 @@ def listen(
         clips: how many to hear in all.
         steps: augmentation, as in `unislu synthesize`; both teacher and student hear it.
         seed: of the draws.
+        given: learn the records' texts in place of the teacher's.
 
     Raises:
         RecipeError: not a Whisper folder, or no record has audio.
@@ -99,7 +104,7 @@ def listen(
         path = cache / f"{number:06d}.npz"
         if not path.exists():
             generator = np.random.default_rng([seed, number])
-            found = _hear(model, engine, prefix, folder, record, probabilities, generator)
+            found = _hear(model, engine, prefix, folder, record, probabilities, generator, given)
             if found is None:
                 continue
             partial = path.with_suffix(".partial.npz")
@@ -114,7 +119,7 @@ def listen(
 @torch.inference_mode()
 def _hear(
     model: UnifiedWhisper, engine: TorchEngine, prefix: Sequence[int], folder: Path, record: Record,
-    probabilities: Any, generator: np.random.Generator,
+    probabilities: Any, generator: np.random.Generator, given: bool,
 ) -> Heard | None:  # fmt: skip
     """What student and teacher hear; None for a clip that teaches nothing."""
     samples = load_audio(folder / str(record.audio))
@@ -123,9 +128,12 @@ def _hear(
     samples = np.pad(samples, (0, behind)).astype(np.float32)[:PADDED]
     memory = _hidden(model, samples).numpy().astype(np.float16)
     end = model.vocabulary[END]
-    if not record.text.strip():
-        tokens = np.full((1, 1), end, np.int64)
-        return Heard(memory, np.zeros(0, np.int64), tokens, np.zeros((1, 1), np.float32))
+    if given or not record.text.strip():
+        words = record.text.strip()
+        written = np.array(model.vocabulary.tokenizer.encode(f" {words}") if words else (), np.int64)
+        return Heard(
+            memory, written, np.append(written, end)[:, None], np.zeros((len(written) + 1, 1), np.float32)
+        )
     padded = _hidden(model, np.pad(samples, (0, PADDED - len(samples))))
     state = engine.start(engine.cross(padded[None], torch.tensor([len(padded)])))
     text = np.array(sorted(model.vocabulary.text_ids | {end}))
@@ -162,7 +170,7 @@ def _hidden(model: UnifiedWhisper, samples: NDArray[np.float32]) -> Tensor:
 
 
 def train(
-    whisper: Path, cache: Path, out: Path, epochs: float = 3.0, rate: float = 3e-5, seed: int = 0
+    whisper: Path, out: Path, caches: Sequence[Path], epochs: float = 3.0, rate: float = 3e-5, seed: int = 0
 ) -> float:
     """Train the decoder and write a Hugging Face folder.
 
@@ -172,9 +180,12 @@ def train(
     Raises:
         RecipeError: the cache is empty, or not a Whisper folder.
     """
-    paths = sorted(path for path in cache.glob("*.npz") if ".partial" not in path.name)
-    if not paths:
-        raise RecipeError(f"{cache}: no clips; run `listen` first")
+    paths = []
+    for cache in caches:
+        found = sorted(path for path in cache.glob("*.npz") if ".partial" not in path.name)
+        if not found:
+            raise RecipeError(f"{cache}: no clips; run `listen` first")
+        paths += found
     torch.manual_seed(seed)
     config = ModelConfig(
         backbone=str(whisper), freeze_encoder=True, freeze_embeddings=True, freeze_cross_kv=True
@@ -253,20 +264,24 @@ def main(argv: Sequence[str]) -> None:
     second = commands.add_parser("train", help="train the student")
     for command in (first, second):
         command.add_argument("whisper", type=Path)
-        command.add_argument("cache", type=Path)
         command.add_argument("--seed", type=int, default=0)
+    first.add_argument("cache", type=Path)
     first.add_argument("manifests", type=Path, nargs="+")
+    first.add_argument("--given", action="store_true", help="learn the records' texts: no teacher")
     first.add_argument("--clips", type=int, default=500)
     first.add_argument("--augment", default="none")
     second.add_argument("out", type=Path)
+    second.add_argument("caches", type=Path, nargs="+")
     second.add_argument("--epochs", type=float, default=3.0)
     second.add_argument("--lr", type=float, default=3e-5)
     args = parser.parse_args(argv)
     if args.command == "listen":
-        count = listen(args.whisper, args.cache, args.manifests, args.clips, args.augment, args.seed)
+        count = listen(
+            args.whisper, args.cache, args.manifests, args.clips, args.augment, args.seed, args.given
+        )
         print(f"{args.cache}: {count} clips")
     else:
-        print(f"drift {train(args.whisper, args.cache, args.out, args.epochs, args.lr, args.seed):.4f}")
+        print(f"drift {train(args.whisper, args.out, args.caches, args.epochs, args.lr, args.seed):.4f}")
 
 
 if __name__ == "__main__":
