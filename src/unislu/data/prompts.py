@@ -103,12 +103,12 @@ def open_prompt(
         generator.shuffle(types)
     else:
         types.sort()
-    names = {name: name for name in types} if table is None else _renamed(types, table, generator)
-    entities = tuple(type(span)(span.start, span.end, names[name]) for span, name in spans if name in names)
-    sentences = ()
+    named = {name: name for name in types} if table is None else _renamed(types, table, generator)
+    entities = tuple(type(span)(span.start, span.end, named[name]) for span, name in spans if name in named)
+    sentences: tuple[tuple[str, str], ...] = ()
     if asking is not None and len(types) <= FEW and generator.random() < asking.described:
-        sentences = _described(names, described or {}, table, generator)
-    asked = tuple(names[name] for name in types)
+        sentences = _described(named, described or {}, table, generator)
+    asked = tuple(named[name] for name in types)
     return OpenPrompt(asked, Target(target.text, entities, target.sentiment), sentences)
 
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 
 from unislu.errors import VocabularyError
 from unislu.sequence.copying import copied_text, widened, with_tags
+from unislu.sequence.grammar import State
 from unislu.sequence.inline import InlineFormat
 from unislu.sequence.notation import AtomicNotation, Style
 from unislu.sequence.prompt import Prompt, whisper_prefix
@@ -44,7 +45,7 @@ def tag_choices(fmt: InlineFormat, vocabulary: Vocabulary, target: Target, promp
     copied = copied_text(target.text, vocabulary)
     target = widened(fmt.canonical(replace(target, sentiment=None), prompt), copied)
     machine = fmt.tags_around(prompt)
-    state = machine.begin(copied.ids)
+    state: State = machine.begin(copied.ids)
     ids, allowed = [*with_tags(target, copied, AtomicNotation(vocabulary, style)), vocabulary[END]], []
     for token in ids:
         found = machine.allowed(state).ids

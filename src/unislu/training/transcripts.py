@@ -77,7 +77,7 @@ def _texts(model: Model, manifest: Path, records: Sequence[Record]) -> Iterator[
                 print(f"{result}; left out", file=sys.stderr)
                 yield ""
             else:
-                yield result.text
+                yield result.text or ""
             if number % 50 == 0:
                 print(f"\r{manifest.parent.name}: {number}/{len(records)}", end="", file=sys.stderr)
     print(file=sys.stderr)
