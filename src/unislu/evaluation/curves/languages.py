@@ -31,9 +31,8 @@ def ask_language(
     found = []
     for clip, question in zip(clips, asked, strict=True):
         plan = recognizer.resolve(entity_request(question.types))
-        step = plan.passes[0]
-        there = replace(step, prompt=replace(step.prompt, language=language))
-        answer = Answer.of(bench.decode(bench.encode(clip), replace(plan, passes=(there,))))
+        there = tuple(replace(step, prompt=replace(step.prompt, language=language)) for step in plan.passes)
+        answer = Answer.of(bench.decode(bench.encode(clip), replace(plan, passes=there)))
         found.append(Prediction(clip.record.id, answer.text, answer.entities))
     return found
 

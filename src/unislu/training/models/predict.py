@@ -17,7 +17,6 @@ from unislu.evaluation.score import Prediction
 from unislu.sequence import LabelSet, Vocabulary, WhisperTokenizer
 from unislu.training.collate import AudioSource
 from unislu.training.config import DecodeConfig, EvaluationConfig, SpecAugmentConfig
-from unislu.training.examples import Formats
 from unislu.training.models.protocol import UNISLU, Predictor
 from unislu.training.schema import build
 from unislu.training.validate import asked_of, types_of
@@ -94,9 +93,16 @@ def _of_kind(
         labels = LabelSet(tuple(names["entity_types"]), tuple(names["sentiments"]))
         return speech_llm_system.load_predictor(checkpoint, labels, source, decode)
     from unislu.engines.torch import TorchEngine
-    from unislu.training.models.whisper_system import WhisperPredictor
+    from unislu.training.models.whisper_system import WhisperPredictor, recognizer_of
 
     tokenizer = WhisperTokenizer.from_file(checkpoint / "tokenizer.json")
     vocabulary = Vocabulary.from_manifest(tokenizer, known["vocabulary"])
-    formats = Formats.of(known.get("format", "inline"), vocabulary, known.get("alphabet", "atomic"))
-    return WhisperPredictor(TorchEngine.load(checkpoint), vocabulary, formats, source, decode)
+    corpora = known.get("provenance", {}).get("recipe", {}).get("corpora", ())
+    recognizer = recognizer_of(
+        TorchEngine.load(checkpoint),
+        vocabulary,
+        known.get("format", "inline"),
+        known.get("alphabet", "atomic"),
+        [corpus.get("entities", "closed") for corpus in corpora],
+    )
+    return WhisperPredictor(recognizer, source, decode)

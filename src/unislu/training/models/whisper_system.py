@@ -1,24 +1,29 @@
-"""Whisper as the training loop sees it, and the predictor over its torch engine."""
+"""Whisper as the training loop sees it, and the predictor that recognises as a bundle of it will."""
 
 from __future__ import annotations
 
-import random
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
-import numpy as np
-
 from unislu.audio.features import FRAMES_PER_SECOND
-from unislu.decoding.decoder import Decoder
+from unislu.bundle import REQUIRED_FILES, AudioSettings, DecoderSettings, Manifest
 from unislu.decoding.options import DecodeOptions
 from unislu.engines.torch import TorchEngine
 from unislu.evaluation.score import Prediction
+from unislu.evaluation.systems import from_analysis
+from unislu.recognition.assemble import assemble
+from unislu.recognition.hypothesis import Hypothesis
+from unislu.recognition.plan import Plan
+from unislu.recognition.recognizer import Recognizer
+from unislu.recognition.recover import recognize
+from unislu.recognition.request import Request
 from unislu.sequence import Prompt, Vocabulary
 from unislu.sequence.reader import Parsed
 from unislu.training.collate import AudioSource, collate
 from unislu.training.config import DecodeConfig, ModelConfig
-from unislu.training.examples import Example, ExampleMaker, Formats
+from unislu.training.examples import ExampleMaker, Formats
 from unislu.training.models.protocol import EVERYTHING, Asked, Predictor, Setting, System, unlabelled
 from unislu.training.models.whisper import load_unified
 
@@ -34,56 +39,97 @@ def build_system(setting: Setting, config: ModelConfig) -> System:
     maker = ExampleMaker(recipe, model.vocabulary, setting.corpora, formats)
     pad, mels = model.vocabulary["<|endoftext|>"], int(model.backbone.config.num_mel_bins)
     batches = partial(collate, source=setting.source, pad=pad, seed=str(recipe.seed), mels=mels)
+    learned = [corpus.config.entities for corpus in setting.corpora]
 
     def predictor() -> Predictor:
-        return WhisperPredictor(
-            TorchEngine(model.merged()), model.vocabulary, formats, setting.source, recipe.decode
-        )
+        engine = TorchEngine(model.merged())
+        recognizer = recognizer_of(engine, model.vocabulary, config.format, config.alphabet, learned)
+        return WhisperPredictor(recognizer, setting.source, recipe.decode)
 
     return System(model, maker, batches, predictor)
 
 
+def recognizer_of(
+    engine: TorchEngine, vocabulary: Vocabulary, written: str, alphabet: str, learned: Iterable[str]
+) -> Recognizer:
+    """The recogniser of a model that is still being trained.
+
+    Args:
+        engine: the model.
+        vocabulary: of the model.
+        written: the format of closed entity types.
+        alphabet: of its formats.
+        learned: how each corpus was learned from: "closed", "open" or "ignore". A model that learned open
+            types alone is asked for those of the closed set as open ones.
+    """
+    formats = Formats.of(written, vocabulary, alphabet)
+    kinds = set(learned)
+    names = [formats.open.name] if "open" in kinds and "closed" not in kinds else []
+    names = names or [formats.closed.name, formats.open.name]
+    config = engine.model.config
+    seconds = min(30.0, int(config.max_source_positions) / _POSITIONS_PER_SECOND)
+    manifest = Manifest(
+        name="checkpoint",
+        version="0",
+        formats=tuple(dict.fromkeys(names)),
+        vocabulary=vocabulary.to_manifest(),
+        files=dict.fromkeys(REQUIRED_FILES, "0" * 64),  # it has none yet
+        alphabet=alphabet,
+        audio=AudioSettings(mels=int(config.num_mel_bins), max_seconds=seconds),
+        decoder=DecoderSettings(max_positions=int(config.max_target_positions)),
+    )
+    return Recognizer(engine, vocabulary, manifest)
+
+
 class WhisperPredictor:
-    """Answers with a Whisper in a torch engine. Clips with the same question are decoded together."""
+    """Answers with a Whisper in a torch engine, through the recogniser that serves bundles.
+
+    Clips about which the same is asked are recognised together.
+    """
 
     answers = EVERYTHING
 
-    def __init__(
-        self, engine: TorchEngine, vocabulary: Vocabulary, formats: Formats, source: AudioSource,
-        decode: DecodeConfig,
-    ):  # fmt: skip
-        self._engine, self._formats, self._source = engine, formats, source
-        self._decoder = Decoder(engine, vocabulary)
-        self._options = decode_options(decode)
-        self._phrases = decode.phrases
-        self._mels = int(engine.model.config.num_mel_bins)
+    def __init__(self, recognizer: Recognizer, source: AudioSource, decode: DecodeConfig):
+        """`source`: of the clips' samples; encoder outputs that it may have cached are not used."""
+        self._recognizer, self._source, self._decode = recognizer, source, decode
 
     def __call__(self, asked: Sequence[Asked]) -> list[Prediction]:
         return by_prompt(asked, self._answer, BATCH)
 
     def to(self, device: str) -> None:
         """See `Predictor.to`."""
-        model: Any = self._engine.model
-        model.to(device)
+        model: Any = self._recognizer.engine
+        model.model.to(device)
 
     def _answer(self, asked: Sequence[Asked], prompt: Prompt) -> list[Prediction]:
-        encoded, seconds = self._encode(unlabelled(asked))
-        fmt = self._formats.closed if prompt.types is None else self._formats.open
-        outputs = self._decoder.decode(encoded, fmt, prompt, seconds, self._options)
-        return [
-            prediction(item.id, fmt.parse(decoded.ids, prompt), prompt, decoded.sentiment, self._phrases)
-            for item, decoded in zip(asked, outputs, strict=True)
-        ]
+        plan = self._plan(prompt)
+        batch = [self._source.samples(clip) for clip in unlabelled(asked)]
+        found = recognize(self._recognizer, batch, plan)
+        return [self._prediction(item.id, some, plan) for item, some in zip(asked, found, strict=True)]
 
-    def _encode(self, examples: Sequence[Example]) -> tuple[Any, list[float]]:
-        if self._source.cached:
-            memory, lengths = self._source.memory(examples)
-            device = self._engine.model.device
-            encoded = self._engine.cross(memory.to(device), lengths.to(device))
-            return encoded, (lengths / _POSITIONS_PER_SECOND).tolist()
-        mel, frames = self._source.mel(examples, random.Random(0), self._mels)
-        encoded = self._engine.encode(mel.numpy(), frames.numpy().astype(np.int64))
-        return encoded, (frames / FRAMES_PER_SECOND).tolist()
+    def _plan(self, prompt: Prompt) -> Plan:
+        """What a bundle does for the request, searched for as the recipe says."""
+        request = Request(tasks=("asr", *prompt.tasks), entities=prompt.types, words=False)
+        plan = self._recognizer.resolve(request)
+        chosen = decode_options(self._decode)
+        passes = [
+            replace(step, options=replace(chosen, bias=step.options.bias, label_bias=step.options.label_bias))
+            for step in plan.passes
+        ]
+        return replace(plan, passes=tuple(passes))
+
+    def _prediction(self, id_: str, found: Sequence[Hypothesis], plan: Plan) -> Prediction:
+        if broken := next((one.error for one in found if one.error is not None), None):
+            raise broken
+        analysis = assemble(found, plan, duration=found[-1].end, model=self._recognizer.manifest.name)
+        answer = from_analysis(id_, analysis)
+        answer = replace(answer, duration=None, seconds=None, confidences=None)
+        if self._decode.phrases == "listed" and len(plan.passes) == 1:
+            step = plan.passes[0]
+            listed = [step.format.parse(one.ids, step.prompt).listed for one in found]
+            if any(some is not None for some in listed):
+                answer = replace(answer, entities=tuple(pair for some in listed for pair in some or ()))
+        return answer
 
 
 def decode_options(config: DecodeConfig) -> DecodeOptions:
