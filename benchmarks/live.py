@@ -23,7 +23,7 @@ import numpy as np
 import unislu
 from unislu.audio import SAMPLE_RATE, load_audio
 from unislu.listen import INTERVAL, EndEvent, Event, FinalEvent, Listener, PartialEvent
-from unislu.listen.hypothesis import bare
+from unislu.listen.draft import bare
 from unislu.recognition.model import Model
 
 BLOCK = SAMPLE_RATE // 10

@@ -1,41 +1,116 @@
-"""How far long work is: one line that renews itself on a terminal, one line a minute in a log."""
+"""How far long work is: a line that renews itself on a terminal, one line a minute in a log."""
 
 from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Callable
+from types import TracebackType
 from typing import TextIO
 
 _TERMINAL_SECONDS, _LOG_SECONDS = 0.25, 60.0
 
 
-class ProgressLine:
-    """Shows what `text` says after so many seconds, on stderr or `stream`, and not more often than of use."""
+class LiveLine:
+    """A line of a terminal, stderr or `stream`, that the next one takes the place of; nothing elsewhere."""
+
+    def __init__(self, wanted: bool = True, stream: TextIO | None = None) -> None:
+        self._stream = stream or sys.stderr
+        self.enabled = wanted and self._stream.isatty()
+        self._width = 0
+
+    def show(self, text: str) -> None:
+        """Show `text` in place of what was shown; it must fit into one line."""
+        if self.enabled:
+            self.clear()
+            self._stream.write(text)
+            self._stream.flush()
+            self._width = len(text)
+
+    def clear(self) -> None:
+        """Leave the line empty for other output."""
+        if self._width:
+            self._stream.write("\r" + " " * self._width + "\r")
+            self._stream.flush()
+            self._width = 0
+
+
+class Progress:
+    """Counts to `total`, starting at `done`, with speed and time left. Use as a context manager."""
 
     def __init__(
-        self, text: Callable[[float], str], *, enabled: bool = True, stream: TextIO | None = None
+        self,
+        total: int,
+        done: int = 0,
+        *,
+        unit: str = "clips",
+        expected: float | None = None,
+        enabled: bool = True,
+        stream: TextIO | None = None,
     ) -> None:
-        self._text = text
-        self._enabled = enabled
-        self._stream = stream or sys.stderr
-        self._terminal = self._stream.isatty()
-        self._started = time.monotonic()
-        self._shown = float("-inf")
+        """`expected`: seconds of audio that are left, as far as known; the time left then follows them, and
+        otherwise the count."""
+        self._total, self._done, self._first = total, done, done
+        self._unit, self._expected = unit, expected
+        self._passed = self._seconds = 0.0
+        self._failed = 0
+        self._enabled, self._stream = enabled, stream or sys.stderr
+        self._live = LiveLine(enabled, self._stream)
+        self._started, self._shown = time.monotonic(), float("-inf")
 
-    def show(self, *, final: bool = False) -> None:
-        """Something has advanced; `final`: for the last time."""
+    def __enter__(self) -> Progress:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._show(final=True)
+
+    def advance(self, seconds: float = 0.0, *, expected: float = 0.0, failed: bool = False) -> None:
+        """One more, `seconds` long (a text has no length), of which `expected` seconds were expected."""
+        self._done += 1
+        self._seconds += seconds
+        self._passed += expected
+        self._failed += failed
+        self._show()
+
+    def _show(self, *, final: bool = False) -> None:
         now = time.monotonic()
-        pause = _TERMINAL_SECONDS if self._terminal else _LOG_SECONDS
+        pause = _TERMINAL_SECONDS if self._live.enabled else _LOG_SECONDS
         if not self._enabled or (not final and now - self._shown < pause):
             return
         self._shown = now
-        text = self._text(now - self._started)
-        if self._terminal:
-            self._stream.write(f"\r\x1b[K{text}" + ("\n" if final else ""))
-        else:
-            self._stream.write(text + "\n")
+        text = self.line(now - self._started)
+        if self._live.enabled and not final:
+            self._live.show(text)
+            return
+        self._live.clear()
+        self._stream.write(text + "\n")
         self._stream.flush()
+
+    def line(self, elapsed: float) -> str:
+        """The text of the line after `elapsed` seconds."""
+        made = self._done - self._first
+        share = self._done / self._total if self._total else 1.0
+        parts = [f"{self._done}/{self._total} {self._unit}", f"{share:4.0%}"]
+        if self._expected is not None:
+            parts.append(f"{self._seconds / 3600:.2f} h")
+        if self._failed:
+            parts.append(f"{self._failed} failed")
+        if made and elapsed > 0:
+            if self._expected is None:
+                parts.append(f"{made / elapsed:.1f}/s")
+            if self._seconds:
+                parts.append(f"{self._seconds / elapsed:.1f}x real time")
+            left = self._left(elapsed / made, elapsed)
+            done = self._done >= self._total
+            parts.append(f"took {clock(round(elapsed))}" if done else f"{clock(round(left))} left")
+        return "  ".join(parts)
+
+    def _left(self, each: float, elapsed: float) -> float:
+        """Seconds of work that are left, where one took `each`."""
+        if self._expected is None or self._passed <= 0:
+            return (self._total - self._done) * each
+        return (self._expected - self._passed) * elapsed / self._passed
 
 
 def clock(seconds: float) -> str:

@@ -24,11 +24,11 @@ from numpy.typing import NDArray
 
 from unislu.cli import main
 from unislu.data import voices
-from unislu.data.progress import Progress
 from unislu.data.records import Record, read_records
 from unislu.data.speech import Job, write_audio
 from unislu.data.synthesize import parse_range, synthesize
 from unislu.errors import OptionError, RecordError, VoiceError
+from unislu.progress import Progress
 
 RATE = 8000
 
@@ -373,6 +373,6 @@ def test_the_progress_line_tells_the_time_left() -> None:
     with Progress(200, 100, stream=stream) as progress:
         for _ in range(50):
             progress.advance(6.0)
-        assert progress.line(25.0) == "150/200 clips   75%  2.0/s  12x real time  0:25 left"
+        assert progress.line(25.0) == "150/200 clips   75%  2.0/s  12.0x real time  0:25 left"
         assert Progress(10, 10).line(1.0) == "10/10 clips  100%"
     assert stream.getvalue().endswith("left\n")

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
 
 from unislu.errors import OptionError, RecordError
-from unislu.evaluation.prediction_files import parse_tagged, prediction_line, read_predictions
+from unislu.evaluation.prediction_files import parse_tagged, prediction_values, read_predictions
 from unislu.evaluation.score import Prediction
 
 
@@ -24,7 +25,7 @@ def test_our_lines_come_back(tmp_path: Path) -> None:
         Prediction("b", "", (), None),
         Prediction("c", None, None, "positive"),
     ]  # fmt: skip
-    path = written(tmp_path, "\n".join(map(prediction_line, answers)) + "\n\n")
+    path = written(tmp_path, "\n".join(json.dumps(prediction_values(answer)) for answer in answers) + "\n\n")
     assert read_predictions(path) == answers
 
 

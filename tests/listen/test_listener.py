@@ -28,9 +28,9 @@ from unislu.listen import (
     listen,
     pcm_samples,
 )
-from unislu.listen.hypothesis import Hypothesis, Tagged, Timing, agreed, rest
+from unislu.listen.cutter import LONGEST, UtteranceCutter
+from unislu.listen.draft import Draft, Tagged, Timing, agreed, rest
 from unislu.listen.transcript import Utterance
-from unislu.listen.window import LONGEST, Window
 from unislu.recognition.request import Request
 from unislu.result import Analysis, Entity, Segment, Sentiment, Word
 from unislu.sequence import Span, Target
@@ -170,10 +170,10 @@ def test_a_hearing_goes_on_from_the_stable_words() -> None:
 def test_an_entity_that_was_not_told_is_heard_again() -> None:
     utterance = Utterance()
     ann = Tagged("PERSON", 1, 0, 1, 3, 0.9)
-    utterance.hear(Hypothesis(("Hello", "Ann", "Lee", "sa"), (), (None,) * 4), confirm=True)
-    utterance.hear(Hypothesis(("Hello", "Ann", "Lee", "said", "it"), (ann,), (None,) * 5), confirm=True)
+    utterance.update(Draft(("Hello", "Ann", "Lee", "sa"), (), (None,) * 4), confirm=True)
+    utterance.update(Draft(("Hello", "Ann", "Lee", "said", "it"), (ann,), (None,) * 5), confirm=True)
     assert utterance.stable == "Hello Ann" and utterance.beginning == Target("Hello", ())
-    utterance.hear(Hypothesis(("Hello", "Ann", "Lee", "said", "it."), (ann,), (None,) * 5), confirm=True)
+    utterance.update(Draft(("Hello", "Ann", "Lee", "said", "it."), (ann,), (None,) * 5), confirm=True)
     assert utterance.beginning == Target("Hello Ann Lee", (Span(6, 9, "PERSON"),))
 
 
@@ -182,9 +182,9 @@ def test_stable_words_keep_their_confidence() -> None:
         return Timing(0.0, 0.1, sure)
 
     utterance = Utterance()
-    utterance.hear(Hypothesis(("a", "b", "c", "d"), (), (timing(0.5),) * 4), confirm=True)
-    utterance.hear(Hypothesis(("a", "b", "c", "d", "e"), (), (timing(0.6),) * 5), confirm=True)
-    utterance.hear(Hypothesis(("a", "b", "c", "d", "e", "f"), (), (timing(1.0),) * 6), confirm=True)
+    utterance.update(Draft(("a", "b", "c", "d"), (), (timing(0.5),) * 4), confirm=True)
+    utterance.update(Draft(("a", "b", "c", "d", "e"), (), (timing(0.6),) * 5), confirm=True)
+    utterance.update(Draft(("a", "b", "c", "d", "e", "f"), (), (timing(1.0),) * 6), confirm=True)
     assert [t.confidence for t in utterance.timings if t] == [0.6, 0.6, 1.0, 1.0, 1.0, 1.0]
 
 
@@ -240,7 +240,7 @@ def test_falling_behind_costs_partials_only() -> None:
 def test_silence_is_not_heard_and_not_kept() -> None:
     model = Model(WORDS)
     detector = Detector()
-    window = Window(detector, 30.0)
+    window = UtteranceCutter(detector, 30.0)
     assert not list(window.feed(np.zeros(600 * 16000, np.float32))) and window.growing is None
     assert len(window._chunks) * 512 <= SAMPLE_RATE and detector.most <= LONGEST * SAMPLE_RATE
     events = list(run(Listener(model, detector=Detector()), speech(60.0), 16000))

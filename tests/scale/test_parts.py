@@ -17,12 +17,12 @@ from hypothesis import strategies as st
 
 from unislu.cli import main
 from unislu.errors import BatchError, MissingDependencyError, OptionError, RecordError
+from unislu.progress import Progress
 from unislu.scale.fetch import content_key, fetch
 from unislu.scale.inputs import Input
 from unislu.scale.ledger import Ledger
 from unislu.scale.options import BatchOptions, WorkerOptions, in_shard
 from unislu.scale.packing import pack
-from unislu.scale.progress import Progress
 from unislu.scale.rows import Origin, error_row
 from unislu.scale.sources import find_inputs
 from unislu.scale.store import Store, open_store
@@ -290,7 +290,6 @@ def test_impossible_options_are_refused(options: dict[str, Any], message: str) -
         ({"timeout": float("nan")}, "timeout is nan"),
         ({"loader": "scripted"}, "module:function"),
         ({"retries": -1}, "retries is -1"),
-        ({"analyze": {"beam": 0}}, "beam is 0"),
     ],
 )
 def test_impossible_worker_options_are_refused(options: dict[str, Any], message: str) -> None:
@@ -299,10 +298,10 @@ def test_impossible_worker_options_are_refused(options: dict[str, Any], message:
 
 
 def test_progress_tells_speed_and_time_left() -> None:
-    progress = Progress(10, 2, seconds_left=80.0, enabled=False)
-    progress.advance(20.0, 18.0, failed=False)
-    progress.advance(20.0, 0.0, failed=True)
-    assert progress.line(60.0) == "4/10 files  0.01 h  1 failed  0.3x real time  1:00 left"
+    progress = Progress(10, 2, unit="files", expected=80.0, enabled=False)
+    progress.advance(18.0, expected=20.0)
+    progress.advance(0.0, expected=20.0, failed=True)
+    assert progress.line(60.0) == "4/10 files   40%  0.01 h  1 failed  0.3x real time  1:00 left"
 
 
 def test_the_command_says_what_is_wrong(

@@ -79,7 +79,7 @@ class AudioStream:
         self._close()
 
     def _resampled(self) -> Iterator[Float32]:
-        resampler: _Resampler | None = None
+        resampler: Resampler | None = None
         seconds = 0.0
         for rate, block in self._blocks:
             _refuse_not_finite(block, rate, seconds, self.name)
@@ -90,15 +90,15 @@ class AudioStream:
             if len(block) != self.channels:  # a broadcast that changes between mono and stereo
                 block = np.repeat(block.mean(axis=0, keepdims=True), self.channels, axis=0)
             if resampler is not None and resampler.rate != rate:
-                yield from resampler.flush()
+                yield resampler.flush()
                 resampler = None
             if rate == SAMPLE_RATE:
                 yield np.ascontiguousarray(block, np.float32)
                 continue
-            resampler = resampler or _Resampler(rate, self.channels)
-            yield from resampler.push(block)
+            resampler = resampler or Resampler(rate, self.channels)
+            yield resampler.push(block)
         if resampler is not None:
-            yield from resampler.flush()
+            yield resampler.flush()
 
     def _mixed(self, block: Float32, rate: int) -> Float32:
         """The mean of the channels, [1, n]; where they cancel each other out, the loudest of them."""
@@ -155,10 +155,11 @@ def _refuse_not_finite(block: Float32, rate: int, seconds: float, name: str) -> 
         )
 
 
-class _Resampler:
-    """Channels of float32 from `rate` to 16 kHz, keeping the filters' states between blocks."""
+class Resampler:
+    """A stream of float32 from `rate` Hz to 16 kHz, channel by channel; filters keep their states between
+    blocks."""
 
-    def __init__(self, rate: int, channels: int) -> None:
+    def __init__(self, rate: int, channels: int = 1) -> None:
         import av
 
         self.rate = rate
@@ -168,7 +169,8 @@ class _Resampler:
         ]
         self._position = 0
 
-    def push(self, block: Float32) -> Iterator[Float32]:
+    def push(self, block: Float32) -> Float32:
+        """Take [channels, n]; returns what is ready of it, [channels, m]."""
         import av
 
         outputs = []
@@ -179,11 +181,13 @@ class _Resampler:
             frame.pts = self._position
             outputs.append(_joined(resampler.resample(frame)))
         self._position += block.shape[1]
-        yield np.stack(outputs)
+        return np.stack(outputs)
 
-    def flush(self) -> Iterator[Float32]:
-        if self._position:
-            yield np.stack([_joined(resampler.resample(None)) for resampler in self._each])
+    def flush(self) -> Float32:
+        """The rest, [channels, m], at the end of the stream."""
+        if not self._position:
+            return np.zeros((len(self._each), 0), np.float32)
+        return np.stack([_joined(resampler.resample(None)) for resampler in self._each])
 
 
 def _joined(frames: list[av.AudioFrame]) -> Float32:

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from unislu.errors import BundleError, BundleNotFoundError, MissingDependencyError
+from unislu.files import write_whole
 
 from .manifest import DECODER, ENCODER, MANIFEST, REQUIRED_FILES, TAGGER, TOKENIZER, Manifest
 
@@ -86,9 +87,7 @@ def write_manifest(folder: str | os.PathLike[str], manifest: Manifest) -> Path:
     In one step: whoever loads the bundle meanwhile reads the old manifest or the new one.
     """
     path = Path(folder) / MANIFEST
-    partial = path.with_name(f".{MANIFEST}.{os.getpid()}.partial")
-    partial.write_text(json.dumps(manifest.to_dict(), indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
-    os.replace(partial, path)
+    write_whole(path, json.dumps(manifest.to_dict(), indent=2, ensure_ascii=False) + "\n")
     return path
 
 

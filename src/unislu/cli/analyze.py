@@ -71,11 +71,11 @@ def run(arguments: argparse.Namespace) -> int:
         merge=arguments.merge,
     )
     settings = Settings(
-        arguments.format,
-        arguments.output,
-        arguments.color,
-        arguments.quiet,
-        writing.Writing.of(arguments),
+        format=arguments.format,
+        folder=arguments.output,
+        color=arguments.color,
+        quiet=arguments.quiet,
+        writing=writing.Writing.of(arguments),
     )
     output = Output(settings, arguments.files, request)
 

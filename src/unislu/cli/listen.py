@@ -19,10 +19,9 @@ import time
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
-from ..progress import clock
+from ..progress import LiveLine, clock
 from . import INTERRUPTED, asking, complain
 from .interrupt import Interrupt
-from .live_line import LiveLine
 
 if TYPE_CHECKING:
     from ..listen import Event, Listener

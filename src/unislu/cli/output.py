@@ -12,13 +12,13 @@ from types import TracebackType
 from typing import TYPE_CHECKING
 
 from ..errors import OptionError, UnisluError
-from ..progress import clock
+from ..files import write_whole
+from ..progress import LiveLine, clock
 from ..recognition.request import Request
 from ..result import Analysis
 from ..writers import get_writer, terminal
 from . import complain
-from .live_line import LiveLine
-from .writing import Writing, make_folder, write_whole
+from .writing import Writing, make_folder
 
 if TYPE_CHECKING:
     from ..recognition.longform import Progress

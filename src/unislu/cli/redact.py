@@ -155,18 +155,18 @@ def _task(arguments: argparse.Namespace) -> _Task:
         vad=arguments.vad,
     )
     return _Task(
-        folder,
-        None if arguments.types is None else tuple(arguments.types),
-        Pseudonyms(arguments.text, key),
-        audio,
-        arguments.guard,
-        arguments.untimed,
-        arguments.verify,
-        not arguments.no_surnames,
-        tuple(arguments.format),
-        Writing.of(arguments),
-        request,
-        arguments.quiet,
+        folder=folder,
+        types=None if arguments.types is None else tuple(arguments.types),
+        pseudonyms=Pseudonyms(arguments.text, key),
+        audio=audio,
+        guard=arguments.guard,
+        untimed=arguments.untimed,
+        verify=arguments.verify,
+        surnames=not arguments.no_surnames,
+        formats=tuple(arguments.format),
+        writing=Writing.of(arguments),
+        request=request,
+        quiet=arguments.quiet,
     )
 
 

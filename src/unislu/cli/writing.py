@@ -6,7 +6,6 @@ import argparse
 import base64
 import mimetypes
 import os
-import secrets
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -81,19 +80,6 @@ def make_folder(folder: Path) -> Path:
     except OSError as error:
         raise OptionError(f"{folder}: is no folder and cannot be made ({error.strerror})") from None
     return folder
-
-
-def write_whole(path: Path, content: bytes) -> None:
-    """Write a file so that it appears when it is complete; one that was there before stays until then.
-
-    Raises `OSError`.
-    """
-    partial = path.with_name(f".{secrets.token_hex(8)}.part")
-    try:
-        partial.write_bytes(content)
-        os.replace(partial, path)
-    finally:
-        partial.unlink(missing_ok=True)
 
 
 def link(audio: str | os.PathLike[str], folder: str | os.PathLike[str]) -> str:

@@ -18,10 +18,10 @@ from pathlib import Path
 from typing import Any
 
 from unislu.data.corpora.build import Tally, find_spans
-from unislu.data.lines import drop_half_line, lines_of
-from unislu.data.progress import Progress
 from unislu.data.records import Entity, Record, output_folder, read_records, write_records
 from unislu.errors import MissingDependencyError, OptionError, RecordError, UnisluError
+from unislu.files import Journal, read_journal, write_whole
+from unislu.progress import Progress
 from unislu.sequence import normalize_type
 
 _CHARS_PER_TOKEN = 4.0
@@ -145,12 +145,12 @@ def annotate(
         raise RecordError(f"{os.fspath(texts)}: holds no record; nothing can be annotated")
     folder = output_folder(out, texts)
     journal = folder / _JOURNAL
-    known = _journaled(journal)
+    known = {row["id"]: row for row in read_journal(journal) if "id" in row}
     todo = [record for record in records if known.get(record.id, {}).get("source") != record.text]
     client = _client(options) if todo else None
     started, tokens, failures, tally = time.monotonic(), [0, 0], [], Tally()
     bar = Progress(len(records), len(records) - len(todo), unit="records", enabled=progress)
-    with bar, journal.open("a", encoding="utf-8") as sink:
+    with bar, Journal(journal) as sink:
         for record, result in _asked(client, todo, options):
             bar.advance()
             if isinstance(result, _BadAnswerError):
@@ -160,12 +160,11 @@ def annotate(
             tokens[0] += used[0]
             tokens[1] += used[1]
             known[record.id] = {"id": record.id, "source": record.text, "entities": pairs}
-            sink.write(json.dumps(known[record.id], ensure_ascii=False) + "\n")
-            sink.flush()
+            sink.add(known[record.id])
     done = [_annotated(r, known[r.id]["entities"], tally) for r in records if r.id in known]
     count = write_records(folder / "manifest.jsonl", done)
     lines = "".join(json.dumps(item, ensure_ascii=False) + "\n" for item in failures)
-    (folder / _FAILED).write_text(lines, encoding="utf-8")
+    write_whole(folder / _FAILED, lines)
     entities = sum(len(record.entities or ()) for record in done)
     return AnnotateReport(
         folder / "manifest.jsonl", count, len(failures), entities, tally, (tokens[0], tokens[1]),
@@ -176,20 +175,6 @@ def annotate(
 def _annotated(record: Record, pairs: Sequence[Sequence[str]], tally: Tally) -> Record:
     found = find_spans(record.text, [(text, kind) for text, kind in pairs], tally, record.id)
     return replace(record, entities=tuple(Entity(e.start, e.end, normalize_type(e.type)) for e in found))
-
-
-def _journaled(path: Path) -> dict[str, dict[str, Any]]:
-    """Answers of an earlier run; what a line that cannot be read was about is asked for again."""
-    drop_half_line(path)
-    found: dict[str, dict[str, Any]] = {}
-    if path.exists():
-        for _, line in lines_of(path.read_text(encoding="utf-8", errors="replace")):
-            try:
-                row = json.loads(line)
-                found[row["id"]] = row
-            except (json.JSONDecodeError, KeyError, TypeError):
-                continue
-    return found
 
 
 _Answer = tuple[list[tuple[str, str]], tuple[int, int]]

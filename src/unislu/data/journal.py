@@ -13,7 +13,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from unislu.data.lines import drop_half_line
+from unislu.files import PARTIAL, Journal, read_journal, write_whole
 
 MANIFEST = "manifest.jsonl"
 SKIPPED = "skipped.jsonl"
@@ -40,26 +40,23 @@ class Writer:
     """Appends entries to one journal of `out`; each is on its way to the disk before `add` returns."""
 
     def __init__(self, out: Path, worker: int) -> None:
-        path = out / _PARTS.replace("*", f"{worker:02d}-{os.getpid()}")
-        drop_half_line(path)  # of an earlier process with this number
-        self._file = open(path, "a", encoding="utf-8")  # noqa: SIM115  # closed by `close`
+        self._journal = Journal(out / _PARTS.replace("*", f"{worker:02d}-{os.getpid()}"))
 
     def add(self, entry: Entry) -> None:
-        self._file.write(json.dumps(asdict(entry), ensure_ascii=False) + "\n")
-        self._file.flush()
+        self._journal.add(asdict(entry))
 
     def close(self) -> None:
-        self._file.close()
+        self._journal.close()
 
 
 def load(out: Path) -> dict[str, Entry]:
     """Every entry that is known of a folder, by key; later journals win over the finished manifest."""
     found: dict[str, Entry] = {}
-    for values in _lines(out / MANIFEST):
+    for values in read_journal(out / MANIFEST):
         reasons = tuple(values.pop("_reasons", ()))
         found[values["id"]] = Entry(values["id"], "ok", values["text"], values, reasons, values.get("spoken"))
     for path in [out / SKIPPED, *sorted(out.glob(_PARTS))]:
-        for values in _lines(path):
+        for values in read_journal(path):
             entry = Entry(**{**values, "reasons": tuple(values["reasons"])})
             found[entry.key] = entry
     return found
@@ -67,26 +64,11 @@ def load(out: Path) -> dict[str, Entry]:
 
 def write_skipped(out: Path, entries: Iterable[Entry]) -> None:
     """Write `skipped.jsonl` in one atomic step."""
-    partial = out / f".{SKIPPED}.partial"
-    with open(partial, "w", encoding="utf-8") as file:
-        file.writelines(json.dumps(asdict(entry), ensure_ascii=False) + "\n" for entry in entries)
-    os.replace(partial, out / SKIPPED)
+    lines = "".join(json.dumps(asdict(entry), ensure_ascii=False) + "\n" for entry in entries)
+    write_whole(out / SKIPPED, lines)
 
 
 def remove_parts(out: Path) -> None:
     """Remove the journals, once the manifest holds what they say, and what kills left half-written."""
-    for path in (*out.glob(_PARTS), *out.glob("audio/*/.*.partial")):
+    for path in (*out.glob(_PARTS), *out.glob(f"audio/*/.*{PARTIAL}")):
         path.unlink(missing_ok=True)
-
-
-def _lines(path: Path) -> Iterable[dict[str, Any]]:
-    if not path.exists():
-        return
-    with open(path, encoding="utf-8", errors="replace") as lines:
-        for line in lines:
-            try:
-                values = json.loads(line)
-            except json.JSONDecodeError:
-                continue
-            if isinstance(values, dict):
-                yield values

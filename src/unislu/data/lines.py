@@ -11,7 +11,6 @@ import io
 import json
 import os
 from collections.abc import Iterator, Mapping
-from pathlib import Path
 from typing import Any
 
 from unislu.errors import RecordError
@@ -123,13 +122,3 @@ def _quoted(fields: list[str]) -> Iterator[str]:
         written = io.StringIO()
         csv.writer(written, delimiter="\t", lineterminator="", quoting=quoting).writerow(fields)
         yield written.getvalue()
-
-
-def drop_half_line(path: Path) -> None:
-    """Cut off what a kill left after the last line break, so that the next line does not continue it."""
-    if not path.exists():
-        return
-    content = path.read_bytes()
-    whole = content.rfind(b"\n") + 1
-    if whole < len(content):
-        os.truncate(path, whole)

@@ -11,13 +11,13 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from unislu.data.lines import json_value, read_lines
 from unislu.errors import OptionError, RecordError
+from unislu.files import replacing
 
 if TYPE_CHECKING:
     from unislu.sequence.target import Target
@@ -247,18 +247,11 @@ def write_records(path: str | os.PathLike[str], records: Iterable[Record]) -> in
 
     A reader never sees half a file: the lines go to a file beside it, which is then renamed.
     """
-    final = Path(path)
-    partial = final.with_name(f".{final.name}.{os.getpid()}.partial")
     count = 0
-    try:
-        with open(partial, "w", encoding="utf-8") as out:
-            for record in records:
-                out.write(json.dumps(record.to_dict(), ensure_ascii=False) + "\n")
-                count += 1
-        os.replace(partial, final)
-    finally:
-        with suppress(FileNotFoundError):
-            partial.unlink()
+    with replacing(path) as partial, open(partial, "w", encoding="utf-8") as out:
+        for record in records:
+            out.write(json.dumps(record.to_dict(), ensure_ascii=False) + "\n")
+            count += 1
     return count
 
 

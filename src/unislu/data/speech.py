@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import os
 import re
 import wave
 from collections.abc import Callable
@@ -21,6 +20,7 @@ from unislu.data.records import Record
 from unislu.data.speakable import speakable
 from unislu.data.voices import Voice, check_audio, open_voice
 from unislu.errors import OptionError, VoiceError
+from unislu.files import replacing
 
 FORMATS = ("flac", "wav")
 _LEVEL_DB = -23.0
@@ -163,17 +163,16 @@ class Speaker:
 def write_audio(path: Path, samples: Samples, rate: int) -> None:
     """Write mono 16-bit FLAC or WAV, by the extension, in one atomic step."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
     pcm = np.round(np.clip(samples, -1, 1) * 32767).astype("<i2")
-    if path.suffix == ".wav":
-        with wave.open(str(partial), "wb") as out:
-            out.setnchannels(1)
-            out.setsampwidth(2)
-            out.setframerate(rate)
-            out.writeframes(pcm.tobytes())
-    else:
-        _write_flac(partial, pcm, rate)
-    os.replace(partial, path)
+    with replacing(path) as partial:
+        if path.suffix == ".wav":
+            with wave.open(str(partial), "wb") as out:
+                out.setnchannels(1)
+                out.setsampwidth(2)
+                out.setframerate(rate)
+                out.writeframes(pcm.tobytes())
+        else:
+            _write_flac(partial, pcm, rate)
 
 
 def _write_flac(path: Path, pcm: NDArray[np.int16], rate: int) -> None:

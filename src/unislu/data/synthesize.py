@@ -23,12 +23,13 @@ from typing import Any
 from unislu.data import journal
 from unislu.data.augment import parse_probabilities
 from unislu.data.journal import Entry
-from unislu.data.progress import Progress
 from unislu.data.records import Record, output_folder, read_records, write_records
 from unislu.data.speech import Job, SpeechOptions
 from unislu.data.voices import open_voice, parse_weights
 from unislu.data.workers import run_jobs
 from unislu.errors import OptionError, RecordError
+from unislu.files import write_whole
+from unislu.progress import Progress
 
 _OPTIONS_FILE = "synthesis.json"
 
@@ -146,10 +147,7 @@ def _claimed(out: Path, options: SpeechOptions) -> bool:
 
 def _claim(out: Path, options: SpeechOptions) -> None:
     """Write down what the folder is made with."""
-    path = out / _OPTIONS_FILE
-    partial = path.with_suffix(".partial")
-    partial.write_text(json.dumps(_values(options), indent=2) + "\n", encoding="utf-8")
-    os.replace(partial, path)
+    write_whole(out / _OPTIONS_FILE, json.dumps(_values(options), indent=2) + "\n")
 
 
 def _values(options: SpeechOptions) -> dict[str, Any]:

@@ -15,13 +15,13 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal, Protocol
 
-from unislu.data.lines import drop_half_line
-from unislu.data.progress import Progress
 from unislu.data.records import Record, manifest_names, read_records
 from unislu.errors import OptionError, RecordError
 from unislu.evaluation.open_ner import balanced_types
-from unislu.evaluation.prediction_files import prediction_line, read_jsonl_predictions
+from unislu.evaluation.prediction_files import prediction_values, read_jsonl_predictions
 from unislu.evaluation.score import Prediction
+from unislu.files import Journal, drop_half_line, write_whole
+from unislu.progress import Progress
 from unislu.sequence.labels import normalize_type
 
 Protocols = Literal["closed", "open"]
@@ -190,15 +190,14 @@ def predict(
     left = [question for question in asked if question.id not in done]
     ids = {question.id for question in left}
     with (
-        open(path, "a", encoding="utf-8") as file,
+        Journal(path) as journal,
         Progress(len(asked), len(asked) - len(left), enabled=not quiet and bool(left)) as progress,
     ):
         for answer in system.answers(left) if left else ():
             if answer.id not in ids:
                 raise RecordError(f"{system.name} answered {answer.id!r}, which was not asked (again)")
             ids.remove(answer.id)
-            file.write(prediction_line(answer) + "\n")
-            file.flush()
+            journal.add(prediction_values(answer))
             done[answer.id] = answer
             progress.advance(answer.duration or 0.0)
     if ids:
@@ -240,7 +239,7 @@ def _claim(path: Path, system: System, asked: Sequence[Question]) -> None:
                 f"{': ' * bool(details)}{', '.join(details)}); "
                 "name another folder, or remove it"
             )
-    side.write_text(json.dumps(run, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+    write_whole(side, json.dumps(run, indent=1, ensure_ascii=False) + "\n")
 
 
 def _resumed(path: Path) -> Iterator[Prediction]:

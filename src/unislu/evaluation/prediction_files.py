@@ -11,7 +11,6 @@ or an object with `label` and `scores`, and a result of `unislu analyze --format
 from __future__ import annotations
 
 import ast
-import json
 import re
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
@@ -46,8 +45,8 @@ def read_predictions(path: str | Path, form: str | None = None) -> list[Predicti
     return list(readers[form or _guess(Path(path))](Path(path)))
 
 
-def prediction_line(prediction: Prediction) -> str:
-    """A prediction as one line of JSON."""
+def prediction_values(prediction: Prediction) -> dict[str, Any]:
+    """A prediction as the JSON object of its line."""
     values: dict[str, Any] = {"id": prediction.id, "text": prediction.text}
     if prediction.entities is not None:
         confidences = prediction.confidences or (None,) * len(prediction.entities)
@@ -63,7 +62,7 @@ def prediction_line(prediction: Prediction) -> str:
     for name in ("duration", "seconds"):
         if (number := getattr(prediction, name)) is not None:
             values[name] = round(number, 6)
-    return json.dumps(values, ensure_ascii=False)
+    return values
 
 
 def read_jsonl_predictions(path: Path) -> Iterator[Prediction]:

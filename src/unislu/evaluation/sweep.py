@@ -12,22 +12,22 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
-from contextlib import nullcontext
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from unislu.audio import SAMPLE_RATE, load_audio
 from unislu.bundle import Manifest
-from unislu.data.lines import drop_half_line
-from unislu.data.progress import Progress
 from unislu.data.records import Record, read_records
 from unislu.errors import OptionError, RecordError
 from unislu.evaluation.predict import check_audio
 from unislu.evaluation.score import Prediction
+from unislu.files import Journal, read_journal
+from unislu.progress import Progress
 from unislu.recognition.hypothesis import Hypothesis
 from unislu.recognition.plan import Pass, Plan
 from unislu.recognition.recognizer import Encoded, Recognizer
@@ -193,9 +193,7 @@ def sweep(
         for clip in waiting:
             answers[clip.id], seconds = run.answers(clip)
             if out is not None:
-                line = {"id": clip.id, "answers": _packed(answers[clip.id])}
-                out.write(json.dumps(line, ensure_ascii=False) + "\n")
-                out.flush()
+                out.add({"id": clip.id, "answers": _packed(answers[clip.id])})
             shown.advance(seconds)
     return Swept(tuple(grid), {clip.id: answers[clip.id] for clip in clips}, run.decoded)
 
@@ -283,30 +281,22 @@ def _unpacked(runs: Sequence[Sequence[Any]]) -> tuple[Answer, ...]:
 
 def _resume(journal: Path, key: str) -> Mapping[str, tuple[Answer, ...]]:
     """What a journal holds. Raises `OptionError` if it belongs to another sweep."""
-    drop_half_line(journal)
-    if not journal.exists():
-        return {}
     found: dict[str, tuple[Answer, ...]] = {}
-    with journal.open(encoding="utf-8") as lines:
-        for number, line in enumerate(lines):
-            try:
-                values = json.loads(line)
-            except ValueError:
-                continue  # damaged: that clip is decoded again
-            if number == 0 and values.get("key") != key:
-                raise OptionError(
-                    f"{journal}: is the journal of another bundle, grid or question; name another file"
-                )
-            if "answers" in values:
-                found[values["id"]] = _unpacked(values["answers"])
+    for number, values in enumerate(read_journal(journal)):
+        if number == 0 and values.get("key") != key:
+            raise OptionError(
+                f"{journal}: is the journal of another bundle, grid or question; name another file"
+            )
+        if "answers" in values:
+            found[values["id"]] = _unpacked(values["answers"])
     return found
 
 
-def _appending(journal: Path | None, key: str) -> Any:
-    if journal is None:
+def _appending(path: Path | None, key: str) -> AbstractContextManager[Journal | None]:
+    if path is None:
         return nullcontext()
-    journal.parent.mkdir(parents=True, exist_ok=True)
-    out: IO[str] = journal.open("a", encoding="utf-8")
-    if not out.tell():
-        out.write(json.dumps({"key": key}) + "\n")
-    return out
+    path.parent.mkdir(parents=True, exist_ok=True)
+    journal = Journal(path)
+    if not path.stat().st_size:
+        journal.add({"key": key})
+    return journal

@@ -1,8 +1,8 @@
-"""Speech as it comes in: utterances found by voice activity, words confirmed by hearing them twice.
+"""Speech as it comes in: utterances found by voice activity, words confirmed by two drafts in a row.
 
-An utterance is heard again and again while it grows. Words that two hearings in a row agree on are stable
-and never change (local agreement); the next hearing goes on from them. At a pause, or when the utterance
-gets as long as the model can take, it is heard once more as a whole, with its sentiment, and closed.
+An utterance is transcribed again and again while it grows. Words that two drafts in a row agree on are stable
+and never change (local agreement); the next draft goes on from them. At a pause, or when the utterance gets
+as long as the model can take, it is transcribed once more as a whole, with its sentiment, and closed.
 """
 
 from __future__ import annotations
@@ -17,16 +17,16 @@ from ..audio import MIN_SECONDS, SAMPLE_RATE
 from ..errors import OptionError
 from ..recognition.request import Options, Request
 from ..sequence import Target
+from .cutter import UtteranceCutter
+from .draft import Draft
 from .events import EndEvent, EntityEvent, Event, FinalEvent, PartialEvent, SentimentEvent
-from .hypothesis import Hypothesis
 from .transcript import Running, Utterance
-from .window import Window
 
 if TYPE_CHECKING:
     from ..recognition.model import Model
 
 INTERVAL = 0.4
-"""Seconds of audio between two hearings of an utterance."""
+"""Seconds of audio between two drafts of an utterance."""
 
 
 class SpeechDetector(Protocol):
@@ -53,7 +53,7 @@ class Listener:
 
         Args:
             model: a loaded model.
-            interval: seconds of audio between two hearings; more costs less computing.
+            interval: seconds of audio between two drafts; more costs less computing.
             detector: finds speech; None = Silero's.
             request: what is asked for, as for `Model.analyze`.
             options: the fields of a `Request`, in place of one: tasks, entities, bias, …
@@ -72,10 +72,12 @@ class Listener:
         self._partial = replace(request, tasks=[task for task in request.tasks if task != "sa"])
         self._goes_on = request.style == "cased"  # other styles are not what the model wrote
         self._interval = round(interval * SAMPLE_RATE)
-        self._window = Window(_silero() if detector is None else detector, model.manifest.audio.max_seconds)
+        self._cutter = UtteranceCutter(
+            _silero() if detector is None else detector, model.manifest.audio.max_seconds
+        )
         self._utterance = Utterance()
         self._running = Running()
-        self._heard_until = 0  # sample up to which the utterance was heard last
+        self._drafted_until = 0  # sample up to which the last draft goes
         self._skipped = 0
         self._finished = False
 
@@ -93,15 +95,15 @@ class Listener:
         """
         self._check(samples)
         events: list[Event] = []
-        for closed in self._window.feed(samples):
+        for closed in self._cutter.feed(samples):
             events += self._close(closed.start, closed.samples)
-        growing = self._window.growing
+        growing = self._cutter.growing
         if growing is not None:
-            due = (growing.end - max(self._heard_until, growing.start)) // self._interval
+            due = (growing.end - max(self._drafted_until, growing.start)) // self._interval
             if due:
                 self._skipped += due - 1
-                self._heard_until = growing.end
-                events += self._hear(growing.start, growing.samples, growing.ending)
+                self._drafted_until = growing.end
+                events += self._draft(growing.start, growing.samples, growing.ending)
         return events
 
     def finish(self) -> list[Event]:
@@ -109,9 +111,9 @@ class Listener:
         self._check(np.zeros(0, np.float32))
         self._finished = True
         events: list[Event] = []
-        for closed in self._window.finish():
+        for closed in self._cutter.finish():
             events += self._close(closed.start, closed.samples)
-        return [*events, EndEvent(round(self._window.position / SAMPLE_RATE, 3), self._skipped)]
+        return [*events, EndEvent(round(self._cutter.position / SAMPLE_RATE, 3), self._skipped)]
 
     def _check(self, samples: NDArray[np.float32]) -> None:
         if self._finished:
@@ -123,12 +125,12 @@ class Listener:
         if not np.isfinite(samples).all():
             raise OptionError("samples hold nan or inf: give numbers from -1 to 1")
 
-    def _hear(self, start: int, samples: NDArray[np.float32], ending: bool) -> list[Event]:
+    def _draft(self, start: int, samples: NDArray[np.float32], ending: bool) -> list[Event]:
         """A partial result; `ending`: words are no longer confirmed, the utterance will be cut soon."""
         utterance, at = self._utterance, start / SAMPLE_RATE
         begin = utterance.beginning if self._goes_on else Target("", ())
         analysis = self._model.partial(_long_enough(samples), begin, request=self._partial)
-        changed, closed = utterance.hear(Hypothesis.of(analysis, at), confirm=not ending)
+        changed, closed = utterance.update(Draft.of(analysis, at), confirm=not ending)
         events: list[Event] = []
         if changed:
             end = round((start + len(samples)) / SAMPLE_RATE, 3)
@@ -138,10 +140,10 @@ class Listener:
 
     def _close(self, start: int, samples: NDArray[np.float32]) -> list[Event]:
         utterance, self._utterance = self._utterance, Utterance()
-        self._heard_until = 0
+        self._drafted_until = 0
         analysis = self._model.analyze(_long_enough(samples), request=self._request, sample_rate=SAMPLE_RATE)
         begin, end = start / SAMPLE_RATE, (start + len(samples)) / SAMPLE_RATE
-        closed = utterance.close(Hypothesis.of(analysis, begin))
+        closed = utterance.close(Draft.of(analysis, begin))
         failed = next((s.failed for s in analysis.segments if s.failed is not None), None)
         if not utterance.text and failed is None:
             return []

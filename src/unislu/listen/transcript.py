@@ -6,13 +6,13 @@ from collections.abc import Sequence
 
 from ..result import Entity, Sentiment, Word
 from ..sequence import Span, Target
-from .hypothesis import Hypothesis, Tagged, Timing, agreed, bare, rest
+from .draft import Draft, Tagged, Timing, agreed, bare, rest
 
 _DIGITS = 4
 
 
 class Utterance:
-    """The words of one utterance: stable ones first, then those of the last hearing."""
+    """The words of one utterance: stable ones first, then those of the last draft."""
 
     def __init__(self) -> None:
         self.words: list[str] = []
@@ -20,7 +20,7 @@ class Utterance:
         self.entities: list[Tagged] = []
         """Those that were told; after `close`, all."""
         self._count = 0  # stable words
-        self._last = Hypothesis()
+        self._last = Draft()
 
     @property
     def text(self) -> str:
@@ -34,7 +34,7 @@ class Utterance:
 
     @property
     def beginning(self) -> Target:
-        """What need not be heard again: the stable words before the first entity that was not told yet."""
+        """What is not transcribed again: the stable words before the first entity that was not told yet."""
         untold = [e.first for e in self._last.entities if not self._told(e)]
         count = min([self._count, *untold])
         spans = [Span(*self.characters(e), e.type) for e in self.entities if e.last < count]
@@ -47,10 +47,10 @@ class Utterance:
         start = starts[tagged.first] + min(tagged.start_offset, len(first) - 1)
         return start, max(start + 1, starts[tagged.last] + min(tagged.end_offset, len(last)))
 
-    def hear(self, now: Hypothesis, confirm: bool) -> tuple[bool, list[Tagged]]:
-        """Take another hearing; returns whether anything changed, and the entities that are now closed."""
+    def update(self, now: Draft, confirm: bool) -> tuple[bool, list[Tagged]]:
+        """Take another draft; returns whether anything changed, and the entities that are now closed."""
         before = self.words, self._count
-        # The hearing may have been given the stable words: it then says nothing about their confidence.
+        # A draft that was given the stable words says nothing about their confidence.
         known = self.timings[: self._count]
         shown = self._continued(now)
         count = agreed(self._last.words, shown.words) if confirm else 0
@@ -64,8 +64,8 @@ class Utterance:
         self._last = shown
         return before != (self.words, self._count), self._new(settled)
 
-    def close(self, now: Hypothesis) -> list[Tagged]:
-        """Take the last hearing; returns the entities that were not told yet."""
+    def close(self, now: Draft) -> list[Tagged]:
+        """Take the last draft; returns the entities that were not told yet."""
         shown = self._continued(now)
         self.words, self.timings = list(shown.words), list(shown.timings)
         self._count = len(self.words)
@@ -73,17 +73,17 @@ class Utterance:
         self.entities.sort(key=lambda tagged: tagged.first)
         return new
 
-    def _continued(self, now: Hypothesis) -> Hypothesis:
-        """A hearing behind the stable words, in place of its own beginning."""
+    def _continued(self, now: Draft) -> Draft:
+        """A draft that begins with the stable words in place of its own beginning."""
         stable = self.words[: self._count]
         cut = rest(stable, now.words)
         shift = len(stable) - cut
-        # Where the hearing has other words than the stable ones, its entities and times do not fit them.
+        # Where the draft has other words than the stable ones, its entities and times do not fit them.
         timings = tuple(self.timings[: self._count]) if shift else now.timings[:cut]
         kept = [
             e.shifted(shift) for e in now.entities if e.first >= cut or (not shift and _fits(e, stable, now))
         ]
-        return Hypothesis((*stable, *now.words[cut:]), tuple(kept), (*timings, *now.timings[cut:]))
+        return Draft((*stable, *now.words[cut:]), tuple(kept), (*timings, *now.timings[cut:]))
 
     def _new(self, found: Sequence[Tagged]) -> list[Tagged]:
         new = [tagged for tagged in found if not self._told(tagged)]
@@ -95,7 +95,7 @@ class Utterance:
         return any(tagged.overlaps(other) for other in self.entities)
 
 
-def _fits(tagged: Tagged, stable: Sequence[str], now: Hypothesis) -> bool:
+def _fits(tagged: Tagged, stable: Sequence[str], now: Draft) -> bool:
     """Whether the entity's words are the stable ones, as far as it lies in them."""
     last = min(tagged.last + 1, len(stable))
     ours, theirs = stable[tagged.first : last], now.words[tagged.first : last]

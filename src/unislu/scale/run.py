@@ -18,6 +18,7 @@ from typing import Any
 from .. import __version__
 from ..bundle import MANIFEST, file_digest, open_bundle
 from ..errors import BatchError, OptionError
+from ..progress import Progress
 from ..recognition.request import Request
 from .fetch import content_key
 from .inputs import Input
@@ -25,7 +26,6 @@ from .ledger import Known, Ledger
 from .local import run_local
 from .options import BatchOptions, in_shard
 from .packing import Batch, pack
-from .progress import Progress
 from .rows import Row
 from .sources import find_inputs
 
@@ -105,7 +105,7 @@ class _Session:
         self.ledger.write_manifest(manifest)
         try:
             if todo:
-                self._hear(todo)
+                self._transcribe(todo)
         finally:
             self._flush()
             self.wall_seconds = time.monotonic() - started
@@ -166,24 +166,22 @@ class _Session:
                 "gone for good, take them out of the inputs (their rows stay)"
             )
 
-    def _hear(self, todo: list[Input]) -> None:
+    def _transcribe(self, todo: list[Input]) -> None:
         expected = {entry.id: entry.seconds for entry in todo}
         progress = Progress(
-            len(self.inputs), len(self.inputs) - len(todo), sum(expected.values()), enabled=not self.quiet
-        )
+            len(self.inputs), len(self.inputs) - len(todo), unit="files", expected=sum(expected.values()),
+            enabled=not self.quiet,
+        )  # fmt: skip
         self.written = time.monotonic()
-        try:
-            with closing(self._results(todo)) as results:
-                for rows in results:
-                    # A cluster may repeat the work of a machine that it lost.
-                    for row in (row for row in rows if row["id"] in expected and row["id"] not in self.new):
-                        self._take(row)
-                        seconds, failed = self.new[row["id"]][1], bool(row.get("error"))
-                        progress.advance(expected[row["id"]], seconds, failed)
-                    if time.monotonic() - self.written >= self.options.commit_every:
-                        self._flush()
-        finally:
-            progress.close()
+        with progress, closing(self._results(todo)) as results:
+            for rows in results:
+                # A cluster may repeat the work of a machine that it lost.
+                for row in (row for row in rows if row["id"] in expected and row["id"] not in self.new):
+                    self._take(row)
+                    seconds, failed = self.new[row["id"]][1], bool(row.get("error"))
+                    progress.advance(seconds, expected=expected[row["id"]], failed=failed)
+                if time.monotonic() - self.written >= self.options.commit_every:
+                    self._flush()
 
     def _take(self, row: Row) -> None:
         identity, failure = row["id"], row["error"]["kind"] if row.get("error") else None

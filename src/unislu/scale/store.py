@@ -7,10 +7,10 @@ import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from fnmatch import fnmatch
-from pathlib import Path
 from typing import Any
 
 from ..errors import BatchError, MissingDependencyError, OptionError
+from ..files import write_whole
 
 LOCK = "_lock"
 _INSTALL = {
@@ -118,7 +118,7 @@ class Store:
         self._fs.makedirs(final.rpartition("/")[0], exist_ok=True)
         try:
             if self.local:
-                _write_local(Path(final), data)
+                write_whole(final, data, durable=True, partial=f"_partial-{uuid.uuid4().hex}")
             elif _protocols(self._fs) & _RENAMES:
                 partial = self.path(f"_partial-{uuid.uuid4().hex}")
                 self._fs.pipe_file(partial, data)
@@ -153,22 +153,3 @@ class Store:
                     f"{self.url}: another run is writing here; wait for it or choose another output folder"
                 ) from None
             yield
-
-
-def _write_local(final: Path, data: bytes) -> None:
-    """Survives a power cut as well: content before name, name before return."""
-    partial = final.with_name(f"_partial-{uuid.uuid4().hex}")
-    try:
-        with open(partial, "wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(partial, final)
-    finally:
-        partial.unlink(missing_ok=True)
-    if os.name == "posix":
-        folder = os.open(final.parent, os.O_RDONLY)
-        try:
-            os.fsync(folder)
-        finally:
-            os.close(folder)

@@ -14,6 +14,8 @@ from fastapi import APIRouter, WebSocket, WebSocketDisconnect
 from numpy.typing import NDArray
 from pydantic import Field
 
+from ..audio import SAMPLE_RATE
+from ..audio.stream import Resampler
 from ..errors import UnisluError
 from ..recognition.request import Request
 from .answers import TIMEOUT, ApiError, from_unislu, unforeseen
@@ -25,7 +27,6 @@ from .service import Service
 if TYPE_CHECKING:
     from ..listen import Event, Listener
 
-RATE = 16_000
 IDLE_SECONDS = 30.0
 """The longest time without a message, or in which a client takes none."""
 SILENT_SECONDS = 600.0
@@ -39,7 +40,7 @@ _FINISH, _KEEP_ALIVE = ("finish", "closestream"), "keepalive"
 class ListenForm(Options):
     """The query of /v1/listen."""
 
-    sample_rate: int = Field(RATE, ge=8_000, le=96_000, description="of the audio, in Hz")
+    sample_rate: int = Field(SAMPLE_RATE, ge=8_000, le=96_000, description="of the audio, in Hz")
     encoding: str = Field("s16le", pattern="^(s16le|f32le)$", description="s16le or f32le, mono")
     interval: float = Field(0.4, ge=0.1, le=10, description="seconds between two partial results")
 
@@ -103,7 +104,7 @@ class _Conversation:
         self._socket, self._service, self._listener = socket, service, listener
         self._longest = service.settings.max_session
         self._dtype = "<i2" if form.encoding == "s16le" else "<f4"
-        self._resampler = None if form.sample_rate == RATE else _Resampler(form.sample_rate)
+        self._resampler = None if form.sample_rate == SAMPLE_RATE else Resampler(form.sample_rate)
         self._rest = b""  # of a sample that was cut between two messages
         self._waiting: list[NDArray[np.float32]] = []
         self._ended = False
@@ -115,18 +116,18 @@ class _Conversation:
 
     async def hold(self) -> None:
         """Until the client finishes, fails or leaves."""
-        hearing = asyncio.create_task(self._hear())
-        hearing.add_done_callback(lambda _: self._room.set())  # nobody makes room any more
+        work = asyncio.create_task(self._transcribe())
+        work.add_done_callback(lambda _: self._room.set())  # nobody makes room any more
         code, refusal = 1000, None
         try:
             try:
-                await self._receive(hearing)
+                await self._receive(work)
             except ApiError as error:
                 if error.status != TIMEOUT:
                     raise
                 code, refusal = 1001, error
                 self._end()  # what came is heard to its end
-            await hearing
+            await work
         except WebSocketDisconnect:
             return
         except ApiError as error:
@@ -136,15 +137,15 @@ class _Conversation:
         except Exception as error:  # the client is told, the log has the rest
             code, refusal = 1011, unforeseen(error)
         finally:
-            hearing.cancel()
+            work.cancel()
             with contextlib.suppress(asyncio.CancelledError, Exception):  # its failure was told above
-                await hearing
+                await work
         with contextlib.suppress(WebSocketDisconnect, RuntimeError, ApiError):  # it may have left meanwhile
             if refusal is not None:
                 await self._send({"type": "error", **refusal.body})
             await self._socket.close(code)
 
-    async def _receive(self, hearing: asyncio.Task[None]) -> None:
+    async def _receive(self, work: asyncio.Task[None]) -> None:
         while not self._ended:
             if not self._room.is_set():
                 await self._room.wait()
@@ -152,7 +153,7 @@ class _Conversation:
             message = await self._message()
             if message["type"] == "websocket.disconnect":
                 raise WebSocketDisconnect
-            if hearing.done():
+            if work.done():
                 return
             if data := message.get("bytes"):
                 self._came(audio=True)
@@ -190,8 +191,8 @@ class _Conversation:
             samples /= 32_768.0
         if not np.isfinite(samples).all():
             raise ApiError(400, "samples hold nan or inf", code="invalid_audio")
-        self._waiting.append(samples if self._resampler is None else self._resampler.push(samples))
-        if sum(map(len, self._waiting)) > PENDING_SECONDS * RATE:
+        self._waiting.append(samples if self._resampler is None else self._resampler.push(samples[None])[0])
+        if sum(map(len, self._waiting)) > PENDING_SECONDS * SAMPLE_RATE:
             self._room.clear()
 
     def _command(self, text: str) -> None:
@@ -212,11 +213,11 @@ class _Conversation:
 
     def _end(self) -> None:
         if self._resampler is not None:
-            self._waiting.append(self._resampler.flush())
+            self._waiting.append(self._resampler.flush()[0])
         self._ended = True
         self._news.set()
 
-    async def _hear(self) -> None:
+    async def _transcribe(self) -> None:
         """Give the model all that waits, again and again."""
         while True:
             await self._news.wait()
@@ -243,29 +244,3 @@ class _Conversation:
                 await self._socket.send_text(json.dumps(data, ensure_ascii=False))
         except TimeoutError:
             raise ApiError(TIMEOUT, f"nothing was taken for {IDLE_SECONDS:g} s", code="idle") from None
-
-
-class _Resampler:
-    """A stream of mono float32 to 16 kHz."""
-
-    def __init__(self, rate: int) -> None:
-        import av
-
-        self._rate, self._position = rate, 0
-        self._resampler = av.AudioResampler(format="flt", layout="mono", rate=RATE)
-
-    def push(self, samples: NDArray[np.float32]) -> NDArray[np.float32]:
-        import av
-
-        frame = av.AudioFrame.from_ndarray(np.ascontiguousarray(samples[None]), format="flt", layout="mono")
-        frame.sample_rate, frame.pts = self._rate, self._position
-        self._position += len(samples)
-        return self._joined(self._resampler.resample(frame))
-
-    def flush(self) -> NDArray[np.float32]:
-        return self._joined(self._resampler.resample(None)) if self._position else np.zeros(0, np.float32)
-
-    @staticmethod
-    def _joined(frames: list[Any]) -> NDArray[np.float32]:
-        arrays = [frame.to_ndarray().reshape(-1).astype(np.float32) for frame in frames]
-        return np.concatenate(arrays) if arrays else np.zeros(0, np.float32)

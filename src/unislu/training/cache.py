@@ -12,7 +12,7 @@ import argparse
 import json
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -21,9 +21,9 @@ from numpy.typing import NDArray
 
 from unislu.audio import SAMPLE_RATE, load_audio
 from unislu.audio.features import log_mel
-from unislu.data.lines import drop_half_line
 from unislu.data.records import Record, read_records
 from unislu.errors import RecipeError
+from unislu.files import drop_half_line, read_journal
 from unislu.training.tool import run_tool
 
 #: Log-mel `[80, frames]` float32 to encoder output `[frames // 2, d]` float32.
@@ -53,7 +53,7 @@ class EncoderCache:
             data = index.with_suffix(".f16")
             meta = json.loads(index.with_suffix(".meta").read_text())
             self._maps[index.stem] = np.memmap(data, np.float16, "r").reshape(-1, meta["d"])
-            for row in _complete_lines(index):
+            for row in read_journal(index):
                 self._rows[row["key"]] = (index.stem, row["start"], row["length"])
         if not self._rows:
             raise RecipeError(
@@ -76,12 +76,6 @@ class EncoderCache:
         return self._maps[name][start : start + length]
 
 
-def _complete_lines(index: Path) -> Iterator[dict]:  # type: ignore[type-arg]
-    for line in index.read_bytes().splitlines(keepends=True):
-        if line.endswith(b"\n"):
-            yield json.loads(line)
-
-
 def fill(manifest: Path, out: Path, encode: Encoder, d: int, workers: int = 1) -> int:
     """Encode every clip of a manifest that the cache lacks; return how many were added.
 
@@ -93,7 +87,7 @@ def fill(manifest: Path, out: Path, encode: Encoder, d: int, workers: int = 1) -
     index, data = out / f"{name}.jsonl", out / f"{name}.f16"
     (out / f"{name}.meta").write_text(json.dumps({"d": d}))
     drop_half_line(index)
-    done = {row["key"]: row for row in _complete_lines(index)} if index.exists() else {}
+    done = {row["key"]: row for row in read_journal(index)}
     rows = max((row["start"] + row["length"] for row in done.values()), default=0)
     records = [r for r in read_records(manifest) if r.audio and cache_key(manifest, r.audio) not in done]
 

@@ -17,7 +17,6 @@ from numpy.typing import NDArray
 from unislu.training.onnx_graph import INT8_LIMIT, MICROSOFT, TINY, FloatLinear, GraphWriter, Linear
 
 LAYER_NORM_EPSILON = 1e-5
-KERNEL = 3
 
 Weights = Mapping[str, NDArray[Any]]
 

@@ -126,6 +126,7 @@ class Run:
         self.system = build_system(self.setting)
         self.prepared = self.model = self.system.model
         self.plan = self._plan()
+        self._kept: tuple[int, list[list[Example]]] | None = None
         self.validator = Validator(recipe, labels)
         self.checkpoints = Checkpoints(self.out)
         self.step, self.best = 0, -math.inf
@@ -235,16 +236,22 @@ class Run:
         number, epoch = 0, 0
         start, end = self.step * self.recipe.accumulate, total * self.recipe.accumulate
         while number < end:
-            batches = self.plan.batches(epoch)
+            batches = self._epoch(epoch)
             for batch in batches[: end - number]:
                 if number >= start:
                     yield own_part(batch, rank, processes, self.recipe.reduction)
                 number += 1
             epoch += 1
 
+    def _epoch(self, epoch: int) -> list[list[Example]]:
+        """An epoch's batches; those of the last one asked for are kept, for they take long to make."""
+        if self._kept is None or self._kept[0] != epoch:
+            self._kept = epoch, self.plan.batches(epoch)
+        return self._kept[1]
+
     def _steps_per_epoch(self) -> float:
         """Steps of one pass, after saying which records give no example."""
-        batches = self.plan.batches(0)
+        batches = self._epoch(0)
         found = sum(map(len, batches))
         wanted = sum(round(len(c.records) * c.config.weight) for c in self.corpora)
         if not found:

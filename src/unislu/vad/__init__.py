@@ -7,11 +7,12 @@ keeps everything. Both take a stream and hold no more than the windows in the ma
 from __future__ import annotations
 
 from .energy import MAX_SECONDS, EnergyCutter, is_silent, windows
-from .silero import Silero, has_speech
+from .silero import CHUNK, Silero, has_speech, is_speech
 from .speech import Cutting, SpeechCutter
 from .window import Cutter, Window
 
 __all__ = [
+    "CHUNK",
     "MAX_SECONDS",
     "Cutter",
     "Cutting",
@@ -21,5 +22,6 @@ __all__ = [
     "SpeechCutter",
     "is_silent",
     "has_speech",
+    "is_speech",
     "windows",
 ]

@@ -22,6 +22,9 @@ if TYPE_CHECKING:
 CHUNK = 512
 """Samples of one probability: 32 ms."""
 
+BEGINS, ENDS = 0.5, 0.35
+"""Speech begins at the first probability and goes on down to the second, so a wavering voice stays whole."""
+
 _CONTEXT = 64  # samples of the chunk before, put in front of each
 _BLOCK = 320  # chunks of one run, some 10 s
 _PIECE = 16 * CHUNK  # half a second
@@ -88,6 +91,11 @@ class Silero:
         found: NDArray[np.float32]
         found, self._hidden, self._cell = self._session.run(None, inputs)
         return found
+
+
+def is_speech(probability: float, going_on: bool) -> bool:
+    """Whether a chunk is speech; `going_on`: whether somebody was speaking before it."""
+    return probability >= (ENDS if going_on else BEGINS)
 
 
 def has_speech(samples: NDArray[np.float32], sure: float) -> bool:

@@ -10,12 +10,11 @@ from numpy.typing import NDArray
 from ..audio import SAMPLE_RATE
 from ..errors import OptionError
 from .energy import MAX_SECONDS, quiet_point
-from .silero import CHUNK, Silero
+from .silero import CHUNK, Silero, is_speech
 from .window import Window
 
 MAX_PAD = 1.0
 MIN_WINDOW = 2.0
-_BEGINS, _ENDS = 0.5, 0.35  # probabilities; the gap keeps a wavering voice in one piece
 _PAUSE_CHUNKS = 4  # speech ends after this long below: 0.13 s
 _LEAST_CHUNKS = 3  # shorter bursts are clicks: 0.1 s
 
@@ -85,13 +84,14 @@ class SpeechCutter:
         """One chunk further."""
         here = self._chunk * CHUNK
         self._chunk += 1
+        speaks = is_speech(probability, going_on=self._begun is not None)
         if self._begun is None:
-            if probability >= _BEGINS:
+            if speaks:
                 self._begun, self._quiet = here, 0
             elif self._regions and here - self._regions[-1][1] > self._reach():
                 self._emit(len(self._regions), found)
             return
-        self._quiet = self._quiet + 1 if probability < _ENDS else 0
+        self._quiet = 0 if speaks else self._quiet + 1
         if self._quiet >= _PAUSE_CHUNKS:
             self._end_region(here + CHUNK - self._quiet * CHUNK, found)
         elif here + CHUNK - self._begun + 2 * self._pad > 1.8 * self._window:

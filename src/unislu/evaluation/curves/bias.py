@@ -18,7 +18,6 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 ALL = "all"
-_RECALL_GRID = (0, 20, 40, 60, 80, 100)
 
 
 def bias_table(clips: Sequence[Clip], swept: Swept, profile: str) -> Table:

@@ -10,20 +10,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..audio import SAMPLE_RATE
+from ..vad import CHUNK, is_speech
 
 if TYPE_CHECKING:
     from .listener import SpeechDetector
 
-CHUNK = 512
-"""Samples of one decision: 32 ms, as Silero's model takes them."""
-
-SPEECH = 0.5
-STILL_SPEECH = 0.35
 LEAD = 0.3
 """Seconds kept before speech, and after it."""
 PAUSES = ((4.0, 1.0), (8.0, 0.6), (float("inf"), 0.3))
-"""Seconds of silence that end an utterance of up to so many seconds: what is heard in one piece is heard
-better, but the longer it is, the sooner it must end."""
+"""Seconds of silence that end an utterance of up to so many seconds: what is transcribed in one piece is
+transcribed better, but the longer it is, the sooner it must end."""
 LONGEST = 20.0
 """Seconds after which an utterance is cut without a pause."""
 SEARCH = 3.0
@@ -46,14 +42,14 @@ class Stretch:
         return self.start + len(self.samples)
 
 
-class Window:
+class UtteranceCutter:
     """Cuts a stream into utterances and drops the silence between them.
 
     Holds at most `LONGEST` seconds, whatever is fed and however long.
     """
 
     def __init__(self, detector: SpeechDetector, max_seconds: float) -> None:
-        """`max_seconds`: what the model can hear at once."""
+        """`max_seconds`: the model's window."""
         self._detector = detector
         self._longest = round(min(LONGEST, max_seconds) * SAMPLE_RATE) // CHUNK
         self._search = min(round(SEARCH * SAMPLE_RATE) // CHUNK, self._longest // 2)
@@ -102,7 +98,7 @@ class Window:
         self._start, self._chunks, self._begun = position, [], False
 
     def _advance(self, chunk: NDArray[np.float32], probability: float) -> Stretch | None:
-        self._speaking = probability >= (STILL_SPEECH if self._speaking else SPEECH)
+        self._speaking = is_speech(probability, going_on=self._speaking)
         self._chunks.append(chunk)
         self._silent = 0 if self._speaking else self._silent + 1
         if not self._begun:

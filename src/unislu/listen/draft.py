@@ -1,4 +1,4 @@
-"""Successive hearings of an utterance that grows: which words are agreed on, and how a new one goes on."""
+"""Successive drafts of an utterance that grows: which words they agree on, and how a new one goes on."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from ..result import Analysis
 
 LOOSE = 2
-"""Words at the end of a hearing that are not relied on: the last may be cut off, and the one before it was
-heard without what follows."""
+"""Words at the end of a draft that are not relied on: the last may be cut off, and the one before it was
+transcribed without what follows."""
 
 _WORD = re.compile(r"\S+")
 _PUNCTUATION = re.compile(r"[^\w]+")
@@ -57,15 +57,15 @@ class Timing:
 
 
 @dataclass(frozen=True)
-class Hypothesis:
-    """One hearing: its words as written, its entities, and for each word its time or None."""
+class Draft:
+    """What was transcribed of an utterance: its words, its entities, and for each word its time or None."""
 
     words: tuple[str, ...] = ()
     entities: tuple[Tagged, ...] = ()
     timings: tuple[Timing | None, ...] = ()
 
     @classmethod
-    def of(cls, analysis: Analysis, shift: float) -> Hypothesis:
+    def of(cls, analysis: Analysis, shift: float) -> Draft:
         """The words of a result; `shift`: seconds from the beginning of the stream to that of the result."""
         text = analysis.text or ""
         found = list(_WORD.finditer(text))
