@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from ..audio import AudioSource
     from ..recognition.longform import Progress
     from ..recognition.model import Model
-    from ..recognition.request import Request
+    from ..recognition.request import Options, Request
     from .output import Output
 
 STDIN = "-"
@@ -64,12 +64,13 @@ def run(arguments: argparse.Namespace) -> int:
 
     _check_stdin(arguments.files)
     # Wrong usage is said before a model is loaded.
-    request = Request(
+    fields: Options = {
         **asking.file_options(arguments),
-        window=arguments.window,
-        pad=arguments.pad,
-        merge=arguments.merge,
-    )
+        "window": arguments.window,
+        "pad": arguments.pad,
+        "merge": arguments.merge,
+    }
+    request = Request(**fields)
     settings = Settings(
         format=arguments.format,
         folder=arguments.output,
