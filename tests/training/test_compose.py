@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from pathlib import Path
 
@@ -15,6 +16,10 @@ from unislu import load
 from unislu.bundle import TAGGER, open_bundle
 from unislu.engines.onnx import OnnxEngine
 from unislu.errors import BundleError
+from unislu.evaluation.predict import AskOptions, Question
+from unislu.evaluation.sweep import read_clips, sweep
+from unislu.evaluation.systems import UnisluSystem
+from unislu.recognition.recognizer import Recognizer
 from unislu.training.compose import compose
 from unislu.training.export import Facts, export
 
@@ -71,6 +76,26 @@ def test_the_transcript_is_the_whispers_whatever_is_asked(pair: Path, tmp_path: 
         )
     ]
     assert len({result.text for result in results}) == 1
+
+
+@pytest.mark.parametrize("types", [None, ("drug", "person")])
+def test_what_is_measured_is_what_is_served(
+    pair: Path, tmp_path: Path, types: tuple[str, ...] | None
+) -> None:
+    clip = tmp_path / "tone.wav"
+    record = {"id": "r", "text": "a", "audio": "tone.wav", "duration": write_tone(clip, 32_000, 440.0)}
+    (tmp_path / "manifest.jsonl").write_text(json.dumps(record) + "\n")
+    served = load(pair, threads=1).analyze(clip, tasks=("asr", "ner"), entities=types, bias=2.0)
+    found = tuple((entity.type, entity.text) for entity in served.entities or ())
+    assert served.text and found
+    system = UnisluSystem.open(pair, AskOptions(bias=2.0), threads=1)
+    (answer,) = system.answers([Question("r", clip, ("asr", "ner"), types)])
+    assert (answer.text, answer.entities) == (served.text, found)
+    swept = sweep(
+        Recognizer.open(pair, threads=1), read_clips([tmp_path / "manifest.jsonl"]), (0.0, 2.0), types
+    )
+    (answers,) = swept.answers.values()
+    assert (answers[1].text, answers[1].entities) == (served.text, found)
 
 
 def test_what_does_not_fit_together_is_refused(

@@ -9,11 +9,15 @@ import pytest
 pytest.importorskip("torch")
 pytest.importorskip("onnx")
 
+from unislu import load
+from unislu.data.records import read_records
 from unislu.errors import BundleError
 from unislu.training import dev_check as module
-from unislu.training.config import CorpusConfig, ModelConfig, Recipe
+from unislu.training.config import CorpusConfig, EvaluationConfig, ModelConfig, Recipe
 from unislu.training.export import Facts, export
+from unislu.training.models.predict import load_predictor
 from unislu.training.train import Run
+from unislu.training.validate import asked_of
 
 pytestmark = pytest.mark.filterwarnings("ignore")  # torch and accelerate warn about their own defaults
 
@@ -35,6 +39,19 @@ def test_float32_scores_as_its_checkpoint(exported: tuple[Path, Path], manifest:
     assert check.clips == 3
     assert check.checkpoint == check.bundle
     assert check.checkpoint.wer is not None
+
+
+def test_the_validator_reads_what_the_bundle_serves(exported: tuple[Path, Path], manifest: Path) -> None:
+    checkpoint, bundle = exported
+    records = list(read_records(manifest))[:3]
+    predictor = load_predictor(checkpoint, decode={"constrained": True})
+    config = EvaluationConfig(entities="closed", sentiment=False)
+    asked = [asked_of(manifest, record, config, ()) for record in records]
+    model = load(bundle, threads=1)
+    for record, answer in zip(records, predictor(asked), strict=True):
+        served = model.analyze(record.audio_path(manifest.parent), tasks=("asr", "ner"))
+        found = tuple((entity.type, entity.text) for entity in served.entities or ())
+        assert (answer.id, answer.text, answer.entities) == (record.id, served.text, found)
 
 
 def test_a_loss_beyond_the_limit_is_refused(

@@ -101,21 +101,21 @@ def _answer(
     model: Model, inputs: Sequence[Input], options: WorkerOptions, origin: Origin
 ) -> list[Row] | Failed:
     try:
-        return hear(model, inputs, options, origin)
+        return transcribe(model, inputs, options, origin)
     except MemoryError:
         return Failed("memory", "the memory of the machine did not suffice")
     except Exception as error:  # a fault of ours or of a library must cost one file, not the run
         return Failed("failed", f"{type(error).__name__}: {error}")
 
 
-def hear(model: Model, inputs: Sequence[Input], options: WorkerOptions, origin: Origin) -> list[Row]:
+def transcribe(model: Model, inputs: Sequence[Input], options: WorkerOptions, origin: Origin) -> list[Row]:
     """One row for each input, in their order. Raises what the model raises besides `UnisluError`."""
     rows: dict[str, Row] = {}
     files: dict[str, list[Input]] = {}
     for entry in inputs:
         files.setdefault(entry.uri, []).append(entry)
     with ExitStack() as stack:
-        ready: list[_Hearable] = []
+        ready: list[_Item] = []
         for uri, entries in files.items():
             try:
                 file = stack.enter_context(fetch(uri))
@@ -141,17 +141,17 @@ def hear(model: Model, inputs: Sequence[Input], options: WorkerOptions, origin: 
 
 
 @dataclass(frozen=True)
-class _Hearable:
-    """An input, its file, and the path of what is to be heard of it, or why it cannot be."""
+class _Item:
+    """An input, its file, and the path of what is to be transcribed of it, or why it cannot be."""
 
     entry: Input
     file: Fetched
     path: str | AudioError
 
 
-def _with_paths(entries: Sequence[Input], file: Fetched, stack: ExitStack) -> list[_Hearable]:
+def _with_paths(entries: Sequence[Input], file: Fetched, stack: ExitStack) -> list[_Item]:
     """Whole files as they are; parts as files of their own, which last as long as `stack`."""
-    whole = [_Hearable(entry, file, file.path) for entry in entries if entry.part is None]
+    whole = [_Item(entry, file, file.path) for entry in entries if entry.part is None]
     parts = {entry.id: entry.part for entry in entries if entry.part is not None}
     if not parts:
         return whole
@@ -161,10 +161,10 @@ def _with_paths(entries: Sequence[Input], file: Fetched, stack: ExitStack) -> li
     except AudioError as error:
         paths = [error] * len(parts)
     of_part = dict(zip(parts, paths, strict=True))
-    return whole + [_Hearable(entry, file, of_part[entry.id]) for entry in entries if entry.part is not None]
+    return whole + [_Item(entry, file, of_part[entry.id]) for entry in entries if entry.part is not None]
 
 
-def _row(item: _Hearable, result: Any, origin: Origin) -> Row:
+def _row(item: _Item, result: Any, origin: Origin) -> Row:
     entry, key = item.entry, item.file.content_key + item.entry.fragment
     if isinstance(result, UnisluError):
         kind = "audio" if isinstance(result, AudioError) else "failed"

@@ -1,4 +1,4 @@
-"""One thread owns the model. Requests that ask for the same are heard together; nobody waits for long files.
+"""One thread owns the model. Requests for the same are transcribed together; nobody waits for long files.
 
 Short audio goes before long audio, and long audio makes way between its batches of windows: the model
 calls back there, and what waits is done first.
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 SHORT_SECONDS = 60.0
-"""Longer audio is heard alone and makes way for what comes."""
+"""Longer audio is transcribed alone, and gives way to what comes in meanwhile."""
 
 
 @dataclass(frozen=True)
@@ -106,7 +106,7 @@ class ModelWorker:
         return max(1, min(60, round(self._mean * requests)))
 
     async def analyze(self, clip: Clip, progress: Callable[[Progress], None] | None = None) -> Analysis:
-        """Hear a file. `progress` is called in the model's thread when more of a longer one was heard.
+        """Transcribe a file. `progress` is called in the model's thread when more of a longer one is done.
 
         Raises what `Model.analyze` raises. Cancelling the call takes the request back.
         """

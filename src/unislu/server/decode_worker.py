@@ -52,7 +52,7 @@ def _answer(task: dict[str, Any]) -> dict[str, Any]:
 
     try:
         if "heard_of" in task:
-            return _hear(task)
+            return _write_heard(task)
         if "target" not in task:
             return _probe(task)
         return _redact(task) if "spans" in task else _decode(task)
@@ -128,7 +128,7 @@ def _redact(task: dict[str, Any]) -> dict[str, Any]:
     return {"notes": list(copy.notes), "format": copy.format}
 
 
-def _hear(task: dict[str, Any]) -> dict[str, Any]:
+def _write_heard(task: dict[str, Any]) -> dict[str, Any]:
     """Write what is heard of a redacted copy."""
     from ..redact.listening import write_heard
 

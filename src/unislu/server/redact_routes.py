@@ -65,9 +65,8 @@ def _asked(form: RedactForm) -> tuple[Asked, Sequence[str] | None]:
     request = form.request()
     if "ner" not in request.tasks:
         raise ApiError(400, "redaction needs the task ner", code="invalid_option", param="tasks")
-    asked = {normalize_type(name) for name in form.entities or ()}
     for name in types or ():
-        if normalize_type(name) not in asked:
+        if normalize_type(name) not in request.names:
             known = ", ".join(form.entities or ())
             message = f"types has {name[:60]!r}, which is not looked for: the entities are {known[:200]}"
             raise ApiError(400, message, code="invalid_option", param="types")

@@ -11,7 +11,6 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -23,7 +22,8 @@ from unislu.audio import SAMPLE_RATE, load_audio
 from unislu.audio.features import log_mel
 from unislu.data.records import Record, read_records
 from unislu.errors import RecipeError
-from unislu.files import drop_half_line, read_journal
+from unislu.files import Journal, read_journal, write_whole
+from unislu.progress import Progress
 from unislu.training.tool import run_tool
 
 #: Log-mel `[80, frames]` float32 to encoder output `[frames // 2, d]` float32.
@@ -85,8 +85,7 @@ def fill(manifest: Path, out: Path, encode: Encoder, d: int, workers: int = 1) -
     name = manifest.resolve().parent.name
     out.mkdir(parents=True, exist_ok=True)
     index, data = out / f"{name}.jsonl", out / f"{name}.f16"
-    (out / f"{name}.meta").write_text(json.dumps({"d": d}))
-    drop_half_line(index)
+    write_whole(out / f"{name}.meta", json.dumps({"d": d}))
     done = {row["key"]: row for row in read_journal(index)}
     rows = max((row["start"] + row["length"] for row in done.values()), default=0)
     records = [r for r in read_records(manifest) if r.audio and cache_key(manifest, r.audio) not in done]
@@ -97,35 +96,26 @@ def fill(manifest: Path, out: Path, encode: Encoder, d: int, workers: int = 1) -
             return None  # its text is of all of it
         return encode(log_mel(samples[: _HEARD * SAMPLE_RATE])).astype(np.float16)
 
-    started = time.monotonic()
     with (
+        Journal(index) as lines,
         data.open("r+b" if data.exists() else "w+b") as sink,
-        index.open("a") as lines,
         ThreadPoolExecutor(workers) as pool,
+        Progress(len(records)) as progress,
     ):
         sink.truncate(rows * d * 2)
         sink.seek(rows * d * 2)
-        added = left_out = 0
-        for number, (record, hidden) in enumerate(
-            zip(records, pool.map(encoded, records), strict=True), start=1
-        ):
+        left_out = 0
+        for record, hidden in zip(records, pool.map(encoded, records), strict=True):
+            progress.advance(0.0 if hidden is None else len(hidden) / POSITIONS_PER_SECOND)
             if hidden is None:
                 left_out += 1
                 continue
             sink.write(hidden.tobytes())
             sink.flush()
-            row = {"key": cache_key(manifest, str(record.audio)), "start": rows, "length": len(hidden)}
-            lines.write(json.dumps(row) + "\n")
+            lines.add({"key": cache_key(manifest, str(record.audio)), "start": rows, "length": len(hidden)})
             rows += len(hidden)
-            added += len(hidden)
-            if number % 50 == 0:
-                lines.flush()
-                rate = added / POSITIONS_PER_SECOND / (time.monotonic() - started)
-                print(
-                    f"\r{name}: {number}/{len(records)} clips, {rate:.0f}x real time", end="", file=sys.stderr
-                )
-    note = f"; {left_out} clips are longer than {_HEARD} s and were left out" if left_out else ""
-    print(note, file=sys.stderr)
+    if left_out:
+        print(f"{name}: {left_out} clips are longer than {_HEARD} s and were left out", file=sys.stderr)
     return len(records) - left_out
 
 

@@ -18,6 +18,7 @@ from typing import Any
 
 from unislu.bundle import file_digest
 from unislu.errors import BundleError
+from unislu.files import write_whole
 
 STATE = "state.json"
 KEPT = 2
@@ -96,9 +97,4 @@ def restore_folder(folder: Path) -> None:
 
 def write_json(path: Path, values: Mapping[str, Any]) -> None:
     """Write a JSON file in one step: whoever reads sees the old content or the new one."""
-    partial = path.with_name(f".{path.name}{_PARTIAL}")
-    with open(partial, "w", encoding="utf-8") as file:
-        file.write(json.dumps(values, indent=1, ensure_ascii=False) + "\n")
-        file.flush()
-        os.fsync(file.fileno())
-    os.replace(partial, path)
+    write_whole(path, json.dumps(values, indent=1, ensure_ascii=False) + "\n", durable=True)

@@ -38,6 +38,7 @@ from unislu.data import augment
 from unislu.data.records import Record, read_records
 from unislu.engines.torch import TorchEngine, encode_hidden
 from unislu.errors import RecipeError
+from unislu.files import replacing
 from unislu.sequence import SLUE, Prompt
 from unislu.sequence.prompt import whisper_prefix
 from unislu.sequence.vocabulary import END
@@ -107,9 +108,8 @@ def listen(
             found = _hear(model, engine, prefix, folder, record, probabilities, generator, given)
             if found is None:
                 continue
-            partial = path.with_suffix(".partial.npz")
-            np.savez(partial, **vars(found))
-            partial.replace(path)
+            with replacing(path) as partial, open(partial, "wb") as file:
+                np.savez(file, **vars(found))
         done += 1
         if done % 50 == 0:
             print(f"[{time.monotonic() - started:.0f} s] {done} clips", file=sys.stderr, flush=True)

@@ -10,7 +10,6 @@ normalised corpus threw away comes back. One forward pass per clip, over cached 
 from __future__ import annotations
 
 import argparse
-import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -21,6 +20,7 @@ from numpy.typing import NDArray
 
 from unislu.data.records import Entity, Record, read_records, write_records
 from unislu.data.restore import insert_punctuation
+from unislu.progress import Progress
 from unislu.sequence import SLUE, Prompt
 from unislu.sequence.prompt import whisper_prefix
 from unislu.training.cache import EncoderCache, cache_key
@@ -95,16 +95,17 @@ def restore_manifest(manifest: Path, out: Path, restorer: PunctuationRestorer, c
         nonlocal inserted
         records = [r for r in read_records(manifest) if r.audio and cache_key(manifest, r.audio) in cache]
         records.sort(key=lambda r: r.duration or 0.0)
-        for first in range(0, len(records), 16):
-            batch = records[first : first + 16]
-            memories = [cache[cache_key(manifest, str(r.audio))] for r in batch]
-            for record, marks in zip(batch, restorer.marks([r.text for r in batch], memories), strict=True):
-                inserted += len(marks)
-                yield punctuated(record, marks)
-            print(f"\r{manifest.parent.name}: {first + len(batch)}/{len(records)}", end="", file=sys.stderr)
+        with Progress(len(records), unit="records") as progress:
+            for first in range(0, len(records), 16):
+                batch = records[first : first + 16]
+                memories = [cache[cache_key(manifest, str(r.audio))] for r in batch]
+                texts = [r.text for r in batch]
+                for record, marks in zip(batch, restorer.marks(texts, memories), strict=True):
+                    inserted += len(marks)
+                    progress.advance()
+                    yield punctuated(record, marks)
 
     write_records(out, restored())
-    print(file=sys.stderr)
     return inserted
 
 
