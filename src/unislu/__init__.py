@@ -42,7 +42,7 @@ if TYPE_CHECKING:
 
 switch_off()
 
-__version__ = "0.1.0"
+__version__ = "0.3.0"
 
 __all__ = [
     "load",

@@ -37,6 +37,10 @@ def test_the_nearest_names(capsys: pytest.CaptureFixture[str]) -> None:
     assert "did you mean --max-queue?" in said(capsys, "serve", "--may-queue=3")[1]
 
 
+def test_a_file_in_place_of_a_command_gets_the_command(capsys: pytest.CaptureFixture[str]) -> None:
+    assert "did you mean `unislu analyze 'my call.flac'`?" in said(capsys, "my call.flac")[1]
+
+
 def test_only_the_recipe_is_required(capsys: pytest.CaptureFixture[str]) -> None:
     assert "required: RECIPE (see" in said(capsys, "train")[1]
 

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import argparse
+import os
+import re
+import shlex
 from collections.abc import Iterable
 from difflib import get_close_matches
 from typing import Any, NoReturn
@@ -46,10 +49,19 @@ class Parser(argparse.ArgumentParser):
     def _check_value(self, action: argparse.Action, value: Any) -> None:
         if action.choices is None or value in action.choices:
             return
+        if action.nargs == argparse.PARSER and _is_file(str(value)):
+            raise argparse.ArgumentError(
+                action, f"{value!r} is a file: did you mean `{self.prog} analyze {shlex.quote(str(value))}`?"
+            )
         choices = [str(choice) for choice in action.choices]
         raise argparse.ArgumentError(
             action, f"{value!r} is unknown{_meant(str(value), choices)}: choose from {', '.join(choices)}"
         )
+
+
+def _is_file(value: str) -> bool:
+    """Whether a word where a command belongs is the path of a file, or looks like one."""
+    return os.path.exists(value) or bool(re.fullmatch(r".+\.[A-Za-z0-9]{2,5}", value))
 
 
 def number(value: str) -> float:
