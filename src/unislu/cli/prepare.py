@@ -51,7 +51,9 @@ def run(arguments: argparse.Namespace) -> int:
         arguments.corpus,
         arguments.source,
         arguments.out,
-        BuildOptions(arguments.split, arguments.text, arguments.types, arguments.mixed),
+        BuildOptions(
+            split=arguments.split, text=arguments.text, types=arguments.types, mixed=arguments.mixed
+        ),
         copy_audio=arguments.copy_audio,
         limit=arguments.limit,
     )

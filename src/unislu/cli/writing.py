@@ -70,7 +70,7 @@ class Writing:
         played = None
         if name == "html" and self.player != "none" and os.path.isfile(audio):
             played = link(audio, folder) if self.player == "link" else embedded(audio)
-        return get_writer(name, WriteOptions(self.subtitles, played))
+        return get_writer(name, WriteOptions(subtitles=self.subtitles, audio=played))
 
 
 def make_folder(folder: Path) -> Path:

@@ -146,7 +146,7 @@ class Recording:
         window = min(longest, request.window or longest)
         if request.vad == "energy":
             return EnergyCutter(window)
-        return SpeechCutter(Cutting(window, request.pad, request.merge))
+        return SpeechCutter(Cutting(window=window, pad=request.pad, merge=request.merge))
 
     def _add(self, windows: Sequence[Window], channel: int, min_speech: float = 0.0) -> None:
         """Windows to recognise; silence, and what the VAD is sure is no speech, needs no model."""

@@ -105,7 +105,8 @@ class Request:
             raise OptionError("mask without entities: name the types whose words are masked")
         if self.channels not in CHANNELS:
             raise OptionError(f"unknown channels {self.channels!r}: choose from {', '.join(CHANNELS)}")
-        Cutting(Cutting.window if self.window is None else self.window, self.pad, self.merge)
+        window = Cutting.window if self.window is None else self.window
+        Cutting(window=window, pad=self.pad, merge=self.merge)  # checks them
 
     @classmethod
     def of(cls, request: Request | None, options: Options) -> Request:
