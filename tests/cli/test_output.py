@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from unislu.cli.output import Output, Settings
+from unislu.cli.output import Output, OutputOptions
 from unislu.cli.writing import Writing
 from unislu.recognition.longform import Progress
 from unislu.recognition.request import Request
@@ -72,7 +72,7 @@ def test_progress_of_a_long_file(monkeypatch: pytest.MonkeyPatch, capsys: pytest
     now = iter([100.0, 100.0, 110.0])
     monkeypatch.setattr("time.monotonic", lambda: next(now))
     output = Output(
-        Settings(None, None, "never", False, Writing(SubtitleStyle(), "link")),
+        OutputOptions(None, None, "never", False, Writing(SubtitleStyle(), "link")),
         ["talks/call.mp3"],
         Request(),
     )
@@ -83,7 +83,7 @@ def test_progress_of_a_long_file(monkeypatch: pytest.MonkeyPatch, capsys: pytest
     assert "call.mp3  0:00 of 1:30:00" in shown
     assert "call.mp3  10:00 of 1:30:00 · 1:20 left" in shown
     quiet = Output(
-        Settings(None, None, "never", True, Writing(SubtitleStyle(), "link")), ["call.mp3"], Request()
+        OutputOptions(None, None, "never", True, Writing(SubtitleStyle(), "link")), ["call.mp3"], Request()
     )
     monkeypatch.setattr("time.monotonic", lambda: 0.0)
     quiet.advance(Progress(0, 600.0, 5400.0))

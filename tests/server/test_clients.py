@@ -17,7 +17,7 @@ import pytest
 
 from unislu.audio import load_audio
 from unislu.recognition.longform import Progress
-from unislu.server.streaming import hearing
+from unislu.server.streaming import transcribing
 
 websockets = pytest.importorskip("websockets")
 
@@ -147,7 +147,7 @@ def test_what_was_heard_is_told_before_the_end() -> None:
             await go.wait()
             return "the analysis"
 
-        async with hearing(hear) as news:
+        async with transcribing(hear) as news:
             async for one in news:
                 heard.append((one.text, one.analysis))
                 if one.text == "And so my fellow":
@@ -168,7 +168,7 @@ def test_an_answer_is_not_silent_while_it_waits(monkeypatch: pytest.MonkeyPatch)
         async def hear(told: Any) -> Any:
             await asyncio.sleep(30)
 
-        async with hearing(hear) as news:
+        async with transcribing(hear) as news:
             async for one in news:
                 assert one.text == "" and one.analysis is None
                 count += 1

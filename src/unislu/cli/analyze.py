@@ -60,7 +60,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Analyse every file; 1 if one of them failed."""
     from ..recognition.request import Request
-    from .output import Output, Settings
+    from .output import Output, OutputOptions
 
     _check_stdin(arguments.files)
     # Wrong usage is said before a model is loaded.
@@ -71,7 +71,7 @@ def run(arguments: argparse.Namespace) -> int:
         "merge": arguments.merge,
     }
     request = Request(**fields)
-    settings = Settings(
+    settings = OutputOptions(
         format=arguments.format,
         folder=arguments.output,
         color=arguments.color,

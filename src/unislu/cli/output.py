@@ -28,7 +28,7 @@ _LONG = 60.0  # seconds of audio from which on progress is shown inside a file
 
 
 @dataclass(frozen=True)
-class Settings:
+class OutputOptions:
     """The options of the command that say how results are written."""
 
     format: str | None
@@ -44,12 +44,12 @@ class Output:
     Raises `OptionError` when the format cannot hold what was asked for, or the folder cannot be made.
     """
 
-    def __init__(self, settings: Settings, inputs: list[str], options: Request) -> None:
+    def __init__(self, settings: OutputOptions, inputs: list[str], request: Request) -> None:
         self._settings = settings
         self._inputs = inputs
         self._format = settings.format or ("json" if settings.folder else "text")
         self._writer = get_writer(self._format)
-        if self._writer.needs_text and not options.wants_text:
+        if self._writer.needs_text and not request.wants_text:
             raise OptionError(f"--format {self._format} is the transcript: add asr to --tasks")
         if self._writer.one_file and len(inputs) > 1 and settings.folder is None:
             raise OptionError(f"--format {self._format} of {len(inputs)} files needs a folder: add -o DIR")

@@ -16,7 +16,7 @@ from . import schemas, shapes
 from .answers import ApiError
 from .forms import Bias, Names, form_schema, plain_name
 from .service import Service, unless_gone
-from .streaming import EventStream, Heard, event, hearing
+from .streaming import EventStream, Transcribed, event, transcribing
 
 if TYPE_CHECKING:
     from ..recognition.model import Model
@@ -70,10 +70,10 @@ def router(service: Service) -> APIRouter:
             await service.check(asked)
             decoded = await unless_gone(request, service.decode(sent.upload, sent.folder))
             if form.stream:
-                heard = await stack.enter_async_context(
-                    hearing(lambda told: service.transcribe(decoded, sent.upload.name, asked, told))
+                news = await stack.enter_async_context(
+                    transcribing(lambda told: service.transcribe(decoded, sent.upload.name, asked, told))
                 )
-                return EventStream(_events(heard, form, model), stack.pop_all(), headers)
+                return EventStream(_events(news, form, model), stack.pop_all(), headers)
             analysis = await unless_gone(request, service.transcribe(decoded, sent.upload.name, asked))
             return _answer(analysis, form, model, headers)
 
@@ -177,10 +177,12 @@ def _answer(analysis: Analysis, form: TranscriptionForm, model: Model, headers: 
     return JSONResponse(body | shapes.openai_extras(analysis, form.include or ()), headers=headers)
 
 
-async def _events(heard: AsyncGenerator[Heard], form: TranscriptionForm, model: Model) -> AsyncGenerator[str]:
-    """Server-sent events while it is heard; the deltas joined are the text."""
+async def _events(
+    parts: AsyncGenerator[Transcribed], form: TranscriptionForm, model: Model
+) -> AsyncGenerator[str]:
+    """Server-sent events while it is transcribed; the deltas joined are the text."""
     written = 0
-    async for news in heard:
+    async for news in parts:
         if news.analysis is None:
             if len(news.text) > written:
                 yield event({"type": "transcript.text.delta", "delta": news.text[written:]})

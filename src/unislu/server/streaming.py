@@ -1,4 +1,4 @@
-"""Answers that begin before they are complete: server-sent events while a recording is heard."""
+"""Answers that begin before they are complete: server-sent events while a recording is transcribed."""
 
 from __future__ import annotations
 
@@ -25,8 +25,8 @@ QUIET_SECONDS = 5.0
 
 
 @dataclass(frozen=True)
-class Heard:
-    """What was heard so far: `seconds` and their `text`; at the end the `analysis`."""
+class Transcribed:
+    """What was transcribed so far: `seconds` and their `text`; at the end the `analysis`."""
 
     seconds: float = 0.0
     text: str = ""
@@ -66,35 +66,35 @@ async def _told(events: AsyncGenerator[str]) -> AsyncGenerator[str]:
 
 
 @asynccontextmanager
-async def hearing(
-    hear: Callable[[Callable[[Progress], None]], Coroutine[Any, Any, Analysis]],
-) -> AsyncIterator[AsyncGenerator[Heard]]:
-    """What is heard, whenever that is more, at the latest every `QUIET_SECONDS`; the result is the last.
+async def transcribing(
+    transcribe: Callable[[Callable[[Progress], None]], Coroutine[Any, Any, Analysis]],
+) -> AsyncIterator[AsyncGenerator[Transcribed]]:
+    """What was transcribed, whenever that is more, at the latest every `QUIET_SECONDS`; last the result.
 
-    `hear`: begins to hear; it is given what the model's thread calls when more was heard. Leaving takes it
-    back. The generator raises what hearing raises.
+    `transcribe`: begins the work; it is given what the model's thread calls when more is done. Leaving takes
+    it back. The generator raises what the work raises.
     """
-    loop, news, heard = asyncio.get_running_loop(), asyncio.Event(), Heard()
+    loop, news, so_far = asyncio.get_running_loop(), asyncio.Event(), Transcribed()
 
     def told(progress: Progress) -> None:
-        nonlocal heard
-        heard = Heard(progress.seconds, progress.text())
+        nonlocal so_far
+        so_far = Transcribed(progress.seconds, progress.text())
         loop.call_soon_threadsafe(news.set)
 
-    async def all_news() -> AsyncGenerator[Heard]:
+    async def all_news() -> AsyncGenerator[Transcribed]:
         shown = ""
         while not task.done():
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(QUIET_SECONDS):
-                    while not task.done() and heard.text == shown:
+                    while not task.done() and so_far.text == shown:
                         news.clear()
                         await news.wait()
             if not task.done():
-                shown = heard.text
-                yield heard
-        yield Heard(analysis=task.result())
+                shown = so_far.text
+                yield so_far
+        yield Transcribed(analysis=task.result())
 
-    task = asyncio.create_task(hear(told))
+    task = asyncio.create_task(transcribe(told))
     task.add_done_callback(lambda _: news.set())
     try:
         yield all_news()
