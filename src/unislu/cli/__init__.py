@@ -39,6 +39,7 @@ _COMMANDS = {
     "calibrate": "make a bundle's confidences mean how often it is right",
     "serve": "OpenAI's transcription API, unislu's own, and a web page",
     "export": "turn a trained checkpoint into a model bundle",
+    "tools": "single steps of making corpora and checkpoints",
 }
 
 

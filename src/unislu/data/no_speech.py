@@ -1,13 +1,12 @@
 """Clips without speech, whose transcript is empty: silence, noise, hum, tones and chords, clicks.
 
 A recogniser trained only on speech writes words for anything it hears; some hundreds of these teach it to
-stay silent. `python -m unislu.data.no_speech OUT --count 400 --seed 0` writes `OUT/manifest.jsonl` and WAV
+stay silent. `unislu tools no-speech OUT` writes `OUT/manifest.jsonl` and WAV
 files.
 """
 
 from __future__ import annotations
 
-import argparse
 import wave
 from collections.abc import Callable
 from pathlib import Path
@@ -91,19 +90,3 @@ def write_corpus(out: Path, count: int, seed: int) -> None:
             )
         )
     write_records(out / "manifest.jsonl", records)
-
-
-def main(argv: list[str] | None = None) -> None:
-    """Write the corpus."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("out", type=Path)
-    parser.add_argument("--count", type=int, default=400)
-    parser.add_argument("--seed", type=int, default=0)
-    args = parser.parse_args(argv)
-    write_corpus(args.out, args.count, args.seed)
-
-
-if __name__ == "__main__":
-    main()

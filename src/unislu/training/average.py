@@ -1,6 +1,4 @@
-"""The weighted mean of the weights of checkpoints of one lineage.
-
-    python -m unislu.training.average RUNS/first/last=0.3 RUNS/second/last=0.7 OUT
+"""The weighted mean of the weights of checkpoints of one lineage (`unislu tools average`).
 
 A run that goes on from another gains on what it trains most and loses a little elsewhere; the mean of both
 ends keeps most of either (model soups, Wortsman et al., 2022). Everything but the weights is taken from the
@@ -11,13 +9,11 @@ from __future__ import annotations
 
 import json
 import math
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from unislu.errors import RecipeError
-from unislu.training.tool import run_tool
 
 
 def average(checkpoints: Sequence[tuple[Path, float]], out: Path) -> None:
@@ -59,22 +55,3 @@ def _manifest(checkpoint: Path) -> dict[str, Any]:
     except (OSError, ValueError) as error:
         raise RecipeError(f"{checkpoint}: not a checkpoint of `unislu train` ({error})") from None
     return known
-
-
-def _weighted(text: str) -> tuple[Path, float]:
-    folder, _, weight = text.rpartition("=")
-    try:
-        return Path(folder), float(weight)
-    except ValueError:
-        raise RecipeError(f"{text}: {weight!r} is not a weight; give FOLDER=0.5") from None
-
-
-def main(argv: Sequence[str]) -> None:
-    """Average the checkpoints on the command line."""
-    if len(argv) < 3 or not all("=" in item for item in argv[:-1]):
-        sys.exit(__doc__)
-    average([_weighted(item) for item in argv[:-1]], Path(argv[-1]))
-
-
-if __name__ == "__main__":
-    run_tool(lambda: main(sys.argv[1:]))

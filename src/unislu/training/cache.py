@@ -1,14 +1,13 @@
 """Encoder outputs on disk, for training with a frozen encoder.
 
 Encoding costs more than half of a training step and its result never changes while the encoder is frozen, so
-it is done once: `python -m unislu.training.cache --encoder ENCODER OUT MANIFEST...`. One pair of files per
+it is done once: `unislu tools cache`. One pair of files per
 manifest: `<name>.f16` holds rows of `d` float16, `<name>.jsonl` one line `{key, start, length}` per clip.
 Both only grow, a line is written after its rows, and a restart continues after the last whole line.
 """
 
 from __future__ import annotations
 
-import argparse
 import json
 import sys
 from collections.abc import Callable
@@ -24,7 +23,6 @@ from unislu.data.records import Record, read_records
 from unislu.errors import RecipeError
 from unislu.files import Journal, read_journal, write_whole
 from unislu.progress import Progress
-from unislu.training.tool import run_tool
 
 #: Log-mel `[80, frames]` float32 to encoder output `[frames // 2, d]` float32.
 Encoder = Callable[[NDArray[np.float32]], NDArray[np.float32]]
@@ -56,9 +54,7 @@ class EncoderCache:
             for row in read_journal(index):
                 self._rows[row["key"]] = (index.stem, row["start"], row["length"])
         if not self._rows:
-            raise RecipeError(
-                f"encoder cache {str(folder)!r} is empty: fill it with python -m unislu.training.cache"
-            )
+            raise RecipeError(f"encoder cache {str(folder)!r} is empty: fill it with `unislu tools cache`")
 
     def __contains__(self, key: str) -> bool:
         return key in self._rows
@@ -152,25 +148,3 @@ def torch_encoder(backbone: str) -> tuple[Encoder, int]:
         return hidden
 
     return encode, model.backbone.config.d_model
-
-
-def main(argv: list[str] | None = None) -> None:
-    """Fill a cache from manifests."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument(
-        "--encoder", required=True, help="encoder_hidden.onnx, or a Hugging Face Whisper folder or name"
-    )
-    parser.add_argument("--workers", type=int, default=2, help="clips encoded at the same time")
-    parser.add_argument("out", type=Path)
-    parser.add_argument("manifests", type=Path, nargs="+")
-    args = parser.parse_args(argv)
-    onnx = args.encoder.endswith(".onnx")
-    encode, d = onnx_encoder(Path(args.encoder)) if onnx else torch_encoder(args.encoder)
-    for manifest in args.manifests:
-        print(f"{manifest}: {fill(manifest, args.out, encode, d, args.workers)} clips added", flush=True)
-
-
-if __name__ == "__main__":
-    run_tool(main)

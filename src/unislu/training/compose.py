@@ -1,20 +1,16 @@
 """A bundle of two decoders: one transcribes as its Whisper does, the other tags what was transcribed.
 
-    python -m unislu.training.compose BUNDLE WHISPER OUT
-
 BUNDLE is an int8 bundle whose decoder writes tags (`inline`, `inline-open`); WHISPER the Hugging Face folder
 of a Whisper with the same encoder, whose decoder learned nothing but transcripts. OUT gets the bundle's
 encoder, tokenizer and manifest, the Whisper's decoder with the bundle's tokens as `decoder.onnx`, and the
 bundle's decoder as `tagger.onnx`. Both attend to the same keys and values, so the key and value projections
-of their cross-attention must be the same.
+of their cross-attention must be the same. Run it with `unislu tools compose`.
 """
 
 from __future__ import annotations
 
 import json
 import shutil
-import sys
-from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -39,7 +35,6 @@ from unislu.training.export import checkpoint_weights, load_checkpoint
 from unislu.training.onnx_decoder import EMBEDDING, write_decoder
 from unislu.training.onnx_encoder import Shape
 from unislu.training.onnx_graph import UINT8_ZERO
-from unislu.training.tool import run_tool
 
 if TYPE_CHECKING:
     import onnx
@@ -159,14 +154,3 @@ def _without_dead_nodes(graph: Any) -> None:
     constants = [item for item in graph.initializer if item.name in needed]
     del graph.initializer[:]
     graph.initializer.extend(constants)
-
-
-def main(argv: Sequence[str]) -> None:
-    """Compose the bundle on the command line."""
-    if len(argv) != 3:
-        sys.exit(__doc__)
-    print(compose(*map(Path, argv)))
-
-
-if __name__ == "__main__":
-    run_tool(lambda: main(sys.argv[1:]))

@@ -1,8 +1,5 @@
 """Teach a Whisper decoder to hear audio at its true length, with the Whisper it came from as its teacher.
 
-    python -m unislu.training.ears listen WHISPER CACHE MANIFEST... [--clips N] [--augment STEP=P,…] [--given]
-    python -m unislu.training.ears train WHISPER OUT CACHE... [--epochs 3] [--lr 3e-5]
-
 A released Whisper expects every clip padded to 30 s; on shorter input its decoder runs into loops. The
 teacher hears the padded clip and writes its greedy text; the student gets the encoder's output for the true
 length and is held to the teacher's distribution (its likeliest tokens at every position, KL divergence) along
@@ -10,12 +7,11 @@ that text. The encoder, the embedding and the cross-attention's key and value pr
 Clips whose record has an empty text teach silence: the end at once. With `--given` no teacher is asked: the
 records' own texts are what is learned, for names and figures that a teacher mishears (see
 `unislu.training.transcripts`, whose `right.jsonl` has them in the teacher's spelling). `listen` goes on where
-it was stopped; `train` takes the caches of several.
+it was stopped; `train` takes the caches of several (`unislu tools ears-listen`, `ears-train`).
 """
 
 from __future__ import annotations
 
-import argparse
 import random
 import shutil
 import sys
@@ -44,7 +40,6 @@ from unislu.sequence.prompt import whisper_prefix
 from unislu.sequence.vocabulary import END
 from unislu.training.config import ModelConfig
 from unislu.training.models.whisper import UnifiedWhisper, load_unified
-from unislu.training.tool import run_tool
 
 PADDED = 30 * SAMPLE_RATE
 KEPT = 32
@@ -251,38 +246,3 @@ def _divergence(model: UnifiedWhisper, batch: Sequence[Heard]) -> Tensor:
         weight = 1.0 if len(heard.ids) else SILENCE_WEIGHT
         total = total + weight * (theirs.exp() * (theirs - ours)).sum(1).mean()
     return total / len(batch)
-
-
-def main(argv: Sequence[str]) -> None:
-    """Listen or train, as the command line says."""
-    parser = argparse.ArgumentParser(
-        prog="python -m unislu.training.ears", description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )  # fmt: skip
-    commands = parser.add_subparsers(dest="command", required=True)
-    first = commands.add_parser("listen", help="let the teacher hear clips")
-    second = commands.add_parser("train", help="train the student")
-    for command in (first, second):
-        command.add_argument("whisper", type=Path)
-        command.add_argument("--seed", type=int, default=0)
-    first.add_argument("cache", type=Path)
-    first.add_argument("manifests", type=Path, nargs="+")
-    first.add_argument("--given", action="store_true", help="learn the records' texts: no teacher")
-    first.add_argument("--clips", type=int, default=500)
-    first.add_argument("--augment", default="none")
-    second.add_argument("out", type=Path)
-    second.add_argument("caches", type=Path, nargs="+")
-    second.add_argument("--epochs", type=float, default=3.0)
-    second.add_argument("--lr", type=float, default=3e-5)
-    args = parser.parse_args(argv)
-    if args.command == "listen":
-        count = listen(
-            args.whisper, args.cache, args.manifests, args.clips, args.augment, args.seed, args.given
-        )
-        print(f"{args.cache}: {count} clips")
-    else:
-        print(f"drift {train(args.whisper, args.out, args.caches, args.epochs, args.lr, args.seed):.4f}")
-
-
-if __name__ == "__main__":
-    run_tool(lambda: main(sys.argv[1:]))

@@ -1,6 +1,4 @@
-"""A checkpoint without the text tokens that nobody needs.
-
-    python -m unislu.training.prune CHECKPOINT OUT TEXT...
+"""A checkpoint without the text tokens that nobody needs (`unislu tools prune`).
 
 A third of Whisper's tokens write words of languages that a fine-tuned model never writes, and every
 decoder step computes a logit for each. What stays: the tokens that the texts are made of (one text a line;
@@ -12,13 +10,11 @@ text made of them is split as before.
 from __future__ import annotations
 
 import json
-import sys
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from unislu.errors import RecipeError, RecordError
-from unislu.training.tool import run_tool
 
 if TYPE_CHECKING:
     from unislu.sequence import WhisperTokenizer
@@ -158,15 +154,3 @@ def _renumber(config: Any, places: Mapping[int, int]) -> None:
         old = getattr(config, key, None)
         if old is not None:
             setattr(config, key, [places[id_] for id_ in old if id_ in places])
-
-
-def main(argv: Sequence[str]) -> None:
-    """Prune the checkpoint on the command line."""
-    if len(argv) < 3:
-        sys.exit(__doc__)
-    before, after = prune(Path(argv[0]), Path(argv[1]), read_texts(map(Path, argv[2:])))
-    print(f"{argv[1]}: {after} of {before} tokens kept")
-
-
-if __name__ == "__main__":
-    run_tool(lambda: main(sys.argv[1:]))

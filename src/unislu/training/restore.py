@@ -3,13 +3,11 @@
 The gold words are fed to Whisper's decoder (teacher forcing). After each word it says how likely a mark is
 and how likely the next word: a mark that wins is inserted. The words stay the annotated ones; only what a
 normalised corpus threw away comes back. One forward pass per clip, over cached encoder outputs.
-
-`python -m unislu.training.restore --backbone WHISPER --cache CACHE MANIFEST OUT`
+Run it with `unislu tools restore`.
 """
 
 from __future__ import annotations
 
-import argparse
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -21,12 +19,10 @@ from numpy.typing import NDArray
 from unislu.data.records import Entity, Record, read_records, write_records
 from unislu.data.restore import insert_punctuation
 from unislu.progress import Progress
-from unislu.sequence import SLUE, Prompt
+from unislu.sequence import Prompt
 from unislu.sequence.prompt import whisper_prefix
 from unislu.training.cache import EncoderCache, cache_key
-from unislu.training.config import ModelConfig
-from unislu.training.models.whisper import UnifiedWhisper, load_unified
-from unislu.training.tool import run_tool
+from unislu.training.models.whisper import UnifiedWhisper
 
 MARKS = (",", ".", "?")
 
@@ -119,22 +115,3 @@ def punctuated(record: Record, marks: dict[int, str]) -> Record:
             for span, old in zip(target.entities, entities, strict=True)
         )
     return replace(record, text=target.text, entities=entities)
-
-
-def main(argv: list[str] | None = None) -> None:
-    """Restore the punctuation of one manifest."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("--backbone", required=True)
-    parser.add_argument("--cache", type=Path, required=True)
-    parser.add_argument("--margin", type=float, default=0.0)
-    parser.add_argument("manifest", type=Path)
-    parser.add_argument("out", type=Path)
-    args = parser.parse_args(argv)
-    restorer = PunctuationRestorer(load_unified(ModelConfig(args.backbone), SLUE), args.margin)
-    print(f"{restore_manifest(args.manifest, args.out, restorer, EncoderCache(args.cache))} marks inserted")
-
-
-if __name__ == "__main__":
-    run_tool(main)

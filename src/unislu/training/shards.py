@@ -1,15 +1,13 @@
 """A corpus as shards: tar files of some hundred clips each, in WebDataset's layout, and an index of records.
 
-    python -m unislu.training.shards OUT MANIFEST [MANIFEST ...]
-
-writes `OUT/index.jsonl` and `OUT/shard-000000.tar`, …; OUT may be object storage. A recipe names the index as
-a corpus's `manifest`. The index holds what is annotated and where each clip lies in which shard; a process
-fetches the shards of its own part of an epoch, one after another, so no machine ever holds all the audio.
+`unislu tools shards OUT MANIFEST…` writes `OUT/index.jsonl` and `OUT/shard-000000.tar`, …; OUT may be object
+storage. A recipe names the index as a corpus's `manifest`. The index holds what is annotated and where each
+clip lies in which shard; a process fetches the shards of its own part of an epoch, one after another, so no
+machine ever holds all the audio.
 """
 
 from __future__ import annotations
 
-import argparse
 import io
 import json
 import random
@@ -26,7 +24,6 @@ from unislu.errors import AudioError, RecipeError
 from unislu.scale.store import Store, open_store
 from unislu.training.config import Recipe
 from unislu.training.examples import Corpus, Example
-from unislu.training.tool import run_tool
 
 INDEX = "index.jsonl"
 CLIPS = 512
@@ -248,19 +245,3 @@ class ShardPlan:
             generator.shuffle(some)
             batches += some
         return batches
-
-
-def main(argv: list[str] | None = None) -> None:
-    """Write shards from manifests."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("--clips", type=int, default=CLIPS, help=f"clips of a shard (default: {CLIPS})")
-    parser.add_argument("out", help="folder or URL")
-    parser.add_argument("manifests", type=Path, nargs="+")
-    args = parser.parse_args(argv)
-    print(f"{write_shards(args.manifests, args.out, args.clips)} shards in {args.out}", flush=True)
-
-
-if __name__ == "__main__":
-    run_tool(main)

@@ -1,12 +1,10 @@
 """Write down what a bundle recognises in annotated clips, for decoders that learn from it.
 
-    python -m unislu.training.transcripts BUNDLE MANIFEST...
-
 Beside each manifest come two, with the same clips: `recognised.jsonl`, the transcripts as the bundle writes
 them, and `right.jsonl`, the same with the annotated words (see `unislu.data.transcripts`). Annotations are
 carried over; clips whose transcript has too little in common with the annotated text, or lacks an entity, are
-left out. A tagger (`model.learns: tags`) learns on both, ears (`unislu.training.ears listen --given`) on the
-second.
+left out. A tagger (`model.learns: tags`) learns on both, ears (`unislu tools ears-listen --given`) on the
+second. Run it with `unislu tools transcripts`.
 """
 
 from __future__ import annotations
@@ -17,13 +15,11 @@ from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 
-from unislu import load
 from unislu.data.records import Entity, Record, read_records, write_records
 from unislu.data.transcripts import carried_over, put_right
 from unislu.errors import RecipeError, UnisluError
 from unislu.evaluation.profiles import profile
 from unislu.recognition.model import Model
-from unislu.training.tool import run_tool
 
 RECOGNISED, RIGHT = "recognised.jsonl", "right.jsonl"
 
@@ -81,17 +77,3 @@ def _texts(model: Model, manifest: Path, records: Sequence[Record]) -> Iterator[
             if number % 50 == 0:
                 print(f"\r{manifest.parent.name}: {number}/{len(records)}", end="", file=sys.stderr)
     print(file=sys.stderr)
-
-
-def main(argv: Sequence[str]) -> None:
-    """Write the transcripts of every manifest."""
-    if len(argv) < 2:
-        sys.exit(__doc__)
-    model = load(argv[0])
-    for path in map(Path, argv[1:]):
-        recognised, right = write_transcripts(model, path)
-        print(f"{path}: {recognised} as recognised, {right} put right", flush=True)
-
-
-if __name__ == "__main__":
-    run_tool(lambda: main(sys.argv[1:]))

@@ -1,0 +1,283 @@
+"""Single steps of making corpora and checkpoints; what each is for: docs/how-to/train.md.
+
+examples:
+  unislu tools no-speech no-speech --count 300
+  unislu tools cache --encoder whisper-base cache spoken/manifest.jsonl
+  unislu tools average runs/first/last=0.3 runs/second/last=0.7 runs/mean
+"""
+
+from __future__ import annotations
+
+import argparse
+from argparse import ArgumentParser, ArgumentTypeError, RawDescriptionHelpFormatter
+from collections.abc import Callable
+from pathlib import Path
+from typing import NamedTuple
+
+from .arguments import not_negative, positive
+from .parser import number
+from .requirements import require
+
+
+class Tool(NamedTuple):
+    """What a tool is for, its options, and what it does with them."""
+
+    summary: str
+    configure: Callable[[ArgumentParser], None]
+    run: Callable[[argparse.Namespace], None]
+    torch: bool = True
+
+
+def configure(parser: ArgumentParser) -> None:
+    """Add the tools and their options."""
+    tools = parser.add_subparsers(dest="tool", required=True, metavar="TOOL")
+    for name, tool in TOOLS.items():
+        tool.configure(
+            tools.add_parser(
+                name,
+                help=tool.summary.partition(".")[0],
+                description=tool.summary,
+                formatter_class=RawDescriptionHelpFormatter,
+            )
+        )
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Run one tool."""
+    tool = TOOLS[arguments.tool]
+    if tool.torch:
+        require("train", "torch", "transformers", "onnx")
+    tool.run(arguments)
+    return 0
+
+
+def _no_speech_options(parser: ArgumentParser) -> None:
+    parser.add_argument("out", type=Path, metavar="OUT", help="folder for manifest.jsonl and the WAV files")
+    parser.add_argument("--count", type=positive, default=400, metavar="N", help="clips (default: 400)")
+    _seed(parser)
+
+
+def _no_speech(arguments: argparse.Namespace) -> None:
+    from ..data.no_speech import write_corpus
+
+    write_corpus(arguments.out, arguments.count, arguments.seed)
+    print(f"{arguments.out / 'manifest.jsonl'}: {arguments.count} clips")
+
+
+def _shards_options(parser: ArgumentParser) -> None:
+    parser.add_argument("out", metavar="OUT", help="folder or object storage (s3://…)")
+    parser.add_argument("manifests", type=Path, nargs="+", metavar="MANIFEST", help="corpora to pack")
+    parser.add_argument("--clips", type=positive, default=512, metavar="N", help="per shard (default: 512)")
+
+
+def _shards(arguments: argparse.Namespace) -> None:
+    from ..training.shards import write_shards
+
+    print(f"{write_shards(arguments.manifests, arguments.out, arguments.clips)} shards in {arguments.out}")
+
+
+def _cache_options(parser: ArgumentParser) -> None:
+    parser.add_argument("out", type=Path, metavar="OUT", help="folder of the cache; it is extended")
+    parser.add_argument("manifests", type=Path, nargs="+", metavar="MANIFEST", help="corpora to encode")
+    parser.add_argument(
+        "--encoder",
+        required=True,
+        metavar="ENCODER",
+        help="encoder_hidden.onnx, or the folder or name of a Hugging Face Whisper",
+    )
+    parser.add_argument(
+        "--workers", type=positive, default=2, metavar="N", help="clips encoded at a time (default: 2)"
+    )
+
+
+def _cache(arguments: argparse.Namespace) -> None:
+    from ..training.cache import fill, onnx_encoder, torch_encoder
+
+    name = arguments.encoder
+    encode, d = onnx_encoder(Path(name)) if name.endswith(".onnx") else torch_encoder(name)
+    for manifest in arguments.manifests:
+        added = fill(manifest, arguments.out, encode, d, arguments.workers)
+        print(f"{manifest}: {added} clips added", flush=True)
+
+
+def _restore_options(parser: ArgumentParser) -> None:
+    parser.add_argument("manifest", type=Path, metavar="MANIFEST", help="corpus with normalised transcripts")
+    parser.add_argument("out", type=Path, metavar="OUT", help="manifest to write")
+    parser.add_argument("--backbone", required=True, metavar="WHISPER", help="its folder or name")
+    parser.add_argument("--cache", type=Path, required=True, metavar="CACHE", help="made by `tools cache`")
+    parser.add_argument(
+        "--margin",
+        type=number,
+        default=0.0,
+        metavar="X",
+        help="by how many nats a mark must beat the next word (default: 0)",
+    )
+
+
+def _restore(arguments: argparse.Namespace) -> None:
+    from ..sequence import SLUE
+    from ..training.cache import EncoderCache
+    from ..training.config import ModelConfig
+    from ..training.models.whisper import load_unified
+    from ..training.restore import PunctuationRestorer, restore_manifest
+
+    restorer = PunctuationRestorer(load_unified(ModelConfig(arguments.backbone), SLUE), arguments.margin)
+    cache = EncoderCache(arguments.cache)
+    print(f"{restore_manifest(arguments.manifest, arguments.out, restorer, cache)} marks inserted")
+
+
+def _transcripts_options(parser: ArgumentParser) -> None:
+    parser.add_argument("bundle", metavar="BUNDLE", help="the bundle that transcribes")
+    parser.add_argument("manifests", type=Path, nargs="+", metavar="MANIFEST", help="annotated clips")
+
+
+def _transcripts(arguments: argparse.Namespace) -> None:
+    from .. import load
+    from ..training.transcripts import write_transcripts
+
+    model = load(arguments.bundle)
+    for manifest in arguments.manifests:
+        recognised, right = write_transcripts(model, manifest)
+        print(f"{manifest}: {recognised} as recognised, {right} with the annotated words", flush=True)
+
+
+def _listen_options(parser: ArgumentParser) -> None:
+    parser.add_argument("whisper", type=Path, metavar="WHISPER", help="Hugging Face folder of the teacher")
+    parser.add_argument("cache", type=Path, metavar="CACHE", help="folder for what it hears")
+    parser.add_argument("manifests", type=Path, nargs="+", metavar="MANIFEST", help="clips to draw from")
+    parser.add_argument("--clips", type=positive, default=500, metavar="N", help="to draw (default: 500)")
+    parser.add_argument("--given", action="store_true", help="learn the records' own texts: no teacher")
+    parser.add_argument(
+        "--augment", default="none", metavar="STEP=P,…", help="such as noise=0.2,telephone=0.1"
+    )
+    _seed(parser)
+
+
+def _listen(arguments: argparse.Namespace) -> None:
+    from ..training.ears import listen
+
+    count = listen(
+        arguments.whisper,
+        arguments.cache,
+        arguments.manifests,
+        arguments.clips,
+        arguments.augment,
+        arguments.seed,
+        arguments.given,
+    )
+    print(f"{arguments.cache}: {count} clips")
+
+
+def _ears_options(parser: ArgumentParser) -> None:
+    parser.add_argument("whisper", type=Path, metavar="WHISPER", help="Hugging Face folder to start from")
+    parser.add_argument("out", type=Path, metavar="OUT", help="folder to write")
+    parser.add_argument("caches", type=Path, nargs="+", metavar="CACHE", help="made by `tools ears-listen`")
+    parser.add_argument("--epochs", type=number, default=3.0, metavar="N", help="default: 3")
+    parser.add_argument("--lr", type=number, default=3e-5, metavar="X", help="learning rate (default: 3e-5)")
+    _seed(parser)
+
+
+def _ears(arguments: argparse.Namespace) -> None:
+    from ..training.ears import train
+
+    drift = train(
+        arguments.whisper, arguments.out, arguments.caches, arguments.epochs, arguments.lr, arguments.seed
+    )
+    print(f"drift {drift:.4f}")
+
+
+def _average_options(parser: ArgumentParser) -> None:
+    parser.add_argument(
+        "checkpoints",
+        type=_weighted,
+        nargs="+",
+        metavar="CHECKPOINT=WEIGHT",
+        help="such as runs/first/last=0.3; the weights add up to 1",
+    )
+    parser.add_argument("out", type=Path, metavar="OUT", help="folder to write")
+
+
+def _average(arguments: argparse.Namespace) -> None:
+    from ..training.average import average
+
+    average(arguments.checkpoints, arguments.out)
+    print(arguments.out)
+
+
+def _prune_options(parser: ArgumentParser) -> None:
+    parser.add_argument("checkpoint", type=Path, metavar="CHECKPOINT", help="folder that training wrote")
+    parser.add_argument("out", type=Path, metavar="OUT", help="folder to write")
+    parser.add_argument(
+        "texts",
+        type=Path,
+        nargs="+",
+        metavar="TEXT",
+        help="what it must still write: one text a line, or records (.jsonl)",
+    )
+
+
+def _prune(arguments: argparse.Namespace) -> None:
+    from ..training.prune import prune, read_texts
+
+    before, after = prune(arguments.checkpoint, arguments.out, read_texts(arguments.texts))
+    print(f"{arguments.out}: {after} of {before} tokens kept")
+
+
+def _compose_options(parser: ArgumentParser) -> None:
+    parser.add_argument("bundle", type=Path, metavar="BUNDLE", help="int8 bundle whose decoder writes tags")
+    parser.add_argument(
+        "whisper", type=Path, metavar="WHISPER", help="Hugging Face folder whose decoder transcribes"
+    )
+    parser.add_argument("out", type=Path, metavar="OUT", help="bundle to write")
+
+
+def _compose(arguments: argparse.Namespace) -> None:
+    from ..training.compose import compose
+
+    print(compose(arguments.bundle, arguments.whisper, arguments.out))
+
+
+def _seed(parser: ArgumentParser) -> None:
+    parser.add_argument("--seed", type=not_negative, default=0, metavar="N", help="default: 0")
+
+
+def _weighted(text: str) -> tuple[Path, float]:
+    folder, equals, weight = text.rpartition("=")
+    if not equals or not folder:
+        raise ArgumentTypeError(f"{text!r} is not CHECKPOINT=WEIGHT, as in runs/first/last=0.3")
+    return Path(folder), number(weight)
+
+
+TOOLS = {
+    "no-speech": Tool(
+        "write clips without speech. Silence, noise, hum, tones and clicks, with empty transcripts.",
+        _no_speech_options,
+        _no_speech,
+        torch=False,
+    ),
+    "shards": Tool("pack corpora into tar files for training on many machines.", _shards_options, _shards),
+    "cache": Tool("encode the clips of corpora once, for a frozen encoder.", _cache_options, _cache),
+    "restore": Tool(
+        "put punctuation back into normalised transcripts. The words stay; a Whisper that hears the audio\n"
+        "says where a mark belongs.",
+        _restore_options,
+        _restore,
+    ),
+    "transcripts": Tool(
+        "write down what a bundle recognises in annotated clips. Beside each manifest: recognised.jsonl,\n"
+        "and right.jsonl with the annotated words.",
+        _transcripts_options,
+        _transcripts,
+    ),
+    "ears-listen": Tool(
+        "let a padded Whisper hear clips, as the teacher of ears-train. Goes on where it was stopped.",
+        _listen_options,
+        _listen,
+    ),
+    "ears-train": Tool("train a Whisper's decoder on audio of true length.", _ears_options, _ears),
+    "average": Tool("take the weighted mean of checkpoints of one lineage.", _average_options, _average),
+    "prune": Tool("leave out the text tokens that no text needs.", _prune_options, _prune),
+    "compose": Tool(
+        "join a decoder that transcribes with a bundle whose decoder tags.", _compose_options, _compose
+    ),
+}
