@@ -14,8 +14,9 @@ from dataclasses import replace
 from pathlib import Path
 
 from unislu.data.records import read_records
+from unislu.evaluation.question import Prediction
 from unislu.evaluation.run import gold_of
-from unislu.evaluation.score import Prediction, score
+from unislu.evaluation.score import score
 
 
 def main() -> None:

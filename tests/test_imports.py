@@ -26,93 +26,24 @@ POSIX_NAMES = {
     *"signal.SIGALRM signal.SIGHUP signal.SIGKILL signal.SIGPIPE signal.SIGUSR1 signal.SIGUSR2".split(),
 }
 
-# A room is a top-level module or subpackage of unislu. The value: the rooms it may import besides itself.
-RUNTIME_BASE = {"errors"}
-RUNTIME = {
-    "errors": set(),
-    "sequence": RUNTIME_BASE,
-    "audio": RUNTIME_BASE,
-    "result": RUNTIME_BASE,
-    "decoding": RUNTIME_BASE | {"sequence", "engines"},
-    "engines": RUNTIME_BASE,
-}
-# Everything else in the runtime may use the runtime; these stand outside and may use it, never the reverse.
-OUTSIDE = {"data", "training", "evaluation", "cli", "server", "scale", "__main__"}
-# What the decoder may know of an engine is its protocol.
-ONLY_PROTOCOL = {("decoding", "engines"): "unislu.engines.protocol"}
+
+@pytest.mark.skipif(importlib.util.find_spec("importlinter") is None, reason="import-linter is not installed")
+def test_rooms_import_one_way() -> None:
+    """The contracts of `pyproject.toml`, which `make lint` checks too."""
+    from importlinter.cli import lint_imports
+
+    assert lint_imports(config_filename=str(ROOT / "pyproject.toml"), no_cache=True) == 0
 
 
-def _modules() -> Iterator[tuple[str, Path]]:
-    for path in sorted(PACKAGE.rglob("*.py")):
-        parts = path.relative_to(PACKAGE).with_suffix("").parts
-        yield ".".join(["unislu", *(p for p in parts if p != "__init__")]), path
-
-
-def _imports(name: str, path: Path) -> Iterator[tuple[str, bool]]:
-    """Yields (absolute module, runs at run time) for every import of unislu in a module, at any depth."""
-    tree = ast.parse(path.read_text(encoding="utf-8"))
-    typing_only = {
-        id(node)
-        for block in ast.walk(tree)
-        if isinstance(block, ast.If) and "TYPE_CHECKING" in ast.unparse(block.test)
-        for child in block.body
-        for node in ast.walk(child)
-    }
-    package = name.split(".") if path.name == "__init__.py" else name.split(".")[:-1]
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Import):
-            targets = [alias.name for alias in node.names]
-        elif isinstance(node, ast.ImportFrom):
-            base = package[: len(package) - node.level + 1] if node.level else []
-            stem = ".".join([*base, *([node.module] if node.module else [])])
-            # `from unislu import errors` names a module, `from unislu.errors import X` does not.
-            targets = [f"{stem}.{alias.name}" for alias in node.names] if stem == "unislu" else [stem]
-        else:
-            continue
-        for target in targets:
-            if target.split(".")[0] == "unislu":
-                yield target, id(node) not in typing_only
-
-
-def _room(module: str) -> str:
-    parts = module.split(".")
-    return parts[1] if len(parts) > 1 else ""
-
-
-MODULES = list(_modules())
-
-
-@pytest.mark.parametrize(("name", "path"), MODULES, ids=[name for name, _ in MODULES])
-def test_imports_go_one_way(name: str, path: Path) -> None:
-    room = _room(name)
-    if not room:  # the package itself exposes names of every runtime room, lazily
-        return
-    for target, at_run_time in _imports(name, path):
-        other = _room(target)
-        if other in {room, ""} or not at_run_time:
-            continue
-        if room in RUNTIME:
-            allowed = sorted(RUNTIME[room])
-            assert other in allowed, f"{name} imports {target}: {room} may import {allowed}"
-        elif room not in OUTSIDE:
-            assert other not in OUTSIDE, f"{name} imports {target}: the runtime may not import {other}"
-        required = ONLY_PROTOCOL.get((room, other), target)
-        assert target.startswith(required), f"{name} imports {target}: only {required} is allowed"
-
-
-@pytest.mark.parametrize("path", [path for _, path in MODULES], ids=[name for name, _ in MODULES])
-def test_annotations_are_lazy(path: Path) -> None:
-    text = path.read_text(encoding="utf-8")
-    annotated = (ast.FunctionDef, ast.ClassDef, ast.AnnAssign)
-    if any(isinstance(node, annotated) for node in ast.walk(ast.parse(text))):
-        assert "from __future__ import annotations" in text, f"{path} lacks the future import"
-
-
-@pytest.mark.parametrize("path", [path for _, path in MODULES], ids=[name for name, _ in MODULES])
-def test_nothing_at_import_needs_posix(path: Path) -> None:
+def test_nothing_at_import_needs_posix() -> None:
     """Modules and names that Windows lacks are used inside functions, where somebody asked for them."""
-    found = [node for node in _at_import(ast.parse(path.read_text(encoding="utf-8"))) if _needs_posix(node)]
-    assert not found, f"{path}:{found[0].lineno}: {ast.unparse(found[0])}"
+    found = [
+        f"{path}:{getattr(node, 'lineno', 0)}: {ast.unparse(node)}"
+        for path in sorted(PACKAGE.rglob("*.py"))
+        for node in _at_import(ast.parse(path.read_text(encoding="utf-8")))
+        if _needs_posix(node)
+    ]
+    assert not found
 
 
 def _at_import(node: ast.AST) -> Iterator[ast.AST]:

@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 
 from unislu.cli import main
-from unislu.evaluation.predict import AskOptions, Question
-from unislu.evaluation.score import Prediction
+from unislu.evaluation.predict import AskOptions
+from unislu.evaluation.question import Prediction, Question
 from unislu.evaluation.systems import UnisluSystem
 
 GOLD = [

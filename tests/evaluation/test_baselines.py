@@ -17,7 +17,8 @@ from unislu.evaluation.baselines import is_baseline, open_baseline
 from unislu.evaluation.baselines.parts import Setting
 from unislu.evaluation.baselines.taggers import CLOSED_NAMES, Gner, Spacy, _merged, read_bio
 from unislu.evaluation.parameters import ct2_parameters, onnx_parameters, safetensors_parameters
-from unislu.evaluation.predict import Question, questions, read_datasets
+from unislu.evaluation.predict import questions, read_datasets
+from unislu.evaluation.question import Question
 from unislu.sequence import SLUE
 
 WORDS = "anna smith met the council in berlin on monday it was good bad fine person location".split()

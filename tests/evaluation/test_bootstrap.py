@@ -6,7 +6,8 @@ import pytest
 
 from unislu.errors import OptionError, RecordError
 from unislu.evaluation.bootstrap import compare, intervals
-from unislu.evaluation.score import Gold, Judged, Prediction, judge, summarize
+from unislu.evaluation.question import Gold, Prediction
+from unislu.evaluation.score import Judged, judge, summarize
 
 LABELS = ["positive", "neutral", "negative"]
 

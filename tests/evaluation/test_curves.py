@@ -21,7 +21,8 @@ from unislu.evaluation.curves.formats import format_lengths, format_table
 from unislu.evaluation.curves.languages import language_figure, language_table
 from unislu.evaluation.curves.length import length_figure, length_table
 from unislu.evaluation.curves.negatives import Trained, negatives_figure, negatives_table, trained_with
-from unislu.evaluation.score import Gold, Judged, Prediction, judge, score
+from unislu.evaluation.question import Gold, Prediction
+from unislu.evaluation.score import Judged, judge, score
 from unislu.evaluation.sweep import Answer, Clip, Swept
 
 pytest.importorskip("matplotlib")

@@ -11,11 +11,13 @@ import pytest
 pytest.importorskip("torch")
 pytest.importorskip("onnx")
 
+from unislu.cli.systems import open_unislu
 from unislu.errors import BundleError, BundleNotFoundError, OptionError, RecordError
 from unislu.evaluation.evaluate import Evaluation, Settings, evaluate, protocol_of
 from unislu.evaluation.predict import AskOptions, read_datasets
-from unislu.evaluation.systems import UnisluSystem, is_checkpoint, load_checkpoint_model
 from unislu.sequence import SLUE
+from unislu.training.checkpoint import is_checkpoint
+from unislu.training.checkpoint_system import load_checkpoint_model
 
 from .conftest import write_corpus
 
@@ -32,7 +34,7 @@ def bundle(checkpoint: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def run(model: Path, out: Path, manifests: list[Path], settings: Settings | None = None) -> Evaluation:
-    system = UnisluSystem.open(model, AskOptions(bias=0.5), threads=1)
+    system = open_unislu(model, AskOptions(bias=0.5), threads=1)
     sets = read_datasets(manifests)
     return evaluate(
         system, sets, settings or Settings(samples=20), out, labels=system.model.entity_types, quiet=True

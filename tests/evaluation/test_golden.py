@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from unislu.evaluation.score import Gold, Prediction, score
+from unislu.evaluation.question import Gold, Prediction
+from unislu.evaluation.score import score
 
 GOLD = """NORP one/QUANT eu/ORG eu/QUANT one
 NORP mr x/LAW mr x/ORG one

@@ -11,16 +11,8 @@ from typing import Any
 import pytest
 
 from unislu.errors import OptionError, RecordError
-from unislu.evaluation.predict import (
-    AskOptions,
-    Question,
-    check_audio,
-    predict,
-    questions,
-    read_datasets,
-    rtfx,
-)
-from unislu.evaluation.score import Prediction
+from unislu.evaluation.predict import AskOptions, check_audio, predict, questions, read_datasets, rtfx
+from unislu.evaluation.question import Prediction, Question
 
 from .conftest import write_corpus
 

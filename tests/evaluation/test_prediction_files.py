@@ -9,7 +9,7 @@ import pytest
 
 from unislu.errors import OptionError, RecordError
 from unislu.evaluation.prediction_files import parse_tagged, prediction_values, read_predictions
-from unislu.evaluation.score import Prediction
+from unislu.evaluation.question import Prediction
 
 
 def written(folder: Path, content: str, name: str = "predictions") -> Path:

@@ -19,10 +19,10 @@ from unislu.evaluation.evaluate import Evaluation, Settings, assemble, score_dat
 from unislu.evaluation.predict import read_datasets
 from unislu.evaluation.profiles import profile
 from unislu.evaluation.provenance import provenance
+from unislu.evaluation.question import Prediction
 from unislu.evaluation.report import write_report
 from unislu.evaluation.report.audio import AudioOptions, to_opus
 from unislu.evaluation.report.worst import marked, worst
-from unislu.evaluation.score import Prediction
 
 from .. import needs
 

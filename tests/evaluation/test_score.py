@@ -7,8 +7,9 @@ import json
 import pytest
 
 from unislu.errors import RecordError
+from unislu.evaluation.question import Gold, Prediction
 from unislu.evaluation.run import evaluate_records, gold_of
-from unislu.evaluation.score import Gold, Prediction, score
+from unislu.evaluation.score import score
 from unislu.evaluation.slue import slue_score
 from unislu.sequence.target import Span
 

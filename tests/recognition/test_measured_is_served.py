@@ -15,8 +15,7 @@ pytest.importorskip("accelerate")
 
 from unislu.bundle import REQUIRED_FILES, DecoderSettings, Manifest
 from unislu.data.records import read_records
-from unislu.evaluation.predict import Question
-from unislu.evaluation.score import Prediction
+from unislu.evaluation.question import Prediction, Question
 from unislu.evaluation.sweep import read_clips, sweep
 from unislu.evaluation.systems import UnisluSystem
 from unislu.recognition.model import Model

@@ -14,7 +14,7 @@ pytest.importorskip("transformers")
 
 import torch
 
-from unislu.errors import RecipeError
+from unislu.errors import BundleError, RecipeError
 from unislu.sequence import SLUE, Vocabulary, WhisperTokenizer, get_format
 from unislu.sequence.prompt import Prompt
 from unislu.training import average as averaging
@@ -115,7 +115,7 @@ def test_texts_come_from_lines_and_records(tmp_path: Path, manifest: Path) -> No
     assert list(pruning.read_texts([lines, manifest])) == ["Anna", "Berlin", *(t for t, _, _ in SENTENCES)]
     with pytest.raises(RecipeError, match=r"missing\.txt"):
         list(pruning.read_texts([tmp_path / "missing.txt"]))
-    with pytest.raises(RecipeError, match="not a checkpoint"):
+    with pytest.raises(BundleError, match=r"no unislu\.json; give a checkpoint"):
         pruning.prune(tmp_path, tmp_path / "out", [])
 
 

@@ -15,11 +15,11 @@ pytest.importorskip("accelerate")
 from unislu.cli import main
 from unislu.data.records import Record, read_records
 from unislu.errors import RecipeError, RecordError, TrainingError
+from unislu.evaluation.question import Prediction
 from unislu.evaluation.run import gold_of
-from unislu.evaluation.score import Prediction
 from unislu.sequence import SLUE
 from unislu.training.config import CorpusConfig, EvaluationConfig, ModelConfig, Recipe, load_recipe
-from unislu.training.models.protocol import Asked
+from unislu.training.protocol import Asked
 from unislu.training.schema import merge
 from unislu.training.scores import averaged, with_slue_score, write_scores
 from unislu.training.smoke import make_tiny

@@ -3,37 +3,29 @@
 from __future__ import annotations
 
 import argparse
-import csv
+from collections.abc import Callable
+from typing import TypeVar
 
-from .parser import number
+from ..recognition.written import read_bias, read_names
+
+T = TypeVar("T")
 
 
 def names(value: str) -> list[str]:
-    """Names separated by commas; quotes protect a comma: `person,drug,"phone number"`."""
-    if len(value.splitlines()) > 1 or value.endswith(("\n", "\r")):
-        raise argparse.ArgumentTypeError(f"{value!r} has a line break: write the names in one line")
-    try:
-        row = next(csv.reader([value], skipinitialspace=True), [])
-    except csv.Error as error:
-        raise argparse.ArgumentTypeError(f"{value[:80]!r} is no list of names ({error})") from None
-    return [name.strip() for name in row]
+    """Names separated by commas, see `read_names`."""
+    return _read(read_names, value)
 
 
 def bias(value: str) -> float | dict[str, float]:
-    """One number, or numbers by entity type: `1.5` or `person=2,org=-1`."""
-    if "=" not in value:
-        return number(value)
-    values: dict[str, float] = {}
-    for item in names(value):
-        name, equals, share = item.rpartition("=")
-        if not equals or not name.strip():
-            raise argparse.ArgumentTypeError(
-                f"{item!r} is not TYPE=NUMBER, as in person=1.5,org=-1 (numbers have a point)"
-            )
-        if name.strip() in values:
-            raise argparse.ArgumentTypeError(f"{name.strip()!r} is given twice")
-        values[name.strip()] = number(share)
-    return values
+    """One number, or numbers by entity type, see `read_bias`."""
+    return _read(read_bias, value)
+
+
+def _read(read: Callable[[str], T], value: str) -> T:
+    try:
+        return read(value)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
 
 
 def positive(value: str) -> int:

@@ -176,7 +176,7 @@ def _negatives(arguments: argparse.Namespace) -> tuple[Table, Figure]:
     from ..evaluation.evaluate import Settings, evaluate
     from ..evaluation.predict import read_datasets
     from ..evaluation.score import Scores
-    from ..evaluation.systems import UnisluSystem
+    from .systems import open_unislu
 
     datasets = read_datasets(_paths(arguments), arguments.limit)
     settings = Settings(arguments.profile, "open", samples=1)
@@ -187,7 +187,7 @@ def _negatives(arguments: argparse.Namespace) -> tuple[Table, Figure]:
         name = name if equals else Path(path).resolve().name
         if name in models:
             raise OptionError(f"--model {specification}: {name!r} is given twice; name it NAME=DIR")
-        system = UnisluSystem.open(path, threads=arguments.threads)
+        system = open_unislu(path, threads=arguments.threads)
         trained = trained_with(system.model.manifest, path)
         out = arguments.output / "negatives" / name
         found = evaluate(system, datasets, settings, out, quiet=arguments.quiet)

@@ -123,8 +123,8 @@ def run(arguments: argparse.Namespace) -> int:
     """Evaluate, print the table, and print the page's path."""
     require("eval", "jiwer", *(["whisper_normalizer"] if arguments.profile == "unislu" else []))
     from ..evaluation.evaluate import Settings, evaluate
-    from ..evaluation.open_system import open_system
     from ..evaluation.predict import AskOptions, read_datasets
+    from .systems import open_system
 
     settings = Settings(
         arguments.profile, arguments.entities, arguments.ask, arguments.classes, arguments.samples,
@@ -133,9 +133,7 @@ def run(arguments: argparse.Namespace) -> int:
     audio = check_reporting(arguments)
     datasets = read_datasets(arguments.manifests, arguments.limit)
     options = AskOptions(arguments.bias, arguments.beam, arguments.constrained, arguments.operating_point)
-    system, labels = open_system(
-        arguments.model, options, threads=arguments.threads, device=arguments.device
-    )
+    system, labels = open_system(arguments.model, options, threads=arguments.threads, device=arguments.device)
     evaluation = evaluate(
         system,
         datasets,

@@ -10,6 +10,8 @@ from collections.abc import Iterable
 from difflib import get_close_matches
 from typing import Any, NoReturn
 
+from ..recognition.written import read_number
+
 
 class Parser(argparse.ArgumentParser):
     """A parser whose errors are one line each, with the nearest name in place of a page of usage."""
@@ -67,9 +69,9 @@ def _is_file(value: str) -> bool:
 def number(value: str) -> float:
     """A number with a decimal point."""
     try:
-        return float(value)
-    except ValueError:
-        raise argparse.ArgumentTypeError(f"{value!r} is not a number{_with_point(value)}") from None
+        return read_number(value)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
 
 
 def whole(value: str) -> int:
@@ -78,15 +80,6 @@ def whole(value: str) -> int:
         return int(value)
     except ValueError:
         raise argparse.ArgumentTypeError(f"{value!r} is not a whole number") from None
-
-
-def _with_point(value: str) -> str:
-    point = value.replace(",", ".")
-    try:
-        float(point)
-    except ValueError:
-        return ""
-    return f": write {point}"
 
 
 def _meant(name: str, known: Iterable[str]) -> str:

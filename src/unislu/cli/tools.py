@@ -91,7 +91,8 @@ def _cache_options(parser: ArgumentParser) -> None:
 
 
 def _cache(arguments: argparse.Namespace) -> None:
-    from ..training.cache import fill, onnx_encoder, torch_encoder
+    from ..training.cache import fill, onnx_encoder
+    from ..training.models.whisper import torch_encoder
 
     name = arguments.encoder
     encode, d = onnx_encoder(Path(name)) if name.endswith(".onnx") else torch_encoder(name)

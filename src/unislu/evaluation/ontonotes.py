@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from unislu.errors import RecordError
 from unislu.evaluation.predict import Dataset
-from unislu.evaluation.score import Prediction
+from unislu.evaluation.question import Prediction
 from unislu.sequence.labels import ONTONOTES_TO_SLUE, SLUE, normalize_type
 
 _MAP = {normalize_type(name): target for name, target in ONTONOTES_TO_SLUE.items()}

@@ -16,7 +16,7 @@ from typing import Literal
 from unislu.errors import OptionError, RecordError
 from unislu.evaluation.ner import Counts, EntityScores, entity_scores
 from unislu.evaluation.profiles import Profile
-from unislu.evaluation.score import Gold, Prediction
+from unislu.evaluation.question import Gold, Prediction
 from unislu.sequence.labels import normalize_type
 
 Metric = Literal["precision", "recall"]

@@ -13,51 +13,19 @@ import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Literal, Protocol
+from typing import Any, Literal
 
 from unislu.data.records import Record, manifest_names, read_records
 from unislu.errors import OptionError, RecordError
 from unislu.evaluation.open_ner import balanced_types
 from unislu.evaluation.prediction_files import prediction_values, read_jsonl_predictions
-from unislu.evaluation.score import Prediction
+from unislu.evaluation.question import Prediction, Question, System
 from unislu.files import Journal, drop_half_line, write_whole
 from unislu.progress import Progress
 from unislu.sequence.labels import normalize_type
 
 Protocols = Literal["closed", "open"]
 TypesAsked = Literal["balanced", "all"]
-
-
-@dataclass(frozen=True)
-class Question:
-    """One clip and what is asked about it."""
-
-    id: str
-    audio: Path
-    tasks: tuple[str, ...]
-    """Of "asr", "ner", "sa"."""
-    types: tuple[str, ...] | None = None
-    """Open entity types, or None for the closed set."""
-    duration: float | None = None
-    """Seconds, if the manifest knows them."""
-
-
-class System(Protocol):
-    """What can be evaluated."""
-
-    @property
-    def name(self) -> str:
-        """What reports call it."""
-        ...
-
-    @property
-    def facts(self) -> Mapping[str, Any]:
-        """Everything its answers depend on (hashes, options), as plain values."""
-        ...
-
-    def answers(self, questions: Sequence[Question]) -> Iterator[Prediction]:
-        """One answer for each question, in any order, with `duration` and `seconds` filled in."""
-        ...
 
 
 @dataclass(frozen=True)

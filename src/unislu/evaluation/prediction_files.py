@@ -20,7 +20,7 @@ from unislu.data.corpora.tables import tsv_rows
 from unislu.data.lines import json_value, read_lines, tsv_fields
 from unislu.data.records import check_phrase, identity
 from unislu.errors import OptionError, RecordError
-from unislu.evaluation.score import Prediction
+from unislu.evaluation.question import Prediction
 from unislu.sequence.labels import normalize_type
 
 FORMATS = ("jsonl", "slue", "whisperner")

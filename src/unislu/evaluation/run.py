@@ -6,7 +6,8 @@ from collections.abc import Callable, Sequence
 from typing import Protocol, TypeVar
 
 from unislu.evaluation.profiles import Profile
-from unislu.evaluation.score import Gold, Prediction, Scores, score
+from unislu.evaluation.question import Gold, Prediction
+from unislu.evaluation.score import Scores, score
 from unislu.evaluation.sentiment import THREE_CLASSES
 
 

@@ -11,7 +11,7 @@ from typing import Any
 from unislu.errors import OptionError, RecordError
 from unislu.evaluation.predict import Dataset
 from unislu.evaluation.prediction_files import read_predictions
-from unislu.evaluation.score import Prediction
+from unislu.evaluation.question import Prediction
 
 
 @dataclass(frozen=True)

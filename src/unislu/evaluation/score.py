@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import math
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -17,63 +16,13 @@ from unislu.evaluation.entity_errors import EntityErrors, Pair, count_pairs, pai
 from unislu.evaluation.ner import Counts, Entity, EntityScores, entity_scores
 from unislu.evaluation.profiles import Profile
 from unislu.evaluation.profiles import profile as find_profile
+from unislu.evaluation.question import Gold, Prediction
 from unislu.evaluation.sentiment import THREE_CLASSES, SentimentScores, sentiment_scores
 from unislu.evaluation.wer import Edit, WordErrors, align, count, total
 from unislu.sequence.labels import normalize_type
 
 _LISTED = 20
 """Ids that an error message shows."""
-
-
-@dataclass(frozen=True)
-class Gold:
-    """What was annotated for one utterance: `None` = not annotated, `()` = annotated, none present."""
-
-    id: str
-    text: str | None = None
-    entities: tuple[tuple[str, str], ...] | None = None
-    """(type, phrase) pairs."""
-    sentiment: str | None = None
-
-
-@dataclass(frozen=True)
-class Prediction:
-    """What a system answered for one utterance; `None` = no answer, or not known.
-
-    Raises:
-        RecordError: a score or a confidence is not a number from 0 to 1.
-    """
-
-    id: str
-    text: str | None = None
-    entities: tuple[tuple[str, str], ...] | None = None
-    """(type, phrase) pairs."""
-    sentiment: str | None = None
-    sentiment_scores: Mapping[str, float] | None = None
-    """Probability of each label, in lower case."""
-    confidences: tuple[float | None, ...] | None = None
-    """One for each entity."""
-    duration: float | None = None
-    """Seconds of audio."""
-    seconds: float | None = None
-    """Seconds of computing."""
-
-    def __post_init__(self) -> None:
-        for name, value in (self.sentiment_scores or {}).items():
-            self._check(value, f"sentiment score of {name!r}")
-        if self.confidences is not None:
-            if len(self.confidences) != len(self.entities or ()):
-                raise RecordError(
-                    f"prediction {self.id!r}: {len(self.confidences)} confidences of "
-                    f"{len(self.entities or ())} entities; give one for each"
-                )
-            for entity, confidence in zip(self.entities or (), self.confidences, strict=True):
-                if confidence is not None:
-                    self._check(confidence, f"confidence of {entity[1]!r}")
-
-    def _check(self, value: float, what: str) -> None:
-        if not math.isfinite(value) or not -1e-6 <= value <= 1 + 1e-6:
-            raise RecordError(f"prediction {self.id!r}: {what} is {value!r}; give a number from 0 to 1")
 
 
 @dataclass(frozen=True)

@@ -25,7 +25,7 @@ from unislu.bundle import Manifest
 from unislu.data.records import Record, read_records
 from unislu.errors import OptionError, RecordError
 from unislu.evaluation.predict import check_audio
-from unislu.evaluation.score import Prediction
+from unislu.evaluation.question import Prediction
 from unislu.files import Journal, read_journal
 from unislu.progress import Progress
 from unislu.recognition.hypothesis import Hypothesis

@@ -1,31 +1,20 @@
-"""unislu's own models as systems: a bundle on ONNX Runtime, a checkpoint of a training run on torch."""
+"""unislu's own models as systems."""
 
 from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 from unislu.bundle import (
-    MANIFEST,
     MODEL_CARD,
-    REQUIRED_FILES,
-    AudioSettings,
-    DecoderSettings,
-    Manifest,
-    file_digest,
     open_bundle,
 )
-from unislu.errors import BundleError, BundleNotFoundError
-from unislu.evaluation.parameters import onnx_parameters, safetensors_parameters
-from unislu.evaluation.predict import AskOptions, Question, check_audio
-from unislu.evaluation.score import Prediction
+from unislu.evaluation.parameters import onnx_parameters
+from unislu.evaluation.predict import AskOptions, check_audio
+from unislu.evaluation.question import Prediction, Question
 from unislu.recognition.model import Model, load
 from unislu.result import Analysis
-
-CONFIG = "config.json"
-WEIGHTS = "model.safetensors"
 
 
 class UnisluSystem:
@@ -48,20 +37,7 @@ class UnisluSystem:
         threads: int | None = None,
         device: str = "cpu",
     ) -> UnisluSystem:
-        """Open a bundle (None = the embedded default) or the folder of a checkpoint.
-
-        Raises:
-            BundleError: neither of both, or damaged.
-            MissingDependencyError: a checkpoint without torch.
-        """
-        if path is not None and is_checkpoint(path):
-            model = load_checkpoint_model(Path(path), device)
-            facts = {
-                "engine": "torch",
-                "sha256": {WEIGHTS: model.manifest.files[REQUIRED_FILES[0]]},
-                "parameters": safetensors_parameters(Path(path) / WEIGHTS),
-            }
-            return cls(model, options, facts)
+        """Open a bundle (None = the embedded default). Raises `BundleError` if it is none, or damaged."""
         bundle = open_bundle(path)
         weights = onnx_parameters(bundle.encoder) + onnx_parameters(bundle.decoder)
         # The card may be rewritten, with these very scores for instance, and changes no answer.
@@ -114,59 +90,3 @@ def from_analysis(key: str, analysis: Analysis) -> Prediction:
         analysis.duration,
         analysis.timings.get("total"),
     )
-
-
-def is_checkpoint(path: str | os.PathLike[str]) -> bool:
-    """Whether a folder is a Hugging Face checkpoint and no bundle."""
-    return (Path(path) / CONFIG).is_file() and not (Path(path) / MANIFEST).is_file()
-
-
-def load_checkpoint_model(folder: Path, device: str = "cpu") -> Model:
-    """A checkpoint as a model, on the torch engine in float32.
-
-    One that `unislu train` wrote answers in the format it was trained on, and for open types too if it has
-    seen some. One published without `unislu.json`, such as `aiola/whisper-ner-v1`, writes open types in the
-    plain alphabet.
-
-    Raises:
-        BundleError: not such a checkpoint.
-        MissingDependencyError: torch is not installed.
-    """
-    from unislu.engines.torch import TorchEngine
-    from unislu.evaluation.checkpoint_system import torch_device
-    from unislu.sequence import Alphabet, Vocabulary, WhisperTokenizer, get_format
-    from unislu.training.export import UNISLU, read_checkpoint
-    from unislu.training.published import tokenizer_of
-
-    if not is_checkpoint(folder):
-        raise BundleNotFoundError(f"{folder}: no {CONFIG}, so no checkpoint")
-    known = read_checkpoint(folder, None if (folder / UNISLU).is_file() else "plain")
-    weights = folder / WEIGHTS
-    if not weights.is_file():
-        raise BundleError(f"{folder}: no {WEIGHTS}; save the checkpoint in one file")
-    engine = TorchEngine.load(folder)
-    engine.model.to(torch_device(device))
-    tokenizer = WhisperTokenizer.from_file(tokenizer_of(folder))
-    vocabulary = Vocabulary.from_manifest(tokenizer, known["vocabulary"])
-    written, alphabet = str(known.get("format", "inline")), str(known.get("alphabet", "atomic"))
-    formats = [written]
-    if known.get("types_seen") and not get_format(written, vocabulary, Alphabet(alphabet)).open:
-        formats.append("inline-open")
-    config = engine.model.config
-    step = known.get("provenance", {}).get("step", "checkpoint")
-    manifest = Manifest(
-        name=folder.resolve().name,
-        version=str(step),
-        formats=tuple(formats),
-        vocabulary=vocabulary.to_manifest(),
-        alphabet=alphabet,
-        # A checkpoint has no graphs: the hash of its weights stands for them.
-        files=dict.fromkeys(REQUIRED_FILES, file_digest(weights)),
-        types_seen=tuple(known.get("types_seen", ())),
-        audio=AudioSettings(
-            mels=int(config.num_mel_bins), max_seconds=min(30.0, int(config.max_source_positions) / 50)
-        ),
-        decoder=DecoderSettings(max_positions=int(config.max_target_positions)),
-        provenance=known.get("provenance", {}),
-    )
-    return Model(engine, vocabulary, manifest)

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import argparse
 import json
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, Literal, TypeVar, get_origin
 from urllib.parse import unquote
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
-from ..cli import arguments
 from ..recognition.request import TASKS, Request
+from ..recognition.written import read_bias, read_names
 from .answers import ApiError
 
 M = TypeVar("M", bound=BaseModel)
@@ -31,7 +30,7 @@ def _names(value: Any) -> Any:
                 raise ValueError("give a list of names")
             found += items
         else:
-            found += _argument(arguments.names, text)
+            found += read_names(text)
     for name in found:
         if not name.isprintable():
             raise ValueError(f"{name[:40]!r} has characters that nobody can read")
@@ -44,15 +43,7 @@ def _bias(value: Any) -> Any:
         return value
     if value.lstrip().startswith("{"):
         return json.loads(value)
-    return _argument(arguments.bias, value)
-
-
-def _argument(read: Callable[[str], T], text: str) -> T:
-    """A value as the command line reads it. Raises `ValueError`."""
-    try:
-        return read(text)
-    except argparse.ArgumentTypeError as error:
-        raise ValueError(str(error)) from None
+    return read_bias(value)
 
 
 Names = Annotated[list[str], BeforeValidator(_names)]

@@ -129,22 +129,3 @@ def onnx_encoder(path: Path) -> tuple[Encoder, int]:
         return hidden
 
     return encode, int(session.get_outputs()[0].shape[-1])
-
-
-def torch_encoder(backbone: str) -> tuple[Encoder, int]:
-    """The encoder of a Hugging Face Whisper folder: `(encode, d)`."""
-    import torch
-
-    from unislu.sequence import SLUE
-    from unislu.training.config import ModelConfig
-    from unislu.training.models.whisper import load_unified
-
-    model = load_unified(ModelConfig(backbone), SLUE).eval()
-
-    @torch.inference_mode()
-    def encode(mel: NDArray[np.float32]) -> NDArray[np.float32]:
-        even = torch.from_numpy(mel[None, :, : mel.shape[1] // 2 * 2])
-        hidden: NDArray[np.float32] = model.encode(even, torch.tensor([even.shape[2]]))[0].numpy()
-        return hidden
-
-    return encode, model.backbone.config.d_model

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
@@ -28,10 +27,10 @@ from unislu.engines.heads import Head, alignment_heads, write_heads
 from unislu.engines.protocol import Engine
 from unislu.errors import BundleError, MissingDependencyError
 from unislu.sequence import Alphabet, Prompt, Vocabulary, WhisperTokenizer, get_format
+from unislu.training.checkpoint import UNISLU, Checkpoint, tokenizer_of
 from unislu.training.onnx_decoder import write_decoder
 from unislu.training.onnx_encoder import Shape, write_encoder
 from unislu.training.onnx_graph import EncoderInt8, FloatLinear, GraphWriter
-from unislu.training.published import published, tokenizer_of
 from unislu.training.saturation import check_saturation
 
 if TYPE_CHECKING:
@@ -39,7 +38,6 @@ if TYPE_CHECKING:
 
 Quantize = Literal["int8", "float16"] | None
 
-UNISLU = "unislu.json"
 SAMPLE_RATE = 16_000
 CHECK_SECONDS = (2.0, 5.0, 3.3)
 CHECK_TOKENS = 24
@@ -116,11 +114,11 @@ def export(
         MissingDependencyError: torch, transformers or onnx are not installed.
     """
     known = read_checkpoint(checkpoint, alphabet)
-    letters = Alphabet(known.get("alphabet", "atomic"))
+    letters = Alphabet(known.alphabet)
     model = load_checkpoint(checkpoint)
-    vocabulary = _vocabulary(checkpoint, known, model)
+    vocabulary = _vocabulary(known, model)
     out.mkdir(parents=True, exist_ok=True)
-    formats = facts.formats or (str(known.get("format", "inline")),)
+    formats = facts.formats or (known.format,)
     prefix = get_format(formats[0], vocabulary, letters).prefix(Prompt())
     heads = _heads(facts, model)
     with TemporaryDirectory() as scratch:
@@ -190,32 +188,24 @@ def checkpoint_weights(model: WhisperForConditionalGeneration) -> dict[str, NDAr
     return {name.removeprefix("model."): array for name, array in arrays.items()}
 
 
-def read_checkpoint(checkpoint: Path, alphabet: str | None = None) -> dict[str, Any]:
-    """What training wrote beside the weights, or with `alphabet="plain"` what a published folder is.
+def read_checkpoint(folder: Path, alphabet: str | None = None) -> Checkpoint:
+    """What is known of a checkpoint that can become a bundle.
 
     Raises:
-        BundleError: `unislu.json` or `tokenizer.json` is missing, or the former is not JSON, is of a model
-            that has no bundle, or of another alphabet than the one that is asked for.
+        BundleError: `unislu.json` or `tokenizer.json` is missing or damaged, or the model is of a kind that
+            has no bundle, or of another alphabet than the one that is asked for.
     """
-    if alphabet == "plain" and not (checkpoint / UNISLU).is_file():
-        return published(checkpoint)
-    if not (checkpoint / UNISLU).is_file():
-        raise BundleError(f"{checkpoint}: no {UNISLU}; give a checkpoint that `unislu train` wrote")
-    try:
-        known = json.loads((checkpoint / UNISLU).read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise BundleError(f"{checkpoint / UNISLU}: not JSON ({error}); train or copy it again") from error
-    if isinstance(known, dict) and known.get("kind", "whisper") != "whisper":
+    if alphabet == "plain" and not (folder / UNISLU).is_file():
+        return Checkpoint.published(folder)
+    known = Checkpoint.read(folder)
+    if known.kind != "whisper":
         raise BundleError(
-            f"{checkpoint}: a model of kind {known['kind']} has no bundle; evaluate its checkpoint instead"
+            f"{folder}: a model of kind {known.kind} has no bundle; evaluate its checkpoint instead"
         )
-    if not isinstance(known, dict) or "vocabulary" not in known:
-        raise BundleError(f"{checkpoint / UNISLU}: no vocabulary in it; train or copy it again")
-    if not (checkpoint / TOKENIZER).is_file():
-        raise BundleError(f"{checkpoint}: no {TOKENIZER}; give a checkpoint that `unislu train` wrote")
-    written = known.get("alphabet", "atomic")
-    if alphabet not in (None, written):
-        raise BundleError(f"{checkpoint}: was trained with the alphabet {written}, not {alphabet}")
+    if not (folder / TOKENIZER).is_file():
+        raise BundleError(f"{folder}: no {TOKENIZER}; give a checkpoint that `unislu train` wrote")
+    if alphabet not in (None, known.alphabet):
+        raise BundleError(f"{folder}: was trained with the alphabet {known.alphabet}, not {alphabet}")
     return known
 
 
@@ -285,15 +275,11 @@ def _check(
     return exact, coarse
 
 
-def _vocabulary(
-    checkpoint: Path, known: Mapping[str, Any], model: WhisperForConditionalGeneration
-) -> Vocabulary:
-    vocabulary = Vocabulary.from_manifest(
-        WhisperTokenizer.from_file(tokenizer_of(checkpoint)), known["vocabulary"]
-    )
+def _vocabulary(known: Checkpoint, model: WhisperForConditionalGeneration) -> Vocabulary:
+    vocabulary = known.decoded_with(WhisperTokenizer.from_file(tokenizer_of(known.folder)))
     if vocabulary.size != model.config.vocab_size:
         raise BundleError(
-            f"{checkpoint}: the weights have {model.config.vocab_size} tokens and {UNISLU} "
+            f"{known.folder}: the weights have {model.config.vocab_size} tokens and {UNISLU} "
             f"{vocabulary.size}: they are of different checkpoints"
         )
     return vocabulary
@@ -302,7 +288,7 @@ def _vocabulary(
 def _manifest(
     facts: Facts,
     formats: tuple[str, ...],
-    known: Mapping[str, Any],
+    known: Checkpoint,
     model: WhisperForConditionalGeneration,
     vocabulary: Vocabulary,
     quantize: Quantize,
@@ -317,11 +303,11 @@ def _manifest(
         formats=formats,
         vocabulary=vocabulary.to_manifest(),
         files=placeholder,
-        alphabet=str(known.get("alphabet", "atomic")),
+        alphabet=known.alphabet,
         quantization=quantize or "float32",
         saturation_free=True,
         languages=facts.languages,
-        types_seen=tuple(known.get("types_seen", ())),
+        types_seen=known.types_seen,
         audio=AudioSettings(
             mels=int(model.config.num_mel_bins),
             max_seconds=min(30.0, positions / 50),
@@ -333,7 +319,7 @@ def _manifest(
             sentiment_bias=dict(facts.sentiment_bias),
             tag_always=facts.tag_always,
         ),
-        provenance={**known.get("provenance", {}), **facts.provenance},
+        provenance={**known.provenance, **facts.provenance},
         corpora=facts.corpora,
         scores={**facts.scores, "parity": asdict(parity)},
     )

@@ -11,15 +11,17 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from unislu.errors import RecipeError, RecordError
+from unislu.errors import BundleError, RecipeError, RecordError
+from unislu.training.checkpoint import Checkpoint
 
 if TYPE_CHECKING:
     from unislu.sequence import WhisperTokenizer
 
-TOKENIZER, UNISLU = "tokenizer.json", "unislu.json"
+TOKENIZER = "tokenizer.json"
 #: Ids in Hugging Face's two configuration files.
 _ID_KEYS = ("bos_token_id", "eos_token_id", "pad_token_id", "decoder_start_token_id")
 _LIST_KEYS = ("suppress_tokens", "begin_suppress_tokens")
@@ -37,21 +39,22 @@ def prune(checkpoint: Path, out: Path, texts: Iterable[str]) -> tuple[int, int]:
         Rows of the embedding before and after.
 
     Raises:
-        RecipeError: not such a folder.
+        BundleError: not such a folder.
     """
     import torch
     from transformers import WhisperForConditionalGeneration
 
     from unislu.sequence import WhisperTokenizer
 
+    known = Checkpoint.read(checkpoint)
     try:
         definition = json.loads((checkpoint / TOKENIZER).read_text(encoding="utf-8"))
-        known = json.loads((checkpoint / UNISLU).read_text(encoding="utf-8"))
+        tokenizer = WhisperTokenizer.from_file(checkpoint / TOKENIZER)
     except (OSError, ValueError) as error:
-        raise RecipeError(f"{checkpoint}: not a checkpoint of `unislu train` ({error})") from error
-    tokenizer = WhisperTokenizer.from_file(checkpoint / TOKENIZER)
+        raise BundleError(f"{checkpoint / TOKENIZER}: cannot be read ({error}); copy it again") from error
+    known.decoded_with(tokenizer)  # refuses what has no vocabulary
     rows = with_ancestors(definition, tokenizer, needed(tokenizer, texts))
-    kept = sorted(rows | set(known["vocabulary"]["tokens"].values()))
+    kept = sorted(rows | set(known.vocabulary["tokens"].values()))
     places = {old: new for new, old in enumerate(kept)}
 
     model = WhisperForConditionalGeneration.from_pretrained(checkpoint, dtype=torch.float32)
@@ -63,12 +66,13 @@ def prune(checkpoint: Path, out: Path, texts: Iterable[str]) -> tuple[int, int]:
     model.save_pretrained(out)
 
     (out / TOKENIZER).write_text(json.dumps(_fewer(definition, places), ensure_ascii=False), encoding="utf-8")
-    vocabulary = known["vocabulary"]
-    before = int(vocabulary["size"])
-    vocabulary["tokens"] = {name: places[id_] for name, id_ in vocabulary["tokens"].items()}
-    vocabulary["size"] = len(kept)
-    known["provenance"]["pruned"] = {"from": before, "to": len(kept)}
-    (out / UNISLU).write_text(json.dumps(known, indent=1, ensure_ascii=False), encoding="utf-8")
+    before = int(known.vocabulary["size"])
+    tokens = {name: places[id_] for name, id_ in known.vocabulary["tokens"].items()}
+    replace(
+        known,
+        vocabulary={**known.vocabulary, "tokens": tokens, "size": len(kept)},
+        provenance={**known.provenance, "pruned": {"from": before, "to": len(kept)}},
+    ).write(out)
     return before, len(kept)
 
 

@@ -6,7 +6,6 @@ the optimiser and the random state of dropout: after a restart it goes on with t
 
 from __future__ import annotations
 
-import json
 import math
 import random
 import sys
@@ -27,6 +26,7 @@ from tqdm import tqdm
 from unislu.errors import RecipeError, TrainingError
 from unislu.sequence import SLUE, LabelSet
 from unislu.training.cache import EncoderCache
+from unislu.training.checkpoint import Checkpoint
 from unislu.training.checkpoints import Checkpoints, replace_folder, restore_folder
 from unislu.training.collate import AudioSource, EpochPlan
 from unislu.training.config import OptimizerConfig, Recipe, load_recipe, to_dict
@@ -42,7 +42,7 @@ from unislu.training.examples import LONGEST, Corpus, Example, load_corpora
 from unislu.training.models.build import build_system
 from unislu.training.models.encoders import load_weights
 from unislu.training.models.predict import load_predictor
-from unislu.training.models.protocol import UNISLU, AnyBatch, Predictor, Setting, System, Trainable
+from unislu.training.protocol import AnyBatch, Predictor, Setting, System, Trainable
 from unislu.training.scores import averaged, with_slue_score, write_scores
 from unislu.training.shards import ShardPlan, in_shards
 from unislu.training.validate import Validator, value_of
@@ -317,7 +317,7 @@ class Run:
 
     def _test(self, checkpoint: Path) -> None:
         """Write `scores.json`: scores on the dev sample, and on the test manifests, whole."""
-        known = json.loads((checkpoint / UNISLU).read_text(encoding="utf-8"))["provenance"]
+        known = Checkpoint.read(checkpoint).provenance
         scores: dict[str, Any] = {
             "checkpoint": checkpoint.name,
             "step": known["step"],

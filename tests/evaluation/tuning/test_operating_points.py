@@ -34,7 +34,7 @@ from unislu.evaluation.operating_points import (
     wilson,
 )
 from unislu.evaluation.profiles import profile
-from unislu.evaluation.score import Gold, Prediction
+from unislu.evaluation.question import Gold, Prediction
 from unislu.evaluation.tune import TuneOptions, check_destination, store, tune
 from unislu.recognition.model import Model
 

@@ -12,11 +12,12 @@ import pytest
 pytest.importorskip("torch")
 pytest.importorskip("peft")
 
+from unislu.cli.systems import open_system
 from unislu.data.records import read_records
 from unislu.errors import BundleError, OptionError
 from unislu.evaluation.evaluate import Settings, evaluate
-from unislu.evaluation.open_system import open_system
-from unislu.evaluation.predict import AskOptions, Question, read_datasets
+from unislu.evaluation.predict import AskOptions, read_datasets
+from unislu.evaluation.question import Question
 from unislu.evaluation.systems import UnisluSystem
 from unislu.sequence import Prompt, Span, Target
 from unislu.sequence.reader import Parsed

@@ -30,8 +30,8 @@ from unislu.training.config import CorpusConfig, ModelConfig, PromptConfig, Reci
 from unislu.training.examples import ExampleMaker, Formats, load_corpora  # noqa: E402
 from unislu.training.export import Facts, export  # noqa: E402
 from unislu.training.models.predict import predict  # noqa: E402
-from unislu.training.models.tokenizer_files import tokenizer_file_of  # noqa: E402
 from unislu.training.models.whisper import load_unified  # noqa: E402
+from unislu.training.tokenizer_files import tokenizer_file_of  # noqa: E402
 from unislu.training.train import Run  # noqa: E402
 
 pytestmark = pytest.mark.filterwarnings("ignore")

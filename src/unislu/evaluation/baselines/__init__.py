@@ -9,6 +9,8 @@ Hugging Face hub (for spaCy: of an installed pipeline). Each part brings its own
 dependency of unislu.
 """
 
+from __future__ import annotations
+
 from unislu.evaluation.baselines.system import Baseline, is_baseline, open_baseline
 
 __all__ = ["Baseline", "is_baseline", "open_baseline"]

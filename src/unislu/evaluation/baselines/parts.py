@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from unislu.errors import MissingDependencyError
-from unislu.evaluation.predict import Question
+from unislu.evaluation.question import Question
 
 Pairs = tuple[tuple[str, str], ...]
 

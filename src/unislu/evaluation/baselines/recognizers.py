@@ -19,10 +19,9 @@ from unislu.evaluation.baselines.parts import (
     torch_parameters,
 )
 from unislu.evaluation.parameters import ct2_parameters
-from unislu.evaluation.predict import Question
 from unislu.evaluation.prediction_files import read_predictions
 from unislu.evaluation.provenance import installed
-from unislu.evaluation.score import Prediction
+from unislu.evaluation.question import Prediction, Question
 
 RATE = 16_000
 WINDOW = 30.0

@@ -10,8 +10,7 @@ from typing import Any
 from unislu.errors import BundleNotFoundError, OptionError, UnisluError
 from unislu.evaluation.baselines import classifiers, recognizers, taggers
 from unislu.evaluation.baselines.parts import Classifier, Part, Recognizer, Setting, Tagger
-from unislu.evaluation.predict import Question
-from unislu.evaluation.score import Prediction
+from unislu.evaluation.question import Prediction, Question
 
 Opener = Callable[[str, Setting], Any]
 RECOGNIZERS: Mapping[str, Opener] = {

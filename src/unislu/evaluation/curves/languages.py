@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 from unislu.errors import OptionError
 from unislu.evaluation.curves.figure import COLORS, Table, label, panels
-from unislu.evaluation.predict import Question
-from unislu.evaluation.score import Prediction, Scores
+from unislu.evaluation.question import Prediction, Question
+from unislu.evaluation.score import Scores
 from unislu.evaluation.sweep import Answer, Bench, Clip, entity_request
 from unislu.recognition.recognizer import Recognizer
 

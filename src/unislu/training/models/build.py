@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from unislu.training.config import ClassifierConfig, CtcConfig, ModelConfig
-from unislu.training.models.protocol import Setting, System
+from unislu.training.protocol import Setting, System
 
 
 def build_system(setting: Setting) -> System:

@@ -13,8 +13,9 @@ from torch.nn import functional as F
 
 from unislu.data.records import Record
 from unislu.errors import RecipeError
-from unislu.evaluation.score import Prediction
+from unislu.evaluation.question import Prediction
 from unislu.sequence import LabelSet
+from unislu.training.checkpoint import Checkpoint
 from unislu.training.collate import AudioSource
 from unislu.training.config import ClassifierConfig, OptimizerConfig
 from unislu.training.examples import Corpus, Example
@@ -24,10 +25,9 @@ from unislu.training.models.encoders import (
     load_encoder,
     load_weights,
     pad_clips,
-    read_unislu,
     save_folder,
 )
-from unislu.training.models.protocol import Asked, Predictor, Setting, System, decay_groups, unlabelled
+from unislu.training.protocol import Asked, Predictor, Setting, System, decay_groups, unlabelled
 
 KIND = "classifier"
 _BATCH = 8
@@ -101,10 +101,10 @@ def load_classifier(config: ClassifierConfig, classes: tuple[str, ...] = ()) -> 
     Raises:
         RecipeError: it cannot be loaded.
     """
-    known = read_unislu(config.backbone, KIND)
+    known = Checkpoint.backbone(config.backbone, KIND)
     encoder = load_encoder(config.backbone, "model.backbone", config.mask, config.layerdrop)
     if known is not None:
-        model = SpeechClassifier(encoder, tuple(known["classes"]), config)
+        model = SpeechClassifier(encoder, tuple(known.detail("classes")), config)
         load_weights(model, config.backbone)
         return model
     if not classes:

@@ -14,8 +14,9 @@ from torch.nn import functional as F
 
 from unislu.data.records import Record
 from unislu.errors import RecipeError
-from unislu.evaluation.score import Prediction
+from unislu.evaluation.question import Prediction
 from unislu.sequence import LabelSet, Target
+from unislu.training.checkpoint import Checkpoint
 from unislu.training.collate import AudioSource
 from unislu.training.config import CtcConfig, OptimizerConfig
 from unislu.training.examples import Corpus, Example, closed_target
@@ -27,10 +28,9 @@ from unislu.training.models.encoders import (
     load_encoder,
     load_weights,
     pad_clips,
-    read_unislu,
     save_folder,
 )
-from unislu.training.models.protocol import Asked, Predictor, Setting, System, decay_groups, unlabelled
+from unislu.training.protocol import Asked, Predictor, Setting, System, decay_groups, unlabelled
 
 KIND = "ctc"
 _BATCH = 8
@@ -91,10 +91,10 @@ def load_ctc(config: CtcConfig, text: CtcText | None = None) -> CtcTagger:
     Raises:
         RecipeError: it cannot be loaded.
     """
-    known = read_unislu(config.backbone, KIND)
+    known = Checkpoint.backbone(config.backbone, KIND)
     encoder = load_encoder(config.backbone, "model.backbone", config.mask, config.layerdrop)
     if known is not None:
-        model = CtcTagger(encoder, CtcText.from_manifest(known["text"]), config)
+        model = CtcTagger(encoder, CtcText.from_manifest(known.detail("text")), config)
         load_weights(model, config.backbone)
         return model
     if text is None:

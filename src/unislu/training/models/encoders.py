@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,10 +16,10 @@ from unislu.audio import SAMPLE_RATE
 from unislu.audio.features import log_mel
 from unislu.engines.torch import encode_hidden
 from unislu.errors import RecipeError
+from unislu.training.checkpoint import UNISLU, write_unislu
 from unislu.training.collate import AudioSource
 from unislu.training.config import MaskConfig
 from unislu.training.examples import Example
-from unislu.training.models.protocol import UNISLU
 
 WEIGHTS = "model.safetensors"
 _MASKED = "encoder.module.masked_spec_embed"
@@ -188,27 +187,6 @@ def save_folder(model: nn.Module, encoder: SpeechEncoder, folder: Path, unislu: 
     save_file(weights, str(folder / WEIGHTS))
     encoder.module.config.save_pretrained(folder)
     write_unislu(folder, unislu)
-
-
-def write_unislu(folder: Path, unislu: dict[str, Any]) -> None:
-    """Write `unislu.json`."""
-    (folder / UNISLU).write_text(json.dumps(unislu, indent=1, ensure_ascii=False), encoding="utf-8")
-
-
-def read_unislu(folder: str | Path, kind: str) -> dict[str, Any] | None:
-    """What `unislu.json` of a checkpoint says; None for a folder or hub name that is no checkpoint of ours.
-
-    Raises:
-        RecipeError: it is a checkpoint of another kind of model.
-    """
-    path = Path(folder) / UNISLU
-    if not path.exists():
-        return None
-    known: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-    found = known.get("kind", "whisper")
-    if found != kind:
-        raise RecipeError(f"recipe key 'model.backbone': {str(folder)!r} is of kind {found!r}, not {kind!r}")
-    return known
 
 
 def load_weights(model: nn.Module, folder: str | Path) -> None:

@@ -6,18 +6,18 @@ for answer in predict(Path("runs/slue-ner-w2v2-base/best"), Path("test/manifest.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
 from unislu.data.records import Record, read_records
 from unislu.errors import BundleError
-from unislu.evaluation.score import Prediction
-from unislu.sequence import LabelSet, Vocabulary, WhisperTokenizer
+from unislu.evaluation.question import Prediction
+from unislu.sequence import WhisperTokenizer
+from unislu.training.checkpoint import UNISLU, Checkpoint
 from unislu.training.collate import AudioSource
 from unislu.training.config import DecodeConfig, EvaluationConfig, SpecAugmentConfig
-from unislu.training.models.protocol import UNISLU, Predictor
+from unislu.training.protocol import Predictor
 from unislu.training.schema import build
 from unislu.training.validate import asked_of, types_of
 
@@ -63,46 +63,38 @@ def load_predictor(
     checkpoint: Path, *, decode: Mapping[str, Any] | None = None, device: str = "cpu"
 ) -> Predictor:
     """A checkpoint's model, ready to answer. Arguments and errors as `predict`."""
-    path = checkpoint / UNISLU
-    if not path.is_file():
-        raise BundleError(f"{checkpoint}: no {UNISLU}; give a checkpoint that `unislu train` wrote")
-    known: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-    options = build(DecodeConfig, {**known.get("decode", {}), **(decode or {})})
-    source = AudioSource(None, SpecAugmentConfig(), ())
-    kind = known.get("kind", "whisper")
-    predictor = _of_kind(kind, checkpoint, known, source, options)
+    known = Checkpoint.read(checkpoint)
+    options = build(DecodeConfig, {**known.decode, **(decode or {})})
+    predictor = _of_kind(known, AudioSource(None, SpecAugmentConfig(), ()), options)
     predictor.to(device)
     return predictor
 
 
-def _of_kind(
-    kind: str, checkpoint: Path, known: Mapping[str, Any], source: AudioSource, decode: DecodeConfig
-) -> Predictor:
-    if kind == "ctc":
+def _of_kind(known: Checkpoint, source: AudioSource, decode: DecodeConfig) -> Predictor:
+    folder = known.folder
+    if known.kind == "ctc":
         from unislu.training.models import ctc
 
-        return ctc.load_predictor(checkpoint, source)
-    if kind == "classifier":
+        return ctc.load_predictor(folder, source)
+    if known.kind == "classifier":
         from unislu.training.models import classifier
 
-        return classifier.load_predictor(checkpoint, source)
-    if kind == "speech-llm":
+        return classifier.load_predictor(folder, source)
+    if known.kind == "speech-llm":
         from unislu.training.models import speech_llm_system
 
-        names = known["labels"]
-        labels = LabelSet(tuple(names["entity_types"]), tuple(names["sentiments"]))
-        return speech_llm_system.load_predictor(checkpoint, labels, source, decode)
+        if known.labels is None:
+            raise BundleError(f"{folder / UNISLU}: no key 'labels'; train or copy it again")
+        return speech_llm_system.load_predictor(known, known.labels, source, decode)
     from unislu.engines.torch import TorchEngine
     from unislu.training.models.whisper_system import WhisperPredictor, recognizer_of
 
-    tokenizer = WhisperTokenizer.from_file(checkpoint / "tokenizer.json")
-    vocabulary = Vocabulary.from_manifest(tokenizer, known["vocabulary"])
-    corpora = known.get("provenance", {}).get("recipe", {}).get("corpora", ())
+    corpora = known.provenance.get("recipe", {}).get("corpora", ())
     recognizer = recognizer_of(
-        TorchEngine.load(checkpoint),
-        vocabulary,
-        known.get("format", "inline"),
-        known.get("alphabet", "atomic"),
+        TorchEngine.load(folder),
+        known.decoded_with(WhisperTokenizer.from_file(folder / "tokenizer.json")),
+        known.format,
+        known.alphabet,
         [corpus.get("entities", "closed") for corpus in corpora],
     )
     return WhisperPredictor(recognizer, source, decode)

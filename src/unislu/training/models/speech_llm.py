@@ -21,6 +21,7 @@ from torch.nn import functional as F
 from unislu.errors import MissingDependencyError, RecipeError
 from unislu.sequence import LabelSet, Vocabulary, WhisperTokenizer
 from unislu.sequence.vocabulary import END
+from unislu.training.checkpoint import Checkpoint, write_unislu
 from unislu.training.config import LoraConfig, OptimizerConfig, SpeechLlmConfig
 from unislu.training.loss import batch_loss, token_losses
 from unislu.training.models.encoders import (
@@ -28,11 +29,9 @@ from unislu.training.models.encoders import (
     SpeechEncoder,
     load_encoder,
     load_weights,
-    read_unislu,
-    write_unislu,
 )
-from unislu.training.models.protocol import decay_groups
-from unislu.training.models.tokenizer_files import tokenizer_file_of
+from unislu.training.protocol import decay_groups
+from unislu.training.tokenizer_files import tokenizer_file_of
 
 KIND = "speech-llm"
 
@@ -240,7 +239,7 @@ def load_speech_llm(config: SpeechLlmConfig, labels: LabelSet) -> SpeechLlm:
         _add_lora(lm, config.lora)
     model = SpeechLlm(encoder, lm, vocabulary, config)
     if config.backbone is not None:
-        if read_unislu(config.backbone, KIND) is None:
+        if Checkpoint.backbone(config.backbone, KIND) is None:
             raise RecipeError(
                 f"recipe key 'model.backbone': {config.backbone!r} is no checkpoint of a speech LLM; "
                 "the language model is model.lm"

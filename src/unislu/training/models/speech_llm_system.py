@@ -5,23 +5,23 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 from unislu.audio import SAMPLE_RATE
 from unislu.decoding.decoder import Decoder
 from unislu.errors import RecipeError
-from unislu.evaluation.score import Prediction
+from unislu.evaluation.question import Prediction
 from unislu.sequence import LabelSet, Prompt, SuffixFormat, Vocabulary
 from unislu.sequence.vocabulary import END
+from unislu.training.checkpoint import Checkpoint
 from unislu.training.collate import AudioSource, padded_tokens
 from unislu.training.config import DecodeConfig, LoraConfig, SpeechLlmConfig
 from unislu.training.examples import Example, ExampleMaker, Formats
-from unislu.training.models.encoders import SpeechEncoder, pad_audio, pad_clips, read_unislu
+from unislu.training.models.encoders import SpeechEncoder, pad_audio, pad_clips
 from unislu.training.models.llm_engine import LlmEngine
-from unislu.training.models.protocol import EVERYTHING, Asked, Predictor, Setting, System, unlabelled
-from unislu.training.models.speech_llm import KIND, LlmBatch, SpeechLlm, load_speech_llm
+from unislu.training.models.speech_llm import LlmBatch, SpeechLlm, load_speech_llm
 from unislu.training.models.whisper_system import by_prompt, decode_options, prediction
+from unislu.training.protocol import EVERYTHING, Asked, Predictor, Setting, System, unlabelled
 from unislu.training.schema import build
 
 _BATCH = 8
@@ -104,15 +104,14 @@ class LlmPredictor:
 
 
 def load_predictor(
-    checkpoint: Path, labels: LabelSet, source: AudioSource, decode: DecodeConfig
+    checkpoint: Checkpoint, labels: LabelSet, source: AudioSource, decode: DecodeConfig
 ) -> Predictor:
     """The predictor of a checkpoint; its pretrained parts are found where they were in training."""
-    known: dict[str, Any] = read_unislu(checkpoint, KIND) or {}
-    values = {**known["model"]}
+    values: dict[str, Any] = {**checkpoint.detail("model")}
     lora = values.pop("lora")
     config = build(SpeechLlmConfig, {k: v for k, v in values.items() if v is not None})
     if lora is not None:
         config = replace(config, lora=LoraConfig(**{**lora, "targets": tuple(lora["targets"])}))
-    model = load_speech_llm(replace(config, backbone=str(checkpoint)), labels)
+    model = load_speech_llm(replace(config, backbone=str(checkpoint.folder)), labels)
     fmt = AfterSpeech(model.vocabulary, model.after)
     return LlmPredictor(model, fmt, source, decode)

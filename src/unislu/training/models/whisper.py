@@ -2,22 +2,25 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from unislu.errors import RecipeError
-from unislu.sequence import LabelSet, Vocabulary, WhisperTokenizer
+from unislu.errors import BundleError, RecipeError
+from unislu.sequence import SLUE, LabelSet, Vocabulary, WhisperTokenizer
 from unislu.sequence.vocabulary import control_names
+from unislu.training.cache import Encoder
+from unislu.training.checkpoint import Checkpoint, write_unislu
 from unislu.training.config import ModelConfig, OptimizerConfig
 from unislu.training.loss import batch_loss, choice_losses, token_losses
-from unislu.training.models.protocol import decay_groups
-from unislu.training.models.tokenizer_files import tokenizer_file_of
+from unislu.training.protocol import decay_groups
+from unislu.training.tokenizer_files import tokenizer_file_of
 
 if TYPE_CHECKING:
     from transformers import WhisperForConditionalGeneration
@@ -171,9 +174,7 @@ class UnifiedWhisper(nn.Module):
         folder.mkdir(parents=True, exist_ok=True)
         self.merged().save_pretrained(folder)
         shutil.copyfile(self.tokenizer_file, folder / "tokenizer.json")
-        (folder / "unislu.json").write_text(
-            json.dumps(unislu, indent=1, ensure_ascii=False), encoding="utf-8"
-        )
+        write_unislu(folder, unislu)
 
 
 def load_unified(config: ModelConfig, labels: LabelSet) -> UnifiedWhisper:
@@ -193,8 +194,8 @@ def load_unified(config: ModelConfig, labels: LabelSet) -> UnifiedWhisper:
     except (OSError, ValueError) as error:
         raise RecipeError(f"recipe key 'model.backbone': cannot load {config.backbone!r}: {error}") from error
     _check_merges(tokenizer, tokenizer_file)
-    if (Path(config.backbone) / "unislu.json").exists():
-        return _continued(backbone, config, tokenizer, tokenizer_file, labels)
+    if (known := Checkpoint.backbone(config.backbone, "whisper")) is not None:
+        return _continued(known, backbone, config, tokenizer, tokenizer_file, labels)
     rows = backbone.model.decoder.embed_tokens.weight.shape[0]
     if config.alphabet == "plain":
         vocabulary = Vocabulary.base(tokenizer, rows, tokenizer.special_tokens, labels)
@@ -204,6 +205,7 @@ def load_unified(config: ModelConfig, labels: LabelSet) -> UnifiedWhisper:
 
 
 def _continued(
+    known: Checkpoint,
     backbone: WhisperForConditionalGeneration,
     config: ModelConfig,
     tokenizer: WhisperTokenizer,
@@ -211,18 +213,19 @@ def _continued(
     labels: LabelSet,
 ) -> UnifiedWhisper:
     """A model that goes on from a checkpoint: its embedding is split again into old and new rows."""
-    manifest = json.loads((Path(config.backbone) / "unislu.json").read_text(encoding="utf-8"))
-    vocabulary = Vocabulary.from_manifest(tokenizer, manifest["vocabulary"])
+    try:
+        vocabulary = known.decoded_with(tokenizer)
+    except BundleError as error:
+        raise RecipeError(f"recipe key 'model.backbone': {error}") from error
     if vocabulary.labels != labels:
         raise RecipeError(
             f"recipe key 'model.backbone': {config.backbone!r} was trained for "
             f"{vocabulary.labels}, not {labels}"
         )
-    known = manifest.get("alphabet", "atomic")
-    if known != config.alphabet:
+    if known.alphabet != config.alphabet:
         raise RecipeError(
             f"recipe key 'model.alphabet': {config.backbone!r} was trained with "
-            f"{known!r}, not {config.alphabet!r}"
+            f"{known.alphabet!r}, not {config.alphabet!r}"
         )
     if config.alphabet == "plain":
         return UnifiedWhisper(backbone, vocabulary, config, tokenizer_file)
@@ -241,3 +244,16 @@ def _check_merges(tokenizer: WhisperTokenizer, path: Path) -> None:
     pieces = {tokenizer.text_bytes[i] for i in tokenizer.encode(" t")}
     if b" t" in tokenizer.text_bytes.values() and b" t" not in pieces:
         raise RecipeError(f"{path}: the merge `Ġ t` is missing: insert it as the first of model.merges")
+
+
+def torch_encoder(backbone: str) -> tuple[Encoder, int]:
+    """The encoder of a Hugging Face Whisper folder: `(encode, d)`."""
+    model = load_unified(ModelConfig(backbone), SLUE).eval()
+
+    @torch.inference_mode()
+    def encode(mel: NDArray[np.float32]) -> NDArray[np.float32]:
+        even = torch.from_numpy(mel[None, :, : mel.shape[1] // 2 * 2])
+        hidden: NDArray[np.float32] = model.encode(even, torch.tensor([even.shape[2]]))[0].numpy()
+        return hidden
+
+    return encode, model.backbone.config.d_model

@@ -11,7 +11,7 @@ from unislu.audio.features import FRAMES_PER_SECOND
 from unislu.bundle import REQUIRED_FILES, AudioSettings, DecoderSettings, Manifest
 from unislu.decoding.options import DecodeOptions
 from unislu.engines.torch import TorchEngine
-from unislu.evaluation.score import Prediction
+from unislu.evaluation.question import Prediction
 from unislu.evaluation.systems import from_analysis
 from unislu.recognition.assemble import assemble
 from unislu.recognition.hypothesis import Hypothesis
@@ -24,8 +24,8 @@ from unislu.sequence.reader import Parsed
 from unislu.training.collate import AudioSource, collate
 from unislu.training.config import DecodeConfig, ModelConfig
 from unislu.training.examples import ExampleMaker, Formats
-from unislu.training.models.protocol import EVERYTHING, Asked, Predictor, Setting, System, unlabelled
 from unislu.training.models.whisper import load_unified
+from unislu.training.protocol import EVERYTHING, Asked, Predictor, Setting, System, unlabelled
 
 BATCH = 16
 _POSITIONS_PER_SECOND = FRAMES_PER_SECOND // 2

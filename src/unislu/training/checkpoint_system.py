@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import os
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
@@ -11,34 +9,22 @@ from pathlib import Path
 from typing import Any
 
 from unislu.audio import SAMPLE_RATE, load_audio
-from unislu.bundle import file_digest
-from unislu.errors import BundleError, OptionError
+from unislu.bundle import REQUIRED_FILES, AudioSettings, DecoderSettings, Manifest, file_digest
+from unislu.errors import BundleError, BundleNotFoundError, OptionError
 from unislu.evaluation.parameters import safetensors_parameters
-from unislu.evaluation.predict import AskOptions, Question, check_audio
-from unislu.evaluation.score import Prediction
+from unislu.evaluation.predict import AskOptions, check_audio
+from unislu.evaluation.question import Prediction, Question
+from unislu.evaluation.systems import UnisluSystem
+from unislu.recognition.model import Model
+from unislu.sequence import Alphabet, WhisperTokenizer, get_format
 from unislu.sequence.prompt import TASKS, Prompt
+from unislu.training.checkpoint import CONFIG, UNISLU, WEIGHTS, Checkpoint, is_checkpoint, tokenizer_of
+from unislu.training.export import read_checkpoint
 
-UNISLU = "unislu.json"
-WEIGHTS = "model.safetensors"
 LONGEST = 30.0
 """Seconds that a Whisper hears at once."""
 DEVICES = ("cpu", "cuda", "auto")
 _CHUNK = 64
-
-
-def checkpoint_kind(path: str | os.PathLike[str]) -> str | None:
-    """What kind of model a checkpoint of `unislu train` is; None if it is no checkpoint.
-
-    Raises:
-        BundleError: its `unislu.json` is damaged.
-    """
-    file = Path(path) / UNISLU
-    if not file.is_file():
-        return None
-    try:
-        return str(json.loads(file.read_text(encoding="utf-8")).get("kind", "whisper"))
-    except (ValueError, AttributeError) as error:
-        raise BundleError(f"{file}: not what training wrote ({error}); train or copy it again") from None
 
 
 def torch_device(device: str) -> str:
@@ -67,9 +53,9 @@ class CheckpointSystem:
         """Raises `OptionError` for an option that this kind of model does not have."""
         from unislu.training.models.predict import load_predictor
 
-        self._known: dict[str, Any] = json.loads((folder / UNISLU).read_text(encoding="utf-8"))
+        self._known = Checkpoint.read(folder)
         self._folder, self._options, self._device = folder, options, torch_device(device)
-        self._kind = str(self._known.get("kind", "whisper"))
+        self._kind = self._known.kind
         writes = self._kind in ("whisper", "speech-llm")
         if options.bias or options.operating_point or (options != AskOptions() and not writes):
             raise OptionError(f"{folder}: a model of kind {self._kind} has no such decoding option")
@@ -78,7 +64,7 @@ class CheckpointSystem:
         if options.beam is not None:
             given["temperature"] = 0.0  # a beam searches; what is drawn has none
         self._windowed: Any = None
-        self._decode: dict[str, Any] = {**self._known.get("decode", {}), **given}
+        self._decode: dict[str, Any] = {**self._known.decode, **given}
         self._predict = load_predictor(folder, decode=given, device=self._device)
 
     @property
@@ -103,7 +89,7 @@ class CheckpointSystem:
     @property
     def entity_types(self) -> tuple[str, ...]:
         """The closed set."""
-        return tuple(self._known["labels"]["entity_types"])
+        return self._known.labels.entity_types if self._known.labels else ()
 
     def answers(self, questions: Sequence[Question]) -> Iterator[Prediction]:
         """Answers in order; time is split over the clips heard together by their length."""
@@ -116,10 +102,8 @@ class CheckpointSystem:
             found |= self._together([q for q in some if q.id not in found], lengths)
             yield from (found[question.id] for question in some)
 
-    def _together(
-        self, questions: Sequence[Question], lengths: Mapping[str, float]
-    ) -> dict[str, Prediction]:
-        from unislu.training.models.protocol import Asked
+    def _together(self, questions: Sequence[Question], lengths: Mapping[str, float]) -> dict[str, Prediction]:
+        from unislu.training.protocol import Asked
 
         asked = [
             Asked(q.id, (q.audio, q.audio.name), Prompt(TASKS & set(q.tasks), q.types)) for q in questions
@@ -135,9 +119,64 @@ class CheckpointSystem:
     def _in_windows(self, questions: Sequence[Question]) -> Iterator[Prediction]:
         if not questions:
             return
-        from unislu.evaluation.systems import UnisluSystem
-
         if self._windowed is None:
             own = AskOptions(beam=self._decode.get("beam"), constrained=self._decode.get("constrained"))
-            self._windowed = UnisluSystem.open(self._folder, own, device=self._device)
+            self._windowed = whisper_system(self._folder, own, device=self._device)
         yield from self._windowed.answers(questions)
+
+
+def whisper_system(folder: Path, options: AskOptions | None = None, *, device: str = "cpu") -> UnisluSystem:
+    """A Whisper's checkpoint, asked as a bundle is. Arguments and errors as `load_checkpoint_model`."""
+    model = load_checkpoint_model(folder, device)
+    facts = {
+        "engine": "torch",
+        "sha256": {WEIGHTS: model.manifest.files[REQUIRED_FILES[0]]},
+        "parameters": safetensors_parameters(folder / WEIGHTS),
+    }
+    return UnisluSystem(model, options, facts)
+
+
+def load_checkpoint_model(folder: Path, device: str = "cpu") -> Model:
+    """A checkpoint as a model, on the torch engine in float32.
+
+    One that `unislu train` wrote answers in the format it was trained on, and for open types too if it has
+    seen some. One published without `unislu.json`, such as `aiola/whisper-ner-v1`, writes open types in the
+    plain alphabet.
+
+    Raises:
+        BundleError: not such a checkpoint.
+        MissingDependencyError: torch is not installed.
+    """
+    from unislu.engines.torch import TorchEngine
+
+    if not is_checkpoint(folder):
+        raise BundleNotFoundError(f"{folder}: no {CONFIG}, so no checkpoint")
+    known = read_checkpoint(folder, None if (folder / UNISLU).is_file() else "plain")
+    weights = folder / WEIGHTS
+    if not weights.is_file():
+        raise BundleError(f"{folder}: no {WEIGHTS}; save the checkpoint in one file")
+    engine = TorchEngine.load(folder)
+    engine.model.to(torch_device(device))
+    tokenizer = WhisperTokenizer.from_file(tokenizer_of(folder))
+    vocabulary = known.decoded_with(tokenizer)
+    formats = [known.format]
+    if known.types_seen and not get_format(known.format, vocabulary, Alphabet(known.alphabet)).open:
+        formats.append("inline-open")
+    config = engine.model.config
+    step = known.provenance.get("step", "checkpoint")
+    manifest = Manifest(
+        name=folder.resolve().name,
+        version=str(step),
+        formats=tuple(formats),
+        vocabulary=vocabulary.to_manifest(),
+        alphabet=known.alphabet,
+        # A checkpoint has no graphs: the hash of its weights stands for them.
+        files=dict.fromkeys(REQUIRED_FILES, file_digest(weights)),
+        types_seen=known.types_seen,
+        audio=AudioSettings(
+            mels=int(config.num_mel_bins), max_seconds=min(30.0, int(config.max_source_positions) / 50)
+        ),
+        decoder=DecoderSettings(max_positions=int(config.max_target_positions)),
+        provenance=known.provenance,
+    )
+    return Model(engine, vocabulary, manifest)

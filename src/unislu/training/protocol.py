@@ -15,14 +15,11 @@ from typing import Any, Protocol
 from torch import Tensor, nn
 
 from unislu.data.records import Record
-from unislu.evaluation.score import Prediction
+from unislu.evaluation.question import Prediction
 from unislu.sequence import LabelSet, Prompt
 from unislu.training.collate import AudioSource
 from unislu.training.config import OptimizerConfig, Recipe
 from unislu.training.examples import Corpus, Example
-
-#: Name of the file beside the weights that says what they are.
-UNISLU = "unislu.json"
 
 
 class AnyBatch(Protocol):

@@ -1,0 +1,67 @@
+"""A system by its name: a bundle, a checkpoint, or the specification of a baseline."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from ..errors import OptionError
+from ..evaluation.baselines import is_baseline, open_baseline
+from ..evaluation.baselines.parts import Setting
+from ..evaluation.predict import AskOptions
+from ..evaluation.question import System
+from ..evaluation.systems import UnisluSystem
+from ..sequence.labels import SLUE
+from ..training.checkpoint import UNISLU, Checkpoint, is_checkpoint
+
+EMBEDDED = "default"
+"""Names the embedded bundle."""
+
+
+def open_system(
+    name: str, options: AskOptions, *, threads: int | None = None, device: str = "cpu"
+) -> tuple[System, tuple[str, ...]]:
+    """The system and its closed set of entity types.
+
+    A checkpoint of `unislu train` answers as its run's `scores.json` was made: by the same code, with the
+    decoding of its recipe. A Whisper that is asked with a bias or an operating point is heard as a bundle is.
+
+    Raises:
+        OptionError: options that the system does not have.
+        BundleError: neither a bundle nor a checkpoint.
+    """
+    # A folder of that name is a bundle or a checkpoint, whatever it is called.
+    if is_baseline(name) and not Path(name).exists():
+        if options != AskOptions(beam=options.beam):
+            raise OptionError(f"{name}: a baseline has no bias, no operating point and no grammar")
+        return open_baseline(name, Setting(threads, options.beam or 1)), SLUE.entity_types
+    path = None if name == EMBEDDED and not Path(name).exists() else name
+    known = Checkpoint.read(path) if path is not None and Path(path, UNISLU).is_file() else None
+    as_bundle = known is None or (known.kind == "whisper" and (options.bias or options.operating_point))
+    if not as_bundle and path is not None:
+        from ..training.checkpoint_system import CheckpointSystem
+
+        trained = CheckpointSystem(Path(path), options, device=device)
+        return trained, trained.entity_types
+    system = open_unislu(path, options, threads=threads, device=device)
+    return system, system.model.entity_types
+
+
+def open_unislu(
+    path: str | os.PathLike[str] | None,
+    options: AskOptions | None = None,
+    *,
+    threads: int | None = None,
+    device: str = "cpu",
+) -> UnisluSystem:
+    """A bundle (None = the embedded default), or a Whisper's checkpoint, which is asked as a bundle is.
+
+    Raises:
+        BundleError: neither of both, or damaged.
+        MissingDependencyError: a checkpoint without torch.
+    """
+    if path is not None and is_checkpoint(path):
+        from ..training.checkpoint_system import whisper_system
+
+        return whisper_system(Path(path), options, device=device)
+    return UnisluSystem.open(path, options, threads=threads, device=device)

@@ -1,0 +1,97 @@
+"""What evaluation asks, what a system answers, and what was annotated.
+
+A *system* is anything that answers questions about audio: a bundle, a checkpoint, a baseline.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+from unislu.errors import RecordError
+
+
+@dataclass(frozen=True)
+class Gold:
+    """What was annotated for one utterance: `None` = not annotated, `()` = annotated, none present."""
+
+    id: str
+    text: str | None = None
+    entities: tuple[tuple[str, str], ...] | None = None
+    """(type, phrase) pairs."""
+    sentiment: str | None = None
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """What a system answered for one utterance; `None` = no answer, or not known.
+
+    Raises:
+        RecordError: a score or a confidence is not a number from 0 to 1.
+    """
+
+    id: str
+    text: str | None = None
+    entities: tuple[tuple[str, str], ...] | None = None
+    """(type, phrase) pairs."""
+    sentiment: str | None = None
+    sentiment_scores: Mapping[str, float] | None = None
+    """Probability of each label, in lower case."""
+    confidences: tuple[float | None, ...] | None = None
+    """One for each entity."""
+    duration: float | None = None
+    """Seconds of audio."""
+    seconds: float | None = None
+    """Seconds of computing."""
+
+    def __post_init__(self) -> None:
+        for name, value in (self.sentiment_scores or {}).items():
+            self._check(value, f"sentiment score of {name!r}")
+        if self.confidences is not None:
+            if len(self.confidences) != len(self.entities or ()):
+                raise RecordError(
+                    f"prediction {self.id!r}: {len(self.confidences)} confidences of "
+                    f"{len(self.entities or ())} entities; give one for each"
+                )
+            for entity, confidence in zip(self.entities or (), self.confidences, strict=True):
+                if confidence is not None:
+                    self._check(confidence, f"confidence of {entity[1]!r}")
+
+    def _check(self, value: float, what: str) -> None:
+        if not math.isfinite(value) or not -1e-6 <= value <= 1 + 1e-6:
+            raise RecordError(f"prediction {self.id!r}: {what} is {value!r}; give a number from 0 to 1")
+
+
+@dataclass(frozen=True)
+class Question:
+    """One clip and what is asked about it."""
+
+    id: str
+    audio: Path
+    tasks: tuple[str, ...]
+    """Of "asr", "ner", "sa"."""
+    types: tuple[str, ...] | None = None
+    """Open entity types, or None for the closed set."""
+    duration: float | None = None
+    """Seconds, if the manifest knows them."""
+
+
+class System(Protocol):
+    """What can be evaluated."""
+
+    @property
+    def name(self) -> str:
+        """What reports call it."""
+        ...
+
+    @property
+    def facts(self) -> Mapping[str, Any]:
+        """Everything its answers depend on (hashes, options), as plain values."""
+        ...
+
+    def answers(self, questions: Sequence[Question]) -> Iterator[Prediction]:
+        """One answer for each question, in any order, with `duration` and `seconds` filled in."""
+        ...

@@ -1,0 +1,191 @@
+"""What `unislu.json` says of a checkpoint, read and checked in one place."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from unislu.bundle import MANIFEST
+from unislu.errors import BundleError, RecipeError, VocabularyError
+from unislu.files import write_whole
+from unislu.sequence import LabelSet, Vocabulary, WhisperTokenizer
+from unislu.training.tokenizer_files import NAME, tokenizer_file_of
+
+UNISLU = "unislu.json"
+"""Name of the file beside the weights."""
+WEIGHTS = "model.safetensors"
+CONFIG = "config.json"
+_TYPES: dict[str, type] = {
+    "kind": str,
+    "vocabulary": dict,
+    "format": str,
+    "alphabet": str,
+    "decode": dict,
+    "labels": dict,
+    "types_seen": list,
+    "provenance": dict,
+}
+_REMEDY = "train or copy it again"
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """A folder that `unislu train` wrote, or a published Whisper whose delimiters are text.
+
+    Attributes:
+        folder: of the weights.
+        kind: "whisper", "ctc", "classifier" or "speech-llm".
+        vocabulary: control tokens and labels, as in a bundle's manifest; empty for kinds without one.
+        format: the format it was trained on.
+        alphabet: of its delimiters: "atomic" or "plain".
+        decode: the section `decode` of its recipe.
+        labels: its closed sets; None in files that do not say.
+        types_seen: the open entity types of its training data.
+        provenance: recipe, step and scores.
+        details: what only its kind has: `text` (ctc), `classes` (classifier), `model` (speech LLM).
+    """
+
+    folder: Path
+    kind: str = "whisper"
+    vocabulary: Mapping[str, Any] = field(default_factory=dict)
+    format: str = "inline"
+    alphabet: str = "atomic"
+    decode: Mapping[str, Any] = field(default_factory=dict)
+    labels: LabelSet | None = None
+    types_seen: tuple[str, ...] = ()
+    provenance: Mapping[str, Any] = field(default_factory=dict)
+    details: Mapping[str, Any] = field(default_factory=dict)
+
+    @classmethod
+    def read(cls, folder: str | os.PathLike[str]) -> Checkpoint:
+        """Read a folder's `unislu.json`.
+
+        Raises:
+            BundleError: the file is missing, is no JSON object, or a key has a wrong value.
+        """
+        path = Path(folder) / UNISLU
+        try:
+            values = json.loads(path.read_text(encoding="utf-8"))
+        except FileNotFoundError:
+            raise BundleError(f"{folder}: no {UNISLU}; give a checkpoint that `unislu train` wrote") from None
+        except (OSError, ValueError) as error:
+            raise BundleError(f"{path}: not JSON ({error}); {_REMEDY}") from error
+        if not isinstance(values, dict):
+            raise BundleError(f"{path}: holds {values!r:.40}, not an object; {_REMEDY}")
+        for key, wanted in _TYPES.items():
+            if key in values and not isinstance(values[key], wanted):
+                raise BundleError(
+                    f"{path}: key {key!r} is {values[key]!r:.40}, not a JSON {_json(wanted)}; {_REMEDY}"
+                )
+        known = {key: values.pop(key) for key in _TYPES if key in values}
+        try:
+            if "labels" in known:
+                sets = known["labels"]
+                known["labels"] = LabelSet(tuple(sets["entity_types"]), tuple(sets["sentiments"]))
+        except (KeyError, TypeError, VocabularyError) as error:
+            raise BundleError(f"{path}: key 'labels' is damaged ({error!r}); {_REMEDY}") from error
+        known["types_seen"] = tuple(known.get("types_seen", ()))
+        return cls(Path(folder), **known, details=values)
+
+    @classmethod
+    def published(cls, folder: Path) -> Checkpoint:
+        """A checkpoint that others published without `unislu.json`, such as `aiola/whisper-ner-v1`.
+
+        It writes its delimiters as text, so nothing is added to its vocabulary, and its labels are whatever
+        a prompt names.
+
+        Raises:
+            BundleError: the folder has no readable `config.json`, or its tokenizer is not Whisper's.
+        """
+        try:
+            rows = int(json.loads((folder / CONFIG).read_text(encoding="utf-8"))["vocab_size"])
+            tokenizer = WhisperTokenizer.from_file(tokenizer_of(folder))
+            vocabulary = Vocabulary.base(tokenizer, rows, tokenizer.special_tokens, LabelSet((), ()))
+        except (OSError, ValueError, KeyError, VocabularyError) as error:
+            raise BundleError(f"{folder}: not a published Whisper checkpoint: {error}") from error
+        return cls(
+            folder,
+            vocabulary=vocabulary.to_manifest(),
+            format="inline-open",
+            alphabet="plain",
+            provenance={"checkpoint": folder.name},
+        )
+
+    @classmethod
+    def backbone(cls, name: str, kind: str) -> Checkpoint | None:
+        """What a recipe goes on from; None for a folder or hub name that is no checkpoint of ours.
+
+        Raises:
+            RecipeError: the checkpoint is damaged, or of another kind of model.
+        """
+        if not (Path(name) / UNISLU).exists():
+            return None
+        try:
+            found = cls.read(name)
+        except BundleError as error:
+            raise RecipeError(f"recipe key 'model.backbone': {error}") from error
+        if found.kind != kind:
+            raise RecipeError(
+                f"recipe key 'model.backbone': {name!r} is of kind {found.kind!r}, not {kind!r}; "
+                f"give a backbone of that kind, or set model.kind"
+            )
+        return found
+
+    def decoded_with(self, tokenizer: WhisperTokenizer) -> Vocabulary:
+        """The vocabulary over the folder's tokenizer. Raises `BundleError` if there is none, or another's."""
+        if not self.vocabulary:
+            raise BundleError(f"{self.folder / UNISLU}: no key 'vocabulary'; {_REMEDY}")
+        try:
+            return Vocabulary.from_manifest(tokenizer, dict(self.vocabulary))
+        except VocabularyError as error:
+            raise BundleError(f"{self.folder / UNISLU}: key 'vocabulary': {error}") from error
+
+    def detail(self, key: str) -> Any:
+        """What only this kind of model has. Raises `BundleError` if it is missing."""
+        if key not in self.details:
+            raise BundleError(f"{self.folder / UNISLU}: no key {key!r}; {_REMEDY}")
+        return self.details[key]
+
+    def to_dict(self) -> dict[str, Any]:
+        """The content of `unislu.json`."""
+        written = {"vocabulary": self.vocabulary, "format": self.format, "alphabet": self.alphabet}
+        sets = self.labels and {
+            "entity_types": list(self.labels.entity_types),
+            "sentiments": list(self.labels.sentiments),
+        }
+        return {
+            "kind": self.kind,
+            **(written if self.vocabulary else {}),
+            "decode": self.decode,
+            **({"labels": sets} if sets else {}),
+            "types_seen": list(self.types_seen),
+            "provenance": self.provenance,
+            **self.details,
+        }
+
+    def write(self, folder: Path) -> None:
+        """Write `unislu.json` into a folder."""
+        write_unislu(folder, self.to_dict())
+
+
+def write_unislu(folder: Path, values: Mapping[str, Any]) -> None:
+    """Write `unislu.json` whole, or not at all."""
+    write_whole(folder / UNISLU, json.dumps(values, indent=1, ensure_ascii=False))
+
+
+def is_checkpoint(path: str | os.PathLike[str]) -> bool:
+    """Whether a folder is a Hugging Face checkpoint and no bundle."""
+    return (Path(path) / CONFIG).is_file() and not (Path(path) / MANIFEST).is_file()
+
+
+def tokenizer_of(folder: Path) -> Path:
+    """A folder's `tokenizer.json`, converted from older files where there is none. Raises `RecipeError`."""
+    return folder / NAME if (folder / NAME).is_file() else tokenizer_file_of(str(folder))
+
+
+def _json(kind: type) -> str:
+    return {str: "string", dict: "object", list: "array"}[kind]
