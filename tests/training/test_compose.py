@@ -16,7 +16,8 @@ from unislu import load
 from unislu.bundle import TAGGER, open_bundle
 from unislu.engines.onnx import OnnxEngine
 from unislu.errors import BundleError
-from unislu.evaluation.predict import AskOptions, Question
+from unislu.evaluation.predict import AskOptions
+from unislu.evaluation.question import Question
 from unislu.evaluation.sweep import read_clips, sweep
 from unislu.evaluation.systems import UnisluSystem
 from unislu.recognition.recognizer import Recognizer
