@@ -188,4 +188,5 @@ def tokenizer_of(folder: Path) -> Path:
 
 
 def _json(kind: type) -> str:
-    return {str: "string", dict: "object", list: "array"}[kind]
+    names: dict[type, str] = {str: "string", dict: "object", list: "array"}
+    return names[kind]
