@@ -166,14 +166,14 @@ def test_a_file_that_cannot_be_fetched_leaves_nothing_open(tmp_path: Path) -> No
 def test_files_in_object_storage_are_heard(clips: Path, environment: dict[str, str], bundle: Path) -> None:
     import fsspec
 
-    from unislu.scale.worker import hear, load_model
+    from unislu.scale.worker import load_model, transcribe
 
     memory = fsspec.filesystem("memory")
     memory.pipe_file("/calls/a.wav", (clips / "call-00.wav").read_bytes())
     memory.pipe_file("/calls/b.mp3", b"no audio at all")
     options = WorkerOptions(loader="scripted_model:load", bundle=str(bundle))
     inputs = [*find_inputs(["memory://calls/*"]).inputs, Input("c", "memory://calls/c.wav", None, 1.0)]
-    a, b, c = hear(load_model(options), inputs, options, ORIGIN)
+    a, b, c = transcribe(load_model(options), inputs, options, ORIGIN)
     assert a["text"] == "Acme kept Anna waiting." and a["uri"] == "memory:///calls/a.wav"
     assert b["error"]["kind"] == "audio" and b["error"]["message"].startswith("memory:///calls/b.mp3: ")
     assert c["error"]["kind"] == "missing"
