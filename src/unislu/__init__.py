@@ -1,4 +1,4 @@
-"""Speech in; transcript, named entities and sentiment out, from one model that writes one sequence.
+"""Turns speech into a transcript with named entities and sentiment, in one model.
 
     import unislu
 

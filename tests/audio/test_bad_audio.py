@@ -41,16 +41,19 @@ def test_a_file_cut_off_is_heard_with_a_warning(data: Any, tmp_path: Path) -> No
 
 BAD_BYTES = {
     "empty": (b"", "is empty"),
-    "text": (b"this is not audio\n" * 100, "is not audio"),
-    "binary": (bytes(range(256)) * 20, "is not audio"),
-    "zeros": (bytes(5000), "is not audio"),
+    "text": (b"this is not audio\n" * 100, "is not an audio or video file"),
+    "binary": (bytes(range(256)) * 20, "is not an audio or video file"),
+    "zeros": (bytes(5000), "is not an audio or video file"),
     "header only": (wav(np.zeros((0, 1), np.float32), 16_000, tag=3), "holds 0 ms"),
     "one sample": (wav(np.zeros((1, 1), "<i2"), 16_000), "at least 100 ms"),
     "nan": (wav(np.full((16_000, 1), np.nan, "<f4"), 16_000, tag=3), "not numbers: nan at 0.000 s"),
     "inf": (wav(np.append(tone(), np.inf).astype("<f4"), 16_000, tag=3), "not numbers: inf at 1.000 s"),
     "unscaled": (wav(tone() * 30_000, 16_000, tag=3), "divide them by full scale"),
-    "playlist": (b"#EXTM3U\n#EXT-X-TARGETDURATION:10\n#EXTINF:9,\nfile:///etc/passwd\n", "is not audio"),
-    "playlist of files": (b"ffconcat version 1.0\nfile /etc/passwd\n", "is not audio"),
+    "playlist": (
+        b"#EXTM3U\n#EXT-X-TARGETDURATION:10\n#EXTINF:9,\nfile:///etc/passwd\n",
+        "is not an audio or video file",
+    ),
+    "playlist of files": (b"ffconcat version 1.0\nfile /etc/passwd\n", "is not an audio or video file"),
 }
 
 
@@ -172,5 +175,5 @@ def test_files_that_name_other_files_or_hold_none_of_sound(data: bytes, tmp_path
     """FFmpeg knows them, and would open what they name: only containers of sound are let in."""
     path = tmp_path / "a.wav"
     path.write_bytes(data)
-    with pytest.raises(AudioError, match=r"a\.wav: is not audio"):
+    with pytest.raises(AudioError, match=r"a\.wav: is not an audio or video file"):
         load_audio(path)

@@ -122,7 +122,7 @@ def test_the_suffix_tells_the_format_wherever_the_bytes_come_from(tmp_path: Path
     assert_is_tone(expected, 2.0)
     assert np.array_equal(read_audio(tmp_path / "upload-1234", name="call.g722").samples, expected)
     assert np.array_equal(read_audio(data, name="call.G722").samples, expected)
-    with pytest.raises(AudioError, match="is not audio"):
+    with pytest.raises(AudioError, match="is not an audio or video file"):
         read_audio(data)
 
 

@@ -92,7 +92,7 @@ def test_warnings_go_to_stderr(stub: StubModel, tmp_path: Path, capsys: pytest.C
 def _bad_files(folder: Path) -> dict[str, tuple[Path, str]]:
     contents: dict[str, tuple[bytes, str]] = {
         "empty.wav": (b"", "is empty"),
-        "text.wav": (b"hello, I am a text\n" * 50, "is not audio"),
+        "text.wav": (b"hello, I am a text\n" * 50, "is not an audio or video file"),
         "zero.wav": (wav(0.0), "holds 0 ms of audio"),
         "one.wav": (wav(1 / 16_000), "holds 0.0625 ms of audio; at least 100 ms"),
         "nan.wav": (wav(0.5, dtype="<f4")[:44] + np.full(8_000, np.nan, "<f4").tobytes(), "not numbers"),

@@ -37,4 +37,4 @@ def test_extras_that_are_not_installed(
     )
     for command in (["train", "recipe.yaml"], ["export", "a", "b"]):
         assert main(command) == 1
-        assert capsys.readouterr().err == 'unislu: torch is not installed: pip install "unislu[train]"\n'
+        assert capsys.readouterr().err == 'unislu: this needs torch: pip install "unislu[train]"\n'

@@ -292,5 +292,5 @@ def test_the_length_of_a_file_with_a_tag_in_another_encoding(tmp_path: Path) -> 
     (tmp_path / "a.mp3").write_bytes(mp3.getvalue() + b"TAG" + tag.ljust(125, b"\0"))
     assert 1.4 < _seconds(tmp_path / "a.mp3") < 1.7
     (tmp_path / "b.mp3").write_bytes(b"words")
-    with pytest.raises(AudioError, match=r"b\.mp3: is not audio"):
+    with pytest.raises(AudioError, match=r"b\.mp3: is not an audio or video file"):
         _seconds(tmp_path / "b.mp3")

@@ -155,7 +155,7 @@ def test_a_killed_run_goes_on_from_its_last_partition(
     done = subprocess.run(
         _command(bundle, clips, out), env=environment, capture_output=True, text=True, check=True
     )
-    assert "12 of 12 files heard, 0 failed" in done.stdout
+    assert "12 of 12 files processed, 0 failed" in done.stdout
     after = rows(out)
     assert len(after) == 12
     assert {name: after[name] for name in before} == before  # nothing was heard twice

@@ -181,7 +181,7 @@ def test_fifty_kills_lose_nothing(
     done = subprocess.run(command, env=environment, capture_output=True, text=True)
     total = len(list(clips.iterdir()))
     assert done.returncode == 0, done.stderr
-    assert f"{total} of {total} files heard, 0 failed" in done.stdout
+    assert f"{total} of {total} files processed, 0 failed" in done.stdout
     after = rows(out)
     assert len(after) == total
     for path in clips.iterdir():

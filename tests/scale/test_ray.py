@@ -75,7 +75,7 @@ def test_a_run_outlives_its_process_a_worker_and_a_node(
     cluster.remove_node(second, allow_graceful=False)  # SIGKILL, and its workers go with it
     report, _ = again.communicate(timeout=ENOUGH)
     assert again.returncode == 1  # two of the files are bad
-    assert "12 of 14 files heard, 2 failed" in report
+    assert "12 of 14 files processed, 2 failed" in report
     after = rows(out)  # each file once
     assert len(after) == 14
     assert {name: after[name] for name in before} == before

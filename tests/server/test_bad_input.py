@@ -30,10 +30,10 @@ def bad_files() -> dict[str, tuple[bytes, str]]:
     bomb = header + struct.pack("<HHIIHH", 1, 65_535, 4_000_000_000, 0, 65_535, 16) + b"data\xff\xff\xff\x7f"
     return {
         "empty": (b"", "is empty"),
-        "text": (b"hello, this is no audio", "is not audio"),
-        "zeros": (bytes(100_000), "is not audio"),
-        "html": (b"<!doctype html><title>x</title>" * 50, "is not audio"),
-        "header only": (b"RIFF\x24\0\0\0WAVE", "is not audio"),
+        "text": (b"hello, this is no audio", "is not an audio or video file"),
+        "zeros": (bytes(100_000), "is not an audio or video file"),
+        "html": (b"<!doctype html><title>x</title>" * 50, "is not an audio or video file"),
+        "header only": (b"RIFF\x24\0\0\0WAVE", "is not an audio or video file"),
         "no samples": (float_wav([]), "ms of audio"),
         "too short": (float_wav(np.zeros(100)), "ms of audio"),
         "nan": (float_wav(np.full(16_000, np.nan)), "not numbers"),

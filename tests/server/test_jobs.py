@@ -47,7 +47,8 @@ def test_a_job_that_fails_says_why(server: Any) -> None:
     job = server.post("/v1/jobs", None, b"not audio at all").json()
     failed = wait_for(server, job["id"], "failed", "done")
     assert (
-        failed["error"]["code"] == "invalid_audio" and "clip.wav: is not audio" in failed["error"]["message"]
+        failed["error"]["code"] == "invalid_audio"
+        and "clip.wav: is not an audio or video file" in failed["error"]["message"]
     )
     answer = server.get(f"/v1/jobs/{job['id']}/result")
     assert answer.status_code == 409 and answer.json()["error"]["code"] == "job_failed"

@@ -272,10 +272,10 @@ def test_an_address_that_cannot_be_listened_on(capsys: pytest.CaptureFixture[str
         port = taken.getsockname()[1]
         assert main(["serve", "--port", str(port)]) == 2
     err = capsys.readouterr().err
-    assert err.startswith(f"unislu: 127.0.0.1:{port}: cannot be listened on (") and err.count("\n") == 1
+    assert err.startswith(f"unislu: 127.0.0.1:{port}: cannot listen here (") and err.count("\n") == 1
     check_address("127.0.0.1", port)
     check_address("localhost", 0)
-    with pytest.raises(OptionError, match=r"nowhere.invalid:80: cannot be listened on"):
+    with pytest.raises(OptionError, match=r"nowhere.invalid:80: cannot listen here"):
         check_address("nowhere.invalid", 80)
 
 

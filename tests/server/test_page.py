@@ -112,7 +112,7 @@ def test_a_bad_file(page: Any, tmp_path: Path) -> None:
     bad.write_text("<b>no</b> audio")
     page.set_input_files("#file", str(bad))
     alert = page.wait_for_selector("#error:not([hidden])")
-    assert re.match(r"notes\.txt: is not audio", alert.inner_text())
+    assert re.match(r"notes\.txt: is not an audio or video file", alert.inner_text())
     assert page.is_hidden("#progress-box") and page.is_hidden("#shown")
     bad.write_bytes(b"\x1aE\xdf\xa3" + bytes(1000))
     page.set_input_files("#file", str(bad))

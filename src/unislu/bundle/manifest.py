@@ -6,7 +6,7 @@
     tokenizer.json  Whisper's byte-level BPE
     MODEL_CARD.md   what the model was trained on and what it scores
 
-The default bundle lies inside the package. `export` writes manifests through `Manifest.to_dict`,
+The default bundle ships with the package. `export` writes manifests through `Manifest.to_dict`,
 `load` reads them through `Manifest.from_dict`: one schema, strict in both directions.
 """
 

@@ -109,7 +109,7 @@ def complain(error: object) -> None:
 
 def build_parser() -> argparse.ArgumentParser:
     """The whole command line."""
-    parser = Parser(prog="unislu", description="Speech in; transcript, named entities and sentiment out.")
+    parser = Parser(prog="unislu", description="Turn speech into a transcript with entities and sentiment.")
     parser.add_argument("--version", action="version", version=f"unislu {__version__}")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     for name, summary in _COMMANDS.items():

@@ -26,9 +26,14 @@ def configure(parser: argparse.ArgumentParser) -> None:
         type=bias,
         default=0.0,
         metavar="B",
-        help="more entities (above 0) or surer ones (below 0): 1.5, or by type person=2,org=-1",
+        help="more entities (above 0) or fewer, more certain ones (below 0): 1.5, or by type person=2,org=-1",
     )
-    parser.add_argument("--tasks", type=names, metavar="TASK,…", help="of asr, ner, sa (default: all three)")
+    parser.add_argument(
+        "--tasks",
+        type=names,
+        metavar="TASK,…",
+        help="asr (transcript), ner (entities), sa (sentiment); default: all three",
+    )
 
 
 def configure_files(parser: argparse.ArgumentParser) -> None:
@@ -44,13 +49,16 @@ def configure_files(parser: argparse.ArgumentParser) -> None:
         action="store_true",
         help="[TYPE] in place of the words of --entities, by a model that was trained to mask",
     )
-    parser.add_argument("--beam", type=positive, default=1, metavar="N", help="hypotheses kept (default: 1)")
+    parser.add_argument("--beam", type=positive, default=1, metavar="N", help="beam size (default: 1)")
     parser.add_argument(
         "--style", default="cased", metavar="STYLE", help="cased or normalized (default: cased)"
     )
     parser.add_argument("--no-words", action="store_true", help="leave out the words and their times")
     parser.add_argument(
-        "--channels", default="mix", metavar="C", help="mix, or split: each channel by itself (default: mix)"
+        "--channels",
+        default="mix",
+        metavar="C",
+        help="mix, or split: transcribe each channel separately (default: mix)",
     )
     parser.add_argument(
         "--vad",

@@ -117,9 +117,9 @@ def render(summary: Summary) -> str:
     """The summary as lines: files, speed, failures by cause."""
     from ..scale.rows import KINDS
 
-    lines = [f"{summary.heard} of {summary.inputs} files heard, {summary.failed} failed: {summary.out}"]
+    lines = [f"{summary.heard} of {summary.inputs} files processed, {summary.failed} failed: {summary.out}"]
     if summary.kept:
-        lines.append(f"  {summary.kept:6d}  could not be heard again and kept their earlier row")
+        lines.append(f"  {summary.kept:6d}  could not be processed again; their earlier rows were kept")
     if summary.new:
         speed = summary.audio_seconds / summary.wall_seconds
         lines.append(
@@ -127,8 +127,8 @@ def render(summary: Summary) -> str:
             f"in {summary.wall_seconds:.1f} s, {speed:.1f}x real time"
         )
     for kind, count in summary.causes.items():
-        named = f", {'the first' if count > 1 else 'it'} is {summary.first[kind]}"
-        lines.append(f"  {count:6d}  {KINDS.get(kind, kind)} ({kind}){named}")
+        first = f"{'first: ' if count > 1 else ''}{summary.first[kind]}"
+        lines.append(f"  {count:6d}  {KINDS.get(kind, kind)} ({kind}): {first}")
     return "\n".join(lines) + "\n"
 
 

@@ -54,7 +54,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--bias", type=bias, default=0.0, metavar="B", help="as for analyze")
     parser.add_argument("--operating-point", metavar="NAME", help="as for analyze")
     parser.add_argument(
-        "--beam", type=positive, metavar="N", help="hypotheses kept (default: 1; a checkpoint: its recipe's)"
+        "--beam", type=positive, metavar="N", help="beam size (default: 1; a checkpoint: its recipe's)"
     )
     constrained = parser.add_mutually_exclusive_group()
     constrained.add_argument(

@@ -75,7 +75,10 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "--no-surnames", action="store_true", help="keep a surname alone where the full name was redacted"
     )
     parser.add_argument(
-        "--channels", default="mix", metavar="C", help="mix, or split: each channel by itself (default: mix)"
+        "--channels",
+        default="mix",
+        metavar="C",
+        help="mix, or split: transcribe each channel separately (default: mix)",
     )
     parser.add_argument(
         "--vad", default="auto", metavar="V", help="as for analyze; energy: all is heard (default: auto)"

@@ -11,4 +11,4 @@ def require(extra: str, *modules: str) -> None:
     """Raises `MissingDependencyError` with the command that installs `extra` if a module is missing."""
     missing = [name for name in modules if find_spec(name) is None]
     if missing:
-        raise MissingDependencyError(f'{", ".join(missing)} is not installed: pip install "unislu[{extra}]"')
+        raise MissingDependencyError(f'this needs {", ".join(missing)}: pip install "unislu[{extra}]"')

@@ -27,7 +27,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--line-length", type=positive, metavar="N", help="of subtitles, in characters (default: 42)"
     )
-    parser.add_argument("--lines", type=positive, metavar="N", help="of one subtitle (default: 2)")
+    parser.add_argument("--lines", type=positive, metavar="N", help="maximum lines per subtitle (default: 2)")
     parser.add_argument(
         "--reading-speed", type=float, metavar="CPS", help="characters a second of subtitles (default: 20)"
     )

@@ -52,7 +52,7 @@ class Request:
     entities: open entity types in any spelling, which results keep; None for the model's closed set.
     bias: added to the logit of entity openers, on top of the bundle's default: one number, or one
         for each of some types. More finds more entities, fewer of them right.
-    beam: number of hypotheses kept; 1 is greedy.
+    beam: beam size; 1 is greedy.
     style: "cased" (as spoken, with punctuation) or "normalized" (see `unislu.recognition.style`).
     constrained: let the model write only what parses.
     words: give every word its times; a bundle exported without alignment outputs cannot.

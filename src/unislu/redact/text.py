@@ -63,7 +63,7 @@ class Pseudonyms:
         """What a result says of its replacements."""
         if self.how != "hash":
             return self.how
-        key = "a random key of this run" if self.key is None else "the key given"
+        key = "a one-time key" if self.key is None else "the key given"
         return f"HMAC-SHA256 under {key}"
 
 

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 SCHEMA_VERSION = 1
 Row = dict[str, Any]
 KINDS = {
-    "audio": "not audio, damaged or empty",
+    "audio": "not readable as audio",
     "missing": "not found",
     "fetch": "could not be fetched",
     "crash": "crashed the worker",

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 STATIC = Path(__file__).parent / "static"
 JOB_GRACE = 5.0  # seconds a running job gets to end at a stop; it is not lost, only heard again
-DESCRIPTION = "Speech in; transcript, named entities and sentiment out. All errors have OpenAI's shape."
+DESCRIPTION = "Turns speech into a transcript with entities and sentiment. All errors have OpenAI's shape."
 
 
 def create_app(settings: Settings | None = None, load: Callable[[], Model] | None = None) -> FastAPI:

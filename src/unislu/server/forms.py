@@ -55,16 +55,20 @@ class Options(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    tasks: Names | None = Field(None, description="of asr, ner, sa, separated by commas; default: all three")
+    tasks: Names | None = Field(
+        None,
+        description="asr (transcript), ner (entities), sa (sentiment), with commas; default: all three",
+    )
     entities: Names | None = Field(
         None, description="entity types to look for, of any name; default: the closed set of the model",
         examples=["person,drug"],
     )  # fmt: skip
     bias: Bias | None = Field(
-        None, description="above 0 finds more entities, below 0 surer ones: a number, or person=2,org=-1"
+        None,
+        description="above 0 more entities, below 0 fewer, more certain ones: a number, or person=2,org=-1",
     )
     operating_point: str | None = Field(None, description="a named bias of the model; not with `bias`")
-    beam: int = Field(1, description="hypotheses kept; 1 is greedy", ge=1, le=16)
+    beam: int = Field(1, description="beam size; 1 is greedy", ge=1, le=16)
     style: Literal["cased", "normalized"] = "cased"
     words: bool = Field(True, description="whether words get times")
     channels: Literal["mix", "split"] = Field("mix", description="split hears every channel by itself")

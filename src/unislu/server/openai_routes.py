@@ -45,7 +45,7 @@ class TranscriptionForm(BaseModel):
     stream: bool = Field(False, description="server-sent events; with json or text")
     include: Names | None = Field(None, description="`entities`, `sentiment`: further keys of the answer")
     entities: Names | None = Field(None, description="entity types to look for (an extension)")
-    bias: Bias | None = Field(None, description="more or surer entities (an extension)")
+    bias: Bias | None = Field(None, description="more, or fewer and more certain, entities (an extension)")
     prompt: Annotated[str | None, Field(description="accepted, without effect")] = None
     temperature: float = Field(0.0, ge=0, le=1, description="accepted; decoding is greedy")
     chunking_strategy: str | None = Field(None, description="accepted; pauses are always cut at")

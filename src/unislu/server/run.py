@@ -127,7 +127,7 @@ def serve(settings: Settings) -> int:
     """Serve until told to stop; the exit code.
 
     Raises:
-        OptionError: the address cannot be listened on.
+        OptionError: the server cannot listen on the address.
         UnisluError: what loading the model raised.
     """
     check_address(settings.host, settings.port)
@@ -156,7 +156,7 @@ def check_address(host: str, port: int) -> None:
                 reason = error.strerror or str(error)
     except OSError as error:
         reason = error.strerror or str(error)
-    raise OptionError(f"{host}:{port}: cannot be listened on ({reason}); choose another --port or --host")
+    raise OptionError(f"{host}:{port}: cannot listen here ({reason}); try another --port or --host")
 
 
 def _allow_many_sockets() -> None:

@@ -36,15 +36,13 @@ class Settings:
     cors: tuple[str, ...] = _setting((), "origins whose pages may call the server, e.g. https://app.example")
     hosts: tuple[str, ...] = _setting((), "further names this server is reached by (its own are known)")
     data: str | None = _setting(None, "folder in which jobs are kept (default: the user's state folder)")
-    work: str | None = _setting(
-        None, "folder for uploads while they are heard (default: inside --data)"
-    )
+    work: str | None = _setting(None, "folder for uploads while they are heard (default: inside --data)")
     max_disk_mb: float = _setting(4000.0, "megabytes that uploads may take there, and again those of jobs")
     max_upload_mb: float = _setting(200.0, "largest upload in megabytes")
     max_seconds: float = _setting(4 * 3600.0, "longest audio in seconds")
     max_queue: int = _setting(64, "requests under way or waiting; further ones are told to retry")
     max_batch: int = _setting(8, "requests heard together")
-    batch_wait_ms: float = _setting(4.0, "milliseconds to wait for company when the model is idle")
+    batch_wait_ms: float = _setting(4.0, "batching delay: milliseconds an idle model waits for more requests")
     decoders: int = _setting(2, "processes that decode uploads")
     decode_timeout: float = _setting(120.0, "seconds that decoding one upload may take")
     read_timeout: float = _setting(30.0, "seconds without a byte after which an upload is given up")

@@ -24,6 +24,11 @@ const state = {
   running: null,
 };
 
+const amount = (entities) => {
+  if (!entities) return "Transcript";
+  return entities.length === 1 ? "1 entity" : `${entities.length} entities`;
+};
+
 const audio = $("audio");
 const transcript = new Transcript($("text"), audio);
 let moveCursor = () => {};
@@ -114,7 +119,7 @@ async function start() {
     show(analysis);
     const { top } = $("shown").getBoundingClientRect();
     if (top < 0 || top > window.innerHeight / 2) $("shown").scrollIntoView({ block: "start" });
-    say(`Done: ${analysis.entities ? `${analysis.entities.length} entities` : "transcript"} in ${clock(analysis.duration)}.`);
+    say(`${amount(analysis.entities)} in ${clock(analysis.duration)} of audio.`);
     $("result").focus({ preventScroll: true });
     hearAhead();
   } catch (failure) {
@@ -138,7 +143,7 @@ function isInView(element) {
 }
 
 function report(stage, share) {
-  const words = { uploading: "Uploading", waiting: "Waiting", hearing: "Listening" };
+  const words = { uploading: "Uploading", waiting: "Waiting", hearing: "Transcribing" };
   const known = stage !== "waiting" && share > 0;
   $("progress-label").textContent = known ? `${words[stage]} ${Math.round(100 * share)} %` : words[stage];
   if (known) $("progress").value = share;
