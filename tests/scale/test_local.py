@@ -90,7 +90,7 @@ def test_poisoned_files_become_error_rows(
     assert summary.causes == {"audio": 2, "crash": 1, "timeout": 1, "missing": 1}
     first = {"audio": "empty.wav", "crash": "crash.wav", "timeout": "hang.wav", "missing": "gone.wav"}
     assert summary.first == first
-    assert "2  not audio, damaged or empty (audio), the first is empty.wav\n" in render(summary)
+    assert "2  not readable as audio (audio): first: empty.wav\n" in render(summary)
     found = rows(tmp_path / "out")
     errors = {name: row["error"] for name, row in found.items() if row["error"]}
     assert errors["crash.wav"]["kind"] == "crash" and "SIGKILL" in errors["crash.wav"]["message"]
