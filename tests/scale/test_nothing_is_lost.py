@@ -58,7 +58,7 @@ def test_a_file_that_is_gone_or_broken_keeps_its_row(
     for _ in range(2):
         summary = batch(calls, tmp_path / "out")
         assert (summary.heard, summary.failed, summary.kept) == (12, 0, 3)
-        assert "3  could not be heard again" in render(summary)
+        assert "3  could not be processed again" in render(summary)
         assert any("3 files could not be heard again" in note for note in summary.notes)
     after = rows(tmp_path / "out")
     assert {name for name in before if before[name] != after[name]} == {"call-03.wav"}
