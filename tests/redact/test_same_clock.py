@@ -227,3 +227,38 @@ def test_the_kind_of_a_copy_fits_its_bytes(tmp_path: Path) -> None:
     assert b"webm" in (tmp_path / "copy").read_bytes()[:64]
     assert kind_of(copy.format, "") == (".webm", "audio/webm")
     assert kind_of("wav", ".mp3") == (".wav", "audio/wav") and kind_of("oga", ".OGA")[0] == ".oga"
+
+
+def recording_of_a_browser(start: float, hole: tuple[float, float]) -> bytes:
+    """WebM as MediaRecorder writes it: neither length nor cues; sound from `start` s on, without `hole`."""
+    rate = 48_000
+    buffer = io.BytesIO()
+    with av.open(buffer, "w", format="webm", options={"live": "1"}) as out:
+        sound = out.add_stream("libopus", rate=rate, layout="mono")
+        tone = (0.3 * np.sin(0.05 * np.arange(3 * rate))).astype(np.float32)
+        for first in range(0, len(tone), 2880):
+            frame = av.AudioFrame.from_ndarray(tone[None, first : first + 2880], "flt", "mono")
+            frame.sample_rate, frame.time_base = rate, Fraction(1, rate)
+            frame.pts = round(start * rate) + first
+            out.mux(
+                packet
+                for packet in sound.encode(frame)
+                if not hole[0] <= float(packet.pts * packet.time_base) - start < hole[1]
+            )
+        out.mux(sound.encode(None))
+    return buffer.getvalue()
+
+
+@pytest.mark.parametrize("start", [0.0, 0.7])
+@pytest.mark.parametrize("hole", [(9.0, 9.0), (0.0, 0.5), (1.0, 1.5)])
+def test_a_recording_of_a_browser_keeps_its_length(
+    start: float, hole: tuple[float, float], tmp_path: Path
+) -> None:
+    recording = recording_of_a_browser(start, hole)
+    with av.open(io.BytesIO(recording)) as container:
+        assert container.duration is None
+    heard = read_audio(recording).duration
+    assert heard == pytest.approx(3.0, abs=0.02)
+    copy = redact_audio(recording, tmp_path / "copy.webm", [SPAN], heard=heard)
+    assert copy.seconds == pytest.approx(heard, abs=0.01)
+    assert read_audio(tmp_path / "copy.webm").duration == pytest.approx(heard, abs=0.01)
