@@ -45,10 +45,10 @@ class Recorder:
         return [self]
 
 
-def open_recorded() -> tuple[Model, Recorder]:
-    """The default bundle on one thread."""
+def open_recorded(encoder: Path | None = None) -> tuple[Model, Recorder]:
+    """The default bundle on one thread; `encoder`: a graph in place of its own."""
     bundle = open_bundle()
-    recorder = Recorder(OnnxEngine(bundle.encoder, bundle.decoder, threads=1))
+    recorder = Recorder(OnnxEngine(encoder or bundle.encoder, bundle.decoder, threads=1))
     return unislu.load(engine=recorder), recorder  # type: ignore[arg-type]
 
 

@@ -1,8 +1,9 @@
 """Windows in, hypotheses out, with further tries where the model got lost.
 
 A window whose output ran into a loop, or would not end, is tried again in two halves, and what still fails
-once more with a beam. What fails even then is kept as far as it goes and marked. When the engine itself
-breaks down over a batch, its windows are tried one by one, so that one of them cannot take the others along.
+once more with a beam. Words that a further try writes over and over stay marked: they may have been said more
+often. What fails even then is kept as far as it goes and marked. When the engine itself breaks down over a
+batch, its windows are tried one by one, so that one of them cannot take the others along.
 """
 
 from __future__ import annotations
@@ -86,7 +87,10 @@ def _halves(
     if cut == len(samples):
         return [hypothesis]
     encoded: Encoded = recognizer.encode([samples[:cut], samples[cut:]], clock)
-    first, second = recognizer.transcribe(encoded, plan.passes, clock=clock)
+    first, second = (
+        _doubted(half, hypothesis.failure)
+        for half in recognizer.transcribe(encoded, plan.passes, clock=clock)
+    )
     return [first, replace(second, start=cut / SAMPLE_RATE, end=len(samples) / SAMPLE_RATE)]
 
 
@@ -103,10 +107,16 @@ def _searched(
     (again,) = recognizer.transcribe(encoded, passes, clock=clock)
     if again.failure is not None:
         return part
-    # Whether somebody says a thing over and over or the model does cannot be told from how often it was
-    # written: a search that ends well may have left out half of it.
-    failure = part.failure if repeats(again.text or "") else None
-    return replace(again, start=part.start, end=part.end, failure=failure)
+    return replace(_doubted(again, part.failure), start=part.start, end=part.end)
+
+
+def _doubted(again: Hypothesis, failure: str | None) -> Hypothesis:
+    """A further try after `failure`, marked with it if it still writes words over and over.
+
+    Whether somebody says a thing over and over or the model does cannot be told from how often it was
+    written: a search that ends well may have left out half of it.
+    """
+    return replace(again, failure=again.failure or (failure if repeats(again.text or "") else None))
 
 
 def repeats(text: str) -> bool:
