@@ -4,8 +4,8 @@
     python benchmarks/processors.py --exact
 
 With --exact the encoder's products of integers are computed by ONNX Runtime's 32-bit product in place of its
-8-bit kernels: what a processor with VNNI computes, which QEMU cannot play. A JSON line for each clip, at once:
-an emulated processor takes minutes for one.
+8-bit kernels: what a processor with VNNI computes, which QEMU cannot play. A JSON line for each clip, at
+once: an emulated processor takes minutes for one.
 """
 
 from __future__ import annotations

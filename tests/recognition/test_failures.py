@@ -109,3 +109,20 @@ def test_a_second_search_that_repeats_itself_is_marked(
     model, _ = make(vocabulary)
     result = model.analyze(noise(400), sample_rate=16_000)
     assert result.text == said.text and result.segments[0].failed == "the model began to repeat itself"
+
+
+def test_halves_that_repeat_themselves_are_marked(
+    vocabulary: Vocabulary, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """They ended well, but may have left out some of what was said over and over."""
+    said = "hold on hold on hold on hold on"
+
+    def loops_when_whole(self: Recognizer, encoded: Any, *arguments: Any, **options: Any) -> list[Hypothesis]:
+        failure = "the model began to repeat itself" if encoded.seconds == (8.0,) else None
+        return [Hypothesis(0.0, seconds, text=said, failure=failure) for seconds in encoded.seconds]
+
+    monkeypatch.setattr(Recognizer, "transcribe", loops_when_whole)
+    model, _ = make(vocabulary)
+    result = model.analyze(noise(800), sample_rate=16_000)
+    assert [segment.text for segment in result.segments] == [said] * 2
+    assert [segment.failed for segment in result.segments] == ["the model began to repeat itself"] * 2
