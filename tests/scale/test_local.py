@@ -95,7 +95,7 @@ def test_poisoned_files_become_error_rows(
     errors = {name: row["error"] for name, row in found.items() if row["error"]}
     assert errors["crash.wav"]["kind"] == "crash" and "SIGKILL" in errors["crash.wav"]["message"]
     assert errors["hang.wav"]["kind"] == "timeout" and errors["hang.wav"]["attempts"] == 2
-    assert "not audio" in errors["noise.mp3"]["message"] and errors["noise.mp3"]["attempts"] == 1
+    assert "not an audio" in errors["noise.mp3"]["message"] and errors["noise.mp3"]["attempts"] == 1
     assert all(str(clips / name) in error["message"] for name, error in errors.items())
     assert found["crash.wav"]["text"] is None
 

@@ -122,7 +122,8 @@ def _not_audio(name: str, head: bytes, error: Exception) -> str:
     reason = str(getattr(error, "strerror", "")) or str(error)
     text = head.decode("latin-1")
     begins = repr(text) if text.isascii() and text.isprintable() else f"the bytes {head.hex(' ')}"
-    return f"{name}: is not an audio or video file (it begins with {begins}: {reason})"
+    what = f"is not an audio or video file (it begins with {begins}: {reason})"
+    return f"{name}: {what}; export it again, e.g. as WAV"
 
 
 def audio_track(container: InputContainer, media: Media) -> AudioStream:
