@@ -11,7 +11,7 @@ import pytest
 import unislu
 from unislu.data.records import Entity, Record, read_records
 from unislu.errors import RecipeError
-from unislu.training.transcripts import RECOGNISED, RIGHT, retold, write_transcripts
+from unislu.training.transcripts import JOURNAL, RECOGNISED, RIGHT, retold, write_transcripts
 
 SPEECH = Path(__file__).parents[2] / "examples" / "jfk.flac"
 SAID = (
@@ -39,6 +39,22 @@ def test_both_manifests_lie_beside_the_first(tmp_path: Path) -> None:
         assert entity.type == "NORP" and entity.extra == {"type18": "NORP"}
         assert record.audio == "jfk.flac" and record.spoken == SAID
     assert right.text != SAID  # capitals and marks are the recogniser's
+    assert not (tmp_path / JOURNAL).exists()
+
+
+def test_an_interrupted_run_goes_on(tmp_path: Path) -> None:
+    """What was transcribed before is not transcribed again; what another model wrote is."""
+    model = unislu.load()
+    shutil.copyfile(SPEECH, tmp_path / "jfk.flac")
+    manifest = tmp_path / "manifest.jsonl"
+    rows = [{"id": name, "text": "kept words", "audio": "jfk.flac"} for name in ("done", "other")]
+    manifest.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
+    done = {"model": model.name, "id": "done", "text": "Kept words."}
+    other = {"model": "another", "id": "other", "text": "Kept words."}
+    (tmp_path / JOURNAL).write_text("".join(json.dumps(row) + "\n" for row in (done, other)))
+    assert write_transcripts(model, manifest) == (1, 1)
+    (record,) = read_records(tmp_path / RECOGNISED)
+    assert (record.id, record.text) == ("done", "Kept words.")
 
 
 def test_a_record_in_other_words_keeps_what_is_not_annotated() -> None:

@@ -94,9 +94,8 @@ def open_prompt(
             kept, absent = [generator.choice(kept)], []
         elif absent and asking.alone <= draw < asking.alone + asking.absent:
             kept, absent = [], [generator.choice(absent)]
-        dropped = set(present) - set(kept)
     if not kept and not absent:  # nothing to ask for: ask for what was dropped after all
-        kept, dropped = present, set()
+        kept = present
     generator.shuffle(absent)
     types = kept[:max_types] + absent[: max(0, max_types - len(kept))]
     if shuffle:

@@ -10,8 +10,7 @@ second. Run it with `unislu tools transcripts`.
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator, Sequence
-from contextlib import ExitStack
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -19,9 +18,12 @@ from unislu.data.records import Entity, Record, read_records, write_records
 from unislu.data.transcripts import carried_over, put_right
 from unislu.errors import RecipeError, UnisluError
 from unislu.evaluation.profiles import profile
+from unislu.files import Journal, read_journal
+from unislu.progress import Progress
 from unislu.recognition.model import Model
 
 RECOGNISED, RIGHT = "recognised.jsonl", "right.jsonl"
+JOURNAL = ".transcripts.jsonl"
 
 
 def write_transcripts(model: Model, manifest: Path) -> tuple[int, int]:
@@ -33,9 +35,11 @@ def write_transcripts(model: Model, manifest: Path) -> tuple[int, int]:
     if not records:
         raise RecipeError(f"{manifest}: no record has audio")
     normalize = profile("unislu")
+    texts = _texts(model, manifest, records)
     recognised: list[Record] = []
     right: list[Record] = []
-    for record, text in zip(records, _texts(model, manifest, records), strict=True):
+    for record in records:
+        text = texts.get(record.id, "")
         for records_, words in ((recognised, text), (right, put_right(text, record.text, normalize))):
             found = retold(record, words) if words else None
             if found is not None:
@@ -44,6 +48,7 @@ def write_transcripts(model: Model, manifest: Path) -> tuple[int, int]:
         write_records(manifest.with_name(name), rows)
         for name, rows in ((RECOGNISED, recognised), (RIGHT, right))
     ]
+    manifest.with_name(JOURNAL).unlink(missing_ok=True)
     return counts[0], counts[1]
 
 
@@ -62,18 +67,22 @@ def retold(record: Record, text: str) -> Record | None:
     return replace(record, text=text, entities=entities, spoken=record.spoken or record.text)
 
 
-def _texts(model: Model, manifest: Path, records: Sequence[Record]) -> Iterator[str]:
-    """The transcript of each clip; empty for one that cannot be read, with a line that says so."""
-    paths = [record.audio_path(manifest.parent) for record in records]
-    with ExitStack() as stack:
-        results = model.analyze_many(paths, on_error="yield", tasks=("asr",), vad="energy")
-        stack.callback(getattr(results, "close", lambda: None))
-        for number, result in enumerate(results, start=1):
+def _texts(model: Model, manifest: Path, records: Sequence[Record]) -> dict[str, str]:
+    """The transcript of each clip by its id; none for one that cannot be read, with a line that says so.
+
+    A journal beside the manifest keeps them until both manifests are written: an interrupted run goes on.
+    """
+    path = manifest.with_name(JOURNAL)
+    texts = {row["id"]: row["text"] for row in read_journal(path) if row.get("model") == model.name}
+    todo = [record for record in records if record.id not in texts]
+    paths = [record.audio_path(manifest.parent) for record in todo]
+    results = model.analyze_many(paths, on_error="yield", tasks=("asr",), vad="energy")
+    with Progress(len(records), len(texts), unit="clips") as bar, Journal(path) as journal:
+        for record, result in zip(todo, results, strict=True):
             if isinstance(result, UnisluError):
                 print(f"{result}; left out", file=sys.stderr)
-                yield ""
             else:
-                yield result.text or ""
-            if number % 50 == 0:
-                print(f"\r{manifest.parent.name}: {number}/{len(records)}", end="", file=sys.stderr)
-    print(file=sys.stderr)
+                texts[record.id] = result.text or ""
+                journal.add({"model": model.name, "id": record.id, "text": texts[record.id]})
+            bar.advance()
+    return texts
