@@ -16,7 +16,7 @@ GPU_LIBRARIES := torch triton cuda-bindings cuda-pathfinder cuda-toolkit nvidia-
 	nvidia-nvtx
 COMPILE = uv pip compile --quiet --python-version 3.11 --universal --custom-compile-command 'make lock'
 
-.PHONY: demo test lint types unit slow oldest newest lock audit soak wheel report clean
+.PHONY: demo test lint types unit slow oldest newest lock audit soak wheel report docs clean
 
 demo: | $(BIN)/python
 	@test -e $(VENV)/.dev || $(MAKE) --no-print-directory $(VENV)/.runtime
@@ -50,6 +50,7 @@ lock:
 	$(COMPILE) --upgrade --generate-hashes --extra server --output-file requirements/server.txt pyproject.toml
 	$(COMPILE) --upgrade --generate-hashes --extra dev --constraint constraints.txt \
 	  $(addprefix --no-emit-package ,$(GPU_LIBRARIES)) --output-file requirements/dev.txt pyproject.toml
+	$(COMPILE) --upgrade --generate-hashes --extra docs --output-file requirements/docs.txt pyproject.toml
 	$(COMPILE) --upgrade --generate-hashes --extra server --extra scale --extra eval --resolution lowest-direct \
 	  --output-file requirements/oldest.txt pyproject.toml requirements/test-runtime.in
 
@@ -70,8 +71,12 @@ wheel: $(VENV)/.dev
 report: $(VENV)/.dev
 	PATH="$(abspath $(BIN)):$$PATH" benchmarks/report.sh "$(DATA)" "$(OUT)"
 
+# The pages and the reference of the Python API, in build/site; a warning is an error.
+docs: $(VENV)-docs/.installed
+	NO_MKDOCS_2_WARNING=1 $(VENV)-docs/bin/mkdocs build --strict
+
 clean:
-	rm -rf $(VENV) $(VENV)-oldest $(VENV)-newest build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) $(VENV)-oldest $(VENV)-newest $(VENV)-docs build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis
 
 $(BIN)/python:
 	$(PYTHON) -m venv $(VENV) || { echo "unislu: '$(PYTHON) -m venv' failed: install your system's python3-venv package" >&2; exit 1; }
@@ -92,6 +97,12 @@ $(VENV)-oldest/.installed: pyproject.toml requirements/oldest.txt
 	$(PYTHON) -m venv $(VENV)-oldest
 	$(VENV)-oldest/bin/python -m pip --disable-pip-version-check --quiet install --require-hashes \
 	  --requirement requirements/oldest.txt
+	@touch $@
+
+$(VENV)-docs/.installed: requirements/docs.txt
+	$(PYTHON) -m venv $(VENV)-docs
+	$(VENV)-docs/bin/python -m pip --disable-pip-version-check --quiet install --require-hashes \
+	  --requirement requirements/docs.txt
 	@touch $@
 
 $(VENV)-newest/.installed: pyproject.toml requirements/test-runtime.in

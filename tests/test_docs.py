@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import yaml
 
 from unislu import bundle
 from unislu.cli import build_parser
@@ -66,6 +67,25 @@ def test_commands_exist(page: Path) -> None:
             build_parser().parse_args(arguments)
         except SystemExit as stop:
             assert not stop.code, f"{page.name}: unislu {' '.join(arguments)}"
+
+
+def test_the_site_has_every_page() -> None:
+    class Loader(yaml.SafeLoader):
+        pass
+
+    Loader.add_constructor("!ENV", lambda loader, node: loader.construct_sequence(node))
+    settings = yaml.load((ROOT / "mkdocs.yml").read_text(encoding="utf-8"), Loader)
+
+    def pages(entry: object) -> Iterator[str]:
+        if isinstance(entry, str):
+            yield entry
+        for part in entry.values() if isinstance(entry, dict) else entry if isinstance(entry, list) else ():
+            yield from pages(part)
+
+    docs = ROOT / "docs"
+    assert sorted(pages(settings["nav"])) == sorted(
+        page.relative_to(docs).as_posix() for page in docs.rglob("*.md")
+    )
 
 
 def _options(parser: argparse.ArgumentParser) -> Iterator[str]:

@@ -71,7 +71,9 @@ def open_audio(
     """Like `read_audio`, but decodes while it is iterated over, in blocks of some seconds.
 
     Args:
-        source, sample_rate, name: as for `read_audio`.
+        source: as for `read_audio`.
+        sample_rate: as for `read_audio`.
+        name: as for `read_audio`.
         split: keep the channels apart instead of mixing them.
 
     Raises:

@@ -42,15 +42,18 @@ async def listen(
 ) -> AsyncIterator[Event]:
     """Events of a stream of audio, the last one an `EndEvent`.
 
-    The model computes in a thread. While it does, chunks are taken and wait; with `max_pending`
-    seconds waiting no further chunk is asked for, so memory stays bounded and the source feels it.
-    All that waits is given to the model at once: falling behind costs partial results, never audio.
+    The model computes in a thread. Meanwhile chunks queue up; once `max_pending` seconds are queued, no
+    further chunk is requested, so memory stays bounded and the source sees back-pressure. The whole queue
+    goes to the model at once: falling behind costs partial results, never audio.
 
     Args:
-        model: a loaded model; of this stream alone.
+        model: a loaded model that nothing else uses meanwhile.
         chunks: [n] float32 at 16 kHz, or bytes of 16-bit little-endian PCM at 16 kHz.
-        max_pending: seconds.
-        request, interval, detector, options: as for `Listener`.
+        max_pending: seconds of audio that may be queued.
+        request: as for `Listener`.
+        interval: as for `Listener`.
+        detector: as for `Listener`.
+        options: as for `Listener`.
 
     Raises:
         OptionError: bad options or chunks.

@@ -212,13 +212,20 @@ def redact_verified(
 
     Args:
         model: what heard the original.
-        source, target, how, guard, name: as for `redact_audio`.
-        redaction: what is redacted; `redaction.leaks` is what is left after `TRIES` tries: do not give away
-            a recording that has any.
-        request, options: as for `Model.analyze`, the same as for the original.
+        source: as for `redact_audio`.
+        target: as for `redact_audio`.
+        redaction: what to redact. `redaction.leaks` holds what `TRIES` attempts could not remove; do not hand
+            out a recording that has any.
+        how: as for `redact_audio`.
+        guard: as for `redact_audio`.
+        name: as for `redact_audio`.
+        request: as for `Model.analyze`, the same as for the original.
+        options: as for `Model.analyze`, the same as for the original.
 
     Raises:
-        As `redact_audio`, `Model.analyze` and `Redaction.goes_on` do.
+        RedactionError: as for `redact_audio`.
+        VerificationError: as for `Redaction.goes_on`.
+        EngineError: as for `Model.analyze`.
     """
     request = Request.of(request, options)
     while True:
@@ -250,7 +257,8 @@ def verify(
         model: what heard the original.
         audio: the redacted recording.
         matches: what was redacted.
-        request, options: as for `Model.analyze`, the same as for the original.
+        request: as for `Model.analyze`, the same as for the original.
+        options: as for `Model.analyze`, the same as for the original.
 
     Returns:
         Every place where a phrase is heard again, or that was not understood; empty = none.
