@@ -6,6 +6,7 @@ import base64
 import io
 import json
 import re
+import sys
 from collections.abc import Iterator
 from dataclasses import replace
 from html.parser import HTMLParser
@@ -14,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from unislu.errors import OptionError, UnisluError
+from unislu.errors import MissingDependencyError, OptionError, UnisluError
 from unislu.evaluation.evaluate import Evaluation, Settings, assemble, score_dataset
 from unislu.evaluation.predict import read_datasets
 from unislu.evaluation.profiles import profile
@@ -25,6 +26,7 @@ from unislu.evaluation.report.audio import AudioOptions, to_opus
 from unislu.evaluation.report.worst import marked, worst
 
 from .. import needs
+from .conftest import write_corpus
 
 PIXEL = base64.b64decode(
     "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="
@@ -99,6 +101,27 @@ def test_everything_from_outside_is_escaped(folder: Path) -> None:
     text = (folder / "report.html").read_text(encoding="utf-8")
     assert "<i>tiny</i>" not in text and "&lt;i&gt;tiny&lt;/i&gt; 1" in text
     assert "<b>great</b>" not in text and "&lt;b&gt;great&lt;/b&gt;" in text
+
+
+def test_names_of_types_cannot_leave_their_attributes(tmp_path: Path) -> None:
+    hostile = """x" onmouseover="alert(1)'<script>"""
+    manifest = write_corpus(tmp_path / "tones", {"PERSON": hostile})
+    (data,) = read_datasets([manifest])
+    settings = Settings(samples=5)
+    answers = [replace(ANSWERS[0], entities=(("PLACE", hostile),), confidences=None), *ANSWERS[1:]]
+    part = score_dataset(data, answers, settings, profile("slue"), "open", None)
+    page = write_report(assemble(hostile, settings, [data], {data.name: part}), tmp_path / "out")
+    text = page.read_text(encoding="utf-8")
+    assert text.count("<script>") == 1 and "alert(1)" in text
+    assert not any(name.startswith("on") for _, attributes in Page(text).seen for name in attributes)
+
+
+def test_without_jinja_it_says_what_to_install(
+    manifest: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "jinja2", None)
+    with pytest.raises(MissingDependencyError, match=r'needs jinja2: pip install "unislu\[eval\]"'):
+        write_report(evaluated(manifest), tmp_path / "out")
 
 
 def test_the_figures_are_those_of_the_scores(folder: Path) -> None:

@@ -121,7 +121,7 @@ def add_reporting(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Evaluate, print the table, and print the page's path."""
-    require("eval", "jiwer", *(["whisper_normalizer"] if arguments.profile == "unislu" else []))
+    require("eval", "jinja2", "jiwer", *(["whisper_normalizer"] if arguments.profile == "unislu" else []))
     from ..evaluation.evaluate import Settings, evaluate
     from ..evaluation.predict import AskOptions, read_datasets
     from .systems import open_system

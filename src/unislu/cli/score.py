@@ -57,7 +57,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Score, and print the table or JSON."""
-    require("eval", "jiwer", *(["whisper_normalizer"] if arguments.profile == "unislu" else []))
+    require("eval", "jinja2", "jiwer", *(["whisper_normalizer"] if arguments.profile == "unislu" else []))
     from ..evaluation.evaluate import Settings
     from ..evaluation.predict import read_datasets
 

@@ -6,7 +6,6 @@ import base64
 import io
 import os
 from dataclasses import dataclass
-from html import escape
 from pathlib import Path
 from typing import Literal
 from urllib.parse import quote
@@ -37,23 +36,30 @@ class AudioOptions:
             raise OptionError(f"{self.megabytes} MB of audio in a page: give 0 to 1000")
 
 
+@dataclass(frozen=True)
+class Player:
+    """Where a player finds its audio, or why there is none."""
+
+    source: str | None = None
+    fault: str | None = None
+
+
 class Players:
-    """Makes `<audio>` elements and keeps count of what they cost."""
+    """Makes audio part of a page and keeps count of what it costs."""
 
     def __init__(self, options: AudioOptions, folder: Path) -> None:
         """`folder`: of the page."""
         self._options, self._folder = options, folder
         self._left = int(options.megabytes * 1e6)
 
-    def __call__(self, path: Path | None, label: str) -> str:
-        """The player of a file; an empty string without one, a note where it cannot be had."""
+    def __call__(self, path: Path | None) -> Player:
+        """The player of a file; an empty one without a file."""
         if path is None or self._options.mode == "none":
-            return ""
+            return Player()
         try:
-            source = self._source(path)
+            return Player(self._source(path))
         except UnisluError as error:
-            return f'<p class="note">no audio: {escape(str(error))}</p>'
-        return f'<audio controls preload="none" aria-label="{escape(label)}" src="{escape(source)}"></audio>'
+            return Player(fault=str(error))
 
     def _source(self, path: Path) -> str:
         if self._options.mode == "embed":
