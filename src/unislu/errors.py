@@ -33,11 +33,11 @@ class RecipeError(UnisluError, ValueError):
 
 
 class TrainingError(UnisluError, RuntimeError):
-    """A training run broke off; what it saved is kept, and the same command goes on from there."""
+    """A training run stopped early; what it saved is kept, and running the same command again resumes it."""
 
 
 class VocabularyError(UnisluError, ValueError):
-    """A tokenizer and an embedding that do not fit, or a name without a token."""
+    """A tokenizer and an embedding that do not match, or a name that has no token."""
 
 
 class BundleError(UnisluError):
@@ -45,7 +45,7 @@ class BundleError(UnisluError):
 
 
 class BundleNotFoundError(BundleError, FileNotFoundError):
-    """No bundle at that path or of that name."""
+    """There is no bundle at that path or under that name."""
 
 
 class EngineError(UnisluError, RuntimeError):
@@ -57,7 +57,9 @@ class VoiceError(UnisluError, RuntimeError):
 
 
 class BatchError(UnisluError, RuntimeError):
-    """A batch run that cannot go on; what it committed is kept, and the same command goes on from there."""
+    """A batch run that cannot continue; what it committed is kept, and running the same command again resumes
+    it.
+    """
 
 
 class RedactionError(UnisluError, RuntimeError):
@@ -65,8 +67,8 @@ class RedactionError(UnisluError, RuntimeError):
 
 
 class VerificationError(RedactionError):
-    """A redacted phrase is still heard in the redacted audio (exit code 3); nothing was written."""
+    """A redacted phrase can still be recognised in the redacted audio (exit code 3); nothing was written."""
 
 
 class MissingDependencyError(UnisluError, ImportError):
-    """An optional dependency is not installed; the message holds the command that installs it."""
+    """An optional dependency is not installed; the message contains the command that installs it."""

@@ -1,4 +1,4 @@
-"""Files that are whole or not there, and journals that a kill cannot spoil."""
+"""Files that are either complete or absent, and journals that survive a kill."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ from types import TracebackType
 from typing import Any
 
 PARTIAL = ".partial"
-"""How the names of files end that are still being written."""
+"""Suffix of files that are still being written."""
 
 
 @contextmanager
 def replacing(path: str | os.PathLike[str], *, partial: str | None = None) -> Iterator[Path]:
-    """A file beside `path` to write to; it becomes `path` when the block ends well and is removed otherwise.
+    """A file beside `path` to write to; it becomes `path` if the block succeeds and is removed otherwise.
 
-    What was at `path` before stays until then, so that readers see the old content or the new one.
-    `partial`: the name to write under, for those who clear up after kills.
+    Whatever was at `path` stays until then, so readers see either the old content or the new one. `partial`
+    is the temporary name, for callers that clean up after a kill.
 
     Raises `OSError`.
     """
@@ -38,8 +38,8 @@ def write_whole(
 ) -> None:
     """Write a file in one step, text as UTF-8; `partial` as for `replacing`.
 
-    `durable`: it survives a power cut, for content reaches the disk before the name, and the name before this
-    returns.
+    `durable`: it survives a power cut, because the content reaches the disk before the name does, and the
+    name before this returns.
 
     Raises `OSError`.
     """
@@ -58,7 +58,8 @@ def write_whole(
 
 
 class Journal:
-    """JSON lines to which results are added one by one, each on its way to the disk before `add` returns.
+    """JSON lines to which results are appended one by one; each is on its way to the disk before `add`
+    returns.
 
     Use as a context manager. A line that an earlier kill cut short is removed first. Raises `OSError`.
     """
@@ -76,18 +77,19 @@ class Journal:
         self.close()
 
     def add(self, values: Mapping[str, Any]) -> None:
-        """Add one line."""
+        """Append one line."""
         self._file.write(json.dumps(values, ensure_ascii=False) + "\n")
         self._file.flush()
 
     def close(self) -> None:
-        """Close the file; harmless when done twice."""
+        """Close the file; may be called twice."""
         self._file.close()
 
 
 def read_journal(path: str | os.PathLike[str]) -> Iterator[dict[str, Any]]:
-    """The objects of a journal; nothing where there is no file. Damaged lines are left out: what they were
-    about is done again."""
+    """The objects of a journal; empty if the file does not exist. Damaged lines are skipped, so their work is
+    done again.
+    """
     if not os.path.exists(path):
         return
     with open(path, encoding="utf-8", errors="replace") as lines:
@@ -103,7 +105,7 @@ def read_journal(path: str | os.PathLike[str]) -> Iterator[dict[str, Any]]:
 
 
 def drop_half_line(path: str | os.PathLike[str]) -> None:
-    """Cut off what a kill left after the last line break, so that the next line does not continue it."""
+    """Cut off whatever a kill left after the last line break, so that the next line does not continue it."""
     if not os.path.exists(path):
         return
     content = Path(path).read_bytes()

@@ -1,4 +1,4 @@
-"""How far long work is: a line that renews itself on a terminal, one line a minute in a log."""
+"""Progress of long work: one line that is redrawn on a terminal, or one line a minute in a log."""
 
 from __future__ import annotations
 
@@ -11,7 +11,9 @@ _TERMINAL_SECONDS, _LOG_SECONDS = 0.25, 60.0
 
 
 class LiveLine:
-    """A line of a terminal, stderr or `stream`, that the next one takes the place of; nothing elsewhere."""
+    """A line on a terminal (stderr or `stream`) that the next one overwrites; elsewhere nothing is
+    written.
+    """
 
     def __init__(self, wanted: bool = True, stream: TextIO | None = None) -> None:
         self._stream = stream or sys.stderr
@@ -19,7 +21,7 @@ class LiveLine:
         self._width = 0
 
     def show(self, text: str) -> None:
-        """Show `text` in place of what was shown; it must fit into one line."""
+        """Replace what was shown by `text`, which must fit on one line."""
         if self.enabled:
             self.clear()
             self._stream.write(text)
@@ -27,7 +29,7 @@ class LiveLine:
             self._width = len(text)
 
     def clear(self) -> None:
-        """Leave the line empty for other output."""
+        """Clear the line for other output."""
         if self._width:
             self._stream.write("\r" + " " * self._width + "\r")
             self._stream.flush()
@@ -35,7 +37,7 @@ class LiveLine:
 
 
 class Progress:
-    """Counts to `total`, starting at `done`, with speed and time left. Use as a context manager."""
+    """Counts from `done` to `total`, with speed and time left. Use as a context manager."""
 
     def __init__(
         self,
@@ -47,8 +49,9 @@ class Progress:
         enabled: bool = True,
         stream: TextIO | None = None,
     ) -> None:
-        """`expected`: seconds of audio that are left, as far as known; the time left then follows them, and
-        otherwise the count."""
+        """`expected`: seconds of audio that remain, as far as known; the time left is then estimated from
+        them, otherwise from the count.
+        """
         self._total, self._done, self._first = total, done, done
         self._unit, self._expected = unit, expected
         self._passed = self._seconds = 0.0
@@ -66,7 +69,9 @@ class Progress:
         self._show(final=True)
 
     def advance(self, seconds: float = 0.0, *, expected: float = 0.0, failed: bool = False) -> None:
-        """One more, `seconds` long (a text has no length), of which `expected` seconds were expected."""
+        """Count one more item, `seconds` long (0 for a text), of which `expected` seconds had been
+        expected.
+        """
         self._done += 1
         self._seconds += seconds
         self._passed += expected
@@ -107,14 +112,14 @@ class Progress:
         return "  ".join(parts)
 
     def _left(self, each: float, elapsed: float) -> float:
-        """Seconds of work that are left, where one took `each`."""
+        """Seconds of work left if one item takes `each`."""
         if self._expected is None or self._passed <= 0:
             return (self._total - self._done) * each
         return (self._expected - self._passed) * elapsed / self._passed
 
 
 def clock(seconds: float) -> str:
-    """Whole seconds as `12:05`, or `1:00:09` from an hour on."""
+    """Whole seconds as `12:05`, or as `1:00:09` from an hour on."""
     minutes, rest = divmod(max(0, int(seconds)), 60)
     hours, minutes = divmod(minutes, 60)
     return f"{hours}:{minutes:02d}:{rest:02d}" if hours else f"{minutes}:{rest:02d}"

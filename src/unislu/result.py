@@ -1,7 +1,7 @@
-"""What unislu answers: frozen values with a documented, versioned JSON form (docs/reference/result.md).
+"""The results of unislu: frozen values with a documented, versioned JSON form (docs/reference/result.md).
 
-`None` (JSON `null`) is "not asked for or not known", an empty tuple (`[]`) is "asked for, none
-found". Every entity carries offsets into the transcript, and construction checks that they hold.
+`None` (JSON `null`) means "not requested or not known", an empty tuple (`[]`) means "requested, none found".
+Every entity carries offsets into the transcript, and construction checks that they hold.
 """
 
 from __future__ import annotations
@@ -20,14 +20,20 @@ SCHEMA_VERSION = 1
 
 @dataclass(frozen=True)
 class Word:
-    """A word: `start`, `end` in seconds, `start_char`, `end_char` into the transcript (end exclusive)."""
+    """A word of the transcript."""
 
     text: str
+    """As written, with its punctuation."""
     start: float
+    """Seconds."""
     end: float
+    """Seconds."""
     start_char: int
+    """Offset into the transcript."""
     end_char: int
+    """Offset into the transcript, exclusive."""
     confidence: float | None = None
+    """From 0 to 1."""
 
     def __post_init__(self) -> None:
         _check_times(self.start, self.end, "word", self.text)
@@ -37,21 +43,26 @@ class Word:
 
 @dataclass(frozen=True)
 class Entity:
-    """A named entity. Characters count in `Analysis.text`, end exclusive; times are seconds.
-
-    `start`, `end` and `start_word`, `end_word` (indices of words, end exclusive) are None until
-    words have times.
-    """
+    """A named entity."""
 
     type: str
+    """Name of the entity type."""
     text: str
+    """Its words, as in the transcript."""
     start_char: int
+    """Offset into `Analysis.text`."""
     end_char: int
+    """Offset into `Analysis.text`, exclusive."""
     confidence: float | None = None
+    """From 0 to 1."""
     start: float | None = None
+    """Seconds; None if words have no times."""
     end: float | None = None
+    """Seconds; None if words have no times."""
     start_word: int | None = None
+    """Index of its first word, counted over all segments; None if words have no times."""
     end_word: int | None = None
+    """Index after its last word; None if words have no times."""
 
     def __post_init__(self) -> None:
         if not self.type:
@@ -64,10 +75,12 @@ class Entity:
 
 @dataclass(frozen=True)
 class Sentiment:
-    """The likeliest label, in lower case, and the probability of every label; they add up to 1."""
+    """The sentiment of a segment or of a whole file."""
 
     label: str
+    """The most likely label, in lower case."""
     scores: Mapping[str, float]
+    """The probability of every label; they add up to 1."""
 
     def __post_init__(self) -> None:
         if self.label not in self.scores or self.label != self.label.lower():
@@ -81,25 +94,30 @@ class Sentiment:
 
 @dataclass(frozen=True)
 class Segment:
-    """A stretch of the audio that was heard in one pass; `start`, `end` in seconds.
-
-    `text` is `Analysis.text[start_char:end_char]`. `no_speech`: nothing was said here.
-    `avg_logprob`: mean natural logarithm of the probability of its tokens. `sentiment`: of this stretch.
-    `failed`: why it was not heard, or why what was heard cannot be relied on. `channel`: from 0, where the
-    channels were analysed apart.
-    """
+    """A stretch of audio that was transcribed in one pass."""
 
     start: float
+    """Seconds."""
     end: float
+    """Seconds."""
     text: str
+    """`Analysis.text[start_char:end_char]`."""
     start_char: int
+    """Offset into `Analysis.text`."""
     end_char: int
+    """Offset into `Analysis.text`, exclusive."""
     no_speech: bool = False
+    """Nobody speaks in it."""
     avg_logprob: float | None = None
+    """Mean natural logarithm of the probability of its tokens."""
     words: tuple[Word, ...] | None = None
+    """None if not requested or if the model gives no word times."""
     sentiment: Sentiment | None = None
+    """The sentiment of this segment alone."""
     failed: str | None = None
+    """Why it was not transcribed, or why its text is unreliable."""
     channel: int | None = None
+    """Counted from 0; set if the channels were transcribed separately."""
 
     def __post_init__(self) -> None:
         _check_times(self.start, self.end, "segment", self.text)
@@ -111,34 +129,43 @@ class Segment:
 class Analysis:
     """The result for one file.
 
-    `file`: its path, or None for arrays and bytes. `text`: the transcript; None when only the
-    sentiment was asked for. `duration`: seconds. `timings`: seconds of computing by stage.
-    `warnings`: what the reader of the result must know, e.g. that the file was cut off.
-    `untrained_types`: entity types asked for that the model was not trained on.
-
-    Raises `RecordError` when offsets do not hold: every entity's, segment's and word's text is the
+    Raises `RecordError` if offsets are wrong: the text of every entity, segment and word must be the
     transcript between its offsets.
     """
 
     text: str | None
+    """The transcript; None if only the sentiment was requested."""
     duration: float
+    """Length of the audio in seconds."""
     model: str
+    """Name and version of the model."""
     file: str | None = None
+    """Path or name of the source; None for unnamed arrays and bytes."""
     language: str | None = None
+    """ISO 639-1 code of the model's language."""
     entities: tuple[Entity, ...] | None = None
+    """In the order of the transcript."""
     sentiment: Sentiment | None = None
+    """Of the whole file."""
     segments: tuple[Segment, ...] = ()
+    """In order of time."""
     timings: Mapping[str, float] = field(default_factory=dict)
+    """Seconds of computation by stage."""
     warnings: tuple[str, ...] = ()
+    """What a reader of the result must know, e.g. that the file was cut off."""
     untrained_types: tuple[str, ...] = ()
+    """Requested entity types that the model was not trained on."""
     schema_version: int = SCHEMA_VERSION
+    """Version of the JSON form."""
 
     def __post_init__(self) -> None:
         if self.schema_version != SCHEMA_VERSION:
             raise RecordError(f"schema_version {self.schema_version!r} is not {SCHEMA_VERSION}")
         if self.text is None:
             if self.entities or any(segment.text for segment in self.segments):
-                raise RecordError("entities or segments without a text: their offsets point nowhere")
+                raise RecordError(
+                    "entities or segments without a text: their offsets have nothing to refer to"
+                )
             return
         pieces: list[Entity | Segment | Word] = [*(self.entities or ()), *self.segments]
         pieces += [word for segment in self.segments for word in segment.words or ()]
@@ -152,7 +179,7 @@ class Analysis:
 
     @property
     def no_speech(self) -> bool:
-        """Whether nothing at all was said."""
+        """Whether nobody speaks in the whole file."""
         return all(segment.no_speech for segment in self.segments)
 
     def to_dict(self) -> dict[str, Any]:
@@ -193,9 +220,9 @@ class Placed(Protocol):
 
 
 def covered(pieces: Sequence[Placed], start: int, end: int) -> range:
-    """The indices of the pieces that have some of the characters `start` to `end`; empty when none has.
+    """The indices of the pieces that overlap the characters `start` to `end`; empty if none does.
 
-    `pieces`: in order and without overlaps.
+    `pieces` must be in order and must not overlap.
     """
     first = bisect_right(pieces, start, key=lambda piece: piece.end_char)
     last = bisect_left(pieces, end, key=lambda piece: piece.start_char)

@@ -1,8 +1,10 @@
-"""Nothing that unislu loads reports about its user: the reports of libraries are off before any is imported.
+"""Nothing that unislu loads sends usage reports: the telemetry of libraries is switched off before they are
+imported.
 
-ONNX Runtime from 1.29 on keeps a device id in the home's cache folder and looks up a collector. It reads its
-variable when it is imported; a call afterwards is too late for the files. So `import unislu` sets all of
-them, and whoever imports onnxruntime before unislu must set `ORT_DISABLE_TELEMETRY=1` in the environment.
+From 1.29 on, ONNX Runtime keeps a device id in the home's cache folder and contacts a collector. It reads its
+environment variable at import; a call afterwards is too late to keep the files from being written. So `import
+unislu` sets all of these variables, and programs that import onnxruntime before unislu must set
+`ORT_DISABLE_TELEMETRY=1` themselves.
 """
 
 from __future__ import annotations
@@ -18,6 +20,6 @@ OFF = {
 
 
 def switch_off() -> None:
-    """Set every variable that is not set: who sets one to another value wants it so."""
+    """Set every variable that is not set yet; a value that the user chose is kept."""
     for name, value in OFF.items():
         os.environ.setdefault(name, value)

@@ -44,7 +44,7 @@ BAD_BYTES = {
     "text": (b"this is not audio\n" * 100, "is not an audio or video file"),
     "binary": (bytes(range(256)) * 20, "is not an audio or video file"),
     "zeros": (bytes(5000), "is not an audio or video file"),
-    "header only": (wav(np.zeros((0, 1), np.float32), 16_000, tag=3), "holds 0 ms"),
+    "header only": (wav(np.zeros((0, 1), np.float32), 16_000, tag=3), "has 0 ms"),
     "one sample": (wav(np.zeros((1, 1), "<i2"), 16_000), "at least 100 ms"),
     "nan": (wav(np.full((16_000, 1), np.nan, "<f4"), 16_000, tag=3), "not numbers: nan at 0.000 s"),
     "inf": (wav(np.append(tone(), np.inf).astype("<f4"), 16_000, tag=3), "not numbers: inf at 1.000 s"),
@@ -75,7 +75,7 @@ def test_mp4_without_its_index() -> None:
 
 
 def test_no_audio_track() -> None:
-    with pytest.raises(AudioError, match=r"no audio track \(it holds: video\)"):
+    with pytest.raises(AudioError, match=r"no audio track \(it contains: video\)"):
         load_audio(video(with_audio=False))
 
 

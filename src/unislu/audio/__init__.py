@@ -1,11 +1,11 @@
-"""Anything that holds sound → mono float32 at 16 kHz.
+"""Any recording → mono float32 at 16 kHz.
 
-Every source goes the same way: decode at its own rate, mix the channels by their mean (where they cancel
-each other out, take the loudest), resample. Plain WAV is read here (at 16 kHz it then needs no decoder
-library at all); everything else, and all resampling, is done by PyAV, imported only when it is needed.
+Every source takes the same path: decode at its own rate, mix the channels by their mean (where they cancel
+each other out, use the loudest), resample. Plain WAV is read here (at 16 kHz it needs no decoder library at
+all); everything else, and all resampling, is done by PyAV, which is imported only when needed.
 
-What can be heard of a damaged file is returned with a warning; a file of which nothing can be
-heard is an `AudioError` that names the file, what was found and the remedy.
+Whatever can be decoded of a damaged file is returned with a warning; a file that cannot be decoded at all is
+an `AudioError` that names the file, the problem and the remedy.
 """
 
 from __future__ import annotations

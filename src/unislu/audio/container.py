@@ -1,7 +1,7 @@
 """Every container that FFmpeg knows, through PyAV: MP3, MP4 and M4A, Ogg, Opus, FLAC, WebM, video, …
 
-Hearing and copying (`unislu.redact`) both open, decode and count time with what is here: a second that is
-heard is the second that is covered.
+Transcription and redaction (`unislu.redact`) both open, decode and count time with this module, so that the
+second that is transcribed is the second that is covered.
 """
 
 from __future__ import annotations
@@ -31,13 +31,14 @@ _CONTAINERS = (
     "mxf", "nistsphere", "nut", "ogg", "oma", "pvf", "qcp", "rm", "rso", "sbc", "sln", "sox", "spdif",
     "swf", "tak", "truehd", "tta", "voc", "w64", "wav", "webm", "wsaud", "wsd", "wtv", "wv", "xa", "xwma",
 )  # fmt: skip
-"""What FFmpeg calls the containers of sound. It knows others, which open further files (playlists), draw
-pictures, or read devices."""
+"""FFmpeg's names of audio and video containers. It has others, which open further files (playlists), draw
+pictures or read devices.
+"""
 _RAW = tuple(f"{kind}{bits}{end}" for kind in "suf" for bits in (8, 16, 24, 32, 64) for end in _ENDS)
-"""And samples without a header, which are refused in words of their own."""
+"""Samples without a header, which are refused with a message of their own."""
 _MAX_LOST_SECONDS = 0.5
 _MAX_LOST_SHARE = 0.02
-_JITTER_SECONDS = 0.05  # time codes of some containers are whole milliseconds; smaller steps are rounding
+_JITTER_SECONDS = 0.05  # time codes of some containers are whole milliseconds; smaller gaps are rounding
 _MAX_LEAP_SECONDS = 60.0  # where the length is not known
 _MAX_LEAPS_SECONDS = 4 * 3600.0  # all together
 
@@ -50,35 +51,35 @@ _NO_HEADER = re.compile(r"[suf](8|16|24|32|64)(le|be)?|vidc")
 
 
 def container_blocks(media: Media) -> Blocks:
-    """Decode the first audio track with PyAV, in blocks of some seconds.
+    """Decode the first audio track with PyAV, in blocks of a few seconds.
 
-    Times are those of the container, as players show them: where its time codes leave a hole, before a
-    track that begins after the picture or where packets are lost, there is silence.
+    Times are those of the container, as players show them: a gap in its time codes becomes silence, be it
+    before a track that begins after the picture or where packets are lost.
     """
     report, name = media.report, media.name
     with open_container(media) as container:
         track = audio_track(container, media)
         if len(container.streams.audio) > 1:
             report.notes.append(
-                f"{name}: has {len(container.streams.audio)} audio tracks; only the first was heard"
+                f"{name}: has {len(container.streams.audio)} audio tracks; only the first was transcribed"
             )
         expected = _declared_seconds(container, track)
         report.seconds = expected or None
-        heard = 0.0
+        present = 0.0
         clock = Clock(container, track)
         frames = (
             frame for packet in packets(container, [track], report) for frame in decoded(packet, report)
         )
         for rate, block in _grouped(_timed(frames, clock, name)):
-            heard += block.shape[1] / rate
+            present += block.shape[1] / rate
             yield rate, block
-        if not heard:
+        if not present:
             raise AudioError(
                 f"{name}: nothing in its audio track can be decoded "
                 f"({container.format.name}, {track.codec_context.name}); export it again, e.g. as WAV"
             )
-        if expected - heard > max(_MAX_LOST_SECONDS, _MAX_LOST_SHARE * expected):
-            report.notes.append(cut_off(name, heard, expected))
+        if expected - present > max(_MAX_LOST_SECONDS, _MAX_LOST_SHARE * expected):
+            report.notes.append(cut_off(name, present, expected))
         elif report.damaged:
             report.notes.append(
                 f"{name}: {report.damaged} damaged packets were skipped; copy or export it again"
@@ -86,13 +87,13 @@ def container_blocks(media: Media) -> Blocks:
 
 
 def open_container(media: Media) -> InputContainer:
-    """Open it with PyAV; close it before `media`. Raises `AudioError` for what is no audio."""
+    """Open it with PyAV; close it before `media`. Raises `AudioError` if it is not audio."""
     import av
 
     file, suffix = media.file, PurePath(media.name).suffix.lower()
     file.seek(0)
     head = file.read(12)
-    # The file is already open: a playlist inside it must not make FFmpeg open others.
+    # The file is already open; a playlist inside it must not make FFmpeg open others.
     options = {"protocol_whitelist": "none", "format_whitelist": ",".join((*_CONTAINERS, *_RAW, "vidc"))}
     if suffix in _TELEPHONE:
         options["sample_rate"] = "8000"
@@ -109,8 +110,8 @@ def open_container(media: Media) -> InputContainer:
         if _NO_HEADER.fullmatch(container.format.name):
             container.close()
             raise AudioError(
-                f"{media.name}: is samples without a header, which say neither rate nor channels; "
-                "convert it first, to WAV"
+                f"{media.name}: raw samples without a header, so the sample rate is unknown; convert it to "
+                "WAV first"
             )
         return container
     raise AudioError(_not_audio(media.name, head, failure)) from None
@@ -118,7 +119,7 @@ def open_container(media: Media) -> InputContainer:
 
 def _not_audio(name: str, head: bytes, error: Exception) -> str:
     if head[4:8] == b"ftyp":
-        return f"{name}: is an MP4 without its index, so it was cut off; copy or download it again"
+        return f"{name}: is an MP4 without its index, so it is incomplete; copy or download it again"
     reason = str(getattr(error, "strerror", "")) or str(error)
     text = head.decode("latin-1")
     begins = repr(text) if text.isascii() and text.isprintable() else f"the bytes {head.hex(' ')}"
@@ -127,18 +128,18 @@ def _not_audio(name: str, head: bytes, error: Exception) -> str:
 
 
 def audio_track(container: InputContainer, media: Media) -> AudioStream:
-    """The track that is heard. Raises `AudioError` if there is none that can be."""
+    """The audio track to decode. Raises `AudioError` if there is none, or if its codec is unknown."""
     tracks, name = container.streams.audio, media.name
     if not tracks:
         kinds = ", ".join(sorted({stream.type for stream in container.streams})) or "nothing"
-        raise AudioError(f"{name}: has no audio track (it holds: {kinds}); pass a file with sound")
+        raise AudioError(f"{name}: has no audio track (it contains: {kinds}); pass a file with sound")
     if tracks[0].codec_context is None:
-        raise AudioError(f"{name}: its audio codec is unknown here; convert it first, e.g. to WAV or FLAC")
+        raise AudioError(f"{name}: its audio codec is not supported; convert it first, e.g. to WAV or FLAC")
     return tracks[0]
 
 
 def packets(container: InputContainer, tracks: list[Any], report: Report) -> Iterator[av.Packet[Any]]:
-    """The packets of some tracks as far as they can be read; an end before the end is counted as damage."""
+    """The packets of some tracks as far as they can be read; a premature end is counted as damage."""
     import av
 
     found = container.demux(*tracks)
@@ -154,7 +155,7 @@ def packets(container: InputContainer, tracks: list[Any], report: Report) -> Ite
 
 
 def decoded(packet: av.Packet[Any], report: Report) -> list[av.AudioFrame]:
-    """The frames of a packet of sound; none, and counted, if it is damaged."""
+    """The frames of an audio packet; none if it is damaged, which is counted."""
     import av
 
     try:
@@ -165,22 +166,23 @@ def decoded(packet: av.Packet[Any], report: Report) -> list[av.AudioFrame]:
 
 
 class Clock:
-    """Where the frames of a track lie in the container's time, which begins with its first picture or sound.
-
-    `position`: seconds up to which there is sound or silence.
+    """Where the frames of a track lie in the container's time, which begins with its first picture or
+    sound.
     """
 
     def __init__(self, container: InputContainer, track: AudioStream) -> None:
         self.position = 0.0
+        """Seconds up to which there is sound or silence."""
         self.origin = container.start_time / 1_000_000 if container.start_time is not None else 0.0
         self._end = container.duration / 1_000_000 if container.duration is not None else None
         self._has_times = track.start_time is not None
         self._left = _MAX_LEAPS_SECONDS
 
     def silence_before(self, frame: av.AudioFrame) -> int:
-        """Samples of silence between the sound before and this frame. To be called for each, in their order.
+        """Samples of silence between the previous frame and this one. Call it for every frame, in order.
 
-        A time code that goes back, or beyond the end, is broken: such a frame follows the one before.
+        A time code that goes back, or beyond the end, is wrong: such a frame follows the previous one
+        directly.
         """
         missing = 0
         if frame.time is not None and self._has_times:
@@ -195,7 +197,9 @@ class Clock:
 
 
 def _timed(frames: Iterator[av.AudioFrame], clock: Clock, name: str) -> Iterator[tuple[int, Float32]]:
-    """(samples a second, [channels, n] float32) of each frame, with silence for what time codes leap over."""
+    """(samples a second, [channels, n] float32) of each frame, with silence in the gaps between time
+    codes.
+    """
     for frame in frames:
         rate, samples = frame.sample_rate, _samples(frame)
         check_kind(rate, len(samples), name)
@@ -206,7 +210,7 @@ def _timed(frames: Iterator[av.AudioFrame], clock: Clock, name: str) -> Iterator
 
 
 def _grouped(frames: Iterator[tuple[int, Float32]]) -> Blocks:
-    """Join samples of one rate and number of channels to blocks of some seconds."""
+    """Join samples of the same rate and number of channels into blocks of a few seconds."""
     kind, length = (0, 0), 0
     parts: list[Float32] = []
     for rate, samples in frames:
@@ -229,7 +233,7 @@ def _samples(frame: av.AudioFrame) -> Float32:
 
 
 def _declared_seconds(container: InputContainer, track: AudioStream) -> float:
-    """The length that the file itself states, or 0 where FFmpeg only estimates it from the size."""
+    """The length that the file itself states, or 0 if FFmpeg only estimates it from the size."""
     if container.format.name in ("mp3", "aac") and not track.start_time:
         return 0.0  # no Xing header: the estimate is wrong for variable bit rates
     if track.duration is not None and track.time_base is not None:

@@ -1,4 +1,4 @@
-"""Log-mel features, the same numbers as Whisper's feature extractor, in numpy alone.
+"""Log-mel features in numpy, numerically the same as those of Whisper's feature extractor.
 
 Unlike the original, audio is never padded to 30 s: a clip of n samples gives ceil(n / HOP) frames.
 The last partial hop is filled with zeros, then both ends are padded by reflection, as `torch.stft`
@@ -84,16 +84,16 @@ def _banded(power: NDArray[np.float32], filters: NDArray[np.float32]) -> NDArray
 
 
 def with_end(mel: NDArray[np.float32], most: int) -> NDArray[np.float32]:
-    """A log-mel spectrogram with silence behind it, if it breaks off in the middle of sound.
+    """A log-mel spectrogram with silence appended, if it breaks off in the middle of sound.
 
-    To a model that knows whole utterances, half a word at the end is no end: it begins to repeat itself.
+    To a model trained on whole utterances, half a word is no end: it begins to repeat itself.
 
     Args:
         mel: `[mels, frames]` of `log_mel`.
         most: frames that the result may have.
 
     Returns:
-        `[mels, frames]`, the same array if its end is quiet or there is no room.
+        `[mels, frames]`; the same array if its end is quiet or there is no room.
     """
     level = loudness(mel)
     if level.max() - level[-_LAST:].max() >= _QUIET_DB:

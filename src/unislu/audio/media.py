@@ -1,4 +1,6 @@
-"""Any source of bytes → one seekable file, and what it is: what hearing and copying both read from."""
+"""Any source of bytes → one seekable file of a known kind, from which transcription and redaction both
+read.
+"""
 
 from __future__ import annotations
 
@@ -15,7 +17,7 @@ from .wav import Wav, find_wav
 
 
 class Readable(Protocol):
-    """A binary file object, as far as it is used: all of it is read at once."""
+    """The part of a binary file object that is used: all of it is read at once."""
 
     def read(self) -> bytes: ...
 
@@ -25,20 +27,19 @@ MediaSource: TypeAlias = "str | os.PathLike[str] | bytes | bytearray | memoryvie
 
 @dataclass
 class Media:
-    """A recording that is open. `file`: as decoders read it, from its start. `name`: what messages call it;
-    its suffix tells the format of recordings that have no header. `wav`: set for PCM and float WAV, which is
-    mended there. `report`: what was found wrong so far.
-
-    Close it, or use it in a `with` statement.
-    """
+    """An open recording. Close it, or use it in a `with` statement."""
 
     file: BinaryIO
+    """As decoders read it, from its start."""
     name: str
+    """What messages call it; its suffix identifies the format of recordings without a header."""
     wav: Wav | None = None
+    """Set for PCM and float WAV, whose headers are corrected."""
     report: Report = field(default_factory=Report)
+    """What was found wrong so far."""
 
     def close(self) -> None:
-        """Close the file; harmless when done twice."""
+        """Close the file; may be called twice."""
         self.file.close()
 
     def __enter__(self) -> Media:
@@ -51,11 +52,11 @@ class Media:
 
 
 def open_media(source: Any, name: str | None = None) -> Media:
-    """Open a path, bytes, or a binary file object, which is read to its end; a pipe is, too.
+    """Open a path, bytes, or a binary file object; file objects and pipes are read to their end.
 
     Raises:
         AudioNotFoundError: the path is missing, a directory or unreadable.
-        AudioError: nothing is in it, it is no file, or its header contradicts itself.
+        AudioError: it is empty, it is not a file, or its header contradicts itself.
     """
     file, name = _opened(source, name)
     media = Media(file, name)
@@ -72,7 +73,7 @@ def open_media(source: Any, name: str | None = None) -> Media:
 
 
 class _Named:
-    """A file with another name: FFmpeg tells some formats by their suffix alone."""
+    """A file under another name: FFmpeg identifies some formats by their suffix alone."""
 
     def __init__(self, file: BinaryIO, name: str) -> None:
         self.name = name
@@ -80,7 +81,7 @@ class _Named:
 
 
 def _opened(source: Any, name: str | None) -> tuple[BinaryIO, str]:
-    """A seekable binary file over the source, and what to call it."""
+    """A seekable binary file over the source, and its name for messages."""
     if isinstance(source, bytes | bytearray | memoryview):
         return _from_bytes(bytes(source), name or "bytes")
     if isinstance(source, str | os.PathLike):

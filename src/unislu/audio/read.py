@@ -1,4 +1,4 @@
-"""From any source to samples: open it, and decode it at once or as a stream."""
+"""From any source to samples, decoded at once or as a stream."""
 
 from __future__ import annotations
 
@@ -24,11 +24,14 @@ class AudioWarning(UserWarning):
 
 @dataclass(frozen=True)
 class Audio:
-    """Decoded audio: `samples` is [n] float32, mono, 16 kHz, finite, nominally -1…1."""
+    """Decoded audio."""
 
     samples: Float32
+    """[n] float32, mono, 16 kHz, finite, nominally -1…1."""
     name: str
+    """What messages call it."""
     warnings: tuple[str, ...] = ()
+    """What was found damaged."""
 
     @property
     def duration(self) -> float:
@@ -48,12 +51,12 @@ def read_audio(source: AudioSource, sample_rate: int | None = None, *, name: str
     """Decode a path, bytes, a binary file object or an array.
 
     Args:
-        source: a path to any audio or video container; its bytes; a binary file object, read from
-            its position to its end; or an array [n] or [n, channels] or [channels, n] (the
-            shorter axis is the channels) of float samples in -1…1 or of integers.
+        source: a path to any audio or video container; its bytes; a binary file object, read from its
+            position to its end; or an array [n] or [n, channels] or [channels, n] (the shorter axis is the
+            channels) of float samples in -1…1 or of integers.
         sample_rate: samples a second of an array; required for arrays, refused otherwise.
-        name: what messages call the source, by default the path; its suffix tells the format of a recording
-            without a header.
+        name: what messages call the source, by default the path; its suffix identifies the format of a
+            recording without a header.
 
     Raises:
         AudioNotFoundError: the path is missing, a directory or unreadable.
@@ -68,7 +71,7 @@ def read_audio(source: AudioSource, sample_rate: int | None = None, *, name: str
 def open_audio(
     source: AudioSource, sample_rate: int | None = None, *, name: str | None = None, split: bool = False
 ) -> AudioStream:
-    """Like `read_audio`, but decodes while it is iterated over, in blocks of some seconds.
+    """Like `read_audio`, but decodes during iteration, in blocks of a few seconds.
 
     Args:
         source: as for `read_audio`.
@@ -78,27 +81,27 @@ def open_audio(
 
     Raises:
         AudioNotFoundError: the path is missing, a directory or unreadable.
-        AudioError: the source is empty or no audio; what is wrong inside is raised while iterating.
+        AudioError: the source is empty or not audio; errors further inside are raised during iteration.
     """
     if isinstance(source, np.ndarray):
         name = name or "array"
         return AudioStream(_array_blocks(source, sample_rate, name), name, Report(), lambda: None, split)
     if sample_rate is not None:
-        raise AudioError(f"sample_rate={sample_rate} is only for arrays; files say their own: leave it out")
+        raise AudioError(f"sample_rate={sample_rate} is only for arrays; files contain theirs: leave it out")
     media = open_media(source, name)
     blocks = container_blocks(media) if media.wav is None else media.wav.blocks()
     return AudioStream(blocks, media.name, media.report, media.close, split)
 
 
 def count_channels(source: AudioSource) -> int:
-    """How many channels a recording has. Raises as `open_audio` does, and what is wrong inside."""
+    """The number of channels of a recording. Raises what opening and decoding it raise; see `open_audio`."""
     with open_audio(source, split=True) as stream:
         return len(next(iter(stream)))
 
 
 def _array_blocks(array: NDArray[Any], rate: int | None, name: str) -> Blocks:
     if rate is None:
-        raise AudioError(f"{name}: an array does not say its sample rate; pass sample_rate=, e.g. 16000")
+        raise AudioError(f"{name}: an array has no sample rate; pass sample_rate=, e.g. 16000")
     whole = isinstance(rate, int | np.integer) and not isinstance(rate, bool)
     if not whole or not MIN_RATE <= rate <= MAX_RATE:
         raise AudioError(

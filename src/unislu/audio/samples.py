@@ -1,4 +1,4 @@
-"""What all decoders share: blocks of float32, sample types, what a sound can be, and the words for damage."""
+"""What all decoders share: blocks of float32, sample types, plausible rates, and messages about damage."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from ..errors import AudioError
 
 Float32 = NDArray[np.float32]
 Blocks = Iterator[tuple[int, Float32]]
-"""(samples a second, [channels, n] float32) after another."""
+"""Pairs of (samples a second, [channels, n] float32)."""
 
 BLOCK_SECONDS = 10
 _BLOCK_VALUES = 8_000_000  # samples of all channels
@@ -23,31 +23,33 @@ MAX_CHANNELS = 64
 
 @dataclass
 class Report:
-    """What a decoder says besides samples.
-
-    `seconds`: the length that the file states, if it does. `damaged`: packets that could not be decoded.
-    """
+    """What a decoder reports besides samples."""
 
     notes: list[str] = field(default_factory=list)
+    """Messages for the user."""
     seconds: float | None = None
+    """The length that the file states, if it does."""
     damaged: int = 0
+    """Packets that could not be decoded."""
 
 
 def block_frames(rate: int, channels: int) -> int:
-    """Samples of one channel in a block: some seconds, fewer where there are many channels."""
+    """Samples of one channel in a block: a few seconds, fewer if there are many channels."""
     return max(1, min(BLOCK_SECONDS * rate, _BLOCK_VALUES // channels))
 
 
 def check_kind(rate: int, channels: int, name: str) -> None:
-    """Raises `AudioError` for a rate or a number of channels that no sound has: a few bytes of header must
-    not become gigabytes."""
+    """Raises `AudioError` for an impossible rate or number of channels: a few bytes of header must not become
+    gigabytes.
+    """
     if not MIN_RATE <= rate <= MAX_RATE:
         raise AudioError(
-            f"{name}: states {rate} samples a second, and only {MIN_RATE} to {MAX_RATE} are sound; "
-            "export it again"
+            f"{name}: states {rate} samples a second; {MIN_RATE} to {MAX_RATE} are supported; export it again"
         )
     if not 1 <= channels <= MAX_CHANNELS:
-        raise AudioError(f"{name}: has {channels} channels; at most {MAX_CHANNELS} are read: take some out")
+        raise AudioError(
+            f"{name}: has {channels} channels; at most {MAX_CHANNELS} are supported: remove some"
+        )
 
 
 def to_float(samples: NDArray[Any]) -> Float32:
@@ -62,6 +64,6 @@ def to_float(samples: NDArray[Any]) -> Float32:
     return (samples / scale).astype(np.float32)
 
 
-def cut_off(name: str, heard: float, expected: float) -> str:
-    """The words for a file that ends too early; both in seconds."""
-    return f"{name}: is cut off: {heard:.1f} s of {expected:.1f} s could be read; copy or download it again"
+def cut_off(name: str, present: float, expected: float) -> str:
+    """The message for a file that ends too early; both in seconds."""
+    return f"{name}: is cut off: {present:.1f} s of {expected:.1f} s could be read; copy or download it again"

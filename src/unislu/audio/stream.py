@@ -15,33 +15,35 @@ if TYPE_CHECKING:
 
 SAMPLE_RATE = 16_000
 MIN_SECONDS = 0.1
-"""Shorter clips hold no word; they are refused instead of answered with nothing."""
+"""Shorter clips cannot contain a word; they are refused."""
 
-_MAX_PEAK = 32.0  # float audio far beyond ±1 is integer samples that nobody scaled
+_MAX_PEAK = 32.0  # float audio far beyond ±1 is integer samples that were not scaled
 _PIECE_SECONDS = 0.5
 _CANCELLED = 0.1
-"""Channels that share nothing lose the power of their mean by their number. A mix that has less than this
-share of what would then be left has lost sound that is in the channels."""
+"""The mean of n unrelated channels has 1/n of their power. A mix with less than this share of that has lost
+sound that is in the channels.
+"""
 
 
 class AudioStream:
-    """Sound on its way: iterate once over its blocks, [channels, n] float32 at 16 kHz.
+    """Audio as it is decoded: iterate once over its blocks, [channels, n] float32 at 16 kHz.
 
-    `name`: what messages call it. `channels`: of the blocks, known after the first. `read_seconds`: length
-    of what was given out so far. Close it, or leave its `with` block, when it is not read to its end.
+    Close it, or leave its `with` block, if it is not read to its end.
 
-    Iterating raises `AudioError` where nothing can be decoded, for samples that are not numbers or far too
-    large, and at the end when less than `MIN_SECONDS` were found.
+    Iterating raises `AudioError` if nothing can be decoded, for samples that are not numbers or far too
+    large, and at the end if there was less than `MIN_SECONDS`.
     """
 
     def __init__(
         self, blocks: Blocks, name: str, report: Report, close: Callable[[], None], split: bool = False
     ) -> None:
-        """`blocks`: of all channels; they are mixed unless `split`."""
+        """`blocks` have all channels, which are mixed unless `split`."""
         self.name = name
+        """What messages call it."""
         self._split = split
         self._cancelled = 0.0  # seconds
         self.channels: int | None = None
+        """Channels of the blocks, known after the first."""
         self._read = 0
         self._report = report
         self._close = close
@@ -59,7 +61,7 @@ class AudioStream:
 
     @property
     def seconds(self) -> float | None:
-        """The whole length: as the file states it, or None; right once everything is read."""
+        """The whole length as the file states it, or None; exact once everything is read."""
         return self._report.seconds
 
     def __iter__(self) -> Iterator[Float32]:
@@ -72,7 +74,7 @@ class AudioStream:
         self.close()
 
     def close(self) -> None:
-        """Close what is read from; harmless when done twice."""
+        """Close the source; may be called twice."""
         self._iterator.close()
         if close := getattr(self._blocks, "close", None):
             close()
@@ -87,7 +89,7 @@ class AudioStream:
             if not self._split:
                 block = self._mixed(block, rate)
             self.channels = self.channels or len(block)
-            if len(block) != self.channels:  # a broadcast that changes between mono and stereo
+            if len(block) != self.channels:  # a broadcast that switches between mono and stereo
                 block = np.repeat(block.mean(axis=0, keepdims=True), self.channels, axis=0)
             if resampler is not None and resampler.rate != rate:
                 yield resampler.flush()
@@ -101,7 +103,7 @@ class AudioStream:
             yield resampler.flush()
 
     def _mixed(self, block: Float32, rate: int) -> Float32:
-        """The mean of the channels, [1, n]; where they cancel each other out, the loudest of them."""
+        """The mean of the channels, [1, n]; where they cancel each other out, the loudest one."""
         if len(block) == 1:
             return block
         mean: Float32 = block.mean(axis=0, keepdims=True)
@@ -124,20 +126,20 @@ class AudioStream:
                 peak = max(float(block.max()), -float(block.min()))
                 if peak > _MAX_PEAK:
                     raise AudioError(
-                        f"{self.name}: float samples reach {peak:.6g} where -1…1 is expected; "
-                        "divide them by full scale (32768 for 16 bits) or store integers"
+                        f"{self.name}: float samples reach {peak:.6g}, but -1…1 is expected; divide them by "
+                        "full scale (32768 for 16 bits) or store integers"
                     )
                 yield block
             if self.read_seconds < MIN_SECONDS:
                 raise AudioError(
-                    f"{self.name}: holds {self.read_seconds * 1000:.3g} ms of audio; "
+                    f"{self.name}: has {self.read_seconds * 1000:.3g} ms of audio; "
                     f"at least {MIN_SECONDS * 1000:.0f} ms are needed"
                 )
             self._report.seconds = self.read_seconds
             if self._cancelled:
                 self._report.notes.append(
                     f"{self.name}: its channels cancel each other out for {self._cancelled:.1f} s: the "
-                    "louder one was heard there; --channels split hears each"
+                    "louder one was used there; --channels split transcribes each"
                 )
         finally:
             self._close()
@@ -156,21 +158,22 @@ def _refuse_not_finite(block: Float32, rate: int, seconds: float, name: str) -> 
 
 
 class Resampler:
-    """A stream of float32 from `rate` Hz to 16 kHz, channel by channel; filters keep their states between
-    blocks."""
+    """Resamples a stream of float32 from `rate` Hz to 16 kHz, channel by channel; filters keep their state
+    between blocks.
+    """
 
     def __init__(self, rate: int, channels: int = 1) -> None:
         import av
 
         self.rate = rate
-        # One each: a layout would give the channels meanings, and FFmpeg knows none of nine channels.
+        # One each: a layout would give the channels meanings, and FFmpeg has none for nine channels.
         self._each = [
             av.AudioResampler(format="flt", layout="mono", rate=SAMPLE_RATE) for _ in range(channels)
         ]
         self._position = 0
 
     def push(self, block: Float32) -> Float32:
-        """Take [channels, n]; returns what is ready of it, [channels, m]."""
+        """Add [channels, n]; returns the samples that are ready, [channels, m]."""
         import av
 
         outputs = []

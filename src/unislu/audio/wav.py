@@ -1,8 +1,8 @@
-"""PCM and float WAV: the commonest file needs no decoder library, and so no start-up time.
+"""PCM and float WAV: the most common format needs no decoder library, and so no start-up time.
 
-Recorders, streaming writers and editors write headers that are wrong in known ways. What counts as samples
-is decided here once, for hearing and for copying: `Wav.file` is the same recording with a header that is
-right, so that no other reader can find more or less in it.
+Recorders, streaming writers and editors write headers that are wrong in known ways. What counts as samples is
+decided here once, for transcription and redaction alike: `Wav.file` is the same recording with a correct
+header, so that no other reader finds more or fewer samples in it.
 """
 
 from __future__ import annotations
@@ -25,33 +25,35 @@ _DTYPES = {_PCM: {8: "u1", 16: "<i2", 24: "s24", 32: "<i4"}, _FLOAT: {32: "<f4",
 _NEAR = 1 << 16
 _MOST_CHUNKS = 4096
 _LEAST_SECONDS = 0.05
-"""A size that is wrong by less is a header counted in, or a few bytes of something else at the end."""
+"""A size that is wrong by less includes a header, or a few foreign bytes at the end."""
 
 _Extent = tuple[int, int]  # (position, bytes) in a file
 
 
 @dataclass(frozen=True)
 class Wav:
-    """A PCM or float WAV. `dtype`: of its samples; "s24" is packed 24 bits. `rate`: samples a second.
-
-    `file`: the recording as a plain WAV of one `data` chunk, from its start; `begin`: where its samples do.
-    `size`: of the samples, in bytes.
-    """
+    """A PCM or float WAV."""
 
     dtype: str
+    """Of its samples; "s24" is packed 24 bits."""
     channels: int
+    """How many."""
     rate: int
+    """Samples a second."""
     file: BinaryIO
+    """The recording as a plain WAV with one `data` chunk, from its start."""
     begin: int
+    """Where the samples begin in `file`."""
     size: int
+    """Bytes of all samples."""
 
     @property
     def width(self) -> int:
-        """Bytes of one sample of all channels."""
+        """Bytes of one sample in all channels."""
         return self.channels * (3 if self.dtype == "s24" else np.dtype(self.dtype).itemsize)
 
     def blocks(self) -> Blocks:
-        """(rate, [channels, n] float32) after another."""
+        """Pairs of (rate, [channels, n] float32)."""
         self.file.seek(self.begin)
         left = self.size // self.width
         while left:
@@ -73,9 +75,9 @@ class Wav:
 
 
 def find_wav(file: BinaryIO, name: str, report: Report) -> Wav | None:
-    """The WAV in `file`; None, and the file rewound, for anything else.
+    """The WAV in `file`; for anything else None, and the file is rewound.
 
-    Raises `AudioError` for a header that contradicts itself, or a rate or number of channels no sound has.
+    Raises `AudioError` for a header that contradicts itself, or for an impossible rate or number of channels.
     """
     start = file.tell()
     found = _format(file)
@@ -148,14 +150,14 @@ def _extents(
     if present - declared > _LEAST_SECONDS * per_second:
         report.notes.append(
             f"{name}: its header says {declared / per_second:.1f} s, but samples go on up to "
-            f"{present / per_second:.1f} s: all of them were heard"
+            f"{present / per_second:.1f} s: all of them were used"
         )
         return [(position, present)]
     return [(position, declared)]
 
 
 def _is_placeholder(declared: int, present: int) -> bool:
-    """Whether a size is what programs write that stream to a pipe: 0, or about 2 or 4 GiB."""
+    """Whether a size is one that programs write when they stream to a pipe: 0, or about 2 or 4 GiB."""
     return declared == 0 or (declared > present and (1 << 32) - declared < _NEAR) or (
         declared > present and 0 < (1 << 31) - declared < _NEAR
     )  # fmt: skip
@@ -163,7 +165,7 @@ def _is_placeholder(declared: int, present: int) -> bool:
 
 def _chunks(file: BinaryIO, position: int, padding: int, end: int) -> list[_Extent] | None:
     """The further `data` among the chunks from `position` on; None when there are no chunks but samples."""
-    for place in (position + padding, position)[: 1 + padding]:  # not everybody writes the padding
+    for place in (position + padding, position)[: 1 + padding]:  # some programs leave out the padding
         found: list[_Extent] = []
         for _ in range(_MOST_CHUNKS):
             if end - place < 8:
@@ -186,7 +188,7 @@ def _head(body: bytes, size: int) -> bytes:
 
 
 class _Joined(io.RawIOBase):
-    """A file made of some bytes and pieces of another file; only for reading."""
+    """A read-only file made of some bytes and pieces of another file."""
 
     def __init__(self, file: BinaryIO, name: str, head: bytes, extents: Sequence[_Extent], size: int) -> None:
         self.name = name

@@ -1,4 +1,4 @@
-"""Blocks of samples → a 16-bit WAV on disk, while they come."""
+"""Blocks of samples → a 16-bit WAV on disk, as they arrive."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from .stream import SAMPLE_RATE
 def write_wav(path: str | os.PathLike[str], blocks: Iterable[Float32]) -> tuple[int, int]:
     """Write blocks, [channels, n] float32 at 16 kHz; returns (channels, samples of one channel).
 
-    What is louder than full scale is cut there, as every player does.
+    Samples beyond full scale are clipped, as every player does.
 
     Raises `OSError`, and what `blocks` raises.
     """
@@ -31,7 +31,7 @@ def write_wav(path: str | os.PathLike[str], blocks: Iterable[Float32]) -> tuple[
 
 
 def _write_header(file: BinaryIO, samples: int, channels: int) -> None:
-    """Sizes that do not fit say that the data goes on to the end."""
+    """Sizes that do not fit are written as "to the end of the file"."""
     width = 2 * channels
     size = min(samples * width, 0xFFFFFFFF - 36)
     fmt = struct.pack("<HHIIHH", 1, channels, SAMPLE_RATE, SAMPLE_RATE * width, width, 16)
