@@ -19,8 +19,9 @@ pytest.importorskip("torch")
 FLOAT_TOLERANCE = 1e-4
 INT8_TOLERANCE = 0.12
 """The largest error of any logit in units of their standard deviation."""
-SHAPE_TOLERANCE = 1e-3
-"""Between the same tokens fed one by one and together: int8 kernels round differently."""
+SHAPE_TOLERANCES = {"torch": FLOAT_TOLERANCE, "float32": FLOAT_TOLERANCE, "int8": INT8_TOLERANCE}
+"""Between the same tokens fed one by one and together, or rows alone and with others: float sums differ in
+their last bits, and where one lies between two levels of an int8 activation it rounds to the other."""
 PREFIX = [1, 5, 9, 33]
 ENGINES = ["torch", "float32", "int8"]
 TOLERANCES = [("torch", FLOAT_TOLERANCE), ("float32", FLOAT_TOLERANCE), ("int8", INT8_TOLERANCE)]
@@ -116,7 +117,7 @@ def test_a_prompt_longer_than_the_audio(engines: Get, mel: Array, name: str) -> 
     engine, tokens = engines(name), np.arange(40, 52)[None]
     found, _ = engine.step(tokens, begin(engine, mel, [10]))
     expected = logits_along(engine, begin(engine, mel, [10]), tokens)[-1]
-    assert distance(found, expected) < SHAPE_TOLERANCE
+    assert distance(found, expected) < SHAPE_TOLERANCES[name]
 
 
 @pytest.mark.parametrize("name", ENGINES)
@@ -135,7 +136,7 @@ def test_a_row_is_what_it_is_alone(engines: Get, name: str, frames: list[int], n
     for row, length in enumerate(frames):
         even = length // 2 * 2
         alone, _ = engine.step(tokens[:1], begin(engine, mel[row : row + 1, :, :even], [even]))
-        assert distance(together[row], alone[0]) < FLOAT_TOLERANCE
+        assert distance(together[row], alone[0]) < SHAPE_TOLERANCES[name]
 
 
 @pytest.mark.parametrize("name", ENGINES)
@@ -161,12 +162,12 @@ def test_select_forks_and_cuts_back(
         fresh = begin(engine, mel[row : row + 1], [frames[row]])
         tokens = np.array([[*written[row, :cut], *more]])
         expected, _ = engine.step(tokens, fresh)
-        assert distance(found[place], expected[0]) < SHAPE_TOLERANCE
+        assert distance(found[place], expected[0]) < SHAPE_TOLERANCES[name]
     assert engine.lengths(state) == [6, 6]
     went_on, _ = engine.step(np.array([[5], [6]]), engine.select(state, [0, 1]))
     went_on = went_on.copy()
     whole, _ = engine.step(np.concatenate([written, [[5], [6]]], axis=1), begin(engine, mel, frames))
-    assert distance(went_on, whole) < SHAPE_TOLERANCE
+    assert distance(went_on, whole) < SHAPE_TOLERANCES[name]
 
 
 @pytest.mark.parametrize("name", ["float32", "int8"])
@@ -184,7 +185,7 @@ def test_caches_grow_with_what_is_written(
     monkeypatch.undo()
     _, state = engine.step(np.array([PREFIX, PREFIX]), begin(engine, mel, frames))
     forked = engine.select(state, [1, 1, 0])
-    assert distance(grown, logits_along(engine, forked, tokens)) < SHAPE_TOLERANCE
+    assert distance(grown, logits_along(engine, forked, tokens)) < SHAPE_TOLERANCES[name]
     assert forked.queries.shape[1] == engine.max_tokens  # 128 and more would be more than it can write
 
 
@@ -198,7 +199,7 @@ def test_rows_of_different_lengths_step_together(engines: Get, mel: Array, name:
     assert engine.lengths(state) == [4, 7]
     for row, tokens in enumerate([[*PREFIX[:3], 50], [*PREFIX, 20, 21, 51]]):
         expected, _ = engine.step(np.array([tokens]), begin(engine, mel[row : row + 1], [60 * (row + 1)]))
-        assert distance(found[row], expected[0]) < SHAPE_TOLERANCE
+        assert distance(found[row], expected[0]) < SHAPE_TOLERANCES[name]
 
 
 @pytest.mark.parametrize("name", ENGINES)
