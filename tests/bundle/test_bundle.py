@@ -63,6 +63,7 @@ def test_round_trip() -> None:
         provenance={"seed": 1}, corpora=({"name": "SLUE", "licence": "CC0"},), scores={"dev": {"f1": 66.0}},
     )  # fmt: skip
     data = json.loads(json.dumps(full.to_dict()))
+    assert Manifest.from_dict({k: v for k, v in data.items() if k != "parameters"}).parameters is None
     assert Manifest.from_dict(data) == full and next(iter(data)) == "schema_version"
 
 
@@ -78,6 +79,8 @@ def test_round_trip() -> None:
         ({"formats": ["xml"]}, "choose from suffix, inline"),
         ({"formats": "inline"}, "formats is str, not list"),
         ({"alphabet": "greek"}, "alphabet is 'greek'"),
+        ({"parameters": -1}, "parameters is -1, not a number of weights"),
+        ({"parameters": True}, "parameters is True, not a number of weights"),
         ({"languages": []}, "languages is empty"),
         ({"vocabulary": {"size": 1}}, "vocabulary has no 'tokens'"),
         ({"vocabulary": []}, "vocabulary is list"),

@@ -3,20 +3,17 @@
 from __future__ import annotations
 
 import json
-import struct
 import sys
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
-import numpy as np
 import pytest
 
-from unislu.errors import BundleError, BundleNotFoundError, MissingDependencyError, OptionError, RecordError
+from unislu.errors import BundleNotFoundError, MissingDependencyError, OptionError, RecordError
 from unislu.evaluation.baselines import is_baseline, open_baseline
 from unislu.evaluation.baselines.parts import Setting
 from unislu.evaluation.baselines.taggers import CLOSED_NAMES, Gner, Spacy, _merged, read_bio
-from unislu.evaluation.parameters import ct2_parameters, onnx_parameters, safetensors_parameters
 from unislu.evaluation.predict import questions, read_datasets
 from unislu.evaluation.question import Question
 from unislu.sequence import SLUE
@@ -287,34 +284,3 @@ def test_gliner_on_a_random_model(tokenizer: Any, tmp_path: Path) -> None:
         (found,) = system.answers([question])
         assert found.entities and {name for name, _ in found.entities} <= {"person", "restaurant-name"}
         assert all(phrase in "anna smith met the council in berlin" for _, phrase in found.entities)
-
-
-def test_weights_are_counted_in_the_files(tmp_path: Path) -> None:
-    onnx = pytest.importorskip("onnx")
-    from onnx import helper, numpy_helper
-
-    weights = [
-        numpy_helper.from_array(np.zeros((3, 4), np.float32), "layer.weight"),
-        numpy_helper.from_array(np.zeros(5, np.int8), "layer.bias"),
-        numpy_helper.from_array(np.zeros(7, np.float32), "layer.scales"),
-    ]
-    graph = helper.make_graph([], "g", [], [], weights)
-    onnx.save(helper.make_model(graph), tmp_path / "m.onnx")
-    assert onnx_parameters(tmp_path / "m.onnx") == 12 + 5
-
-    name = lambda text: struct.pack("<H", len(text) + 1) + text.encode() + b"\0"  # noqa: E731
-    variables = [("a/weight", (2, 3), b"x" * 6), ("a/weight_scale", (2,), b"x" * 8), ("option", (), b"x")]
-    data = struct.pack("<I", 6) + name("WhisperSpec") + struct.pack("<II", 3, len(variables))
-    for title, shape, content in variables:
-        data += name(title) + struct.pack("<B", len(shape)) + struct.pack(f"<{len(shape)}I", *shape)
-        data += struct.pack("<BI", 1, len(content)) + content
-    (tmp_path / "model.bin").write_bytes(data)
-    assert ct2_parameters(tmp_path / "model.bin") == 6
-
-    header = json.dumps({"__metadata__": {}, "w": {"dtype": "F32", "shape": [2, 5], "data_offsets": [0, 40]}})
-    (tmp_path / "m.safetensors").write_bytes(struct.pack("<Q", len(header)) + header.encode() + bytes(40))
-    assert safetensors_parameters(tmp_path / "m.safetensors") == 10
-    for count in (ct2_parameters, safetensors_parameters, onnx_parameters):
-        (tmp_path / "bad").write_bytes(b"\xff\xff\xff")
-        with pytest.raises(BundleError, match="cannot be counted"):
-            count(tmp_path / "bad")

@@ -7,11 +7,12 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from unislu.errors import BundleError, RecipeError
 from unislu.sequence import LabelSet
-from unislu.training.checkpoint import UNISLU, Checkpoint
+from unislu.training.checkpoint import UNISLU, WEIGHTS, Checkpoint, count_weights
 
 VOCABULARY = {"size": 3, "tokens": {"<|entity|>": 2}, "entity_types": ["ORG"], "sentiments": ["Neutral"]}
 WRITTEN: dict[str, Any] = {
@@ -39,6 +40,15 @@ def test_what_is_read_is_written_again(tmp_path: Path, more: dict[str, Any]) -> 
     assert found.to_dict() == values
     replace(found, provenance={"step": 8}).write(tmp_path)
     assert json.loads((tmp_path / UNISLU).read_text()) == {**values, "provenance": {"step": 8}}
+
+
+def test_weights_are_counted_without_loading_them(tmp_path: Path) -> None:
+    save_file = pytest.importorskip("safetensors.numpy").save_file
+    save_file({"w": np.zeros((2, 5), np.float32), "b": np.zeros(3, np.float16)}, tmp_path / WEIGHTS)
+    assert count_weights(tmp_path) == 13
+    (tmp_path / WEIGHTS).write_bytes(b"\xff\xff\xff")
+    with pytest.raises(BundleError, match=r"model\.safetensors: its weights cannot be counted"):
+        count_weights(tmp_path)
 
 
 def test_old_files_say_less(tmp_path: Path) -> None:

@@ -22,7 +22,7 @@ from unislu.evaluation.sweep import read_clips, sweep
 from unislu.evaluation.systems import UnisluSystem
 from unislu.recognition.recognizer import Recognizer
 from unislu.training.compose import compose
-from unislu.training.export import Facts, export
+from unislu.training.export import Facts, export, load_checkpoint
 
 from ..made import write_checkpoint, write_tone
 
@@ -61,6 +61,18 @@ def test_scores_are_the_logits_of_the_single_decoder(single: Path, pair: Path) -
     after.cut(state, 2)
     again = after.score(tokens[2:], state, wanted)
     np.testing.assert_allclose(again, first[2:], rtol=2e-2, atol=2e-2)
+
+
+def test_the_manifest_counts_what_the_second_decoder_adds(single: Path, pair: Path, backbone: Path) -> None:
+    before, after = open_bundle(single).manifest, open_bundle(pair).manifest
+    assert before.parameters is not None and after.parameters is not None
+    decoder = load_checkpoint(backbone).model.decoder
+    width, rows = decoder.embed_tokens.weight.shape[1], after.vocabulary["size"]
+    # The keys and values that both attend to are made once; the embedding has the bundle's tokens.
+    projections = 2 * width * width + width
+    layers = [sum(p.numel() for p in layer.parameters()) - projections for layer in decoder.layers]
+    rest = decoder.embed_positions.weight.numel() + 2 * width
+    assert after.parameters - before.parameters == rows * width + sum(layers) + rest
 
 
 def test_the_transcript_is_the_whispers_whatever_is_asked(pair: Path, tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ pytest.importorskip("onnx")
 
 from unislu.bundle import DECODER, ENCODER, open_bundle
 from unislu.errors import BundleError
-from unislu.training.export import Facts, compare, export
+from unislu.training.export import Facts, compare, export, load_checkpoint
 
 from ..made import write_checkpoint
 
@@ -49,6 +49,7 @@ def test_a_bundle_is_written_checked_and_loads(
     assert manifest.provenance["step"] == 2 and manifest.scores["dev"] == {"f1": 0.5}
     assert manifest.quantization == (quantize or "float32")
     assert manifest.saturation_free
+    assert manifest.parameters == load_checkpoint(checkpoint).num_parameters()
     assert "tones (CC0-1.0)" in (tmp_path / "bundle" / "MODEL_CARD.md").read_text()
 
 

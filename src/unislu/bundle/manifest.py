@@ -96,6 +96,8 @@ class Manifest:
     quantization: "int8", "float32", …
     saturation_free: whether export checked that no processor clips a sum of int8 products; see
         `unislu.training.saturation`. False for bundles of earlier versions.
+    parameters: the weights of the model, shared ones once; None in bundles of earlier
+        versions, which do not say.
     types_seen: normalised open entity types of the training data; any other may be asked for as well.
     provenance: free: checkpoint, recipe, seed, date, versions.
     corpora: one mapping a corpus the model was trained on, with at least `name` and `licence`.
@@ -113,6 +115,7 @@ class Manifest:
     alphabet: str = "atomic"
     quantization: str = "float32"
     saturation_free: bool = False
+    parameters: int | None = None
     languages: tuple[str, ...] = ("en",)
     types_seen: tuple[str, ...] = ()
     audio: AudioSettings = AudioSettings()
@@ -141,6 +144,8 @@ class Manifest:
             raise ValueError(f"alphabet is {self.alphabet!r}; choose from {', '.join(ALPHABETS)}")
         if not isinstance(self.saturation_free, bool):
             raise ValueError(f"saturation_free is {self.saturation_free!r}, not true or false")
+        if self.parameters is not None and (type(self.parameters) is not int or self.parameters < 0):
+            raise ValueError(f"parameters is {self.parameters!r}, not a number of weights")
         if not isinstance(self.masking, bool) or (self.masking and "inline-open" not in self.formats):
             raise ValueError(f"masking is {self.masking!r}: true or false, and true only with inline-open")
         if not self.languages:

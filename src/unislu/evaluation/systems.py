@@ -6,11 +6,7 @@ import os
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from unislu.bundle import (
-    MODEL_CARD,
-    open_bundle,
-)
-from unislu.evaluation.parameters import onnx_parameters
+from unislu.bundle import MODEL_CARD, open_bundle
 from unislu.evaluation.predict import AskOptions, check_audio
 from unislu.evaluation.question import Prediction, Question
 from unislu.recognition.model import Model, load
@@ -39,10 +35,9 @@ class UnisluSystem:
     ) -> UnisluSystem:
         """Open a bundle (None = the embedded default). Raises `BundleError` if it is none, or damaged."""
         bundle = open_bundle(path)
-        weights = onnx_parameters(bundle.encoder) + onnx_parameters(bundle.decoder)
         # The card may be rewritten, with these very scores for instance, and changes no answer.
         hashes = {name: digest for name, digest in bundle.manifest.files.items() if name != MODEL_CARD}
-        facts = {"engine": "onnx", "sha256": hashes, "parameters": weights}
+        facts = {"engine": "onnx", "sha256": hashes, "parameters": bundle.manifest.parameters}
         return cls(load(path, threads=threads, device=device), options, facts)
 
     @property

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -180,6 +181,17 @@ def write_unislu(folder: Path, values: Mapping[str, Any]) -> None:
 def is_checkpoint(path: str | os.PathLike[str]) -> bool:
     """Whether a folder is a Hugging Face checkpoint and no bundle."""
     return (Path(path) / CONFIG).is_file() and not (Path(path) / MANIFEST).is_file()
+
+
+def count_weights(folder: Path) -> int:
+    """How many weights a checkpoint holds. Raises `BundleError` if their file is missing or damaged."""
+    from safetensors import SafetensorError, safe_open
+
+    try:
+        with safe_open(folder / WEIGHTS, framework="numpy") as file:
+            return sum(math.prod(file.get_slice(name).get_shape()) for name in file.keys())  # noqa: SIM118
+    except (OSError, SafetensorError) as error:
+        raise BundleError(f"{folder / WEIGHTS}: its weights cannot be counted ({error}); {_REMEDY}") from None
 
 
 def tokenizer_of(folder: Path) -> Path:

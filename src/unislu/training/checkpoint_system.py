@@ -11,14 +11,21 @@ from typing import Any
 from unislu.audio import SAMPLE_RATE, load_audio
 from unislu.bundle import REQUIRED_FILES, AudioSettings, DecoderSettings, Manifest, file_digest
 from unislu.errors import BundleError, BundleNotFoundError, OptionError
-from unislu.evaluation.parameters import safetensors_parameters
 from unislu.evaluation.predict import AskOptions, check_audio
 from unislu.evaluation.question import Prediction, Question
 from unislu.evaluation.systems import UnisluSystem
 from unislu.recognition.model import Model
 from unislu.sequence import Alphabet, WhisperTokenizer, get_format
 from unislu.sequence.prompt import TASKS, Prompt
-from unislu.training.checkpoint import CONFIG, UNISLU, WEIGHTS, Checkpoint, is_checkpoint, tokenizer_of
+from unislu.training.checkpoint import (
+    CONFIG,
+    UNISLU,
+    WEIGHTS,
+    Checkpoint,
+    count_weights,
+    is_checkpoint,
+    tokenizer_of,
+)
 from unislu.training.export import read_checkpoint
 
 LONGEST = 30.0
@@ -81,7 +88,7 @@ class CheckpointSystem:
             "engine": "torch",
             "device": self._device,
             "sha256": {WEIGHTS: file_digest(self._folder / WEIGHTS)},
-            "parameters": safetensors_parameters(self._folder / WEIGHTS),
+            "parameters": count_weights(self._folder),
             "decode": self._decode,
             "options": self._options.to_dict(),
         }
@@ -131,7 +138,7 @@ def whisper_system(folder: Path, options: AskOptions | None = None, *, device: s
     facts = {
         "engine": "torch",
         "sha256": {WEIGHTS: model.manifest.files[REQUIRED_FILES[0]]},
-        "parameters": safetensors_parameters(folder / WEIGHTS),
+        "parameters": count_weights(folder),
     }
     return UnisluSystem(model, options, facts)
 

@@ -68,8 +68,17 @@ def compose(bundle: Path, whisper: Path, out: Path) -> Path:
         if (found.path / name).resolve() != (out / name).resolve():
             shutil.copyfile(found.path / name, out / name)
     names = (ENCODER, DECODER, TOKENIZER, MODEL_CARD, TAGGER)
-    write_manifest(out, replace(found.manifest, files=hash_files(out, names)))
+    total = found.manifest.parameters
+    if total is not None:
+        total += sum(weights[name].size for name in weights if _is_own(name))
+    write_manifest(out, replace(found.manifest, files=hash_files(out, names), parameters=total))
     return out
+
+
+def _is_own(name: str) -> bool:
+    """Whether a weight is the second decoder's alone; it attends to the keys and values of the first."""
+    shared = ("encoder_attn.k_proj", "encoder_attn.v_proj")
+    return name.startswith("decoder.") and not any(part in name for part in shared)
 
 
 def renumbered(table: NDArray[Any], tokenizer: Path, bundle: Bundle) -> NDArray[np.float32]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any, Literal
@@ -133,7 +133,7 @@ def export(
     shutil.copyfile(tokenizer_of(checkpoint), out / TOKENIZER)
     manifest = _manifest(facts, formats, known, model, vocabulary, quantize, quantized or float32)
     _write_card(out / MODEL_CARD, card, manifest)
-    manifest = Manifest.from_dict({**manifest.to_dict(), "files": hash_files(out)})
+    manifest = replace(manifest, files=hash_files(out))
     write_manifest(out, manifest)
     return Exported(out, manifest, float32, quantized if quantize is not None else None)
 
@@ -306,6 +306,7 @@ def _manifest(
         alphabet=known.alphabet,
         quantization=quantize or "float32",
         saturation_free=True,
+        parameters=int(model.num_parameters()),
         languages=facts.languages,
         types_seen=known.types_seen,
         audio=AudioSettings(

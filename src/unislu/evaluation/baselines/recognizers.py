@@ -18,7 +18,6 @@ from unislu.evaluation.baselines.parts import (
     shown,
     torch_parameters,
 )
-from unislu.evaluation.parameters import ct2_parameters
 from unislu.evaluation.prediction_files import read_predictions
 from unislu.evaluation.provenance import installed
 from unislu.evaluation.question import Prediction, Question
@@ -58,9 +57,8 @@ class FasterWhisper:
 
     @property
     def parameters(self) -> int | None:
-        """Counted in the model's file if it is a folder here."""
-        file = Path(self._name) / "model.bin"
-        return ct2_parameters(file) if file.is_file() else None
+        """Not known: CTranslate2 does not say."""
+        return None
 
     @property
     def facts(self) -> Mapping[str, Any]:
