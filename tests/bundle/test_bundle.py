@@ -32,7 +32,7 @@ from unislu.errors import BundleError, BundleNotFoundError, EngineError, Missing
 from unislu.recognition.model import Model, load
 from unislu.sequence import SLUE, Vocabulary, WhisperTokenizer
 
-from ..made import bytes_tokenizer
+from ..factories import bytes_tokenizer
 
 VOCABULARY = {"size": 10, "tokens": {}, "entity_types": ["ORG"], "sentiments": ["Positive"]}
 

@@ -20,7 +20,7 @@ def _read_by(command: str) -> Iterator[str]:
     """The command's module, and what it takes out of others that may read its options."""
     source = (FOLDER / f"{command}.py").read_text(encoding="utf-8")
     yield source
-    # `asking.options(arguments)`, `Writing.of(arguments)`: read in the module of that name.
+    # `request_options.options(arguments)`, `Writing.of(arguments)`: read in the module of that name.
     for module in {name.lower() for name in re.findall(r"(\w+)\.\w+\(arguments\)", source)}:
         if (FOLDER / f"{module}.py").is_file():
             yield (FOLDER / f"{module}.py").read_text(encoding="utf-8")

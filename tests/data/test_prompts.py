@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from unislu.data.prompts import Asking, OpenPrompt, open_prompt
+from unislu.data.prompts import OpenPrompt, PromptMix, open_prompt
 from unislu.data.type_names import TypeTable
 from unislu.sequence import Span, Target, normalize_type
 
@@ -143,11 +143,11 @@ def test_no_negative_can_mean_what_is_present(
 def test_one_type_alone_and_one_that_is_absent(
     table: TypeTable, target: Target, others: list[list[str]], seed: int
 ) -> None:
-    alone = open_prompt(target, others, random.Random(seed), dropout=0.0, asking=Asking(alone=1.0))
+    alone = open_prompt(target, others, random.Random(seed), dropout=0.0, mix=PromptMix(alone=1.0))
     if present(target):
         assert len(alone.types) == 1 and set(alone.types) <= present(target)
         assert alone.target.entities
-    absent = open_prompt(target, others, random.Random(seed), dropout=0.0, asking=Asking(absent=1.0))
+    absent = open_prompt(target, others, random.Random(seed), dropout=0.0, mix=PromptMix(absent=1.0))
     if absent.types and not set(absent.types) & present(target):
         assert len(absent.types) == 1 and absent.target.entities == ()
 
@@ -156,7 +156,7 @@ def test_one_type_alone_and_one_that_is_absent(
 def test_descriptions_belong_to_types_that_are_asked_for(table: TypeTable, target: Target, seed: int) -> None:
     own = {"place": "where something is"}
     drawn = open_prompt(
-        target, [], random.Random(seed), table=table, asking=Asking(described=1.0), described=own
+        target, [], random.Random(seed), table=table, mix=PromptMix(described=1.0), described=own
     )
     assert {name for name, _ in drawn.descriptions} <= set(drawn.types)
     if "place" in present(target) and "place" in drawn.types and len(drawn.types) <= 4:

@@ -14,7 +14,7 @@ from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 
 from unislu.sequence import SLUE, Vocabulary, WhisperTokenizer
 
-from ..made import CONTROL
+from ..factories import CONTROL
 
 Logits = Callable[[int, tuple[int, ...]], np.ndarray[Any, Any]]
 """(window, everything written in it) -> float32 `[vocab]`."""

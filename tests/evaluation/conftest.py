@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from ..made import write_tokenizer, write_tone
+from ..factories import write_tokenizer, write_tone
 
 SENTENCES = [
     ("We met Anna in Berlin on Monday.", [(7, 11, "PERSON"), (15, 21, "PLACE"), (25, 31, "WHEN")], "neutral"),

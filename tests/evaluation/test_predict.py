@@ -1,4 +1,4 @@
-"""Asking a system: what is asked, what is kept, and how an interrupted run goes on."""
+"""PromptMix a system: what is asked, what is kept, and how an interrupted run goes on."""
 
 from __future__ import annotations
 

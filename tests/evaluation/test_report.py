@@ -23,7 +23,7 @@ from unislu.evaluation.provenance import provenance
 from unislu.evaluation.question import Prediction
 from unislu.evaluation.report import write_report
 from unislu.evaluation.report.audio import AudioOptions, to_opus
-from unislu.evaluation.report.worst import marked, worst
+from unislu.evaluation.report.costliest import costliest, marked
 
 from .. import needs
 from .conftest import write_corpus
@@ -139,10 +139,10 @@ def test_the_figures_are_those_of_the_scores(folder: Path) -> None:
 
 
 def test_the_worst_come_first_with_their_differences(manifest: Path) -> None:
-    cases = worst(evaluated(manifest))
+    cases = costliest(evaluated(manifest))
     # r3: 2 words, 1 entity, sentiment = 6; r0: 1 word, 2 entities = 5; r1: 3 words, sentiment = 5
     assert [(c.utterance.id, c.cost) for c in cases] == [("r3", 6), ("r0", 5), ("r1", 5)]
-    assert len(worst(evaluated(manifest), 1)) == 1
+    assert len(costliest(evaluated(manifest), 1)) == 1
     gold = marked(cases[1].utterance, "gold")
     assert [(tuple(w for w, _ in p.words), p.type, p.kind) for p in gold] == [
         (("we", "met"), None, None),

@@ -16,7 +16,7 @@ from unislu.sequence import Prompt, Span, Target, Vocabulary, WhisperTokenizer, 
 from unislu.sequence.prompt import MASK
 from unislu.sequence.vocabulary import END, NER, NO_TIMESTAMPS, PREVIOUS, START, TRANSCRIPT_END
 
-from ..made import bytes_tokenizer
+from ..factories import bytes_tokenizer
 
 ROWS = 300
 

@@ -35,7 +35,7 @@ from unislu.training.models.whisper_system import WhisperPredictor
 from unislu.training.validate import Validator, asked_of, types_of
 
 from ..evaluation.tuning.conftest import RandomEngine, State
-from ..made import bytes_tokenizer, write_tone
+from ..factories import bytes_tokenizer, write_tone
 
 LOOPS_FROM = 550
 """Frames of windows over which the engines run into a loop, so that there are further tries."""

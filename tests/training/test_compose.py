@@ -24,7 +24,7 @@ from unislu.recognition.recognizer import Recognizer
 from unislu.training.compose import compose
 from unislu.training.export import Facts, export, load_checkpoint
 
-from ..made import write_checkpoint, write_tone
+from ..factories import write_checkpoint, write_tone
 
 
 @pytest.fixture(scope="module")

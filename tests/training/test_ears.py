@@ -14,7 +14,7 @@ from unislu.errors import RecipeError
 from unislu.training import ears
 from unislu.training.ears import Heard, listen, train
 
-from ..made import write_tone
+from ..factories import write_tone
 
 
 @pytest.fixture(scope="module")

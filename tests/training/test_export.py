@@ -16,7 +16,7 @@ from unislu.bundle import DECODER, ENCODER, open_bundle
 from unislu.errors import BundleError
 from unislu.training.export import Facts, compare, export, load_checkpoint
 
-from ..made import write_checkpoint
+from ..factories import write_checkpoint
 
 FACTS = Facts(
     "tiny",

@@ -17,7 +17,7 @@ import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from . import INTERRUPTED, asking, complain, writing
+from . import INTERRUPTED, complain, request_options, writing
 from .interrupt import Interrupt
 
 if TYPE_CHECKING:
@@ -33,7 +33,7 @@ STDIN = "-"
 def configure(parser: argparse.ArgumentParser) -> None:
     """Add the options."""
     parser.add_argument("files", nargs="+", metavar="FILE", help="audio or video files; - is stdin")
-    asking.configure_files(parser)
+    request_options.configure_files(parser)
     parser.add_argument(
         "-f",
         "--format",
@@ -42,8 +42,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("-o", "--output", metavar="DIR", help="write one file for each input into DIR")
     writing.configure(parser)
-    asking.configure_model(parser)
-    asking.configure_device(parser)
+    request_options.configure_model(parser)
+    request_options.configure_device(parser)
     parser.add_argument("--window", type=float, metavar="S", help="longest window, in seconds")
     parser.add_argument(
         "--pad", type=float, default=0.2, metavar="S", help="seconds kept around speech (default: 0.2)"
@@ -65,7 +65,7 @@ def run(arguments: argparse.Namespace) -> int:
     _check_stdin(arguments.files)
     # Wrong usage is said before a model is loaded.
     fields: Options = {
-        **asking.file_options(arguments),
+        **request_options.file_options(arguments),
         "window": arguments.window,
         "pad": arguments.pad,
         "merge": arguments.merge,

@@ -15,7 +15,7 @@ import argparse
 import sys
 from typing import TYPE_CHECKING
 
-from . import asking, complain
+from . import complain, request_options
 from .arguments import not_negative, positive
 from .requirements import require
 
@@ -43,7 +43,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--loader", metavar="M:F", help="function that makes the model, e.g. over an engine of your own"
     )
-    asking.configure_files(parser)
+    request_options.configure_files(parser)
     _run_options(parser)
     parser.add_argument("--ray-address", metavar="A", help="of a running Ray cluster: auto, or host:port")
     parser.add_argument("--gpus", type=float, default=0.0, metavar="N", help="of each Ray actor")
@@ -88,7 +88,7 @@ def run(arguments: argparse.Namespace) -> int:
     from ..scale.run import run_batch
 
     worker = WorkerOptions(
-        request=Request(**asking.file_options(arguments)),
+        request=Request(**request_options.file_options(arguments)),
         bundle=arguments.bundle,
         loader=arguments.loader or DEFAULT_LOADER,
         threads=arguments.threads,

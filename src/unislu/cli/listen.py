@@ -20,7 +20,7 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 from ..progress import LiveLine, clock
-from . import INTERRUPTED, asking, complain
+from . import INTERRUPTED, complain, request_options
 from .interrupt import Interrupt
 
 if TYPE_CHECKING:
@@ -39,14 +39,14 @@ def configure(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--stdin", action="store_true", help="the same as -")
     parser.add_argument("--device", metavar="D", help="microphone: its number or a part of its name")
-    asking.configure(parser)
+    request_options.configure(parser)
     parser.add_argument(
         "--interval", type=float, metavar="S", help="seconds between two looks at an utterance (default: 0.4)"
     )
     parser.add_argument(
         "-f", "--format", choices=("text", "jsonl"), default="text", help="jsonl: every event (default: text)"
     )
-    asking.configure_model(parser)
+    request_options.configure_model(parser)
     parser.add_argument("-q", "--quiet", action="store_true", help="no partial words and no warnings")
 
 
@@ -55,7 +55,7 @@ def run(arguments: argparse.Namespace) -> int:
     from ..listen import INTERVAL, Listener
     from ..recognition.request import Request
 
-    request = Request(**asking.options(arguments))  # wrong usage is said before a model is loaded
+    request = Request(**request_options.options(arguments))  # wrong usage is said before a model is loaded
     from_stdin = _is_stdin(arguments)
     interval = INTERVAL if arguments.interval is None else arguments.interval
     if not from_stdin:

@@ -21,7 +21,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from . import asking, complain, writing
+from . import complain, request_options, writing
 from .arguments import bias, names
 from .writing import Writing, make_folder
 
@@ -83,8 +83,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--vad", default="auto", metavar="V", help="as for analyze; energy: all is heard (default: auto)"
     )
-    asking.configure_model(parser)
-    asking.configure_device(parser)
+    request_options.configure_model(parser)
+    request_options.configure_device(parser)
     parser.add_argument("-q", "--quiet", action="store_true", help="no paths and no warnings")
 
 

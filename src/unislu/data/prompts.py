@@ -31,7 +31,7 @@ class OpenPrompt:
 
 
 @dataclass(frozen=True)
-class Asking:
+class PromptMix:
     """How people ask, besides all at once: shares of examples.
 
     alone: one of the types that are present. absent: one that is not, so that nothing is found. described: of
@@ -55,7 +55,7 @@ def open_prompt(
     never: frozenset[str] = frozenset(),
     universe: Sequence[str] = (),
     table: TypeTable | None = None,
-    asking: Asking | None = None,
+    mix: PromptMix | None = None,
     described: Mapping[str, str] | None = None,
 ) -> OpenPrompt:
     """Draw the prompt of one example.
@@ -72,7 +72,7 @@ def open_prompt(
         never: normalised names that may not be negatives, since they are other names of what is present.
         universe: draw from these types one by one instead, as many as the drawn example has ("random type").
         table: other names of types, and which may not be told apart: those are no negatives.
-        asking: shares of examples that are asked otherwise than for all of their types.
+        mix: shares of examples that are asked otherwise than for all of their types.
         described: the record's own descriptions of its types, by normalised name.
     """
     spans = [(span, normalize_type(span.type)) for span in target.entities or ()]
@@ -88,11 +88,11 @@ def open_prompt(
     absent = sorted(added - set(present) - never)
     if table is not None:
         absent = [name for name in absent if not any(table.overlap(name, other) for other in present)]
-    if asking is not None:
+    if mix is not None:
         draw = generator.random()
-        if kept and draw < asking.alone:
+        if kept and draw < mix.alone:
             kept, absent = [generator.choice(kept)], []
-        elif absent and asking.alone <= draw < asking.alone + asking.absent:
+        elif absent and mix.alone <= draw < mix.alone + mix.absent:
             kept, absent = [], [generator.choice(absent)]
     if not kept and not absent:  # nothing to ask for: ask for what was dropped after all
         kept = present
@@ -105,7 +105,7 @@ def open_prompt(
     named = {name: name for name in types} if table is None else _renamed(types, table, generator)
     entities = tuple(type(span)(span.start, span.end, named[name]) for span, name in spans if name in named)
     sentences: tuple[tuple[str, str], ...] = ()
-    if asking is not None and len(types) <= FEW and generator.random() < asking.described:
+    if mix is not None and len(types) <= FEW and generator.random() < mix.described:
         sentences = _described(named, described or {}, table, generator)
     asked = tuple(named[name] for name in types)
     return OpenPrompt(asked, Target(target.text, entities, target.sentiment), sentences)

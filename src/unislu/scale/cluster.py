@@ -1,8 +1,8 @@
-"""Batches on a Ray cluster: Ray Data's `map_batches` over a pool of actors, one guarded model in each.
+"""Batches on a Ray cluster: Ray Data's `map_batches` over a pool of actors, one supervised model in each.
 
-The guard inside an actor keeps poisoned files from looking like lost machines; batches of machines that are
-lost are given out again. Audio does not pass through Ray: actors read it from storage themselves, and only
-rows of text travel to the run's process, which commits them.
+The supervisor inside an actor keeps files that crash it from looking like lost machines; batches of machines
+that are lost are handed out again. Audio does not pass through Ray: actors read it from storage themselves,
+and only rows of text travel to the process of the run, which commits them.
 """
 
 from __future__ import annotations
@@ -17,10 +17,10 @@ from types import TracebackType
 from typing import TYPE_CHECKING
 
 from ..errors import BatchError, MissingDependencyError, OptionError, UnisluError
-from .guard import Guard
 from .options import BatchOptions, WorkerOptions
 from .packing import Batch
 from .rows import Row
+from .supervisor import Supervisor
 
 if TYPE_CHECKING:
     import numpy as np
@@ -33,11 +33,11 @@ _WAVE = 4096
 _EMPTY_ROUNDS = 3
 
 
-class Hearer:
+class BatchActor:
     """The actor: pickled batches in, pickled rows out."""
 
     def __init__(self, options: WorkerOptions, bundle_hash: str) -> None:
-        self._guard = Guard(options, bundle_hash)
+        self._guard = Supervisor(options, bundle_hash)
 
     def __call__(self, batches: Column) -> Column:
         """`number`, and `batch` `[n]`: pickled tuples of `Input` → `rows` `[n]`: pickled lists or errors."""
@@ -101,7 +101,7 @@ class Cluster:
 
         A machine that is lost takes its batches with it; they go into another round, on what is left.
 
-        Raises what `Guard.run` raises, and `BatchError` when rounds come back empty.
+        Raises what `Supervisor.run` raises, and `BatchError` when rounds come back empty.
         """
         self._configure()
         for first in range(0, len(batches), _WAVE):
@@ -137,7 +137,7 @@ class Cluster:
             # The last two arguments go with Ray 2.64, which pyproject.toml excludes.
             warnings.simplefilter("ignore")
             dataset = ray.data.from_items(items, override_num_blocks=len(items)).map_batches(
-                Hearer,
+                BatchActor,
                 batch_size=1,
                 batch_format="numpy",
                 fn_constructor_args=(options.worker, bundle_hash),

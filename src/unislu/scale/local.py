@@ -6,10 +6,10 @@ import queue
 import threading
 from collections.abc import Iterator, Sequence
 
-from .guard import Guard
 from .options import WorkerOptions
 from .packing import Batch
 from .rows import Row
+from .supervisor import Supervisor
 
 
 def run_local(
@@ -17,14 +17,17 @@ def run_local(
 ) -> Iterator[list[Row]]:
     """The rows of every batch, in the order in which batches finish.
 
-    Raises what `Guard.run` raises. Closing the iterator ends the processes.
+    Raises what `Supervisor.run` raises. Closing the iterator ends the processes.
     """
     waiting: queue.SimpleQueue[Batch] = queue.SimpleQueue()
     for batch in batches:
         waiting.put(batch)
     done: queue.SimpleQueue[list[Row] | BaseException] = queue.SimpleQueue()
-    guards = [Guard(options, bundle_hash) for _ in range(min(workers, len(batches)))]
-    threads = [threading.Thread(target=_serve, args=(guard, waiting, done), daemon=True) for guard in guards]
+    supervisors = [Supervisor(options, bundle_hash) for _ in range(min(workers, len(batches)))]
+    threads = [
+        threading.Thread(target=_serve, args=(supervisor, waiting, done), daemon=True)
+        for supervisor in supervisors
+    ]
     for thread in threads:
         thread.start()
     try:
@@ -34,14 +37,16 @@ def run_local(
                 raise rows
             yield rows
     finally:
-        for guard in guards:
-            guard.close()
+        for supervisor in supervisors:
+            supervisor.close()
         for thread in threads:
             thread.join()
 
 
 def _serve(
-    guard: Guard, waiting: queue.SimpleQueue[Batch], done: queue.SimpleQueue[list[Row] | BaseException]
+    supervisor: Supervisor,
+    waiting: queue.SimpleQueue[Batch],
+    done: queue.SimpleQueue[list[Row] | BaseException],
 ) -> None:
     while True:
         try:
@@ -49,7 +54,7 @@ def _serve(
         except queue.Empty:
             return
         try:
-            done.put(guard.run(batch))
+            done.put(supervisor.run(batch))
         except BaseException as error:  # raised again in the run's own thread, which waits for it
             done.put(error)
             return

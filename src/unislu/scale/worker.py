@@ -1,6 +1,6 @@
 """The worker process: one model, batches in, rows out.
 
-It may crash or hang: `guard` watches it from outside. What it can say itself, it says as error rows.
+It may crash or hang: `supervisor` watches it from outside. What it can say itself, it says as error rows.
 """
 
 from __future__ import annotations

@@ -15,6 +15,7 @@ from dataclasses import replace
 
 from unislu.errors import VocabularyError
 from unislu.sequence.copy_grammar import Copied, copy_grammar
+from unislu.sequence.entity_types import expressible
 from unislu.sequence.format import Branch, EntityFormat
 from unislu.sequence.grammar import Grammar
 from unislu.sequence.locate import locate
@@ -23,7 +24,6 @@ from unislu.sequence.prompt import Prompt, whisper_prefix, with_descriptions
 from unislu.sequence.reader import ASR_PART, TASK_PART, Parsed, Reader, Rendered
 from unislu.sequence.tail import Tail, TailReader
 from unislu.sequence.target import Span, Target
-from unislu.sequence.typeset import expressible
 from unislu.sequence.vocabulary import END, NER, SA, TRANSCRIPT_END, Alphabet, Vocabulary
 
 Found = list[tuple[Span, tuple[int, int]]]

@@ -12,12 +12,12 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Literal, Protocol
 
+from unislu.sequence.entity_types import ClosedTypes, EntityTypes, OpenTypes, check_annotated, expressible
 from unislu.sequence.grammar import Grammar, Symbols
 from unislu.sequence.notation import AtomicNotation, Kind, Notation, Style
 from unislu.sequence.prompt import Prompt, whisper_prefix, with_descriptions
 from unislu.sequence.reader import Parsed, Rendered
 from unislu.sequence.target import Target
-from unislu.sequence.typeset import ClosedTypes, OpenTypes, TypeSet, check_annotated, expressible
 from unislu.sequence.vocabulary import NER, SA, TRANSCRIPT_END, Alphabet, Vocabulary
 from unislu.sequence.writing import notation_of, symbols_of
 
@@ -113,7 +113,7 @@ class EntityFormat(ABC):
         """Raises `VocabularyError` if the vocabulary lacks a token of this format."""
         self.name = name
         self._vocabulary, self._style, self._alphabet = vocabulary, style, alphabet
-        self._types: TypeSet = (ClosedTypes if style is Style.CLOSED else OpenTypes)(vocabulary.labels)
+        self._types: EntityTypes = (ClosedTypes if style is Style.CLOSED else OpenTypes)(vocabulary.labels)
         self._notation: Notation = notation_of(vocabulary, style, alphabet)
         self._grammars = lru_cache(maxsize=16)(self._grammar)
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
+from unislu.sequence.entity_types import expressible
 from unislu.sequence.format import Branch, EntityFormat
 from unislu.sequence.grammar import Grammar
 from unislu.sequence.locate import locate
@@ -18,7 +19,6 @@ from unislu.sequence.reader import ASR_PART, TASK_PART, Parsed, Reader, Rendered
 from unislu.sequence.suffix_grammar import suffix_grammar
 from unislu.sequence.tail import Item, Tail, TailReader
 from unislu.sequence.target import Span, Target
-from unislu.sequence.typeset import expressible
 from unislu.sequence.vocabulary import NER, SA, TRANSCRIPT_END, Alphabet, Vocabulary
 
 

@@ -12,7 +12,7 @@ from fastapi.responses import JSONResponse, PlainTextResponse, Response
 from pydantic import BaseModel, ConfigDict, Field
 
 from ..recognition.request import Request as Asked
-from . import schemas, shapes
+from . import formats, schemas
 from .answers import ApiError
 from .forms import Bias, Names, form_schema, plain_name
 from .service import Service, unless_gone
@@ -113,7 +113,7 @@ def _check_language(language: str, model: Model) -> None:
     """`en`, `en-US`, `en_GB`, `English`; `auto` and nothing leave it to the model."""
     code = re.split("[-_]", language.strip().lower())[0]
     known = model.manifest.languages
-    if code not in ("", "auto", *known, *(shapes.LANGUAGES.get(one) for one in known)):
+    if code not in ("", "auto", *known, *(formats.LANGUAGES.get(one) for one in known)):
         message = f"language {language[:40]!r}: this model hears {', '.join(known)}"
         raise ApiError(400, message, code="unsupported_language", param="language")
 
@@ -170,11 +170,11 @@ def _answer(analysis: Analysis, form: TranscriptionForm, model: Model, headers: 
         media = "text/vtt" if kind == "vtt" else "text/plain"
         return PlainTextResponse(get_writer(kind).render(analysis), headers=headers, media_type=media)
     if kind == "json":
-        body = shapes.openai_json(analysis)
+        body = formats.openai_json(analysis)
     else:
         encode = model.vocabulary.tokenizer.encode
-        body = shapes.openai_verbose(analysis, form.timestamp_granularities or ["segment"], encode)
-    return JSONResponse(body | shapes.openai_extras(analysis, form.include or ()), headers=headers)
+        body = formats.openai_verbose(analysis, form.timestamp_granularities or ["segment"], encode)
+    return JSONResponse(body | formats.openai_extras(analysis, form.include or ()), headers=headers)
 
 
 async def _events(
@@ -191,11 +191,11 @@ async def _events(
                 yield f": {news.seconds:.0f} s were heard\n\n"
             continue
         text = news.analysis.text or ""
-        for segment in shapes.spoken(news.analysis):
+        for segment in formats.spoken(news.analysis):
             if segment.end_char > written:
                 yield event({"type": "transcript.text.delta", "delta": text[written : segment.end_char]})
                 written = segment.end_char
-        usage = shapes.openai_usage(news.analysis, model.vocabulary.tokenizer.encode)
+        usage = formats.openai_usage(news.analysis, model.vocabulary.tokenizer.encode)
         done = {"type": "transcript.text.done", "text": text, "usage": usage}
-        yield event(done | shapes.openai_extras(news.analysis, form.include or ()))
+        yield event(done | formats.openai_extras(news.analysis, form.include or ()))
         yield "data: [DONE]\n\n"

@@ -16,7 +16,7 @@ from fastapi.responses import HTMLResponse, JSONResponse, PlainTextResponse, Res
 from pydantic import BaseModel
 
 from ..recognition.request import Request
-from . import shapes
+from . import formats
 from .answers import CLIENT_GONE, TOO_MANY, ApiError
 from .batching import Clip, ModelWorker
 from .decoding import Confinement, Decoded, DecoderPool
@@ -199,9 +199,9 @@ def render(analysis: Analysis, format_: str) -> Response:
     if format_ == "json":
         return JSONResponse(analysis.to_dict())
     if format_ == "deepgram":
-        return JSONResponse(shapes.deepgram(analysis))
+        return JSONResponse(formats.deepgram(analysis))
     if format_ == "assemblyai":
-        return JSONResponse(shapes.assemblyai(analysis))
+        return JSONResponse(formats.assemblyai(analysis))
     text = get_writer(format_).render(analysis)
     if format_ == "html":
         # Its own style sheet is inline; it runs nothing and loads nothing.

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 
-from unislu.data.prompts import Asking, open_prompt
+from unislu.data.prompts import PromptMix, open_prompt
 from unislu.data.records import Record, read_records
 from unislu.data.similar import neighbours
 from unislu.data.type_names import TypeTable
@@ -152,7 +152,7 @@ class ExampleMaker:
         self._tags_alone = getattr(recipe.model, "learns", "all") == "tags"
         self._table = TypeTable.read(Path(prompts.table)) if prompts.table else None
         asks = prompts.alone or prompts.absent or prompts.described
-        self._asking = Asking(prompts.alone, prompts.absent, prompts.described) if asks else None
+        self._mix = PromptMix(prompts.alone, prompts.absent, prompts.described) if asks else None
         self._similar: dict[str, list[int]] = {}
         if self._prompts.strategy == "hard":
             found = neighbours([text for c in opened for _, text in c.tagged], self._prompts.embedding)
@@ -195,7 +195,7 @@ class ExampleMaker:
             renamed, self._pool(corpus, record, generator), generator, negatives=self._prompts.negatives,
             dropout=self._prompts.dropout, shuffle=self._prompts.shuffle,
             max_types=self._prompts.max_types, never=never, universe=self._universe, table=self._table,
-            asking=self._asking, described=_descriptions(record),
+            mix=self._mix, described=_descriptions(record),
         )  # fmt: skip
         if not drawn.types:  # neither entities nor negatives: there is no question to ask
             return self._closed, Prompt(sentiment), replace(target, entities=None)

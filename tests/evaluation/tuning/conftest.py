@@ -17,7 +17,7 @@ from unislu.recognition.model import Model
 from unislu.recognition.recognizer import Recognizer
 from unislu.sequence import SLUE, Vocabulary, WhisperTokenizer
 
-from ...made import bytes_tokenizer
+from ...factories import bytes_tokenizer
 
 
 @dataclass(frozen=True)

@@ -39,7 +39,7 @@ from unislu.training.models.whisper_system import prediction
 from unislu.training.train import Run
 from unislu.training.validate import flatten
 
-from ...made import write_tone
+from ...factories import write_tone
 
 pytestmark = pytest.mark.filterwarnings("ignore")
 

@@ -9,10 +9,10 @@ from pathlib import Path
 from unislu.errors import UnisluError
 from unislu.evaluation.evaluate import Evaluation
 from unislu.evaluation.report.audio import AudioOptions, Players
+from unislu.evaluation.report.costliest import SHOWN, costliest
 from unislu.evaluation.report.figures import read_figures
 from unislu.evaluation.report.html import page
 from unislu.evaluation.report.markdown import text
-from unislu.evaluation.report.worst import WORST, worst
 
 HTML, MARKDOWN, JSON = "report.html", "report.md", "report.json"
 
@@ -23,7 +23,7 @@ def write_report(
     *,
     audio: AudioOptions | None = None,
     figures: Sequence[str | Path] = (),
-    count: int = WORST,
+    count: int = SHOWN,
 ) -> Path:
     """Write `report.html`, `report.md` and `report.json`; return the page's path.
 
@@ -39,7 +39,7 @@ def write_report(
         UnisluError: the folder cannot be written.
     """
     drawn = read_figures(figures)
-    cases = worst(evaluation, count)
+    cases = costliest(evaluation, count)
     try:
         folder.mkdir(parents=True, exist_ok=True)
         players = Players(audio or AudioOptions(), folder)

@@ -13,9 +13,9 @@ from unislu.evaluation.entity_errors import KINDS, EntityErrors
 from unislu.evaluation.evaluate import Evaluation, Part
 from unislu.evaluation.ner import Counts, EntityScores
 from unislu.evaluation.report.audio import Players
+from unislu.evaluation.report.costliest import ENTITY_COST, Case, marked
 from unislu.evaluation.report.figures import Figure
 from unislu.evaluation.report.wording import KIND_TITLES, PROFILE_TITLES, bounds, entities_asked, length, rate
-from unislu.evaluation.report.worst import ENTITY_COST, Case, marked
 from unislu.evaluation.sentiment import SentimentScores
 
 if TYPE_CHECKING:

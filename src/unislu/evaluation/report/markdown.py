@@ -7,8 +7,8 @@ from collections.abc import Iterable, Sequence
 from unislu.evaluation.bootstrap import Interval
 from unislu.evaluation.entity_errors import KINDS
 from unislu.evaluation.evaluate import Evaluation, Part
+from unislu.evaluation.report.costliest import Case
 from unislu.evaluation.report.wording import KIND_TITLES, PROFILE_TITLES, bounds, entities_asked, rate
-from unislu.evaluation.report.worst import Case
 
 _COLUMNS = (
     ("WER", "wer"),

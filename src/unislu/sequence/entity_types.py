@@ -11,7 +11,7 @@ from unislu.sequence.prompt import Prompt
 from unislu.sequence.target import Span, Target
 
 
-class TypeSet(Protocol):
+class EntityTypes(Protocol):
     """The types that a format can write."""
 
     def asked(self, prompt: Prompt) -> tuple[str, ...]:
@@ -98,7 +98,7 @@ class OpenTypes:
         return tuple(span for span in named if span.type in asked)
 
 
-def expressible(target: Target, prompt: Prompt, types: TypeSet, labels: LabelSet) -> Target:
+def expressible(target: Target, prompt: Prompt, types: EntityTypes, labels: LabelSet) -> Target:
     """The target resolved and reduced to what the prompt asks for.
 
     Entities of types that are not asked for are left out before overlaps are resolved.

@@ -11,7 +11,7 @@ from unislu.evaluation.entity_errors import Kind, Pair
 from unislu.evaluation.evaluate import Evaluation
 from unislu.evaluation.score import Utterance
 
-WORST = 50
+SHOWN = 50
 ENTITY_COST = 2
 """A wrong entity weighs as much as two wrong words; a wrong sentiment too."""
 
@@ -53,7 +53,7 @@ class Piece:
     """Of the entity's pair."""
 
 
-def worst(evaluation: Evaluation, count: int = WORST) -> list[Case]:
+def costliest(evaluation: Evaluation, count: int = SHOWN) -> list[Case]:
     """The costliest utterances of all manifests, the worst first; none that is right."""
     cases = []
     for dataset in evaluation.datasets:

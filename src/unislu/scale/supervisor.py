@@ -30,7 +30,7 @@ _JOIN_SECONDS = 5.0
 _MAIN = threading.Lock()
 
 
-class Guard:
+class Supervisor:
     """Runs batches in a process that it starts when needed. Use as a context manager, from one thread."""
 
     def __init__(self, options: WorkerOptions, bundle_hash: str) -> None:
@@ -41,7 +41,7 @@ class Guard:
         self._origin = Origin("", bundle_hash, "", "")
         self._closed = False
 
-    def __enter__(self) -> Guard:
+    def __enter__(self) -> Supervisor:
         return self
 
     def __exit__(
