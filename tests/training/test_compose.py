@@ -13,7 +13,7 @@ pytest.importorskip("torch")
 pytest.importorskip("onnx")
 
 from unislu import load
-from unislu.bundle import TAGGER, open_bundle
+from unislu.bundle import EMBEDDING, TAGGER, open_bundle
 from unislu.engines.onnx import OnnxEngine
 from unislu.errors import BundleError
 from unislu.evaluation.predict import AskOptions
@@ -122,3 +122,30 @@ def test_what_does_not_fit_together_is_refused(
     (other / "tokenizer.json").write_text(text.replace('"a":', '"ä":', 1), encoding="utf-8")
     with pytest.raises(BundleError, match="has no token"):
         compose(single, other, tmp_path / "out")
+
+
+def test_an_embedding_that_did_not_learn_is_kept_once(backbone: Path, tmp_path: Path) -> None:
+    from transformers import WhisperForConditionalGeneration
+
+    model = WhisperForConditionalGeneration.from_pretrained(write_checkpoint(backbone, tmp_path / "tags"))
+    released = load_checkpoint(backbone).model.decoder.embed_tokens.weight.detach()
+    model.model.decoder.embed_tokens.weight.data[: len(released)] = released
+    model.save_pretrained(tmp_path / "tags")
+    facts = Facts("tiny", "1", formats=("inline", "inline-open"))
+    single = export(tmp_path / "tags", tmp_path / "single", facts, "int8").folder
+    pair = open_bundle(compose(single, backbone, tmp_path / "pair"))
+    pair.verify()
+    assert EMBEDDING in pair.manifest.files
+    # Each decoder reads its rows: the first those of text, the tagger those of its own tokens as well.
+    mel = np.random.default_rng(0).standard_normal((1, 80, 60)).astype(np.float32)
+    tokens, wanted = [3, pair.manifest.vocabulary["tokens"]["[<]"], 5], np.array([2, 3, 350], np.int64)
+    alone, both = (
+        OnnxEngine(bundle.encoder, bundle.decoder, threads=1, tagger=bundle.tagger)
+        for bundle in (open_bundle(single), pair)
+    )
+    expected, _ = alone.step(np.array([tokens]), alone.start(alone.encode(mel, np.array([60]))))
+    found = both.score(np.array(tokens), both.start(both.encode(mel, np.array([60]))), wanted)
+    np.testing.assert_allclose(found[-1], expected[0, wanted], rtol=2e-2, atol=2e-2)
+    (tmp_path / "pair" / EMBEDDING).unlink()
+    with pytest.raises(BundleError, match=f"{EMBEDDING}: is missing"):
+        open_bundle(tmp_path / "pair")

@@ -15,6 +15,7 @@ from .folder import (
 )
 from .manifest import (
     DECODER,
+    EMBEDDING,
     ENCODER,
     MANIFEST,
     MODEL_CARD,
@@ -29,6 +30,7 @@ from .manifest import (
 __all__ = [
     "DECODER",
     "DEFAULT_PATH",
+    "EMBEDDING",
     "ENCODER",
     "MANIFEST",
     "MODEL_CARD",

@@ -31,6 +31,8 @@ MODEL_CARD = "MODEL_CARD.md"
 REQUIRED_FILES = (ENCODER, DECODER, TOKENIZER, MODEL_CARD)
 TAGGER = "tagger.onnx"
 """A second decoder that tags what the first has transcribed; a bundle may have one."""
+EMBEDDING = "embedding.bin"
+"""The embedding that both decoders read, where it is the same (external data of their graphs)."""
 
 FORMATS = ("suffix", "inline", "inline-open", "bio", "copy", "copy-open")
 ALPHABETS = ("atomic", "plain")

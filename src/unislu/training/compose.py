@@ -4,7 +4,8 @@ BUNDLE is an int8 bundle whose decoder writes tags (`inline`, `inline-open`); WH
 of a Whisper with the same encoder, whose decoder learned nothing but transcripts. OUT gets the bundle's
 encoder, tokenizer and manifest, the Whisper's decoder with the bundle's tokens as `decoder.onnx`, and the
 bundle's decoder as `tagger.onnx`. Both attend to the same keys and values, so the key and value projections
-of their cross-attention must be the same. Run it with `unislu tools compose`.
+of their cross-attention must be the same. Where the embedding was frozen both graphs read it from one
+file, `embedding.bin`. Run it with `unislu tools compose`.
 """
 
 from __future__ import annotations
@@ -28,6 +29,7 @@ from unislu.bundle import (
     open_bundle,
     write_manifest,
 )
+from unislu.bundle import EMBEDDING as SHARED
 from unislu.bundle.folder import Bundle
 from unislu.engines.heads import alignment_heads, write_heads
 from unislu.errors import BundleError
@@ -38,6 +40,9 @@ from unislu.training.onnx_graph import UINT8_ZERO
 
 if TYPE_CHECKING:
     import onnx
+
+PAGE = 65_536
+"""Bytes to which data in a file of its own is aligned, so that every system can map it."""
 
 
 def compose(bundle: Path, whisper: Path, out: Path) -> Path:
@@ -54,23 +59,26 @@ def compose(bundle: Path, whisper: Path, out: Path) -> Path:
         raise BundleError(f"{bundle}: give an int8 bundle with one decoder")
     model = load_checkpoint(whisper)
     weights = checkpoint_weights(model)
-    table = weights[f"{EMBEDDING}.weight"]
-    weights[f"{EMBEDDING}.weight"] = renumbered(table, whisper / TOKENIZER, found)
+    table = renumbered(weights[f"{EMBEDDING}.weight"], whisper / TOKENIZER, found)
+    weights[f"{EMBEDDING}.weight"] = table
     shape = replace(Shape.of(model.config), vocabulary=found.manifest.vocabulary["size"])
     heads = alignment_heads(model)
     graph = write_decoder(weights, shape, True, heads)
     tags = onnx.load(str(found.decoder))
     metadata = {entry.key: entry.value for entry in tags.metadata_props}
     out.mkdir(parents=True, exist_ok=True)
-    onnx.save(graph.model({**metadata, "alignment_heads": write_heads(heads)}), str(out / DECODER))
-    onnx.save(scores_graph(tags), str(out / TAGGER))
+    decoder = graph.model({**metadata, "alignment_heads": write_heads(heads)})
+    tagger = scores_graph(tags)
+    shared = share_embedding(decoder, tagger, table.any(axis=1), out / SHARED)
+    onnx.save(decoder, str(out / DECODER))
+    onnx.save(tagger, str(out / TAGGER))
     for name in (ENCODER, TOKENIZER, MODEL_CARD):
         if (found.path / name).resolve() != (out / name).resolve():
             shutil.copyfile(found.path / name, out / name)
-    names = (ENCODER, DECODER, TOKENIZER, MODEL_CARD, TAGGER)
+    names = (ENCODER, DECODER, TOKENIZER, MODEL_CARD, TAGGER, *((SHARED,) if shared else ()))
     total = found.manifest.parameters
     if total is not None:
-        total += sum(weights[name].size for name in weights if _is_own(name))
+        total += sum(weights[name].size for name in weights if _is_own(name)) - shared * table.size
     write_manifest(out, replace(found.manifest, files=hash_files(out, names), parameters=total))
     return out
 
@@ -87,16 +95,48 @@ def renumbered(table: NDArray[Any], tokenizer: Path, bundle: Bundle) -> NDArray[
     Raises `BundleError` for a text token that Whisper lacks.
     """
     old = json.loads(tokenizer.read_text(encoding="utf-8"))
-    known = {**old["model"]["vocab"], **{token["content"]: token["id"] for token in old["added_tokens"]}}
+    text = old["model"]["vocab"]
+    special = {token["content"]: token["id"] for token in old["added_tokens"]}
     new = json.loads(bundle.tokenizer.read_text(encoding="utf-8"))["model"]["vocab"]
-    missing = [token for token in new if token not in known]
+    missing = [token for token in new if token not in text]
     if missing:
         raise BundleError(f"{tokenizer}: has no token {missing[0]!r}, which {bundle.path} writes")
     rows = np.zeros((bundle.manifest.vocabulary["size"], table.shape[1]), np.float32)
-    for token, place in [*new.items(), *bundle.manifest.vocabulary["tokens"].items()]:
-        if token in known:
-            rows[place] = table[known[token]]
+    for token, place in new.items():
+        rows[place] = table[text[token]]
+    for token, place in bundle.manifest.vocabulary["tokens"].items():
+        if token in special:  # a token of ours may be named as a piece of text is: `)`
+            rows[place] = table[special[token]]
     return rows
+
+
+def share_embedding(
+    decoder: onnx.ModelProto, tagger: onnx.ModelProto, known: NDArray[np.bool_], path: Path
+) -> bool:
+    """Let two int8 graphs read the tagger's embedding from one file, if they agree on the `known` rows.
+
+    The other rows are of tokens that only the tagger writes. Returns whether the file was written.
+    """
+    from onnx import external_data_helper, numpy_helper
+
+    tables = [f"{EMBEDDING}.weight", f"{EMBEDDING}.scales"]
+    ours, theirs = (
+        [next(item for item in model.graph.initializer if item.name == name) for name in tables]
+        for model in (decoder, tagger)
+    )
+    for one, other in zip(ours, theirs, strict=True):
+        if not np.array_equal(numpy_helper.to_array(one)[known], numpy_helper.to_array(other)[known]):
+            return False
+    with path.open("wb") as file:
+        for one, other in zip(ours, theirs, strict=True):
+            data = numpy_helper.to_array(other).tobytes()
+            offset = -(-file.tell() // PAGE) * PAGE
+            file.write(bytes(offset - file.tell()) + data)
+            for tensor in (one, other):
+                tensor.raw_data = data
+                external_data_helper.set_external_data(tensor, path.name, offset, len(data))
+                tensor.ClearField("raw_data")
+    return True
 
 
 def scores_graph(decoder: onnx.ModelProto) -> onnx.ModelProto:
