@@ -48,6 +48,7 @@ def test_overrides_reach_lists_and_nested_keys(recipe: Path) -> None:
     [
         ("modle.format=inline", "modle"),
         ("model.format=csv", "model.format"),
+        ("model={backbone: b, format: copy, alphabet: plain}", "'model.alphabet': the format copy"),
         ("corpora.0.wieght=1", "corpora.0.wieght"),
         ("corpora.7.weight=1", "corpora.7.weight"),
         ("optimizer.lr=fast", "optimizer.lr"),

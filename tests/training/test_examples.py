@@ -13,7 +13,9 @@ pytest.importorskip("torch")
 from unislu.errors import RecipeError
 from unislu.sequence import SLUE, Vocabulary, WhisperTokenizer
 from unislu.training.config import CorpusConfig, ModelConfig, PromptConfig, Recipe
+from unislu.training.collate import padded_tokens
 from unislu.training.examples import Corpus, Example, ExampleMaker, Formats, load_corpora
+from unislu.training.loss import IGNORE
 
 
 @pytest.fixture
@@ -89,6 +91,26 @@ def test_dropped_types_vanish_from_prompt_and_target(vocabulary: Vocabulary, man
         for name in names:
             if name not in prompt:
                 assert name not in answer
+
+
+def test_types_that_a_copy_is_asked_for_are_fed_and_not_learned(
+    vocabulary: Vocabulary, manifest: Path
+) -> None:
+    recipe = recipe_for(manifest, entities="open")
+    corpora = load_corpora(recipe.corpora)
+    formats = Formats.of("copy", vocabulary)
+    assert (formats.closed.name, formats.open.name) == ("copy", "copy-open")
+    example = ExampleMaker(recipe, vocabulary, corpora, formats)(corpora[0], corpora[0].records[0], 0)
+    assert example is not None
+    _, labels, parts, _ = padded_tokens([example], 0)
+    whole = list(example.tokens[1:])
+    first, last = (whole.index(vocabulary[name]) for name in ("[T/L]", "[NER]"))
+    asked = vocabulary.tokenizer.decode(whole[first + 1 : last])
+    assert {"person", "place", "when"} <= {name.strip() for name in asked.split(";")}
+    assert set(labels[0, first + 1 : last].tolist()) == {IGNORE}
+    assert labels[0, first] == vocabulary["[T/L]"] and labels[0, last] == vocabulary["[NER]"]
+    assert labels[0, last + 1 :].tolist() == whole[last + 1 :]
+    assert set(parts[0, last + 1 :].tolist()) == {1}
 
 
 def test_mistakes_are_named(vocabulary: Vocabulary, manifest: Path, tmp_path: Path) -> None:

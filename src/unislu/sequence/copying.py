@@ -21,7 +21,7 @@ from unislu.sequence.grammar import Grammar
 from unislu.sequence.locate import locate
 from unislu.sequence.notation import AtomicNotation, Event, Kind, Style
 from unislu.sequence.prompt import Prompt, whisper_prefix, with_descriptions
-from unislu.sequence.reader import ASR_PART, TASK_PART, Parsed, Reader, Rendered
+from unislu.sequence.reader import ASR_PART, GIVEN_PART, TASK_PART, Parsed, Reader, Rendered
 from unislu.sequence.tail import Tail, TailReader
 from unislu.sequence.target import Span, Target
 from unislu.sequence.vocabulary import END, NER, SA, TRANSCRIPT_END, Alphabet, Vocabulary
@@ -59,6 +59,7 @@ class CopyFormat(EntityFormat):
     """`copy` (`Style.CLOSED`) and `copy-open` (`Style.OPEN`), in the atomic alphabet."""
 
     inside = False
+    open_name = "copy-open"
 
     def __init__(
         self, vocabulary: Vocabulary, style: Style = Style.CLOSED, alphabet: Alphabet = Alphabet.ATOMIC
@@ -101,7 +102,8 @@ class CopyFormat(EntityFormat):
         pieces: list[tuple[Sequence[int], int]] = [(copied.ids, ASR_PART)]
         if target.entities is not None:
             tagged = with_tags(target, copied, self._atomic)
-            pieces += [(self.question(prompt), ASR_PART), (tagged, TASK_PART)]
+            end, *types, task = self.question(prompt)
+            pieces += [([end], ASR_PART), (types, GIVEN_PART), ([task], ASR_PART), (tagged, TASK_PART)]
         elif target.sentiment is not None:
             pieces.append(([vocabulary[TRANSCRIPT_END]], ASR_PART))
         if target.sentiment is not None:

@@ -53,6 +53,11 @@ class Format(Protocol):
         ...
 
     @property
+    def open_name(self) -> str:
+        """The format in which a model of this one writes types of any name."""
+        ...
+
+    @property
     def inside(self) -> bool:
         """Whether entities stand inside the transcript, and not after it."""
         ...
@@ -126,6 +131,11 @@ class EntityFormat(ABC):
     def open(self) -> bool:
         """See `Format.open`."""
         return self._style is not Style.CLOSED
+
+    @property
+    def open_name(self) -> str:
+        """See `Format.open_name`."""
+        return self.name if self.open else "inline-open"
 
     @property
     def length_factor(self) -> float:

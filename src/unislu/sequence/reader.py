@@ -13,7 +13,8 @@ from dataclasses import dataclass
 from unislu.sequence.target import Span, Target, positions, resolve
 from unislu.sequence.vocabulary import ASCII_BLANKS
 
-ASR_PART, TASK_PART = 0, 1
+ASR_PART, TASK_PART, GIVEN_PART = 0, 1, 2
+"""Of the transcript, of a task's answer, and what is fed, so that nothing is learned from it."""
 
 
 @dataclass(frozen=True)

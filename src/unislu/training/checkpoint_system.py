@@ -166,9 +166,8 @@ def load_checkpoint_model(folder: Path, device: str = "cpu") -> Model:
     engine.model.to(torch_device(device))
     tokenizer = WhisperTokenizer.from_file(tokenizer_of(folder))
     vocabulary = known.decoded_with(tokenizer)
-    formats = [known.format]
-    if known.types_seen and not get_format(known.format, vocabulary, Alphabet(known.alphabet)).open:
-        formats.append("inline-open")
+    written = get_format(known.format, vocabulary, Alphabet(known.alphabet))
+    formats = {known.format: None} | ({written.open_name: None} if known.types_seen else {})
     config = engine.model.config
     step = known.provenance.get("step", "checkpoint")
     manifest = Manifest(

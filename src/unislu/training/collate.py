@@ -16,6 +16,7 @@ from unislu.audio import load_audio
 from unislu.audio.features import MELS, log_mel
 from unislu.data.records import Record
 from unislu.errors import RecipeError
+from unislu.sequence.reader import GIVEN_PART
 from unislu.training.cache import EncoderCache, cache_key
 from unislu.training.config import Recipe, SpecAugmentConfig
 from unislu.training.examples import Corpus, Example
@@ -187,6 +188,7 @@ def padded_tokens(examples: Sequence[Example], pad: int) -> tuple[Tensor, Tensor
         if e.allowed:
             labels[row, first:n][torch.tensor([not ids for ids in e.allowed])] = IGNORE
         parts[row, first:n] = torch.tensor(e.parts[e.learned_from :])
+    labels[parts == GIVEN_PART] = IGNORE
     return tokens, labels, parts, torch.tensor([e.dynamic for e in examples])
 
 

@@ -19,6 +19,7 @@ from unislu.errors import RecipeError
 from unislu.sequence import normalize_type
 from unislu.training.schema import build, merge, override, read_yaml
 
+_COPIES = ("copy", "copy-open")
 _TAGGERS = (("inline", "atomic"), ("inline-open", "atomic"))
 
 
@@ -29,7 +30,7 @@ class ModelConfig:
     #: Folder or hub name of a Hugging Face Whisper model, or a checkpoint of `unislu train` to go on from.
     backbone: str
     kind: Literal["whisper"] = "whisper"
-    format: Literal["inline", "inline-open", "suffix", "bio"] = "inline"
+    format: Literal["inline", "inline-open", "suffix", "bio", "copy", "copy-open"] = "inline"
     #: How delimiters are written: as new tokens, or as text like the published WhisperNER.
     alphabet: Literal["atomic", "plain"] = "atomic"
     freeze_encoder: bool = False
@@ -42,6 +43,11 @@ class ModelConfig:
     learns: Literal["all", "tags"] = "all"
 
     def __post_init__(self) -> None:
+        if self.format in _COPIES and self.alphabet != "atomic":
+            raise RecipeError(
+                f"recipe key 'model.alphabet': the format {self.format} has tokens of its own, so it is "
+                f"written in the atomic alphabet, not in {self.alphabet!r}"
+            )
         if self.learns == "tags" and (self.format, self.alphabet) not in _TAGGERS:
             raise RecipeError(
                 f"recipe key 'model.learns': tags are learned in the formats inline and inline-open and the "

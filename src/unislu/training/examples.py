@@ -47,7 +47,7 @@ class Example:
     """One training example.
 
     `tokens` is the decoder's input and target in one: prefix, then the rendered sequence. The first
-    `learned_from` ids are only fed. `parts` runs along `tokens` (0 transcript, 1 task). `clip` is the audio:
+    `learned_from` ids are only fed. `parts` runs along `tokens` (0 transcript, 1 task, 2 given). `clip` is the audio:
     (manifest, path). `allowed`, where only choices are learned, runs along the ids after `learned_from`: what
     could stand in an id's place, or nothing where there was no choice.
     """
@@ -117,10 +117,10 @@ class Formats:
 
     @classmethod
     def of(cls, name: str, vocabulary: Vocabulary, alphabet: str = "atomic") -> Formats:
-        """The formats of a model that writes closed types as `name`; `bio` writes open ones as well."""
+        """The formats of a model that writes closed types as `name`; some write open ones as well."""
         letters = Alphabet(alphabet)
         closed = get_format(name, vocabulary, letters)
-        opened = closed if closed.open else get_format("inline-open", vocabulary, letters)
+        opened = closed if closed.open else get_format(closed.open_name, vocabulary, letters)
         return cls(closed, opened, get_format("suffix", vocabulary, letters))
 
 
