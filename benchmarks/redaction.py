@@ -5,8 +5,9 @@
 Sentences with names of people are spoken by several voices and put into containers of every kind, awkward
 ones among them: sound that begins late, holes in its time codes, headers with wrong sizes, channels that
 cancel each other out. Each is redacted (types person, place and organization) as `unislu redact --verify`
-does. What is handed out is heard by faster-whisper, mixed and each channel; a redacted word that it still
-hears is a leak.
+does. What is handed out is heard by faster-whisper, mixed and each channel. A leak is a redacted phrase that
+it still hears, or a word that is masked in the transcript, unless the redacted transcript has the same word
+at the time at which it is heard: "year" of "the coming year" is no leak because "that year" was masked.
 
 `--faster-whisper`: a Whisper model in CTranslate2's format. The texts are the script's own; nothing is
 fetched.
@@ -35,9 +36,10 @@ import unislu
 from unislu.audio import SAMPLE_RATE, open_audio, read_audio
 from unislu.data.voices import open_voice
 from unislu.errors import RedactionError, UnisluError
-from unislu.redact import Redaction, redact_verified
+from unislu.redact import Pseudonyms, Redaction, redact_verified
 from unislu.redact.leaks import tells
 from unislu.redact.phrases import Text, letters
+from unislu.result import Analysis, Word
 
 VOICES = ("flite:slt", "flite:awb", "flite:rms", "hibari:us", "hibari:gb")
 NAMES = (
@@ -54,6 +56,8 @@ SENTENCES = (
     "In {place} nobody knew what {name} wanted to do about the water in the river.",
 )
 TYPES = ("PERSON", "PLACE", "ORG")
+SAME_TIME = 1.0
+"""Two recognisers' times of one word differ by less, beside a tone too."""
 
 Samples = NDArray[np.float32]
 Maker = Callable[[Samples], tuple[str, bytes]]
@@ -178,22 +182,42 @@ def spoken(number: int, voices: dict[str, Any]) -> tuple[str, str, Samples]:
     return text, voice, np.concatenate([padding, mono, padding]) + noise.astype(np.float32)
 
 
-def redacted_words(redaction: Redaction) -> set[str]:
-    """The words that were covered, as they are compared."""
-    words = {letters(word) for match in redaction.matches for word in match.phrase.split()}
-    return {word for word in words if tells(word)}
+def words_of(analysis: Analysis) -> list[Word]:
+    """Its words with their times."""
+    return [word for segment in analysis.segments for word in segment.words or ()]
 
 
-def heard(recognizer: Any, copy: Path) -> str:
-    """What the other recogniser hears in the channels and in their mix."""
+def masked_words(redaction: Redaction, redacted: Analysis) -> set[str]:
+    """The words that are in no text any more, as they are compared."""
+    kept = {(word.start, word.end, word.text) for word in words_of(redacted)}
+    words = {w.text for w in words_of(redaction.analysis) if (w.start, w.end, w.text) not in kept}
+    words |= {word for match in redaction.matches for word in match.phrase.split()}
+    return {word for word in map(letters, words) if tells(word)}
+
+
+def is_shown(word: Word, shown: Sequence[Word]) -> bool:
+    """Whether the redacted transcript has the word at its time."""
+    return any(
+        letters(other.text) == letters(word.text)
+        and other.start - SAME_TIME <= word.end
+        and word.start <= other.end + SAME_TIME
+        for other in shown
+    )
+
+
+def heard(recognizer: Any, copy: Path) -> list[list[Word]]:
+    """The words that the other recogniser hears in each channel and in their mix."""
     with open_audio(copy, split=True) as stream:
         channels = np.concatenate(list(stream), axis=1)
     ways = [*channels, channels.mean(axis=0)] if len(channels) > 1 else [channels[0]]
     found = []
     for samples in ways:
-        segments, _ = recognizer.transcribe(samples, language="en", beam_size=5, vad_filter=False)
-        found.append(" ".join(segment.text.strip() for segment in segments))
-    return " / ".join(found)
+        segments, _ = recognizer.transcribe(
+            samples, language="en", beam_size=5, vad_filter=False, word_timestamps=True
+        )
+        said = [word for segment in segments for word in segment.words or ()]
+        found.append([Word(w.word.strip(), float(w.start), float(w.end), 0, 1) for w in said])
+    return found
 
 
 def one(model: Any, recognizer: Any, number: int, voices: dict[str, Any], folder: Path) -> dict[str, Any]:
@@ -213,17 +237,26 @@ def one(model: Any, recognizer: Any, number: int, voices: dict[str, Any], folder
         return found | {"outcome": "refused", "why": str(error).replace(str(source), "source")}
     except UnisluError as error:
         return found | {"outcome": "failed", "why": str(error).replace(str(source), "source")}
-    said, wanted = heard(recognizer, copy), redacted_words(redaction)
-    words = {letters(word) for word in said.split()}
-    leaks = sorted(wanted & words | {m.phrase for m in redaction.matches if list(Text(said).find(m.phrase))})
+    redacted = redaction.redacted(Pseudonyms("type"))
+    ways, wanted = heard(recognizer, copy), masked_words(redaction, redacted)
+    said = " / ".join(" ".join(word.text for word in way) for way in ways)
+    words = [word for way in ways for word in way]
+    again = [word for word in words if letters(word.text) in wanted]
+    leaks = {letters(word.text) for word in again if not is_shown(word, words_of(redacted))}
+    leaks |= {match.phrase for match in redaction.matches if list(Text(said).find(match.phrase))}
     name = NAMES[number % len(NAMES)]
     return found | {
         "outcome": "verified" if redaction.verified else "nothing found",
         "hearings": redaction.hearings,
-        "covered": sorted(wanted),
-        "never_tagged": sorted({letters(word) for word in name.split()} & words - wanted),
+        "covers": [[round(start, 2), round(end, 2)] for start, end in redaction.covers],
+        "transcript": redacted.text,
+        "masked": sorted(wanted),
+        "never_tagged": sorted({*map(letters, name.split())} & {letters(w.text) for w in words} - wanted),
         "heard": said,
-        "leaks": leaks,
+        "leaks": sorted(leaks),
+        "kept_elsewhere": [
+            [word.text, round(word.start, 2)] for word in again if is_shown(word, words_of(redacted))
+        ],
     }
 
 
@@ -261,6 +294,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         "verified_in_hearings": dict(
             Counter(str(c["hearings"]) for c in cases if c["outcome"] == "verified")
         ),
+        "masked_words_heard_where_they_were_kept": sum(bool(case.get("kept_elsewhere")) for case in cases),
         "names_never_tagged_and_heard": sum(bool(case.get("never_tagged")) for case in cases),
         "model": model.name,
         "recognizer": Path(options.faster_whisper).name,

@@ -216,19 +216,24 @@ def _redact(model: Model, source: Path, task: _Task) -> list[str]:
             recording, named = _kept(source, Path(made))
             analysis = model.analyze(recording, request=task.request, **named)
             redaction = Redaction(
-                analysis, task.types, untimed=task.untimed, guard=task.guard, surnames=task.surnames
+                analysis,
+                task.types,
+                untimed=task.untimed,
+                guard=task.guard,
+                surnames=task.surnames,
+                sound=task.audio is not None,
             )
             notes: tuple[str, ...] = ()
             if task.audio is not None:
-                copy, how = folder / source.name, (task.audio, task.guard)
+                copy, how = folder / source.name, task.audio
                 if task.verify:
                     notes = redact_verified(
-                        model, recording, copy, redaction, *how, request=task.request, **named
+                        model, recording, copy, redaction, how, request=task.request, **named
                     ).notes
                     redaction.refuse_leaks()
                 else:
-                    heard = analysis.duration
-                    notes = redact_audio(recording, copy, redaction.spans, *how, heard=heard, **named).notes
+                    heard, covers = analysis.duration, redaction.covers
+                    notes = redact_audio(recording, copy, covers, how, 0.0, heard=heard, **named).notes
             redacted = redaction.redacted(task.pseudonyms, notes)
             _write_texts(folder, source, redacted, task)
             if not task.quiet:

@@ -11,13 +11,13 @@ from dataclasses import dataclass, field
 from ..result import Analysis, Entity, Word
 from .matches import Phrase, Span
 from .phrases import Text, letters
+from .places import UNHEARD, Hidden, is_covered
 
 NEAR = 1.0
 """Seconds before and after a cover in which words of its phrase are looked for one by one."""
 WIDER = 0.3
 """Seconds on either side of a leak that are covered with it, so many more at each try: where a word was
 not expected its times are less exact."""
-UNHEARD = "part that was not understood"
 _LEAST_LETTERS = 3
 _ONE_WRONG, _TWO_WRONG = 5, 6  # letters from which on so many may be wrong
 _SAME_TIME = 0.5
@@ -44,15 +44,6 @@ class Leak:
 
     def __str__(self) -> str:
         return f"{self.type} at {self.start:.1f}–{self.end:.1f} s"
-
-
-@dataclass(frozen=True)
-class Hidden:
-    """A place that is covered: the words said there, the type of their entity, and when."""
-
-    words: str
-    type: str
-    span: Span
 
 
 def phrase_leaks(again: Analysis, phrases: Iterable[Phrase]) -> Iterator[Leak]:
@@ -87,15 +78,14 @@ def entity_leaks(entities: Iterable[Entity], again: Analysis, covered: Sequence[
         start, end = entity.start, entity.end
         if start is None or end is None:
             start, end = _times(again, entity.start_char, entity.end_char)
-        if not any(low <= start and end <= high for low, high in covered):
+        if not is_covered(start, end, covered):
             yield Leak(entity.type, start, end, entity.text)
 
 
 def failed_leaks(again: Analysis, covered: Sequence[Span]) -> Iterator[Leak]:
     """Segments that the second hearing failed on, unless they are covered whole."""
     for segment in again.segments:
-        whole = any(low <= segment.start and segment.end <= high for low, high in covered)
-        if segment.failed is not None and not whole:
+        if segment.failed is not None and not is_covered(segment.start, segment.end, covered):
             yield Leak(UNHEARD, segment.start, segment.end)
 
 

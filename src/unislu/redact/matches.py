@@ -172,7 +172,7 @@ def _segment_times(segment: Segment, match: Match) -> Span | None:
     words = [word for word in segment.words or () if _touches(word, match)]
     if not words:
         return None
-    return words[0].start, max(word.end for word in words)
+    return min(word.start for word in words), max(word.end for word in words)
 
 
 def _touches(piece: Segment | Word, match: Match) -> bool:

@@ -3,12 +3,12 @@
 It hears and writes nothing itself, so that whoever does (a command, a server) goes through the same steps:
 
     redaction = Redaction(model.analyze("call.mp3"), ["person"])
-    copy "call.mp3" with redaction.spans covered
+    copy "call.mp3" with redaction.covers
     while redaction.goes_on([hearing of the mix, hearing of each channel]):
-        copy "call.mp3" with redaction.spans covered
+        copy "call.mp3" with redaction.covers
     hand the copy out if redaction.verified
 
-`redact_verified` does so with a model and a file.
+`redact_verified` does so with a model and a file. `covers` decide the sound and the text alike (`places`).
 """
 
 from __future__ import annotations
@@ -22,22 +22,12 @@ from typing import TYPE_CHECKING, Unpack
 from ..errors import RedactionError, VerificationError
 from ..recognition.request import Options, Request
 from ..result import Analysis
-from .audio import DEFAULT_GUARD, RedactedAudio, redact_audio
-from .leaks import UNHEARD, Hidden, Leak, entity_leaks, failed_leaks, phrase_leaks, word_leaks
+from .audio import DEFAULT_GUARD, RedactedAudio, check_guard, redact_audio
+from .leaks import Leak, entity_leaks, failed_leaks, phrase_leaks, word_leaks
 from .listening import write_heard
-from .matches import (
-    Match,
-    Phrase,
-    Span,
-    audio_spans,
-    check_untimed,
-    chosen,
-    find_matches,
-    merged,
-    phrases_of,
-    times,
-)
+from .matches import Match, Phrase, Span, check_untimed, chosen, find_matches, merged, phrases_of
 from .phrases import Text
+from .places import UNHEARD, Hidden, at, covers_of, hidden_in, masked
 from .text import Pseudonyms, apply
 
 if TYPE_CHECKING:
@@ -55,8 +45,8 @@ _FEW = 3
 class Redaction:
     """What is to be redacted of one recording.
 
-    `matches`: of its transcript. `spans`: what is covered, (start, end) in seconds. `leaks`: what the last
-    hearing of a copy still found. `hearings`: how many copies were heard.
+    `matches`: what of its transcript must not be heard. `covers`: what is covered, (start, end) in seconds.
+    `leaks`: what the last hearing of a copy still found. `hearings`: how many copies were heard.
     """
 
     def __init__(
@@ -67,50 +57,62 @@ class Redaction:
         untimed: str = "refuse",
         guard: float = DEFAULT_GUARD,
         surnames: bool = True,
+        sound: bool = True,
     ) -> None:
         """`types`, `surnames`: as for `find_matches`; `untimed`: as for `audio_spans`; `guard`: seconds
-        covered around each span.
+        covered around each place; `sound`: False when there will be no copy, so that the text alone counts.
 
         Raises `OptionError` for an option that cannot be meant.
         """
         check_untimed(untimed)
+        check_guard(guard)
         self.analysis = analysis
         self.matches = find_matches(analysis, types, surnames=surnames)
         self.leaks: tuple[Leak, ...] = ()
         self.hearings = 0
-        self._types, self._untimed, self._guard, self._surnames = types, untimed, guard, surnames
+        self._types, self._untimed, self._guard, self._sound = types, untimed, guard, sound
         self._phrases = phrases_of(self.matches, surnames)
-        self._extra: list[Span] = []
+        self._leaked: list[Hidden] = []
+
+    @property
+    def covers(self) -> tuple[Span, ...]:
+        """What is covered, in seconds: `spans`, the guard around them, and no gap too short to hear.
+
+        Raises as `spans` does.
+        """
+        return covers_of(self._places(), self._guard)
 
     @property
     def spans(self) -> tuple[Span, ...]:
-        """What is covered, in seconds, without the guard.
+        """Why it is covered: when what is to be hidden is said, in seconds, without the guard.
 
         Raises `RedactionError` as `audio_spans` does, and where no speech was found: nobody knows then what
         is said in the recording.
         """
-        if not (self.analysis.text or "").strip():
-            raise RedactionError(
-                f"{self._name}: no speech was found in {self.analysis.duration:.1f} s, so nobody knows what "
-                "is said in it and nothing was written: hear all of it (--vad energy)"
-            )
-        return (*audio_spans(self.analysis, self.matches, untimed=self._untimed), *self._extra)
+        return tuple(place.span for place in self._places())
 
     @property
     def verified(self) -> bool:
         """Whether something was redacted, a copy was heard, and nothing of it was left."""
-        return bool(self.matches) and self.hearings > 0 and not self.leaks
+        return self._has_found and self.hearings > 0 and not self.leaks
 
     def redacted(self, pseudonyms: Pseudonyms, notes: Sequence[str] = ()) -> Analysis:
         """The transcript, with what later hearings brought to light redacted too.
 
-        Its warnings say what was done, `notes` of the copy, and whether the copy was verified.
+        Every word is masked that has no sound left in the copy, and no other. Its warnings say what was
+        done, `notes` of the copy, and whether the copy was verified.
+
+        Raises as `spans` does, if there is sound.
         """
-        result = apply(self.analysis, self.matches, pseudonyms)
+        matches = self.matches
+        if self._sound:
+            places = self._places()
+            matches = masked(self.analysis, matches, places, covers_of(places, self._guard))
+        result = apply(self.analysis, matches, pseudonyms, self.matches)
         if self.verified:
             said = "verified: the copy was heard again, and nothing of what was redacted was in it"
             notes = (*notes, said)
-        elif self.hearings and not self.matches:
+        elif self.hearings and not self._has_found:
             notes = (*notes, "not verified: there was nothing to listen for")
         return replace(result, warnings=(*result.warnings, *notes))
 
@@ -123,18 +125,19 @@ class Redaction:
         Raises `VerificationError` when they cannot vouch for the copy.
         """
         self._check(again[0])
-        covered = [(start - self._guard, end + self._guard) for start, end in self.spans]
+        covered = self.covers
         found = {leak for hearing in again for leak in self._leaks(hearing, covered)}
         self.leaks = tuple(sorted(found, key=lambda leak: (leak.start, leak.end, leak.type)))
         self.hearings += 1
         if not self.leaks or self.hearings >= TRIES:
             return False
-        self._extra += [leak.wider(self.hearings) for leak in self.leaks]
+        for leak in self.leaks:
+            wide = leak.wider(self.hearings)
+            self._leaked.append(at(self.analysis, (leak.start, leak.end), wide, leak.type))
         text = Text(self.analysis.text or "")
         new = [Phrase(leak.phrase, leak.type, leak.phrase) for leak in self.leaks if leak.phrase]
         said = [match for phrase in new for match in phrase.places(text)]
-        there = [match for leak in self.leaks for match in self._said_at(leak)]
-        self.matches = merged([*self.matches, *said, *there], text.text)
+        self.matches = merged([*self.matches, *said], text.text)
         self._phrases += [phrase for phrase in new if phrase not in self._phrases]
         return True
 
@@ -153,28 +156,22 @@ class Redaction:
 
     def _leaks(self, again: Analysis, covered: Sequence[Span]) -> Iterable[Leak]:
         yield from phrase_leaks(again, self._phrases)
-        yield from word_leaks(again, self._hidden(), self.analysis)
+        yield from word_leaks(again, self._places(), self.analysis)
         yield from entity_leaks(chosen(again, self._types), again, covered)
         yield from failed_leaks(again, covered)
 
-    def _hidden(self) -> list[Hidden]:
-        text = self.analysis.text or ""
-        return [
-            Hidden(f"{match.phrase} {text[match.start_char : match.end_char]}", match.type, span)
-            for match in self.matches
-            for span in times(self.analysis, match, "segment")
-        ]
+    def _places(self) -> list[Hidden]:
+        if not (self.analysis.text or "").strip():
+            raise RedactionError(
+                f"{self._name}: no speech was found in {self.analysis.duration:.1f} s, so nobody knows what "
+                "is said in it and nothing was written: hear all of it (--vad energy)"
+            )
+        return [*hidden_in(self.analysis, self.matches, self._untimed), *self._leaked]
 
-    def _said_at(self, leak: Leak) -> list[Match]:
-        """The words of the transcript where a leak is: what is covered is not to be read either."""
-        if leak.type == UNHEARD:
-            return []
-        return [
-            Match(word.start_char, word.end_char, leak.type, word.text, None)
-            for segment in self.analysis.segments
-            for word in segment.words or ()
-            if min(word.end, leak.end) - max(word.start, leak.start) > (word.end - word.start) / 2
-        ]
+    @property
+    def _has_found(self) -> bool:
+        """Whether there is something to listen for."""
+        return bool(self.matches) or any(place.type != UNHEARD for place in self._leaked)
 
     def _check(self, again: Analysis) -> None:
         """Raises `VerificationError` if the second hearing heard another recording, or next to nothing."""
@@ -183,7 +180,7 @@ class Redaction:
                 f"{self._name}: the copy has {again.duration:.1f} s of {self.analysis.duration:.1f} s; "
                 "nothing was written: convert the recording first, e.g. to FLAC"
             )
-        covered = [(start - self._guard, end + self._guard) for start, end in self.spans]
+        covered = self.covers
         words = [word for segment in self.analysis.segments for word in segment.words or ()]
         left = [w for w in words if not any(w.start < high and w.end > low for low, high in covered)]
         heard = len((again.text or "").split())
@@ -200,7 +197,6 @@ def redact_verified(
     target: str | os.PathLike[str],
     redaction: Redaction,
     how: str = "beep",
-    guard: float = DEFAULT_GUARD,
     *,
     name: str | None = None,
     request: Request | None = None,
@@ -217,7 +213,6 @@ def redact_verified(
         redaction: what to redact. `redaction.leaks` holds what `TRIES` attempts could not remove; do not hand
             out a recording that has any.
         how: as for `redact_audio`.
-        guard: as for `redact_audio`.
         name: as for `redact_audio`.
         request: as for `Model.analyze`, the same as for the original.
         options: as for `Model.analyze`, the same as for the original.
@@ -230,7 +225,7 @@ def redact_verified(
     request = Request.of(request, options)
     while True:
         heard = redaction.analysis.duration
-        copy = redact_audio(source, target, redaction.spans, how, guard, heard=heard, name=name)
+        copy = redact_audio(source, target, redaction.covers, how, 0.0, heard=heard, name=name)
         if not redaction.goes_on(transcribe_copy(model, target, request)):
             return copy
 

@@ -15,6 +15,7 @@ from ..result import Analysis, Entity, Segment, Word, covered
 from ..sequence.labels import normalize_type
 from .matches import Match, find_matches
 from .phrases import MASK, Text, letters
+from .places import UNHEARD
 
 HOWS = ("mask", "type", "hash")
 MIN_KEY_BYTES = 16
@@ -95,13 +96,21 @@ def redact_analysis(
     return apply(analysis, find_matches(analysis, types, surnames=surnames), pseudonyms)
 
 
-def apply(analysis: Analysis, matches: Sequence[Match], pseudonyms: Pseudonyms) -> Analysis:
-    """`analysis` with `matches`, which were found in it, replaced."""
+def apply(
+    analysis: Analysis,
+    matches: Sequence[Match],
+    pseudonyms: Pseudonyms,
+    said: Sequence[Match] | None = None,
+) -> Analysis:
+    """`analysis` with `matches`, which were found in it, replaced.
+
+    `said`: those whose phrases are not to be in its warnings either; default: all.
+    """
     cuts = {place for s in analysis.segments for place in (s.start_char, s.end_char)}
     edits = _Edits(analysis.text or "", matches, sorted(cuts), pseudonyms)
     segments, index = _segments(analysis.segments, edits)
     words = [word for segment in segments for word in segment.words or ()]
-    hidden = tuple(dict.fromkeys((m.type, m.phrase) for m in matches))
+    hidden = tuple(dict.fromkeys((m.type, m.phrase) for m in (matches if said is None else said)))
     warnings = [_masked_note(warning, analysis.file, hidden, pseudonyms) for warning in analysis.warnings]
     done = "nothing to redact was found: every word is still there"
     if matches:
@@ -222,7 +231,7 @@ def _entities(
         swallowed.update(places)
         kept.append(_moved(entity, edits, index))
     for number, match in enumerate(matches):
-        if number not in swallowed:
+        if number not in swallowed and match.type != UNHEARD:
             base = match.entity or Entity(match.type, match.phrase, match.start_char, match.end_char)
             span = edits.start(match.start_char), edits.end(match.end_char)
             kept.append(_timed(_at(base, span, edits), words))

@@ -6,9 +6,9 @@ gives, without the server's environment and Python's search path; `decoding.Deco
     in:  {"source": path, "target": path, "name": …, "split": …, "max_seconds": …, "room": bytes}
     out: {"seconds": …, "warnings": […]} or {"code": …, "message": …}
 
-Without a target it only says how long the source says it is, or null. With {"spans": [[start, end], …],
-"how": …, "guard": …, "heard": …} it writes a redacted copy instead, with {"heard_of": path, "target": path}
-what is heard of such a copy.
+Without a target it only says how long the source says it is, or null. With {"covers": [[start, end], …],
+"how": …, "heard": …} it writes a redacted copy instead, with {"heard_of": path, "target": path} what is heard
+of such a copy.
 """
 
 from __future__ import annotations
@@ -55,7 +55,7 @@ def _answer(task: dict[str, Any]) -> dict[str, Any]:
             return _write_heard(task)
         if "target" not in task:
             return _probe(task)
-        return _redact(task) if "spans" in task else _decode(task)
+        return _redact(task) if "covers" in task else _decode(task)
     except TooLongError:
         return {"code": "audio_too_long", "message": ""}
     except FullError:
@@ -120,9 +120,9 @@ def _redact(task: dict[str, Any]) -> dict[str, Any]:
     """Write the source with the sound of some seconds covered."""
     from ..redact import redact_audio
 
-    spans = [(start, end) for start, end in task["spans"]]
+    covers = [(start, end) for start, end in task["covers"]]
     copy = redact_audio(
-        task["source"], task["target"], spans, task["how"], task["guard"],
+        task["source"], task["target"], covers, task["how"], 0.0,
         heard=task["heard"], name=task["name"],
     )  # fmt: skip
     return {"notes": list(copy.notes), "format": copy.format}

@@ -98,18 +98,17 @@ class DecoderPool:
         source: Path,
         target: Path,
         name: str,
-        spans: Sequence[tuple[float, float]],
+        covers: Sequence[tuple[float, float]],
         how: str,
-        guard: float,
         heard: float,
     ) -> dict[str, Any]:
-        """Write `source` to `target` with `spans` covered; `format` and `notes` of `redact_audio`.
+        """Write `source` to `target` with `covers`, in seconds; `format` and `notes` of `redact_audio`.
 
         Raises `ApiError`.
         """
         task = {
-            "source": str(source), "target": str(target), "name": name, "spans": list(spans), "how": how,
-            "guard": guard, "heard": heard,
+            "source": str(source), "target": str(target), "name": name, "covers": list(covers), "how": how,
+            "heard": heard,
         }  # fmt: skip
         return await self._done(task)
 

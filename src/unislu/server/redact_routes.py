@@ -80,13 +80,16 @@ async def _redact(
 
     form, upload = sent.form, sent.upload
     analysis = await service.analyze(sent, request, split=form.channels == "split")
-    redaction = Redaction(analysis, types, untimed=form.untimed, guard=form.guard, surnames=form.surnames)
-    if form.output == "text":
+    sound = form.output != "text"
+    redaction = Redaction(
+        analysis, types, untimed=form.untimed, guard=form.guard, surnames=form.surnames, sound=sound
+    )
+    if not sound:
         return redaction, None
     target = sent.folder / f"redacted{Path(upload.name).suffix.lower()}"
     while True:
         done = await service.decoders.redact(
-            upload.path, target, upload.name, redaction.spans, form.audio, form.guard, analysis.duration
+            upload.path, target, upload.name, redaction.covers, form.audio, analysis.duration
         )
         copy = Copy(target, done["format"], done["notes"])
         if not form.verify or not redaction.goes_on(

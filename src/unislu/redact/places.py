@@ -1,0 +1,139 @@
+"""Which seconds of a recording are covered, and with them which of its words: one answer for sound and text.
+
+`covers` are the only intervals: the sound is covered there and nowhere else, and `masked` reads from them
+which words are not to be read either. So a word that is masked is covered from its first moment to its last,
+and a word of which nothing is left to hear is masked, whether it belongs to a name, lies within the guard
+beside one, was said in another channel meanwhile, or where a later hearing of the copy found something.
+"""
+
+from __future__ import annotations
+
+import re
+from bisect import bisect_right
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+
+from ..result import Analysis, Segment, Word, covered
+from .cover import FADE
+from .matches import Match, Span, times
+from .phrases import letters
+
+UNHEARD = "part that was not understood"
+_LEAST_LEFT = 3 * FADE
+"""Seconds between two covers that are covered as well: the fades of both leave nothing to hear."""
+
+
+@dataclass(frozen=True)
+class Hidden:
+    """A place that is covered: the words said there, the type of their entity, and when.
+
+    `words` are what must not be heard near it: none where only the time is known.
+    """
+
+    words: str
+    type: str
+    span: Span
+
+
+def hidden_in(analysis: Analysis, matches: Iterable[Match], untimed: str) -> list[Hidden]:
+    """Where `matches`, found in `analysis`, are said, and the segments that the model failed on.
+
+    Raises as `audio_spans` does.
+    """
+    text = analysis.text or ""
+    found = [
+        Hidden(f"{match.phrase} {text[match.start_char : match.end_char]}", match.type, span)
+        for match in matches
+        for span in times(analysis, match, untimed)
+    ]
+    return [*found, *(Hidden("", UNHEARD, (s.start, s.end)) for s in analysis.segments if s.failed)]
+
+
+def at(analysis: Analysis, span: Span, wide: Span, type_: str) -> Hidden:
+    """The place `wide`, with the words of `analysis` of which more than half is said in `span`.
+
+    They are covered whole: what another hearing took for something else may be what is to be hidden.
+    """
+    said = [
+        (word, segment.words is not None and type_ != UNHEARD)
+        for segment in analysis.segments
+        for word in _words(segment)
+        if min(word.end, span[1]) - max(word.start, span[0]) > (word.end - word.start) / 2
+    ]
+    words = " ".join(word.text for word, is_known in said if is_known)
+    start, end = min([wide[0], *(word.start for word, _ in said)]), max([wide[1], *(w.end for w, _ in said)])
+    return Hidden(words, type_, (start, end))
+
+
+def covers_of(places: Iterable[Hidden], guard: float) -> tuple[Span, ...]:
+    """What is covered, in seconds: the places, `guard` around each, and what is too short between them."""
+    joined: list[Span] = []
+    for start, end in sorted((max(0.0, p.span[0] - guard), p.span[1] + guard) for p in places):
+        if joined and start - joined[-1][1] <= _LEAST_LEFT:
+            joined[-1] = joined[-1][0], max(joined[-1][1], end)
+        else:
+            joined.append((start, end))
+    return tuple(joined)
+
+
+def is_covered(start: float, end: float, covers: Sequence[Span]) -> bool:
+    """Whether nothing is left of the time from `start` to `end`; `covers` as `covers_of` gives them."""
+    number = bisect_right(covers, start, key=lambda cover: cover[0]) - 1
+    return number >= 0 and end <= covers[number][1]
+
+
+def masked(
+    analysis: Analysis, matches: Sequence[Match], places: Sequence[Hidden], covers: Sequence[Span]
+) -> tuple[Match, ...]:
+    """What is replaced in the text when the sound has `covers`: every word that is covered, and no other.
+
+    A covered word beside a match becomes part of its replacement; where no match is, the words get one of
+    their own, of the type of the place that covers them.
+
+    Args:
+        analysis: what `matches` were found in, in the order of its text and without overlaps.
+        places: why there are covers.
+    """
+    found = list(matches)
+    for segment in analysis.segments:
+        run: list[Word] = []  # covered words in a row that belong to no match yet
+        before: int | None = None  # number of the match that they follow
+        for word in (*_words(segment), None):
+            inside = range(0) if word is None else covered(matches, word.start_char, word.end_char)
+            if word is not None and not inside and is_covered(word.start, word.end, covers):
+                run.append(word)
+                continue
+            if run and before is not None:
+                found[before] = replace(found[before], end_char=_end(run[-1]))
+            elif run and inside:
+                found[inside[0]] = replace(found[inside[0]], start_char=run[0].start_char)
+            elif run:
+                found.append(_alone(analysis, run, places))
+            run, before = [], inside[-1] if inside else None
+    return tuple(sorted(found, key=lambda match: match.start_char))
+
+
+def _alone(analysis: Analysis, run: Sequence[Word], places: Iterable[Hidden]) -> Match:
+    start, end = min(word.start for word in run), max(word.end for word in run)
+    nearest = max(places, key=lambda place: min(place.span[1], end) - max(place.span[0], start))
+    first, last = run[0].start_char, _end(run[-1])
+    return Match(first, last, nearest.type, (analysis.text or "")[first:last], None)
+
+
+def _words(segment: Segment) -> Sequence[Word]:
+    """Its words; where they have no times of their own, each could be said at any time of it."""
+    if segment.words is not None:
+        return segment.words
+    return [
+        Word(match[0], segment.start, segment.end, first + match.start(), first + match.end())
+        for first in [segment.start_char]
+        for match in re.finditer(r"\S+", segment.text)
+    ]
+
+
+def _end(word: Word) -> int:
+    """Where its last letter ends: the comma after it stays, as it does after a name."""
+    kept = len(word.text)
+    while kept > 1 and not letters(word.text[kept - 1]):
+        kept -= 1
+    return word.start_char + kept
