@@ -6,6 +6,7 @@ import json
 import os
 import re
 import threading
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -166,6 +167,62 @@ def test_a_word_of_one_channel_that_the_mix_drowns(model: Model, capsys: pytest.
     assert "called from Oslo called called" in (model.analyze("call.wav", request=Request()).text or "")
     assert main(["redact", "call.wav", "-o", "out", "--types", "person", "--verify", "-q"]) == 0
     assert "Ann" not in (model.analyze("out/call.wav", request=Request(channels="split")).text or "")
+
+
+def shown_words(folder: Path, name: str) -> list[str]:
+    """The words of the transcript that can still be read, the same in every format."""
+    result = Analysis.from_dict(json.loads((folder / f"{name}.json").read_text()))
+    read = [word for word in (result.text or "").split() if word != "[PERSON]"]
+    for other in ("srt", "vtt", "txt", "html", "conll", "jsonl"):
+        shown = (folder / f"{name}.{other}").read_text(encoding="utf-8")
+        assert {word for word in PITCHES.values() if re.search(rf"\b{word}\b", shown)} == set(read), other
+    return read
+
+
+EVERY_TEXT = ["--text", "type", "-f", "json,srt,vtt,txt,html,conll,jsonl", "-q", "--types", "person"]
+
+
+@pytest.mark.parametrize("verify", [[], ["--verify"]])
+@pytest.mark.parametrize(("guard", "read"), [("0", 5), ("0.3", 5), ("0.5", 1), ("2", 0)])
+def test_what_is_covered_is_not_read_either(model: Model, verify: list[str], guard: str, read: int) -> None:
+    assert main(["redact", "ann.wav", "-o", "out", "--guard", guard, *verify, *EVERY_TEXT]) == 0
+    left = shown_words(Path("out"), "ann")
+    assert len(left) == read and "Ann" not in left
+    if guard != "0.3":  # which leaves half of the words beside a name
+        assert left == (model.analyze("out/ann.wav", request=Request()).text or "").split()
+
+
+@pytest.mark.parametrize("verify", [[], ["--verify"]])
+def test_what_another_channel_says_meanwhile_is_not_read(model: Model, verify: list[str]) -> None:
+    soundfile = pytest.importorskip("soundfile")
+    one, rate = soundfile.read(speak(Path("one.wav"), "Hello Ann called"))
+    two, _ = soundfile.read(speak(Path("two.wav"), "called Oslo from"))
+    soundfile.write("call.wav", np.stack([one, two], axis=1), rate, subtype="PCM_16")
+    asked = ["--channels", "split", "--guard", "0", *verify, *EVERY_TEXT]
+    assert main(["redact", "call.wav", "-o", "out", *asked]) == 0
+    left = shown_words(Path("out"), "call")
+    assert left == ["Hello", "called", "called", "from"]
+    assert left == (model.analyze("out/call.wav", request=Request(channels="split")).text or "").split()
+
+
+def test_what_only_a_later_hearing_finds_is_not_read(model: Model, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The first copy is heard to name somebody where `Oslo` is said; that is covered half a word wider."""
+    hear = model.analyze
+
+    def person_at_first(source: Any, **options: Any) -> Analysis:
+        analysis = hear(source, **options)
+        if len(model.heard) != 2:
+            return analysis
+        (oslo,) = [w for s in analysis.segments for w in s.words or () if w.text == "Oslo"]
+        entity = Entity("person", "Oslo", oslo.start_char, oslo.end_char, 0.9, oslo.start, oslo.end)
+        return replace(analysis, entities=(entity,))
+
+    monkeypatch.setattr(model, "analyze", person_at_first)
+    assert main(["redact", "ann.wav", "-o", "out", "--guard", "0.2", "--verify", *EVERY_TEXT]) == 0
+    assert len(model.heard) == 3
+    left = shown_words(Path("out"), "ann")
+    assert left == ["Hello", "called", "called"] and "Oslo" not in left and "from" not in left
+    assert left == (hear("out/ann.wav", request=Request()).text or "").split()
 
 
 def test_where_nothing_was_heard_nothing_is_written(model: Model, capsys: pytest.CaptureFixture[str]) -> None:

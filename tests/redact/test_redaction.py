@@ -9,7 +9,8 @@ import pytest
 
 from unislu.errors import RedactionError, VerificationError
 from unislu.redact import Pseudonyms, Redaction
-from unislu.redact.leaks import UNHEARD, edit_distance
+from unislu.redact.leaks import edit_distance
+from unislu.redact.places import UNHEARD
 from unislu.redact.redaction import TRIES
 from unislu.result import Analysis, Entity, Segment, Word
 

@@ -142,6 +142,27 @@ def test_redaction(server: Any, speech: bytes, model: Any) -> None:
     assert np.array_equal(before[: max(0, inside.start - 16_000)], after[: max(0, inside.start - 16_000)])
 
 
+@pytest.mark.parametrize("channels", ["mix", "split"])
+def test_a_redacted_copy_says_what_its_text_says(server: Any, speech: bytes, channels: str) -> None:
+    soundfile = pytest.importorskip("soundfile")
+    left, rate = soundfile.read(io.BytesIO(speech))
+    stereo = io.BytesIO()
+    soundfile.write(stereo, np.stack([left, left], axis=1), rate, format="FLAC")
+    asked = {"bias": "2", "channels": channels}
+    whole = server.post("/v1/analyze", {"entities": "norp", **asked}, stereo.getvalue()).json()
+    options = {"types": "norp", "guard": "0.8", "audio": "silence", **asked}
+    answer = server.post("/v1/redact", options, stereo.getvalue()).json()
+    samples = load_audio(base64.b64decode(answer["audio"]["data"]))
+    words = [[w for s in a["segments"] for w in s["words"]] for a in (whole, answer["analysis"])]
+    kept = {(w["start"], w["end"], w["text"]) for w in words[1]}
+    heard, read = set(), set()
+    for w in words[0]:
+        word = (w["start"], w["end"], w["text"])
+        heard |= {word} if samples[round(w["start"] * 16_000) : round(w["end"] * 16_000)].any() else set()
+        read |= {word} & kept
+    assert heard == read and 0 < len(read) < len(words[0]) - 1, "words beside the name are covered too"
+
+
 def test_redaction_in_other_shapes(server: Any, speech: bytes) -> None:
     text = server.post("/v1/redact", {"output": "text", "how": "mask", "bias": "2"}, speech)
     assert "American" not in text.text and text.headers["content-type"].startswith("text/plain")
@@ -187,7 +208,7 @@ def test_a_redacted_copy_that_still_speaks_is_not_sent(
     from unislu.redact import redaction
 
     monkeypatch.setattr(redaction, "TRIES", 1)
-    monkeypatch.setattr(redaction, "audio_spans", lambda *_, **__: ((0.0, 0.1),))
+    monkeypatch.setattr(redaction, "covers_of", lambda *_: ((0.0, 0.1),))
     for output in ("json", "audio"):
         refused = server.post("/v1/redact", {"output": output, "guard": "0", "bias": "1.5"}, speech)
         assert refused.status_code == 422 and refused.json()["error"]["code"] == "redaction_leaks"
