@@ -11,8 +11,11 @@ import pytest
 pytest.importorskip("torch")
 
 from unislu.errors import RecipeError
+from unislu.sequence import SLUE
 from unislu.training import ears
+from unislu.training.config import ModelConfig
 from unislu.training.ears import Heard, listen, train
+from unislu.training.models.whisper import load_unified
 
 from ..factories import write_tone
 
@@ -85,3 +88,12 @@ def test_given_texts_are_learned_as_they_are(backbone: Path, manifest: Path, tmp
     for clip in clips:
         assert clip.tokens[:-1, 0].tolist() == clip.ids.tolist()
         assert not clip.logprobs.any() and clip.logprobs.shape == (len(clip.ids) + 1, 1)
+
+
+def test_bfloat16_learns_the_same(backbone: Path, manifest: Path, tmp_path: Path) -> None:
+    cache = tmp_path / "cache"
+    listen(backbone, cache, [manifest], 4, given=True)
+    batch = [Heard(**np.load(file)) for file in sorted(cache.glob("*.npz"))]
+    model = load_unified(ModelConfig(backbone=str(backbone)), SLUE)
+    exact, rounded = (ears._divergence(model, batch, bf16=bf16).item() for bf16 in (False, True))
+    assert exact > 0.1 and rounded == pytest.approx(exact, rel=0.02)

@@ -12,8 +12,8 @@ pytest.importorskip("torch")
 
 from unislu.errors import RecipeError
 from unislu.sequence import SLUE, Vocabulary, WhisperTokenizer
-from unislu.training.config import CorpusConfig, ModelConfig, PromptConfig, Recipe
 from unislu.training.collate import padded_tokens
+from unislu.training.config import CorpusConfig, ModelConfig, PromptConfig, Recipe
 from unislu.training.examples import Corpus, Example, ExampleMaker, Formats, load_corpora
 from unislu.training.loss import IGNORE
 
