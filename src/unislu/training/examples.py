@@ -47,8 +47,8 @@ class Example:
     """One training example.
 
     `tokens` is the decoder's input and target in one: prefix, then the rendered sequence. The first
-    `learned_from` ids are only fed. `parts` runs along `tokens` (0 transcript, 1 task, 2 given). `clip` is the
-    audio: (manifest, path). `allowed`, where only choices are learned, runs along the ids after
+    `learned_from` ids are only fed. `parts` runs along `tokens` (0 transcript, 1 task, 2 given). `clip` is
+    the audio: (manifest, path). `allowed`, where only choices are learned, runs along the ids after
     `learned_from`: what could stand in an id's place, or nothing where there was no choice.
     """
 
