@@ -139,7 +139,7 @@ def test_missing_files(folder: Path) -> None:
     with pytest.raises(BundleError, match=r"MODEL_CARD\.md: is missing"):
         open_bundle(folder)
     (folder / MANIFEST).unlink()
-    with pytest.raises(BundleError, match=r"no manifest\.json, so no bundle"):
+    with pytest.raises(BundleError, match=r"no manifest\.json, so it is not a bundle"):
         open_bundle(folder)
     (folder / MANIFEST).write_text("{")
     with pytest.raises(BundleError, match="is not JSON"):
@@ -147,7 +147,7 @@ def test_missing_files(folder: Path) -> None:
 
 
 def test_what_is_not_a_bundle(tmp_path: Path) -> None:
-    with pytest.raises(BundleNotFoundError, match="12 is no bundle"):
+    with pytest.raises(BundleNotFoundError, match="12 is not a bundle"):
         resolve_bundle(12)  # type: ignore[arg-type]
     with pytest.raises(BundleNotFoundError, match="no such folder"):
         open_bundle(tmp_path / "nothing")
@@ -163,7 +163,7 @@ def test_the_default_bundle(folder: Path, tmp_path: Path, monkeypatch: pytest.Mo
     monkeypatch.setattr(module, "DEFAULT_PATH", folder)
     assert resolve_bundle() == folder
     monkeypatch.setattr(module, "DEFAULT_PATH", tmp_path / "none")
-    with pytest.raises(BundleNotFoundError, match="no default bundle in this installation"):
+    with pytest.raises(BundleNotFoundError, match="this installation has no default bundle"):
         resolve_bundle()
 
 
@@ -180,7 +180,7 @@ def test_names_of_the_hub(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None
     monkeypatch.setitem(sys.modules, "huggingface_hub", hub)
     assert resolve_bundle("hf:someone/model@v1") == folder
     assert calls == [("someone/model", "v1", (MANIFEST, *REQUIRED_FILES, TAGGER))]
-    with pytest.raises(BundleNotFoundError, match=r"had from the hub \(404 Client Error\)"):
+    with pytest.raises(BundleNotFoundError, match=r"could not be downloaded \(404 Client Error\)"):
         resolve_bundle("hf:someone/nothing")
     monkeypatch.setitem(sys.modules, "huggingface_hub", None)
     with pytest.raises(MissingDependencyError, match="pip install huggingface_hub"):
@@ -194,7 +194,7 @@ def test_only_the_prefix_asks_the_hub(name: str, monkeypatch: pytest.MonkeyPatch
 
     hub = types.SimpleNamespace(snapshot_download=snapshot_download)
     monkeypatch.setitem(sys.modules, "huggingface_hub", hub)
-    with pytest.raises(BundleNotFoundError, match=r"no such folder; pass a bundle's, or hf:owner/name"):
+    with pytest.raises(BundleNotFoundError, match=r"pass the path of a bundle, or hf:owner/name"):
         resolve_bundle(name)
 
 

@@ -25,7 +25,7 @@ class StubModel:
 
     def check(self, options: Request) -> None:
         if options.entities and "dragon" in options.entities:
-            raise OptionError("entity type 'dragon': this bundle only knows PERSON")
+            raise OptionError("entity type 'dragon': this bundle only has the types PERSON")
 
     def analyze_many(
         self, sources: list[Any], *, request: Request, on_error: str, progress: Any, watch: Any
@@ -60,7 +60,7 @@ def stub(monkeypatch: pytest.MonkeyPatch) -> StubModel:
 
     def load(bundle: str | None = None, **options: Any) -> StubModel:
         if bundle is not None:
-            raise BundleError(f"{bundle}: no manifest.json, so no bundle")
+            raise BundleError(f"{bundle}: has no manifest.json, so it is not a bundle")
         return model
 
     monkeypatch.setattr("unislu.recognition.model.load", load)

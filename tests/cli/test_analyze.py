@@ -77,7 +77,7 @@ def test_stdin_that_nobody_pipes_into(
     monkeypatch.setattr(terminal, "isatty", lambda: True, raising=False)
     monkeypatch.setattr("sys.stdin", terminal)
     code, _, err = run(capsys, "-")
-    assert code == 2 and "pipe a sound file into it" in err
+    assert code == 2 and "pipe an audio file into it" in err
 
 
 def test_warnings_go_to_stderr(stub: StubModel, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -157,5 +157,5 @@ def test_a_bad_bundle(stub: StubModel, clip: str, capsys: pytest.CaptureFixture[
     assert run(capsys, clip, "--bundle", "nothing") == (
         1,
         "",
-        "unislu: nothing: no manifest.json, so no bundle\n",
+        "unislu: nothing: has no manifest.json, so it is not a bundle\n",
     )

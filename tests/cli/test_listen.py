@@ -120,7 +120,7 @@ def test_an_empty_stream(monkeypatch: pytest.MonkeyPatch, capsys: pytest.Capture
     assert main(["listen", "-", "-f", "jsonl"]) == 1
     out, err = capsys.readouterr()
     assert json.loads(out) == {"type": "end", "duration": 0.0, "skipped": 0}
-    assert err == "unislu: stdin: ended before any sound came; check the command that is piped into it\n"
+    assert err == "unislu: stdin: ended without any audio; check the command that is piped into it\n"
 
 
 @pytest.mark.parametrize("head", [b"RIFF\x24\0\0\0WAVE", b"ID3\x04", b"fLaC\0", b"OggS\0"])
@@ -137,7 +137,7 @@ def test_a_sound_file_is_no_pcm(
     ("arguments", "message"),
     [
         (["call.mp3"], "'call.mp3': give - for stdin"),
-        (["-", "--device", "1"], "--device 1 is a microphone, and stdin is heard"),
+        (["-", "--device", "1"], "--device 1 is a microphone, but the source is stdin"),
         (["--stdin"], "stdin is a terminal here"),
     ],
 )
@@ -210,7 +210,7 @@ def test_the_microphone(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureF
     assert main(["listen", "--device", "1"]) == 0
     said = capsys.readouterr()
     assert said.out == "[0:00] [Ann](PERSON) spoke. (neutral 100 %)\n"
-    assert "listening" in said.err and "0.2 s of sound were lost" in said.err
+    assert "listening" in said.err and "0.2 s of audio were lost" in said.err
 
 
 def test_no_such_microphone(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:

@@ -80,8 +80,8 @@ def test_progress_of_a_long_file(monkeypatch: pytest.MonkeyPatch, capsys: pytest
     output.advance(Progress(0, 600.0, 5400.0))
     output.clear_progress()
     shown = [line.strip() for line in capsys.readouterr().err.split("\r")]
-    assert "call.mp3  0:00 of 1:30:00" in shown
-    assert "call.mp3  10:00 of 1:30:00 · 1:20 left" in shown
+    assert "Transcribing call.mp3  0 % · 0:00 of 1:30:00" in shown
+    assert "Transcribing call.mp3  11 % · 10:00 of 1:30:00 · 1:20 left" in shown
     quiet = Output(
         OutputOptions(None, None, "never", True, Writing(SubtitleStyle(), "link")), ["call.mp3"], Request()
     )

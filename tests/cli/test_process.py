@@ -115,7 +115,7 @@ def test_an_interrupt_keeps_what_was_heard() -> None:
     said = [line for line in err.splitlines() if line != "heard"]
     assert said == [
         "unislu: warning: b.wav: interrupted",
-        "unislu: interrupted; 1 of 3 files were not heard",
+        "unislu: interrupted; 1 of 3 files were not transcribed",
     ]
 
 

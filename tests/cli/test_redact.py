@@ -114,7 +114,7 @@ def test_a_verified_redaction(model: Model, capsys: pytest.CaptureFixture[str]) 
     shown = everything(Path("out")) + said.err
     assert not re.search(r"\bAnn\b", shown) and "[PERSON] called from Oslo [PERSON] called" in shown
     result = Analysis.from_dict(json.loads(Path("out/ann.json").read_text()))
-    assert result.file == "ann.wav" and "redacted: person (2 places, type)" in result.warnings
+    assert result.file == "ann.wav" and "2 redactions (person), replaced by their types" in result.warnings
     assert any(warning.startswith("verified: ") for warning in result.warnings)
     assert len(model.heard) == 2 and ".redact-" in model.heard[1], "what was verified is the redacted copy"
     assert model.analyze("out/ann.wav", request=Request()).text == "Hello called from Oslo called"
@@ -306,10 +306,10 @@ def test_one_bad_file_does_not_stop_the_others(model: Model, capsys: pytest.Capt
         (["ann.wav", "-o", "."], "would replace"),
         (["ann.wav", "sub/../ann.wav", "-o", "out"], "would both be ann.wav"),
         (["-", "-o", "out"], "- is stdin"),
-        (["ann.wav", "-o", "ann.wav"], "is no folder"),
+        (["ann.wav", "-o", "ann.wav"], "is not a folder"),
         (["ann.wav", "-o", "out", "--text", "blur"], "unknown replacement 'blur'"),
         (["ann.wav", "-o", "out", "--audio", "buzz"], "--audio is 'buzz'"),
-        (["ann.wav", "-o", "out", "--audio", "none", "--verify"], "--verify listens"),
+        (["ann.wav", "-o", "out", "--audio", "none", "--verify"], "--verify needs"),
         (["ann.wav", "-o", "out", "--guard", "-1"], "guard is -1"),
         (["ann.wav", "-o", "out", "--untimed", "guess"], "untimed is 'guess'"),
         (["ann.wav", "-o", "out", "-f", "text,txt"], "same suffix"),

@@ -264,7 +264,7 @@ def test_bad_sources(tmp_path: Path) -> None:
     with pytest.raises(RecordError, match="nowhere: no such file or folder"):
         build("mit", tmp_path / "nowhere", tmp_path / "out")
     (tmp_path / "file").touch()
-    with pytest.raises(OptionError, match="is no folder and cannot be made"):
+    with pytest.raises(OptionError, match="is not a folder and cannot be created"):
         build("slue-voxpopuli", tmp_path, tmp_path / "file", split="fine-tune")
 
 

@@ -147,7 +147,7 @@ def test_audio_is_a_path(tmp_path: Path) -> None:
 def test_an_output_folder_can_be_written_and_keeps_its_source(tmp_path: Path) -> None:
     corpus = write_lines(tmp_path / "manifest.jsonl", {"id": "x", "text": "a"})
     assert output_folder(tmp_path / "a" / "b", corpus).is_dir()
-    with pytest.raises(OptionError, match=r"manifest.jsonl: is no folder and cannot be made"):
+    with pytest.raises(OptionError, match=r"manifest.jsonl: is not a folder and cannot be created"):
         output_folder(corpus, corpus)
     with pytest.raises(OptionError, match="is the corpus itself; choose another folder"):
         output_folder(tmp_path / "a" / "..", corpus)

@@ -250,7 +250,7 @@ def test_an_empty_corpus_and_a_corpus_in_its_own_place_are_refused(texts: Path, 
     own.write_text("\n")
     with pytest.raises(RecordError, match="holds no record"):
         speak(own, tmp_path / "out")
-    with pytest.raises(OptionError, match="is no folder and cannot be made"):
+    with pytest.raises(OptionError, match="is not a folder and cannot be created"):
         speak(texts, own)
     assert not (tmp_path / "out").exists()
 

@@ -91,4 +91,4 @@ def test_a_table_that_cannot_be_written_is_said_first(
     manifest: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert compare(manifest, "nowhere", out=manifest) == 2
-    assert "is no folder and cannot be made" in capsys.readouterr().err
+    assert "is not a folder and cannot be created" in capsys.readouterr().err

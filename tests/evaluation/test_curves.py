@@ -173,7 +173,7 @@ def test_the_command_writes_the_files(
     assert main([*command, "--run", f"ours={answers}", "--edges", "5"]) == 0
     drawn([Path(line) for line in capsys.readouterr().out.splitlines()])
     assert main([*command, "--run", f"a={answers}", "--run", f"a={answers}"]) == 2
-    assert "'a' is given twice" in capsys.readouterr().err
+    assert "'a' is listed twice" in capsys.readouterr().err
     assert main([*command, "--run", str(tmp_path)]) == 1
     assert "no predictions of tones" in capsys.readouterr().err
     assert main(["curve", "languages", "manifest.jsonl", "-o", str(tmp_path)]) == 2

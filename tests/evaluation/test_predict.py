@@ -51,7 +51,7 @@ def test_every_manifest_has_a_name_of_its_own(tmp_path: Path) -> None:
 
 def test_bad_manifests(tmp_path: Path) -> None:
     path = write_corpus(tmp_path / "a")
-    with pytest.raises(OptionError, match="is given twice"):
+    with pytest.raises(OptionError, match="is listed twice"):
         read_datasets([path, path.parent / ".." / "a" / "manifest.jsonl"])
     empty = tmp_path / "empty.jsonl"
     empty.write_text("")
@@ -73,7 +73,7 @@ def test_missing_audio_is_said_before_anything_is_heard(tmp_path: Path) -> None:
 
 def test_answers_need_a_folder(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
-    with pytest.raises(OptionError, match=r"file: is no folder and cannot be made"):
+    with pytest.raises(OptionError, match=r"file: is not a folder and cannot be created"):
         predict(Echo(), ASKED, tmp_path / "file" / "p.jsonl", quiet=True)
 
 

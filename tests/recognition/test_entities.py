@@ -37,7 +37,7 @@ def test_a_type_that_is_named_twice_is_one_with_a_warning(vocabulary: Vocabulary
     result = model.analyze(noise(200), sample_rate=16_000, entities=["phone number", "Phone-Number", "id"])
     assert [(e.type, e.text) for e in result.entities or ()] == [("phone number", "555")]
     assert set(engine.prompts) == {" id, phone-number"}
-    assert "the entity type 'Phone-Number' is 'phone number', which was asked for already" in result.warnings
+    assert "the entity type 'Phone-Number' is listed twice: as 'phone number' before" in result.warnings
     assert Request(entities=("person", "person")).merged == (("person", "person"),)
     assert Request(entities=("person", "drug")).merged == ()
 
@@ -85,7 +85,7 @@ def test_the_bundles_bias_is_the_starting_point() -> None:
 
 def test_open_types_need_an_open_format(vocabulary: Vocabulary) -> None:
     model, _ = make(vocabulary, formats=("inline",))
-    with pytest.raises(OptionError, match="entity type 'drug': this bundle only knows LAW"):
+    with pytest.raises(OptionError, match="entity type 'drug': this bundle only has the types LAW"):
         model.check(Request(entities=("person", "drug")))
 
 

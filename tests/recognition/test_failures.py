@@ -56,7 +56,7 @@ def test_an_engine_that_breaks_down_over_one_window_loses_no_other(vocabulary: V
     assert result.text == "Take aspirin, Ünal!" and not result.no_speech
     lost, kept = result.segments
     assert lost.failed == "the engine failed (RuntimeError: out of memory)" and lost.text == ""
-    assert kept.failed is None and "this part was not heard" in result.warnings[0]
+    assert kept.failed is None and "this part was not transcribed" in result.warnings[0]
 
 
 def test_a_file_of_which_nothing_can_be_heard_is_an_error(vocabulary: Vocabulary) -> None:

@@ -83,7 +83,7 @@ def test_channels_of_a_call_are_heard_apart(vocabulary: Vocabulary) -> None:
     short = model.analyze(stereo[: 16_000 * 20], sample_rate=16_000, channels="split")
     assert [(s.channel, s.start) for s in short.segments] == [(0, 0.0), (1, 0.0)]
     mono = model.analyze(noise(200), sample_rate=16_000, channels="split")
-    assert [s.channel for s in mono.segments] == [0] and "has one channel" in mono.warnings[0]
+    assert [s.channel for s in mono.segments] == [0] and "has only one channel" in mono.warnings[0]
 
 
 def test_a_window_with_a_loop_is_heard_again_in_halves(vocabulary: Vocabulary) -> None:

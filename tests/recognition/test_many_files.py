@@ -68,7 +68,7 @@ def test_work_can_end_early_and_keeps_what_was_heard(vocabulary: Vocabulary, tmp
     heard = [s for s in partial.segments if s.failed is None]
     assert 20 <= len(heard) < 60 and {s.failed for s in partial.segments} == {
         None,
-        "interrupted before it was heard",
+        "interrupted before it was transcribed",
     }
     assert partial.text == " ".join(["Take aspirin, Ünal!"] * len(heard))
     assert all(total == 400.0 for file, _, total in seen if file == 1)

@@ -30,7 +30,7 @@ BAD_OPTIONS: list[tuple[dict[str, Any], str]] = [
     ({"bias": True}, "bias is True"),
     ({"bias": 1e6}, "from -100 to 100"),
     ({"bias": {"person": math.nan}}, "bias of 'person' is nan"),
-    ({"bias": {"dragon": 1.0}}, "bias of 'dragon', which is not asked for"),
+    ({"bias": {"dragon": 1.0}}, "bias of 'dragon', which is not among the requested types"),
     ({"bias": {"person": 1, "PERSON": 2}}, "duplicate bias"),
     ({"bias": {"person": 1}, "tasks": ("asr",)}, "without the task ner"),
     ({"mask": True}, "mask without entities"),
@@ -53,7 +53,7 @@ def test_bad_options_are_refused_before_audio_is_read(
 def test_engine_and_manifest_must_fit(vocabulary: Vocabulary) -> None:
     engine = ScriptedEngine(vocabulary, SCRIPT)
     engine.vocab_size = 10
-    with pytest.raises(EngineError, match="10 tokens and the manifest"):
+    with pytest.raises(EngineError, match="10 tokens, but the manifest"):
         Model(engine, vocabulary, manifest(vocabulary))
 
 

@@ -95,7 +95,7 @@ def test_types_stand_in_place_of_words() -> None:
     assert redacted.file == "ann-obrien.wav"
     assert redacted.warnings == (
         "ann-obrien.wav: [PERSON] was cut off",
-        "redacted: PERSON, phone number (4 places, type)",
+        "4 redactions (PERSON, phone number), replaced by their types",
     )
 
 
@@ -130,7 +130,7 @@ def test_hashes_are_keyed() -> None:
     one, two, other = (redact_analysis(call(), how="hash", key=key) for key in (KEY, KEY, KEY[::-1]))
     assert one.text == two.text != other.text
     assert one.text is not None and len(set(re.findall(r"\[PERSON:([0-9a-f]{12})\]", one.text))) == 2
-    assert "the key given" in one.warnings[-1]
+    assert "the given key" in one.warnings[-1]
     random = [redact_analysis(call(), how="hash") for _ in range(2)]
     assert random[0].text != random[1].text and "one-time key" in random[0].warnings[-1]
     shared = Pseudonyms("hash")
@@ -162,7 +162,7 @@ def test_nothing_to_redact() -> None:
     silent = analysis_of([""], [])
     assert redact_analysis(silent).text == ""
     assert redact_analysis(call(), ["drug"]).warnings[-1] == (
-        "nothing to redact was found: every word is still there"
+        "nothing to redact was found: the text is unchanged"
     )
 
 

@@ -194,7 +194,7 @@ def test_a_model_that_cannot_be_loaded_ends_the_run(batch: Batch, clips: Path, t
         batch(clips, tmp_path / "a", loader="scripted_model:no_memory")
     with pytest.raises(BatchError, match=r"'scripted_model:lod'.*module:function"):
         batch(clips, tmp_path / "b", loader="scripted_model:lod")
-    with pytest.raises(OptionError, match="only knows"):
+    with pytest.raises(OptionError, match="only has the types"):
         batch(clips, tmp_path / "c", request=Request(entities=["drug"]))
     assert batch(clips, tmp_path / "c").heard == 12  # with other options: nothing had come of the first ones
 

@@ -156,7 +156,7 @@ def test_an_upload_that_stops_is_given_up(server: Any, speech: bytes) -> None:
     with closing(open_request(server, len(body))) as client:
         client.sendall(body[: len(body) // 2])
         answer = b"".join(iter(lambda: client.recv(4096), b""))
-    assert answer.startswith(b"HTTP/1.1 408") and b"no byte came for 2 s" in answer
+    assert answer.startswith(b"HTTP/1.1 408") and b"no byte was received for 2 s" in answer
 
 
 def test_a_client_that_leaves(server: Any, speech: bytes) -> None:
@@ -288,7 +288,7 @@ def test_bad_options(server: Any, hum: bytes, fields: dict[str, str], code: str)
 def test_a_type_named_twice_is_one(server: Any, hum: bytes) -> None:
     answer = server.post("/v1/analyze", {"entities": "a,A"}, hum)
     assert answer.status_code == 200, answer.text
-    assert any("asked for already" in warning for warning in answer.json()["warnings"])
+    assert any("is listed twice" in warning for warning in answer.json()["warnings"])
 
 
 def test_it_still_works(server: Any, speech: bytes) -> None:

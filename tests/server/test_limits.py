@@ -198,7 +198,7 @@ def test_empty_messages_are_none(server: Any, monkeypatch: pytest.MonkeyPatch) -
 def test_keep_alives_without_sound_have_an_end(server: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("unislu.server.listen_routes.SILENT_SECONDS", 0.5)
     found, code = listen(server, alive)
-    assert code == 1001 and "no audio came" in found[-1]["error"]["message"]
+    assert code == 1001 and "no audio was received" in found[-1]["error"]["message"]
 
 
 def test_a_longest_session(start: Any) -> None:
@@ -212,7 +212,7 @@ def test_places() -> None:
     told: list[int] = []
     places = Places(4, 0.5, told.append)
     with places.hold("a", "wait", 1), places.hold("a", "wait", 1):
-        with pytest.raises(ApiError, match="2 wait with this key, the most for one key") as refused:
+        with pytest.raises(ApiError, match="2 wait with this key, the maximum for one key") as refused:
             places.hold("a", "wait", 7).__enter__()
         assert (refused.value.status, refused.value.code, refused.value.retry_after) == (429, "key_quota", 7)
         with places.hold("b", "wait", 1), places.hold("c", "wait", 1), pytest.raises(ApiError) as full:

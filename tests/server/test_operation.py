@@ -187,7 +187,7 @@ def test_a_decoder_that_dies(start: Any, speech: bytes, hum: bytes) -> None:
         worker.process.kill()
         until(lambda: worker.process.returncode is not None)
         answer = server.post("/v1/analyze", {"tasks": "asr"}, hum)
-        assert answer.status_code == 400 and "breaks the decoder" in answer.json()["error"]["message"]
+        assert answer.status_code == 400 and "crashes the decoder" in answer.json()["error"]["message"]
         assert server.post("/v1/analyze", {"tasks": "asr"}, hum).status_code == 200
 
 

@@ -179,7 +179,7 @@ def test_redaction_looks_for_what_it_hides(server: Any, speech: bytes, hum: byte
     assert "[NORP]" in found["analysis"]["text"] and found["verified"]
     other = server.post("/v1/redact", {"types": "person", "entities": "norp,place"}, speech)
     assert other.status_code == 400 and other.json()["error"]["param"] == "types"
-    assert "'person', which is not looked for: the entities are norp, place" in other.text
+    assert "'person', which is not among the entities: norp, place" in other.text
     none = server.post("/v1/redact", {"types": "law"}, speech).json()
     assert not none["verified"] and none["masked"] == [] and none["leaks"] == []
     assert any("nothing to redact was found" in note for note in none["analysis"]["warnings"])

@@ -146,7 +146,7 @@ def test_test_manifests_are_opened_before_training(tmp_path: Path) -> None:
 
     with pytest.raises(RecordError, match="cannot be read"):
         opened(manifest, str(tmp_path / "gone" / "manifest.jsonl"))
-    with pytest.raises(RecipeError, match=r"evaluation.test': .*is given twice"):
+    with pytest.raises(RecipeError, match=r"evaluation.test': .*is listed twice"):
         opened(manifest, f"{data}/slue-voxpopuli/../slue-voxpopuli/test/manifest.jsonl")
     silent = tmp_path / "silent.jsonl"
     silent.write_text('{"id": "a", "text": "x"}\n')

@@ -1,8 +1,8 @@
-"""From what the model thinks of its answers to how often they are right: curves fitted on dev data.
+"""Calibration: from the model's raw confidences to how often it is right, by curves fitted on dev data.
 
-A bundle keeps them in its manifest (`calibration`), `unislu calibrate` fits and stores them, and every
-result's confidences have gone through them. They change no answer: each curve rises, and a temperature keeps
-the order of the sentiments.
+A bundle stores the curves in its manifest (`calibration`), `unislu calibrate` fits them, and the confidences
+of every result have gone through them. They change no answer: each curve rises, and a temperature keeps the
+order of the sentiments.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import Any
 
 PARTS = ("words", "entities", "sentiment")
 _CLIP = 1e-4
-"""Confidences in results have four digits: beyond them nothing is known."""
+"""Confidences in results have four digits; anything finer is meaningless."""
 
 
 @dataclass(frozen=True)
@@ -31,12 +31,12 @@ class Curve:
 
 @dataclass(frozen=True)
 class Calibration:
-    """What is applied to confidences; None leaves them as they are."""
+    """What is applied to confidences; None leaves them unchanged."""
 
     words: Curve | None = None
     entities: Curve | None = None
     temperature: float | None = None
-    """Of the sentiment: probabilities are raised to the power of 1 / temperature and add up to 1 again."""
+    """For the sentiment: probabilities are raised to the power of 1 / temperature and normalised."""
 
     @classmethod
     def from_manifest(cls, data: Mapping[str, Any]) -> Calibration:
@@ -68,7 +68,7 @@ class Calibration:
 
 
 UNCALIBRATED = Calibration()
-"""Leaves everything as it is."""
+"""Leaves everything unchanged."""
 
 
 def tempered(scores: Mapping[str, float], temperature: float) -> dict[str, float]:

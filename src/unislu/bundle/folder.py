@@ -1,4 +1,4 @@
-"""A bundle on disk: finding it, reading its manifest, checking its files, writing a manifest back."""
+"""Bundles on disk: finding one, reading and writing its manifest, checking its files."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ class Bundle:
 
     @property
     def label(self) -> str:
-        """What results call the model: name and version."""
+        """The model's name in results: name and version."""
         return f"{self.manifest.name} {self.manifest.version}"
 
     def verify(self) -> None:
@@ -62,7 +62,7 @@ class Bundle:
             if digests[name] != expected:
                 raise BundleError(
                     f"{self.path / name}: its sha256 {digests[name][:12]}… is not the {expected[:12]}… of "
-                    f"{MANIFEST}: it is damaged or was changed; download or export the bundle again"
+                    f"{MANIFEST}: the file is damaged or was changed; download or export the bundle again"
                 )
 
     def _digest(self, name: str) -> str:
@@ -84,7 +84,7 @@ def file_digest(path: Path) -> str:
 def write_manifest(folder: str | os.PathLike[str], manifest: Manifest) -> Path:
     """Write `manifest.json` into a bundle folder; `manifest.files` must already hold the hashes.
 
-    In one step: whoever loads the bundle meanwhile reads the old manifest or the new one.
+    This is atomic: a reader sees either the old manifest or the new one.
     """
     path = Path(folder) / MANIFEST
     write_whole(path, json.dumps(manifest.to_dict(), indent=2, ensure_ascii=False) + "\n")
@@ -100,8 +100,8 @@ def open_bundle(bundle: str | os.PathLike[str] | None = None) -> Bundle:
     """Find a bundle and read its manifest. Hashes are checked by `Bundle.verify`.
 
     Args:
-        bundle: None for the embedded default; a folder; or `hf:owner/name[@revision]` on the
-            Hugging Face hub, taken from the local cache when it is there.
+        bundle: None for the embedded default; a folder; or `hf:owner/name[@revision]` on the Hugging Face
+            hub, taken from the local cache if it is there.
 
     Raises:
         BundleNotFoundError: no such folder, or no default bundle in this installation.
@@ -122,7 +122,9 @@ def read_manifest(path: Path) -> Manifest:
     try:
         data = json.loads(file.read_text(encoding="utf-8"))
     except FileNotFoundError:
-        raise BundleError(f"{path}: no {MANIFEST}, so no bundle; make one with `unislu export`") from None
+        raise BundleError(
+            f"{path}: has no {MANIFEST}, so it is not a bundle; make one with `unislu export`"
+        ) from None
     except OSError as error:
         raise BundleError(f"{file}: cannot be read ({error.strerror}); check its permissions") from None
     except ValueError as error:
@@ -135,25 +137,27 @@ def resolve_bundle(bundle: str | os.PathLike[str] | None = None) -> Path:
     if bundle is None:
         if not (DEFAULT_PATH / MANIFEST).is_file():
             raise BundleNotFoundError(
-                f"{DEFAULT_PATH}: no default bundle in this installation; name one with --bundle or load(…)"
+                f"{DEFAULT_PATH}: this installation has no default bundle; pass one with --bundle or load(…)"
             )
         return DEFAULT_PATH
     if not isinstance(bundle, str | os.PathLike):
-        raise BundleNotFoundError(f"{bundle!r} is no bundle: give the path of a folder, or hf:owner/name")
+        raise BundleNotFoundError(f"{bundle!r} is not a bundle: give the path of a folder, or hf:owner/name")
     if isinstance(bundle, str) and (repository := hub_repository(bundle)) is not None:
         return _from_hub(*repository)
     path = Path(bundle).expanduser()
     if path.is_dir():
         return path
     if path.exists():
-        raise BundleError(f"{path}: is a file; a bundle is the folder that holds {MANIFEST}")
-    raise BundleNotFoundError(f"{path}: no such folder; pass a bundle's, or hf:owner/name of one on the hub")
+        raise BundleError(f"{path}: is a file; a bundle is the folder that contains {MANIFEST}")
+    raise BundleNotFoundError(
+        f"{path}: no such folder; pass the path of a bundle, or hf:owner/name of one on the hub"
+    )
 
 
 def hub_repository(name: str) -> tuple[str, str | None] | None:
-    """The repository and revision of `hf:owner/name[@revision]`; None for anything else, which is a path.
+    """The repository and revision of `hf:owner/name[@revision]`; None for a path.
 
-    Without the prefix nothing is looked up: a mistyped path must not become a request to the network.
+    The prefix is required so that a mistyped path never becomes a network request.
     """
     match = _HUB.fullmatch(name)
     return None if match is None else (match[1], match[2])
@@ -172,5 +176,5 @@ def _from_hub(name: str, revision: str | None) -> Path:
     except Exception as error:  # network, permission and name errors of three libraries
         reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
         raise BundleNotFoundError(
-            f"hf:{name}: cannot be had from the hub ({reason}); check the name"
+            f"hf:{name}: could not be downloaded ({reason}); check the name and the connection"
         ) from None

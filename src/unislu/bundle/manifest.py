@@ -40,16 +40,18 @@ ALPHABETS = ("atomic", "plain")
 
 @dataclass(frozen=True)
 class AudioSettings:
-    """What the encoder expects of its input.
-
-    `min_speech`: how sure the VAD must be, somewhere in a short clip, that somebody speaks, before the model
-    is asked at all; 0 always asks it. (Long audio is cut by the VAD anyway.)
-    """
+    """What the encoder expects of its input."""
 
     sample_rate: int = 16_000
+    """In Hz; only 16000 is supported."""
     mels: int = 80
+    """Mel bands, 80 or 128."""
     max_seconds: float = 30.0
+    """Longest window."""
     min_speech: float = 0.0
+    """The probability of speech that the VAD must find somewhere in a short clip before it is decoded at all;
+    0 decodes every clip. (Long audio is cut by the VAD anyway.)
+    """
 
     def __post_init__(self) -> None:
         if self.sample_rate != 16_000:
@@ -64,19 +66,20 @@ class AudioSettings:
 
 @dataclass(frozen=True)
 class DecoderSettings:
-    """Limits and defaults of decoding.
-
-    `max_positions`: prompt and output together. `bias`: the default added to the logit of an entity
-    opener, by closed tag or normalised open type; "*" is the default of the types not listed.
-    `sentiment_bias`: the default added to the log-probability of a sentiment, by its label.
-    `tag_always`: transcripts are written with closed entities even when nobody asked for them, which are then
-    dropped: better text from a model that learned little from speech without annotation.
-    """
+    """Limits and defaults of decoding."""
 
     max_positions: int = 448
+    """Prompt and output together."""
     bias: Mapping[str, float] = field(default_factory=dict)
+    """Default bias on entity openers, by closed tag or normalised open type; "*" is for the types not
+    listed.
+    """
     sentiment_bias: Mapping[str, float] = field(default_factory=dict)
+    """Default bias on the log-probability of a sentiment, by its label."""
     tag_always: bool = False
+    """Write transcripts with closed entities even if none were requested, and drop these from the result:
+    better text from a model that learned little from speech without annotation.
+    """
 
     def __post_init__(self) -> None:
         if self.max_positions < 8:
@@ -88,54 +91,58 @@ class DecoderSettings:
 
 @dataclass(frozen=True)
 class Manifest:
-    """The content of `manifest.json`.
-
-    name, version: of this bundle; both go into every result as `model`.
-    formats: the target formats the model writes, the default first. A model may write several, e.g.
-        closed entities `inline` and open ones `inline-open`.
-    vocabulary: `Vocabulary.to_manifest()`: rows, label sets, token ids by name.
-    files: sha256 in hexadecimal of every other file of the bundle, by its relative name.
-    quantization: "int8", "float32", …
-    saturation_free: whether export checked that no processor clips a sum of int8 products; see
-        `unislu.training.saturation`. False for bundles of earlier versions.
-    parameters: the weights of the model, shared ones once; None in bundles of earlier
-        versions, which do not say.
-    types_seen: normalised open entity types of the training data; any other may be asked for as well.
-    provenance: free: checkpoint, recipe, seed, date, versions.
-    corpora: one mapping a corpus the model was trained on, with at least `name` and `licence`.
-    scores: free: measured figures by file and metric.
-    masking: whether it was trained to write `<type>>` in place of an entity's words when asked to.
-    operating_points: by name, biases that `unislu tune` found; see `check_point`.
-    calibration: what `unislu calibrate` fitted; see `calibration`. `fitted` in it is free.
-    """
+    """The content of `manifest.json`."""
 
     name: str
+    """Of this bundle; part of `model` in every result."""
     version: str
+    """Of this bundle; part of `model` in every result."""
     formats: tuple[str, ...]
+    """The target formats that the model writes, the default first; for example closed entities as `inline`
+    and open ones as `inline-open`.
+    """
     vocabulary: Mapping[str, Any]
+    """`Vocabulary.to_manifest()`: rows, label sets, token ids by name."""
     files: Mapping[str, str]
+    """sha256 in hexadecimal of every other file of the bundle, by its relative name."""
     alphabet: str = "atomic"
+    """"atomic" (delimiters are tokens) or "plain" (delimiters are text)."""
     quantization: str = "float32"
+    """"int8", "float32", …"""
     saturation_free: bool = False
+    """Whether export checked that no processor saturates a sum of int8 products (see
+    `unislu.training.saturation`); False for bundles of earlier versions.
+    """
     parameters: int | None = None
     languages: tuple[str, ...] = ("en",)
+    """ISO 639-1 codes, the default first."""
     types_seen: tuple[str, ...] = ()
+    """Normalised open entity types of the training data; any other may be requested as well."""
     audio: AudioSettings = AudioSettings()
+    """What the encoder expects."""
     decoder: DecoderSettings = DecoderSettings()
+    """Limits and defaults of decoding."""
     provenance: Mapping[str, Any] = field(default_factory=dict)
+    """Free form: checkpoint, recipe, seed, date, versions."""
     corpora: tuple[Mapping[str, Any], ...] = ()
+    """One mapping for each corpus the model was trained on, with at least `name` and `licence`."""
     scores: Mapping[str, Any] = field(default_factory=dict)
+    """Free form: measured figures by file and metric."""
     masking: bool = False
+    """Whether the model was trained to write `<type>>` in place of an entity's words on request."""
     operating_points: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    """By name, biases that `unislu tune` found; see `check_point`."""
     calibration: Mapping[str, Any] = field(default_factory=dict)
+    """What `unislu calibrate` fitted; see `calibration`. `fitted` in it is free form."""
     schema_version: int = SCHEMA_VERSION
+    """Version of this schema."""
 
     def __post_init__(self) -> None:
         """Raises ValueError with the field's name and value; `from_dict` turns it into a BundleError."""
         if self.schema_version != SCHEMA_VERSION:
             raise ValueError(
                 f"schema_version is {self.schema_version!r}, this unislu reads {SCHEMA_VERSION}; "
-                "install the version of unislu the bundle was made for, or export it again"
+                "install the version of unislu that the bundle was exported for, or export it again"
             )
         for key in ("name", "version", "quantization"):
             if not isinstance(getattr(self, key), str) or not getattr(self, key).strip():
@@ -236,8 +243,8 @@ def _check_file_entry(name: str, digest: Any) -> None:
 def check_point(name: str, point: Any) -> None:
     """Raises ValueError if a manifest's operating point is malformed.
 
-    Required are `bias`, a number by entity type, and `entities`: the open types it was tuned with, or None
-    for the closed set. The rest (targets, reached, met, curve, data, profile) documents how it was found.
+    It must have `bias`, numbers by entity type, and `entities`: the open types it was tuned with, or None for
+    the closed set. The rest (targets, reached, met, curve, data, profile) documents how it was found.
     """
     if not isinstance(point, Mapping) or "bias" not in point or "entities" not in point:
         raise ValueError(f"operating_points.{name} lacks `bias` or `entities`")

@@ -1,4 +1,5 @@
-"""The command `unislu`. One file a command, each with `configure(parser)` and `run(arguments) -> exit code`.
+"""The command `unislu`. Each command has one file with `configure(parser)` and `run(arguments) -> exit
+code`.
 
 Exit codes: 0 all done, 1 an input failed (the others are still processed), 2 wrong usage,
 130 interrupted. Results go to stdout, everything else to stderr. Heavy imports happen in `run`.
@@ -23,28 +24,28 @@ INTERRUPTED = 130
 BROKEN_PIPE = 141
 
 _COMMANDS = {
-    "analyze": "transcript, entities and sentiment of sound files",
-    "redact": "transcript and sound without the words of chosen entities",
+    "analyze": "transcript, entities and sentiment of audio files",
+    "redact": "transcript and audio without the words of chosen entities",
     "listen": "live speech from the microphone or stdin",
     "prepare": "turn a published corpus into a manifest",
-    "annotate": "label transcripts with entities by a language model",
-    "batch": "hear many files, on this machine or a cluster, into Parquet",
+    "annotate": "label transcripts with entities using a language model",
+    "batch": "transcribe many files, on this machine or a cluster, into Parquet",
     "evaluate": "score a model on manifests and write a report",
-    "score": "score anyone's predictions, or compare two systems",
-    "synthesize": "speak a text corpus: audio and a manifest for training",
+    "score": "score the predictions of any system, or compare two systems",
+    "synthesize": "synthesise a text corpus: audio and a manifest for training",
     "train": "train a model from a recipe",
     "compare": "one table over several systems: scores, parameters, speed",
     "curve": "curves and analyses of the papers, as CSV and figure",
-    "tune": "find entity biases that reach a wanted precision or recall",
-    "calibrate": "make a bundle's confidences mean how often it is right",
-    "serve": "OpenAI's transcription API, unislu's own, and a web page",
-    "export": "turn a trained checkpoint into a model bundle",
-    "tools": "single steps of making corpora and checkpoints",
+    "tune": "find entity biases that reach the precision or recall you need",
+    "calibrate": "calibrate a bundle's confidences",
+    "serve": "serve OpenAI's transcription API, unislu's own, and a web page",
+    "export": "export a trained checkpoint as a model bundle",
+    "tools": "single steps of preparing corpora and checkpoints",
 }
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run the command line and return its exit code. Errors a user can cause never show a traceback."""
+    """Run the command line and return its exit code. Errors that a user can cause never show a traceback."""
     _open_streams()
     _accept_any_text()
     try:
@@ -62,9 +63,11 @@ def main(argv: Sequence[str] | None = None) -> int:
         print("\nunislu: interrupted", file=sys.stderr)
         return INTERRUPTED
     except BrokenPipeError:
-        _drop_output()  # whoever read it is gone
+        _drop_output()  # the reader is gone
         return BROKEN_PIPE
-    except OSError as error:  # a full disk, a folder that cannot be written: what no command saw coming
+    except (
+        OSError
+    ) as error:  # a full disk, a folder that cannot be written: anything that no command expected
         complain(_failure(error))
         _drop_output()
         return 1
@@ -73,12 +76,12 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _failure(error: OSError) -> str:
     reason = error.strerror or str(error)
     if error.filename is None:
-        return f"reading or writing failed ({reason}); check the disk, and where the output goes"
-    return f"{os.fsdecode(error.filename)}: cannot be used ({reason}); check the path, or choose another"
+        return f"reading or writing failed ({reason}); check the disk and the output path"
+    return f"{os.fsdecode(error.filename)}: cannot be used ({reason}); check the path"
 
 
 def _drop_output() -> None:
-    """Keep the interpreter from failing again when it flushes what could not be written."""
+    """Keep the interpreter from failing again when it flushes output that could not be written."""
     with suppress(OSError, ValueError):
         sys.stdout.flush()
         return
@@ -87,14 +90,14 @@ def _drop_output() -> None:
 
 
 def _open_streams() -> None:
-    """Streams that the caller closed (`<&-`, `>&-`) are as good as empty ones."""
+    """Treat streams that the caller closed (`<&-`, `>&-`) as empty ones."""
     for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
         if getattr(sys, name) is None:
             setattr(sys, name, open(os.devnull, mode, encoding="utf-8"))  # noqa: SIM115 - until the end
 
 
 def _accept_any_text() -> None:
-    """Results are UTF-8 in files and pipes, and no odd file name or terminal ends in a traceback."""
+    """Write results as UTF-8 to files and pipes; odd file names and terminals must not end in a traceback."""
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(encoding=None if stream.isatty() else "utf-8", errors="replace")

@@ -1,4 +1,4 @@
-"""Hear sound files and print transcript, named entities and sentiment.
+"""Transcribe audio files and find their named entities and sentiment.
 
 examples:
   unislu analyze call.mp3
@@ -7,7 +7,7 @@ examples:
   unislu analyze - < clip.ogg --tasks sa -o out/
   unislu analyze call.wav --channels split
 
-Ctrl-C ends early and keeps what was heard; a second one ends at once.
+Ctrl-C stops early and keeps what was transcribed; a second one stops at once.
 """
 
 from __future__ import annotations
@@ -63,7 +63,7 @@ def run(arguments: argparse.Namespace) -> int:
     from .output import Output, OutputOptions
 
     _check_stdin(arguments.files)
-    # Wrong usage is said before a model is loaded.
+    # Report wrong usage before a model is loaded.
     fields: Options = {
         **request_options.file_options(arguments),
         "window": arguments.window,
@@ -89,7 +89,9 @@ def run(arguments: argparse.Namespace) -> int:
         done, failed = _transcribe(model, sources, request, output, interrupt)
     if interrupt.asked:
         left = len(sources) - done
-        complain(f"interrupted; {left} of {len(sources)} files were not heard" if left else "interrupted")
+        complain(
+            f"interrupted; {left} of {len(sources)} files were not transcribed" if left else "interrupted"
+        )
         return INTERRUPTED
     return 1 if failed else 0
 
@@ -101,7 +103,9 @@ def _transcribe(
     output: Output,
     interrupt: Interrupt,
 ) -> tuple[int, int]:
-    """Write the result of every source until all are done or Ctrl-C; how many were done, and failed."""
+    """Write the result of every source until all are done or Ctrl-C; returns how many were done and how many
+    failed.
+    """
 
     from ..errors import UnisluError
 
@@ -122,7 +126,7 @@ def _transcribe(
         else:
             try:
                 output.write(done - 1, result)
-            except UnisluError as error:  # this file's; the others may still be written
+            except UnisluError as error:  # only this file failed; the others may still be written
                 failed += 1
                 complain(error)
     return done, failed
@@ -132,13 +136,15 @@ def _check_stdin(files: Sequence[str]) -> None:
     from ..errors import OptionError
 
     if files.count(STDIN) > 1:
-        raise OptionError("- is given twice, but stdin can be read only once")
+        raise OptionError("- is listed twice, but stdin can be read only once")
     if STDIN in files and sys.stdin.isatty():
-        raise OptionError("- is stdin, which is a terminal here: pipe a sound file into it, or name the file")
+        raise OptionError(
+            "- is stdin, which is a terminal here: pipe an audio file into it, or give a file name"
+        )
 
 
 class _Stdin:
-    """Standard input as a file object that messages and results call by name."""
+    """Standard input as a file object with a name for messages and results."""
 
     name = "stdin"
 

@@ -1,6 +1,6 @@
-"""Label transcripts with open entity types by a language model behind an OpenAI-compatible endpoint.
+"""Label transcripts with open entity types using a language model behind an OpenAI-compatible endpoint.
 
-The key is read from OPENAI_API_KEY. A run that was stopped goes on where it was.
+The key is read from OPENAI_API_KEY. A run that was stopped resumes where it was.
 
 examples:
   unislu annotate texts.jsonl out/ --endpoint http://127.0.0.1:8000/v1 --model qwen --estimate
@@ -21,10 +21,16 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("texts", metavar="TEXTS", help="corpus as JSON lines with id and text")
     parser.add_argument("out", metavar="OUT", help="folder for manifest.jsonl, the journal and failed.jsonl")
     parser.add_argument("--endpoint", required=True, metavar="URL", help="http://host:port/v1")
-    parser.add_argument("--model", required=True, metavar="NAME", help="as the endpoint calls it")
-    parser.add_argument("--types", type=names, action="extend", metavar="TYPE,…", help="only these (any)")
-    parser.add_argument("--attempts", type=positive, default=3, metavar="N", help="requests for a text (3)")
-    parser.add_argument("--workers", type=positive, default=4, metavar="N", help="requests at a time (4)")
+    parser.add_argument("--model", required=True, metavar="NAME", help="the model's name at the endpoint")
+    parser.add_argument(
+        "--types", type=names, action="extend", metavar="TYPE,…", help="only these types (default: any)"
+    )
+    parser.add_argument(
+        "--attempts", type=positive, default=3, metavar="N", help="requests for one text (default: 3)"
+    )
+    parser.add_argument(
+        "--workers", type=positive, default=4, metavar="N", help="parallel requests (default: 4)"
+    )
     parser.add_argument("--limit", type=positive, metavar="N", help="only the first N records")
     parser.add_argument(
         "--prices",
@@ -34,7 +40,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         metavar=("READ", "WRITTEN"),
         help="per million tokens",
     )
-    parser.add_argument("--estimate", action="store_true", help="only say what it would take")
+    parser.add_argument("--estimate", action="store_true", help="only print an estimate")
     parser.add_argument("-q", "--quiet", action="store_true", help="no progress")
 
 

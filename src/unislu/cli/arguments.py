@@ -1,4 +1,4 @@
-"""Readers of option values; what they refuse is a usage error that names the option and the value."""
+"""Parsers of option values; what they reject is a usage error that names the option and the value."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-"""Hear many files, on this machine or a cluster, into Parquet partitions with one row a file.
+"""Transcribe many files, on this machine or a cluster, into Parquet partitions with one row per file.
 
-A killed run goes on where it was when the same command is given again.
+A killed run resumes where it was if the same command is given again.
 
 examples:
   unislu batch calls/ results/
@@ -31,23 +31,27 @@ def configure(parser: argparse.ArgumentParser) -> None:
         metavar="INPUT",
         help="files, globs, folders, manifests (JSON lines); local or a URL",
     )
+    parser.add_argument("out", metavar="OUT", help="folder or URL for the partitions; each run needs its own")
     parser.add_argument(
-        "out", metavar="OUT", help="folder or URL for the partitions; one folder for each run"
+        "--engine", choices=("local", "ray"), default="local", help="where to run (default: local)"
     )
-    parser.add_argument("--engine", choices=("local", "ray"), default="local", help="default: local")
     parser.add_argument(
-        "--workers", type=positive, metavar="N", help="processes or actors (default: by the cores)"
+        "--workers", type=positive, metavar="N", help="processes or actors (default: by the number of cores)"
     )
-    parser.add_argument("--threads", type=positive, default=1, metavar="N", help="of one worker (default: 1)")
+    parser.add_argument(
+        "--threads", type=positive, default=1, metavar="N", help="threads of one worker (default: 1)"
+    )
     parser.add_argument("--bundle", metavar="B", help="model bundle: a folder, or hf:owner/name on the hub")
     parser.add_argument(
-        "--loader", metavar="M:F", help="function that makes the model, e.g. over an engine of your own"
+        "--loader", metavar="M:F", help="function that loads the model, e.g. with an engine of your own"
     )
     request_options.configure_files(parser)
     _run_options(parser)
-    parser.add_argument("--ray-address", metavar="A", help="of a running Ray cluster: auto, or host:port")
-    parser.add_argument("--gpus", type=float, default=0.0, metavar="N", help="of each Ray actor")
-    parser.add_argument("-q", "--quiet", action="store_true", help="no progress; the summary stays")
+    parser.add_argument(
+        "--ray-address", metavar="A", help="address of a running Ray cluster: auto, or host:port"
+    )
+    parser.add_argument("--gpus", type=float, default=0.0, metavar="N", help="GPUs of each Ray actor")
+    parser.add_argument("-q", "--quiet", action="store_true", help="no progress; still prints the summary")
 
 
 def _run_options(parser: argparse.ArgumentParser) -> None:
@@ -56,14 +60,18 @@ def _run_options(parser: argparse.ArgumentParser) -> None:
         type=not_negative,
         default=2,
         metavar="N",
-        help="of a file that crashes or hangs (default: 2)",
+        help="retries of a file that crashes or hangs (default: 2)",
     )
     parser.add_argument(
-        "--timeout", type=float, default=60.0, metavar="S", help="seconds a file may take besides its length"
+        "--timeout",
+        type=float,
+        default=60.0,
+        metavar="S",
+        help="seconds a file may take in addition to its length",
     )
-    parser.add_argument("--retry-errors", action="store_true", help="hear again what earlier runs failed on")
+    parser.add_argument("--retry-errors", action="store_true", help="retry files that earlier runs failed on")
     parser.add_argument(
-        "--partition-rows", type=positive, default=1000, metavar="N", help="rows of a partition"
+        "--partition-rows", type=positive, default=1000, metavar="N", help="maximum rows of a partition"
     )
     parser.add_argument(
         "--commit-every", type=float, default=60.0, metavar="S", help="write a partition at least this often"
@@ -74,12 +82,12 @@ def _run_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--failures-ok",
         action="store_true",
-        help="exit with 0 when every file has its row, error rows included",
+        help="exit with 0 if every file has a row, error rows included",
     )
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Hear everything; 1 if a file failed, unless that is said to be fine."""
+    """Transcribe everything; 1 if a file failed, unless failures are allowed."""
     require("scale", "fsspec", "pyarrow")
     if arguments.engine == "ray":
         require("ray", "ray")

@@ -1,4 +1,4 @@
-"""Make confidences mean how often words, entities and sentiments are right: curves fitted on dev data.
+"""Calibrate the confidences of words, entities and sentiments with curves fitted on dev data.
 
 examples:
   unislu calibrate my-bundle dev/manifest.jsonl sentiment-dev/manifest.jsonl
@@ -6,7 +6,8 @@ examples:
   unislu calibrate my-bundle dev/manifest.jsonl --dry-run
 
 `default` is the embedded bundle, which needs -o. Words need texts in the manifests, entities and sentiments
-their annotation; what is not annotated anywhere keeps the curve it had. No answer changes.
+their annotation; without annotation the existing curve is kept. Transcripts, entities and sentiments do not
+change, only their confidences.
 """
 
 from __future__ import annotations
@@ -28,7 +29,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("bundle", metavar="BUNDLE", help="a folder, hf:owner/name on the hub, or `default`")
     parser.add_argument("dev", nargs="+", type=Path, metavar="DEV", help="manifests with audio")
     parser.add_argument("-o", "--output", type=Path, metavar="FOLDER", help="write a copy of the bundle")
-    parser.add_argument("--dry-run", action="store_true", help="say what would be stored, and store nothing")
+    parser.add_argument(
+        "--dry-run", action="store_true", help="print what would be stored, but do not store it"
+    )
     parser.add_argument("--profile", default="unislu", metavar="P", help="slue or unislu (default: unislu)")
     parser.add_argument("--limit", type=positive, metavar="N", help="the first N records of each manifest")
     parser.add_argument("--threads", type=positive, metavar="N", help="threads (default: all cores)")
@@ -43,7 +46,7 @@ def run(arguments: argparse.Namespace) -> int:
 
     bundle = open_bundle(None if arguments.bundle == EMBEDDED else arguments.bundle)
     if not arguments.dry_run:
-        check_destination(bundle, arguments.output)  # before the work, not after it
+        check_destination(bundle, arguments.output)  # checked before the work, not after it
 
     def say(text: str) -> None:
         if not arguments.quiet:
@@ -64,7 +67,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def report(fitted: Fitted) -> list[str]:
-    """One line for each kind of answer."""
+    """One line for each kind of confidence."""
     head = f"{'answers':<10}{'count':>7}{'right %':>9}{'ECE before':>12}{'after':>8}   curve"
     lines = [f"{fitted.clips} clips, profile {fitted.profile}; ECE in percent, after: over two folds", head]
     for name, part in fitted.parts.items():

@@ -5,7 +5,7 @@ examples:
   unislu evaluate faster-whisper:base+spacy+vader dev/manifest.jsonl --report runs/pipeline
   unislu compare dev/manifest.jsonl --run ours=runs/ours --run runs/pipeline -o table
 
-The predictions may also be anyone's: files that `unislu score` reads, one for each manifest.
+The predictions may be those of any system: files that `unislu score` reads, one for each manifest.
 
 Runs of `unislu train` as rows of the papers' tables, mean ± deviation over seeds; separate models joined:
   unislu compare --trained "UniSLU=runs/unislu-small" \
@@ -34,14 +34,20 @@ def configure(parser: argparse.ArgumentParser) -> None:
         action="append",
         default=[],
         metavar="[NAME=]DIR",
-        help="predictions of a system, e.g. a report of `unislu evaluate`; the first is compared with",
+        help=(
+            "predictions of a system, e.g. a report of `unislu evaluate`; the others are compared with the "
+            "first"
+        ),
     )
     parser.add_argument(
         "--trained",
         action="append",
         default=[],
         metavar="[NAME=]DIR[,DIR…]",
-        help="one row: the folder of a run of `unislu train`, or of the separate models of one system",
+        help=(
+            "one row: the folder of a run of `unislu train`, or the folders of the separate models of one "
+            "system"
+        ),
     )
     parser.add_argument("-o", "--output", type=Path, metavar="DIR", help="write compare.md, .csv and .json")
     parser.add_argument(
@@ -57,7 +63,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Print the table."""
     if bool(arguments.trained) == bool(arguments.manifests or arguments.run):
-        raise OptionError("give manifests with --run, or --trained alone")
+        raise OptionError("give manifests with --run, or only --trained")
     if arguments.trained:
         return _trained(arguments)
     if not arguments.run or not arguments.manifests:

@@ -29,9 +29,9 @@ if TYPE_CHECKING:
 _KINDS = {
     "bias": "precision and recall over the entity bias",
     "length": "scores by the number of words",
-    "formats": "tokens of the output in each format",
-    "negatives": "models trained with other negatives and dropout",
-    "languages": "languages that were not trained on",
+    "formats": "output length in tokens by format",
+    "negatives": "models trained with different negatives and dropout",
+    "languages": "languages that the model was not trained on",
 }
 
 
@@ -41,12 +41,12 @@ def configure(parser: argparse.ArgumentParser) -> None:
     add = {name: kinds.add_parser(name, help=text, description=text) for name, text in _KINDS.items()}
     for name, kind in add.items():
         what = "CODE=MANIFEST" if name == "languages" else "MANIFEST"
-        kind.add_argument("manifests", nargs="+", metavar=what, help="data with annotation")
+        kind.add_argument("manifests", nargs="+", metavar=what, help="annotated data")
         kind.add_argument(
             "-o", "--output", type=Path, required=True, metavar="DIR", help="folder to write to"
         )
         kind.add_argument("--limit", type=positive, metavar="N", help="the first N records of each manifest")
-        kind.add_argument("--title", metavar="TEXT", help="of the figure")
+        kind.add_argument("--title", metavar="TEXT", help="title of the figure")
         kind.add_argument("-q", "--quiet", action="store_true", help="no progress")
         if name in ("bias", "formats", "languages"):
             kind.add_argument("--bundle", metavar="B", help="default: the embedded one")
@@ -65,7 +65,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "--edges", type=_edges, default=(10, 20, 30, 40), metavar="N,…", help="words (default: 10,20,30,40)"
     )
     add["formats"].add_argument(
-        "--alphabet", choices=("atomic", "plain"), default="atomic", help="of the tags"
+        "--alphabet", choices=("atomic", "plain"), default="atomic", help="alphabet of the tags"
     )
     add["negatives"].add_argument(
         "--model", action="append", required=True, metavar="[NAME=]DIR", help="bundle or checkpoint"
@@ -85,7 +85,9 @@ def _configure_bias(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--from", dest="low", type=float, default=-6.0, metavar="B", help="default: -6")
     parser.add_argument("--to", dest="high", type=float, default=6.0, metavar="B", help="default: 6")
     parser.add_argument("--step", type=float, default=0.5, metavar="B", help="default: 0.5")
-    parser.add_argument("--journal", type=Path, metavar="FILE", help="keep what is decoded; go on from there")
+    parser.add_argument(
+        "--journal", type=Path, metavar="FILE", help="journal of decoded clips, to resume from"
+    )
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -139,12 +141,12 @@ def _length(arguments: argparse.Namespace) -> tuple[Table, Figure]:
     for specification in arguments.run:
         found = read_run(specification, datasets)
         if found.name in systems:
-            raise OptionError(f"--run {specification}: {found.name!r} is given twice; name it NAME=DIR")
+            raise OptionError(f"--run {specification}: {found.name!r} is listed twice; name it NAME=DIR")
         judged = {}
         for dataset in datasets:
             golds = [gold_of(record) for record in dataset.records]
             wanted = {gold.id for gold in golds}
-            # With --limit a run holds more answers than are asked about.
+            # With --limit a run has more answers than are needed.
             answers = [answer for answer in found.answers[dataset.name] if answer.id in wanted]
             judged[dataset.name] = judge(golds, answers, arguments.profile)
         systems[found.name] = pool(judged)
@@ -186,7 +188,7 @@ def _negatives(arguments: argparse.Namespace) -> tuple[Table, Figure]:
         path = place if equals else specification
         name = name if equals else Path(path).resolve().name
         if name in models:
-            raise OptionError(f"--model {specification}: {name!r} is given twice; name it NAME=DIR")
+            raise OptionError(f"--model {specification}: {name!r} is listed twice; name it NAME=DIR")
         system = open_unislu(path, threads=arguments.threads)
         trained = trained_with(system.model.manifest, path)
         out = arguments.output / "negatives" / name

@@ -6,7 +6,7 @@ examples:
   unislu evaluate my-bundle restaurant-dev/manifest.jsonl --entities open --bias 0.5 --report out/
   unislu evaluate faster-whisper:base+spacy+vader slue-dev/manifest.jsonl --report out/
 
-An interrupted evaluation goes on where it was: predictions are kept in out/predictions/.
+An interrupted evaluation resumes where it was: predictions are kept in out/predictions/.
 """
 
 from __future__ import annotations
@@ -43,13 +43,13 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "--entities",
         choices=("auto", "closed", "open"),
         default="auto",
-        help="ask for the model's own set or for the manifest's types (default: auto, by the types)",
+        help="request the model's own types or those of the manifest (default: auto, by the types)",
     )
     parser.add_argument(
         "--ask",
         choices=("balanced", "all"),
         default="balanced",
-        help="open types a clip is asked for: its own and as many absent ones, or all of the manifest's",
+        help="open types requested for a clip: its own and as many absent ones, or all of the manifest's",
     )
     parser.add_argument("--bias", type=bias, default=0.0, metavar="B", help="as for analyze")
     parser.add_argument("--operating-point", metavar="NAME", help="as for analyze")
@@ -61,7 +61,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "--constrained",
         action="store_true",
         default=None,
-        help="forbid what does not parse (the default; a checkpoint: as its recipe says)",
+        help="mask what does not parse (the default; a checkpoint: as in its recipe)",
     )
     constrained.add_argument(
         "--unconstrained",
@@ -74,7 +74,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "--device",
         choices=DEVICES,
         default="cpu",
-        help="what runs the model, as for analyze; a checkpoint runs on cpu, cuda or auto (default: cpu)",
+        help="device, as for analyze; a checkpoint runs on cpu, cuda or auto (default: cpu)",
     )
     parser.add_argument("--limit", type=positive, metavar="N", help="only the first N records of a manifest")
     parser.add_argument("--threads", type=positive, metavar="N", help="threads (default: all cores)")
@@ -84,9 +84,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def add_scoring(parser: argparse.ArgumentParser) -> None:
-    """Options that `score` and `compare` share."""
+    """Add the options that `score` and `compare` share."""
     parser.add_argument(
-        "--profile", choices=("unislu", "slue"), default="unislu", help="text treatment (default: unislu)"
+        "--profile", choices=("unislu", "slue"), default="unislu", help="text normalisation (default: unislu)"
     )
     parser.add_argument(
         "--classes", type=int, choices=(3, 4), default=3, help="sentiment classes, 4 with mixed (default: 3)"
@@ -94,14 +94,14 @@ def add_scoring(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--samples", type=positive, default=1000, metavar="N", help="bootstrap samples (default: 1000)"
     )
-    parser.add_argument("--seed", type=int, default=0, metavar="N", help="of samples and negative types")
+    parser.add_argument("--seed", type=int, default=0, metavar="N", help="seed of samples and negative types")
     parser.add_argument(
-        "--allow-missing", action="store_true", help="score although ids are missing on one side"
+        "--allow-missing", action="store_true", help="score even if ids are missing on one side"
     )
 
 
 def add_reporting(parser: argparse.ArgumentParser) -> None:
-    """Options of the written report."""
+    """Add the options of the written report."""
     parser.add_argument(
         "--audio",
         choices=("embed", "link", "none"),
@@ -109,13 +109,17 @@ def add_reporting(parser: argparse.ArgumentParser) -> None:
         help="audio of the worst utterances: inside the page, linked, or not at all (default: embed)",
     )
     parser.add_argument(
-        "--audio-limit", type=float, default=8.0, metavar="MB", help="embedded at most; the rest is linked"
+        "--audio-limit",
+        type=float,
+        default=8.0,
+        metavar="MB",
+        help="maximum size of embedded audio; the rest is linked",
     )
     parser.add_argument(
-        "--worst", type=positive, default=50, metavar="N", help="utterances shown (default: 50)"
+        "--worst", type=positive, default=50, metavar="N", help="worst utterances shown (default: 50)"
     )
     parser.add_argument(
-        "--figure", action="append", default=[], metavar="FILE", help="SVG or PNG to include; repeatable"
+        "--figure", action="append", default=[], metavar="FILE", help="SVG or PNG to include; may be repeated"
     )
 
 
@@ -147,7 +151,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def check_reporting(arguments: argparse.Namespace) -> AudioOptions:
-    """Raises `OptionError` for what a report cannot show, before anything is computed."""
+    """Raises `OptionError` for what a report cannot show, before any computation."""
     from ..evaluation.report.audio import AudioOptions
     from ..evaluation.report.figures import read_figures
 

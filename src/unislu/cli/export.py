@@ -1,4 +1,4 @@
-"""Turn a trained checkpoint into a model bundle, and check that both compute the same.
+"""Export a trained checkpoint as a model bundle, and check that both compute the same.
 
 examples:
   unislu export runs/default/best my-bundle --quantize int8 --dev dev/manifest.jsonl
@@ -26,11 +26,16 @@ def configure(parser: argparse.ArgumentParser) -> None:
     """Add the options."""
     parser.add_argument("checkpoint", metavar="CHECKPOINT", help="folder that training wrote")
     parser.add_argument("bundle", metavar="BUNDLE", help="folder to write")
-    parser.add_argument("--quantize", choices=("int8", "float16"), help="default: float32")
+    parser.add_argument(
+        "--quantize", choices=("int8", "float16"), help="number format of the weights (default: float32)"
+    )
     parser.add_argument("--name", metavar="NAME", help="of the model in results (default: the folder's)")
     parser.add_argument("--model-version", metavar="V", help="of the model in results (default: 0)")
     parser.add_argument(
-        "--formats", type=names, metavar="F,…", help="formats it writes, the default first (as trained)"
+        "--formats",
+        type=names,
+        metavar="F,…",
+        help="formats of the model, the default first (default: as trained)",
     )
     parser.add_argument(
         "--facts",
@@ -40,18 +45,21 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--alphabet",
         choices=("atomic", "plain"),
-        help="of its delimiters (as trained); plain also takes a published checkpoint like whisper-ner's",
+        help=(
+            "alphabet of its delimiters (default: as trained); plain also takes a published checkpoint "
+            "such as whisper-ner's"
+        ),
     )
     parser.add_argument("--card", metavar="MD", help="model card to include")
     parser.add_argument(
         "--dev",
         metavar="MANIFEST",
-        help="also compare WER and entity F1 with the checkpoint's on these clips",
+        help="also compare WER and entity F1 with those of the checkpoint on these clips",
     )
     parser.add_argument(
-        "--dev-limit", type=int, default=100, metavar="N", help="of --dev, the first N (default: 100)"
+        "--dev-limit", type=int, default=100, metavar="N", help="the first N clips of --dev (default: 100)"
     )
-    parser.add_argument("-q", "--quiet", action="store_true", help="do not say how well the graphs agree")
+    parser.add_argument("-q", "--quiet", action="store_true", help="do not print how well the graphs agree")
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -110,7 +118,7 @@ def _read_facts(path: str | None) -> dict[str, Any]:
     except ValueError as error:
         raise OptionError(f"--facts {path}: is not JSON ({error})") from None
     if not isinstance(facts, dict):
-        raise OptionError(f"--facts {path}: holds a {type(facts).__name__}, not an object")
+        raise OptionError(f"--facts {path}: contains a {type(facts).__name__}, not an object")
     return facts
 
 

@@ -1,4 +1,4 @@
-"""Ctrl-C as a wish: what was done is kept."""
+"""Ctrl-C as a request to stop: finished work is kept."""
 
 from __future__ import annotations
 
@@ -8,7 +8,8 @@ from types import FrameType, TracebackType
 
 
 class Interrupt:
-    """While its block runs and it is `armed`, the first SIGINT sets `asked`; any other raises as usual.
+    """While its block runs and it is `armed`, the first SIGINT only sets `asked`; any other raises as
+    usual.
 
     `armed` is False until there is something to keep. Outside the main thread it changes nothing.
     """

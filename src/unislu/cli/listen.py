@@ -1,6 +1,6 @@
-"""Hear live speech: words as they are said, entities as they close, a running sentiment.
+"""Transcribe live speech: words as they are said, entities as they close, a running sentiment.
 
-Ctrl-C ends it: what was still open is closed and printed first.
+Ctrl-C stops it: the open utterance is completed and printed first.
 
 examples:
   unislu listen
@@ -27,9 +27,9 @@ if TYPE_CHECKING:
     from ..listen import Event, Listener
 
 STDIN = "-"
-_READ = 3200  # bytes of stdin at once: 0.1 s
+_READ = 3200  # bytes read from stdin at once: 0.1 s
 _CONTAINERS = {b"RIFF": "WAV", b"ID3": "MP3", b"fLaC": "FLAC", b"OggS": "Ogg", b"\x1aE\xdf\xa3": "WebM"}
-_LIVE = 1.5  # audio that comes this many times faster than time passes is no live speech
+_LIVE = 1.5  # audio that arrives this many times faster than real time is not live speech
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -41,10 +41,17 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--device", metavar="D", help="microphone: its number or a part of its name")
     request_options.configure(parser)
     parser.add_argument(
-        "--interval", type=float, metavar="S", help="seconds between two looks at an utterance (default: 0.4)"
+        "--interval",
+        type=float,
+        metavar="S",
+        help="seconds between two drafts of an utterance (default: 0.4)",
     )
     parser.add_argument(
-        "-f", "--format", choices=("text", "jsonl"), default="text", help="jsonl: every event (default: text)"
+        "-f",
+        "--format",
+        choices=("text", "jsonl"),
+        default="text",
+        help="text, or jsonl: every event (default: text)",
     )
     request_options.configure_model(parser)
     parser.add_argument("-q", "--quiet", action="store_true", help="no partial words and no warnings")
@@ -55,7 +62,7 @@ def run(arguments: argparse.Namespace) -> int:
     from ..listen import INTERVAL, Listener
     from ..recognition.request import Request
 
-    request = Request(**request_options.options(arguments))  # wrong usage is said before a model is loaded
+    request = Request(**request_options.options(arguments))  # reports wrong usage before a model is loaded
     from_stdin = _is_stdin(arguments)
     interval = INTERVAL if arguments.interval is None else arguments.interval
     if not from_stdin:
@@ -80,23 +87,25 @@ def run(arguments: argparse.Namespace) -> int:
             with recording(arguments.device, buffer):
                 screen.say("listening; Ctrl-C ends it")
                 _listen(listener, buffer, interrupt, screen)
-    # A microphone has no other end than this one; of stdin the rest was not heard.
+    # For a microphone this is the normal end; the rest of stdin was not transcribed.
     return INTERRUPTED if from_stdin and interrupt.asked else 0
 
 
 def _is_stdin(arguments: argparse.Namespace) -> bool:
-    """Whether stdin is heard, and not the microphone. Raises `OptionError` for what is neither."""
+    """Whether the source is stdin rather than the microphone. Raises `OptionError` for anything else."""
     from ..errors import OptionError
 
     if arguments.source not in (None, STDIN):
         raise OptionError(
-            f"{arguments.source!r}: give - for stdin, or nothing for the microphone; files are heard by "
-            "`unislu analyze`"
+            f"{arguments.source!r}: give - for stdin, or nothing for the microphone; for files use `unislu "
+            "analyze`"
         )
     if not (arguments.stdin or arguments.source):
         return False
     if arguments.device is not None:
-        raise OptionError(f"--device {arguments.device} is a microphone, and stdin is heard: drop one")
+        raise OptionError(
+            f"--device {arguments.device} is a microphone, but the source is stdin: drop one of them"
+        )
     if sys.stdin.isatty():
         raise OptionError("stdin is a terminal here: pipe raw 16-bit PCM into it")
     return True
@@ -113,12 +122,12 @@ class Buffer:
         self._limit = int(self.SECONDS * 32000)
         self._ended = False
         self.lost = 0
-        """Bytes that a source that cannot wait had to drop."""
+        """Bytes dropped by a source that cannot wait."""
         self.error: BaseException | None = None
         self._changed = threading.Condition()
 
     def put(self, data: bytes, wait: bool) -> None:
-        """Add PCM. When full, `wait` until it was read; otherwise the data is counted as lost."""
+        """Add PCM. When full, `wait` until there is room; otherwise the data is counted as lost."""
         with self._changed:
             while wait and self._length >= self._limit:
                 self._changed.wait()
@@ -130,13 +139,13 @@ class Buffer:
             self._changed.notify_all()
 
     def end(self, error: BaseException | None = None) -> None:
-        """Nothing more will come."""
+        """Mark the end of the audio."""
         with self._changed:
             self._ended, self.error = True, error
             self._changed.notify_all()
 
     def take(self, seconds: float) -> bytes | None:
-        """All that is there, after waiting up to `seconds` for something; None at the end."""
+        """Everything in the buffer, after waiting up to `seconds` if it is empty; None at the end."""
         with self._changed:
             if not self._parts and not self._ended:
                 self._changed.wait(seconds)
@@ -175,31 +184,33 @@ def _listen(listener: Listener, buffer: Buffer, interrupt: Interrupt, screen: _S
     if buffer.error is not None:
         raise AudioError(f"stdin: cannot be read ({buffer.error}); pipe raw 16-bit PCM into it")
     if not first and not interrupt.asked:
-        raise AudioError("stdin: ended before any sound came; check the command that is piped into it")
+        raise AudioError("stdin: ended without any audio; check the command that is piped into it")
     if rest:
         screen.say("warning: stdin ended in the middle of a sample: is it 16-bit PCM?")
     if buffer.lost:
-        screen.say(f"warning: {buffer.lost / 32000:.1f} s of sound were lost: this machine is too slow")
+        screen.say(f"warning: {buffer.lost / 32000:.1f} s of audio were lost: this machine is too slow")
     end = events[-1]
     live = isinstance(end, EndEvent) and end.duration < _LIVE * (time.monotonic() - begun)
     if live and isinstance(end, EndEvent) and end.skipped:
-        screen.say(f"{end.skipped} partial results were skipped because computing was behind; no sound was")
+        screen.say(
+            f"{end.skipped} partial results were skipped because the computation fell behind; no audio was"
+        )
 
 
 def _check_raw(first: bytes) -> None:
-    """Raises `AudioError` if PCM does not begin like this, but a sound file does."""
+    """Raises `AudioError` if the data begins like an audio file rather than like PCM."""
     from ..errors import AudioError
 
     for magic, kind in _CONTAINERS.items():
         if first.startswith(magic):
             raise AudioError(
-                f"stdin: holds {kind}, not raw PCM: pipe it through ffmpeg -v error -i - -f s16le -ac 1 "
+                f"stdin: is {kind}, not raw PCM: pipe it through ffmpeg -v error -i - -f s16le -ac 1 "
                 "-ar 16000 -, or give it to `unislu analyze -`"
             )
 
 
 class _Screen:
-    """Events as JSON lines, or finals as lines with partial words below them on a terminal."""
+    """Prints events as JSON lines, or final events as lines with partial words below them on a terminal."""
 
     def __init__(self, as_json: bool, quiet: bool) -> None:
         self._json, self._quiet = as_json, quiet
@@ -234,7 +245,7 @@ class _Screen:
 
 
 def _line(event: Any) -> str:
-    """A final as `[0:12] [Ann](PERSON) called. (positive 75 %)`."""
+    """A final event as `[0:12] [Ann](PERSON) called. (positive 75 %)`."""
     from ..writers.spans import percent, printable
 
     text, shown, position = event.text, [], 0

@@ -16,7 +16,7 @@ _BLOCK = _RATE // 10
 
 
 def find(device: str | None) -> int | str | None:
-    """The device as sounddevice takes it.
+    """The device in sounddevice's terms.
 
     Raises:
         MissingDependencyError: sounddevice or PortAudio is not installed.
@@ -33,13 +33,13 @@ def find(device: str | None) -> int | str | None:
             if found["max_input_channels"]
         ]
         have = f"choose from {'; '.join(known)}" if known else "there is none: pipe PCM into `listen -`"
-        raise OptionError(f"--device {device}: is no microphone ({_reason(error)}); {have}") from None
+        raise OptionError(f"--device {device}: is not a microphone ({_reason(error)}); {have}") from None
     return wanted
 
 
 @contextlib.contextmanager
 def recording(device: str | None, buffer: Buffer) -> Iterator[None]:
-    """While the block runs, what the microphone hears goes into the buffer."""
+    """While the block runs, the microphone records into the buffer."""
     sounddevice = _sounddevice()
 
     def heard(data: Any, frames: int, when: Any, status: Any) -> None:
@@ -66,7 +66,7 @@ def _sounddevice() -> Any:
         raise MissingDependencyError(
             'the microphone needs sounddevice: pip install "unislu[listen]" (or pipe PCM: `unislu listen -`)'
         ) from None
-    except OSError as error:  # the wheel for Linux does not bring PortAudio
+    except OSError as error:  # the wheel for Linux does not contain PortAudio
         raise MissingDependencyError(
             f'the microphone needs PortAudio ({error}): install libportaudio2; pip install "unislu[listen]"'
         ) from None

@@ -1,4 +1,4 @@
-"""Where results go: stdout or one file for each input; progress and warnings to stderr."""
+"""Output of results to stdout or to one file for each input; progress and warnings go to stderr."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ if TYPE_CHECKING:
     from ..recognition.longform import Progress
 
 _NARROW, _WIDE = 40, 100
-_LONG = 60.0  # seconds of audio from which on progress is shown inside a file
+_LONG = 60.0  # seconds of audio from which on progress within a file is shown
 
 
 @dataclass(frozen=True)
 class OutputOptions:
-    """The options of the command that say how results are written."""
+    """The options of the command that determine how results are written."""
 
     format: str | None
     folder: str | None
@@ -39,9 +39,9 @@ class OutputOptions:
 
 
 class Output:
-    """Writes the results of several inputs; a context manager that completes what it began.
+    """Writes the results of several inputs; a context manager that completes its output.
 
-    Raises `OptionError` when the format cannot hold what was asked for, or the folder cannot be made.
+    Raises `OptionError` if the format cannot hold what was requested, or the folder cannot be created.
     """
 
     def __init__(self, settings: OutputOptions, inputs: list[str], request: Request) -> None:
@@ -58,9 +58,9 @@ class Output:
         self._color = _use_color(settings.color)
         self._array = self._format == "json" and settings.folder is None and len(inputs) > 1
         self._count = 0
-        self._said: set[str] = set()  # warnings about the options are the same for every file
+        self._said: set[str] = set()  # warnings about options, which are the same for every file
         self._line = LiveLine(not settings.quiet)
-        self._file, self._since, self._from = -1, 0.0, 0.0  # what progress is measured from
+        self._file, self._since, self._from = -1, 0.0, 0.0  # the start of the progress estimate
         self._paths: list[Path] = []
         if settings.folder is not None:
             self._paths = _output_paths(Path(settings.folder), inputs, self._writer.suffix)
@@ -114,22 +114,25 @@ class Output:
             print(f"{path}{replaced}", file=sys.stderr)
 
     def progress(self, number: int) -> None:
-        """Say on a terminal which of several files is being heard."""
+        """Show on a terminal which of several files is being transcribed."""
         if len(self._inputs) > 1:
-            self._show(self._name(number))
+            self._show(f"Transcribing {self._name(number)}")
 
     def advance(self, progress: Progress) -> None:
-        """Say on a terminal how far a long file is, and how long the rest will take."""
+        """Show on a terminal the progress of a long file and the time left."""
         if progress.file != self._file:
             self._file, self._since, self._from = progress.file, time.monotonic(), progress.seconds
         if progress.total is not None and progress.total < _LONG:
             return
-        line = f"{self._name(progress.file)}  {clock(progress.seconds)}"
+        line = f"Transcribing {self._name(progress.file)}  "
         if progress.total is not None:
-            line += f" of {clock(progress.total)}"
+            line += f"{100 * progress.seconds / progress.total:.0f} % · {clock(progress.seconds)} of "
+            line += clock(progress.total)
             spent, gained = time.monotonic() - self._since, progress.seconds - self._from
             if spent > 1 and gained > 0:
                 line += f" · {clock(max(0.0, progress.total - progress.seconds) * spent / gained)} left"
+        else:
+            line += clock(progress.seconds)
         self._show(line)
 
     def _name(self, number: int) -> str:
@@ -153,7 +156,7 @@ def _use_color(choice: str) -> bool:
 
 
 def _output_paths(folder: Path, inputs: list[str], suffix: str) -> list[Path]:
-    """One path an input. Inputs of one name get `-2`, `-3`, …; an input is never overwritten."""
+    """One path per input. Inputs with the same name get `-2`, `-3`, …; an input is never overwritten."""
     make_folder(folder)
     sources = {os.path.realpath(name) for name in inputs}
     taken: set[str] = set()

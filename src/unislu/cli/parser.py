@@ -1,4 +1,4 @@
-"""Wrong usage is one line: the command, the value, and what to write instead."""
+"""Usage errors in one line: the command, the value, and what to write instead."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from ..recognition.written import read_number
 
 
 class Parser(argparse.ArgumentParser):
-    """A parser whose errors are one line each, with the nearest name in place of a page of usage."""
+    """A parser whose errors are one line each, with the closest name in place of a page of usage."""
 
     def __init__(self, *arguments: Any, **options: Any) -> None:
         super().__init__(*arguments, **options)
@@ -27,7 +27,7 @@ class Parser(argparse.ArgumentParser):
         self.exit(2, f"{self.prog}: {text} (see {self.prog} --help)\n")
 
     def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
-        """What is left over is an error here, where the command and its options are known."""
+        """Extra arguments are an error here, where the command and its options are known."""
         found, extras = super().parse_known_args(args, namespace)
         if extras:
             self.error(self._left_over(extras))
@@ -39,8 +39,8 @@ class Parser(argparse.ArgumentParser):
                 name = text.partition("=")[0]
                 return f"unknown option {name}{_meant(name, self._option_string_actions)}"
         return (
-            f"{extras[0]!r} is left over: name all files together, before or after the options, "
-            "and join lists with commas"
+            f"{extras[0]!r} is unexpected: list all files together, before or after the options, and join "
+            "lists with commas"
         )
 
     def _get_value(self, action: argparse.Action, arg_string: str) -> Any:
@@ -62,7 +62,7 @@ class Parser(argparse.ArgumentParser):
 
 
 def _is_file(value: str) -> bool:
-    """Whether a word where a command belongs is the path of a file, or looks like one."""
+    """Whether a word in place of a command is the path of a file, or looks like one."""
     return os.path.exists(value) or bool(re.fullmatch(r".+\.[A-Za-z0-9]{2,5}", value))
 
 

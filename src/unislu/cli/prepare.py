@@ -1,4 +1,4 @@
-"""Turn a published corpus into a manifest, and print its counts beside the paper's.
+"""Turn a published corpus into a manifest, and print its counts beside those of its paper.
 
 examples:
   unislu prepare slue-voxpopuli slue-voxpopuli/ out/ --split fine-tune
@@ -28,17 +28,22 @@ def configure(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("source", metavar="SOURCE", help="its folder or file, or hf:owner/name on the hub")
     parser.add_argument("out", metavar="OUT", help="folder for manifest.jsonl (and audio/ where it is cut)")
-    parser.add_argument("--split", default="train", metavar="S", help="as the corpus calls it (train)")
     parser.add_argument(
-        "--text", default="normalized", choices=("normalized", "raw"), help="which text (normalized)"
+        "--split", default="train", metavar="S", help="the corpus's name of the split (default: train)"
+    )
+    parser.add_argument(
+        "--text", default="normalized", choices=("normalized", "raw"), help="which text (default: normalized)"
     )
     parser.add_argument(
         "--types", default="combined", choices=("combined", "raw"), help="SLUE's 7 types or OntoNotes' 18"
     )
     parser.add_argument(
-        "--mixed", default="drop", choices=("drop", "keep"), help="utterances of mixed sentiment (drop)"
+        "--mixed",
+        default="drop",
+        choices=("drop", "keep"),
+        help="utterances of mixed sentiment (default: drop)",
     )
-    parser.add_argument("--copy-audio", action="store_true", help="copy whole audio files into OUT too")
+    parser.add_argument("--copy-audio", action="store_true", help="also copy whole audio files into OUT")
     parser.add_argument("--limit", type=positive, metavar="N", help="only the first N records")
 
 

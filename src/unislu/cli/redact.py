@@ -1,7 +1,8 @@
-"""Redact recordings: transcript and sound without the words of chosen entities, checked by listening again.
+"""Redact recordings: transcript and audio without the words of chosen entities, verified by a second
+transcription.
 
-Nothing appears in DIR before it is complete and, with --verify, before the redacted sound was heard, mixed
-and each channel, and nothing redacted in it (otherwise exit code 3).
+Nothing appears in DIR before it is complete. With --verify, the redacted audio is transcribed again, mixed
+and by channel, and nothing is written if a redacted phrase is still in it (exit code 3).
 
 examples:
   unislu redact call.mp3 -o redacted --types person,"phone number" --verify
@@ -47,32 +48,53 @@ def configure(parser: argparse.ArgumentParser) -> None:
         help='entity types to redact, of any name: person,"phone number" (default: the closed set)',
     )
     parser.add_argument(
-        "--text", default="mask", metavar="HOW", help="mask, type or hash in place of words (default: mask)"
+        "--text",
+        default="mask",
+        metavar="HOW",
+        help="what replaces the words: mask, type or hash (default: mask)",
     )
     parser.add_argument(
-        "--audio", default="beep", metavar="HOW", help="beep, silence or none: no audio (default: beep)"
+        "--audio",
+        default="beep",
+        metavar="HOW",
+        help="what covers the words: beep, silence, or none for no audio (default: beep)",
     )
     parser.add_argument(
-        "--guard", type=float, default=0.15, metavar="S", help="seconds covered around words (default: 0.15)"
+        "--guard",
+        type=float,
+        default=0.15,
+        metavar="S",
+        help="seconds covered before and after words (default: 0.15)",
     )
     parser.add_argument(
         "--untimed",
         default="refuse",
         metavar="HOW",
-        help="words without times: refuse the file, or cover the whole segment (default: refuse)",
+        help="if words have no times: refuse the file, or cover the whole segment (default: refuse)",
     )
-    parser.add_argument("--verify", action="store_true", help="hear the redacted audio again before writing")
-    parser.add_argument("--key-file", metavar="FILE", help="key of --text hash (default: a random one a run)")
     parser.add_argument(
-        "-f", "--format", type=names, default=["json"], metavar="F,…", help="of the texts (default: json)"
+        "--verify", action="store_true", help="transcribe the redacted audio again before writing"
+    )
+    parser.add_argument(
+        "--key-file", metavar="FILE", help="key of --text hash (default: a random one per run)"
+    )
+    parser.add_argument(
+        "-f",
+        "--format",
+        type=names,
+        default=["json"],
+        metavar="F,…",
+        help="formats of the transcripts (default: json)",
     )
     writing.configure(parser)
     parser.add_argument(
-        "--bias", type=bias, default=0.0, metavar="B", help="above 0 finds more to redact; as for analyze"
+        "--bias", type=bias, default=0.0, metavar="B", help="above 0 redacts more; as for analyze"
     )
     parser.add_argument("--operating-point", metavar="NAME", help="biases stored in the bundle by `tune`")
     parser.add_argument(
-        "--no-surnames", action="store_true", help="keep a surname alone where the full name was redacted"
+        "--no-surnames",
+        action="store_true",
+        help="keep a surname on its own even if the full name was redacted",
     )
     parser.add_argument(
         "--channels",
@@ -81,16 +103,19 @@ def configure(parser: argparse.ArgumentParser) -> None:
         help="mix, or split: transcribe each channel separately (default: mix)",
     )
     parser.add_argument(
-        "--vad", default="auto", metavar="V", help="as for analyze; energy: all is heard (default: auto)"
+        "--vad",
+        default="auto",
+        metavar="V",
+        help="as for analyze; energy: transcribes everything (default: auto)",
     )
     request_options.configure_model(parser)
     request_options.configure_device(parser)
-    parser.add_argument("-q", "--quiet", action="store_true", help="no paths and no warnings")
+    parser.add_argument("-q", "--quiet", action="store_true", help="do not print paths and warnings")
 
 
 @dataclass(frozen=True)
 class _Task:
-    """What is done with every file, checked."""
+    """The checked settings for all files."""
 
     folder: Path
     types: tuple[str, ...] | None
@@ -141,12 +166,12 @@ def _task(arguments: argparse.Namespace) -> _Task:
         raise OptionError(f"--audio is {arguments.audio!r}: choose from {', '.join(AUDIO_HOWS)}, {NO_AUDIO}")
     audio = None if arguments.audio == NO_AUDIO else arguments.audio
     if arguments.verify and audio is None:
-        raise OptionError("--verify listens to the redacted audio: drop it, or --audio none")
+        raise OptionError("--verify needs the redacted audio: drop it, or drop --audio none")
     check_guard(arguments.guard)
     check_untimed(arguments.untimed)
     suffixes = [get_writer(name).suffix for name in arguments.format]
     if len(set(suffixes)) < len(suffixes):
-        raise OptionError(f"--format {','.join(arguments.format)}: two of them end in the same suffix")
+        raise OptionError(f"--format {','.join(arguments.format)}: two of these formats have the same suffix")
     folder = Path(arguments.output)
     _check_targets(arguments.files, folder, suffixes)
     key = None if arguments.key_file is None else _key(arguments.key_file)
@@ -174,7 +199,7 @@ def _task(arguments: argparse.Namespace) -> _Task:
 
 
 def _check_targets(files: Sequence[str], folder: Path, suffixes: Sequence[str]) -> None:
-    """Raises `OptionError` when an output would replace an input or another output."""
+    """Raises `OptionError` if an output would replace an input or another output."""
     from ..errors import OptionError
 
     make_folder(folder)
@@ -182,7 +207,7 @@ def _check_targets(files: Sequence[str], folder: Path, suffixes: Sequence[str]) 
     targets: dict[str, str] = {}
     for file in files:
         if file == "-":
-            raise OptionError("- is stdin, which has no name and no container to keep: give a file")
+            raise OptionError("- is stdin, which has no name and no container: give a file")
         for name in (Path(file).name, *(Path(file).stem + suffix for suffix in suffixes)):
             path = os.path.realpath(folder / name)
             if path in sources:
@@ -190,7 +215,7 @@ def _check_targets(files: Sequence[str], folder: Path, suffixes: Sequence[str]) 
             # Compared without case: some file systems keep `a.mp3` and `A.mp3` in one file.
             if targets.setdefault(path.casefold(), file) != file:
                 raise OptionError(
-                    f"{file} and {targets[path.casefold()]} would both be {name}: redact them apart"
+                    f"{file} and {targets[path.casefold()]} would both be {name}: redact them separately"
                 )
 
 
@@ -204,12 +229,12 @@ def _key(path: str) -> bytes:
 
 
 def _redact(model: Model, source: Path, task: _Task) -> list[str]:
-    """Redact one file; returns a line for each file that was written."""
+    """Redact one file; returns the paths of the files that were written."""
     from ..errors import RedactionError, UnisluError
     from ..redact import Redaction, redact_audio, redact_verified
 
     try:
-        # Everything is made in a folder beside its place, so that it can appear at once.
+        # Everything is written to a folder beside its destination, so that it can appear at once.
         with tempfile.TemporaryDirectory(prefix=".redact-", dir=task.folder) as made:
             folder = Path(made, "done")
             folder.mkdir()
@@ -247,8 +272,9 @@ def _redact(model: Model, source: Path, task: _Task) -> list[str]:
 
 
 def _kept(source: Path, folder: Path) -> tuple[str, dict[str, Any]]:
-    """The recording as a file that can be read again, and how messages call it if that is not its path: a
-    pipe gives its sound only once."""
+    """The recording as a file that can be read twice (a pipe can be read only once), and its name for
+    messages if that is not its path.
+    """
     if source.is_file() or not source.exists():
         return str(source), {}
     from ..audio.media import open_media
@@ -270,7 +296,7 @@ def _write_texts(folder: Path, source: Path, redacted: Analysis, task: _Task) ->
 
 
 def _moved(path: Path, folder: Path) -> str:
-    """Put a file into its place, and say so."""
+    """Move a file to its destination and print its path."""
     target = folder / path.name
     replaced = " (replaced)" if target.exists() else ""
     os.replace(path, target)

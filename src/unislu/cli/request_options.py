@@ -1,4 +1,4 @@
-"""What is asked of the model: options that commands share, and the keyword arguments they become."""
+"""The request to the model: options that commands share, and the fields of a `Request` that they become."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
-    """Add what every command that hears asks for: types, bias, tasks."""
+    """Add the options of every command that transcribes: types, bias, tasks."""
     parser.add_argument(
         "--entities",
         type=names,
@@ -37,7 +37,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def configure_files(parser: argparse.ArgumentParser) -> None:
-    """Add that and what else can be asked of a whole file."""
+    """Add these and the options for whole files."""
     configure(parser)
     parser.add_argument(
         "--operating-point",
@@ -47,13 +47,13 @@ def configure_files(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--mask",
         action="store_true",
-        help="[TYPE] in place of the words of --entities, by a model that was trained to mask",
+        help="write [TYPE] in place of the words of --entities, with a model that was trained for it",
     )
     parser.add_argument("--beam", type=positive, default=1, metavar="N", help="beam size (default: 1)")
     parser.add_argument(
         "--style", default="cased", metavar="STYLE", help="cased or normalized (default: cased)"
     )
-    parser.add_argument("--no-words", action="store_true", help="leave out the words and their times")
+    parser.add_argument("--no-words", action="store_true", help="leave out words and their times")
     parser.add_argument(
         "--channels",
         default="mix",
@@ -64,23 +64,23 @@ def configure_files(parser: argparse.ArgumentParser) -> None:
         "--vad",
         default="auto",
         metavar="V",
-        help="auto: in long audio only speech is heard; silero: in short audio too; energy: all is heard",
+        help="auto: skip what is not speech in long audio; silero: in short audio too; energy: skip nothing",
     )
 
 
 def configure_model(parser: argparse.ArgumentParser) -> None:
-    """Add which model hears, and on how many threads."""
+    """Add the bundle and the number of threads."""
     parser.add_argument("--bundle", metavar="B", help="model bundle: a folder, or hf:owner/name on the hub")
     parser.add_argument("--threads", type=positive, metavar="N", help="threads (default: all cores)")
 
 
 def configure_device(parser: argparse.ArgumentParser) -> None:
-    """Add what the model runs on. (The `--device` of listen is its microphone.)"""
+    """Add the device of the model. (The `--device` of listen is its microphone.)"""
     parser.add_argument(
         "--device",
         choices=DEVICES,
         default="cpu",
-        help="what runs the model; all but cpu and auto need a bundle in float16 (default: cpu)",
+        help="device of the model; all but cpu and auto need a bundle in float16 (default: cpu)",
     )
 
 

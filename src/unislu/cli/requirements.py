@@ -1,4 +1,4 @@
-"""Commands that need an extra say so in one line instead of failing in an import."""
+"""A one-line error for commands that need an extra, instead of a failing import."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Score anyone's predictions against an annotated manifest, or compare two systems.
+"""Score the predictions of any system against an annotated manifest, or compare two systems.
 
 examples:
   unislu score dev/manifest.jsonl predictions.jsonl
@@ -30,26 +30,30 @@ if TYPE_CHECKING:
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Add the options."""
-    parser.add_argument("gold", metavar="GOLD", help="manifest with what people annotated")
-    parser.add_argument("predictions", metavar="PRED", help="what a system answered")
+    parser.add_argument("gold", metavar="GOLD", help="annotated manifest")
+    parser.add_argument("predictions", metavar="PRED", help="predictions of a system")
     parser.add_argument(
-        "--compare", metavar="PRED", help="answers of a second system: differences and their significance"
+        "--compare",
+        metavar="PRED",
+        help="predictions of a second system, for differences and their significance",
     )
     parser.add_argument(
-        "--format", choices=("jsonl", "slue", "whisperner"), help="of the predictions (default: by content)"
+        "--format",
+        choices=("jsonl", "slue", "whisperner"),
+        help="format of the predictions (default: by content)",
     )
     parser.add_argument(
         "--labels",
         type=names,
         metavar="TYPE,…",
-        help="the entity types there are; slue = SLUE's seven, open = any (default: slue if the gold fits)",
+        help="entity types; slue = SLUE's seven, open = any (default: slue if the gold annotation fits)",
     )
     parser.add_argument(
         "--ontonotes", action="store_true", help="map OntoNotes' 18 types to SLUE's seven on both sides"
     )
     parser.add_argument("--limit", type=positive, metavar="N", help="only the first N records of the gold")
     parser.add_argument("--json", action="store_true", help="print JSON in place of the table")
-    parser.add_argument("--report", metavar="DIR", help="folder for a report as that of evaluate")
+    parser.add_argument("--report", metavar="DIR", help="folder for a report like that of evaluate")
     add_scoring(parser)
     add_reporting(parser)
     parser.add_argument("-q", "--quiet", action="store_true", help="no table")

@@ -20,7 +20,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
     """One option for each setting."""
     parser.epilog = f"Every option can also be set in the environment: --max-queue 8 is {PREFIX}MAX_QUEUE=8."
     for item in fields(Settings):
-        if item.name == "keys":  # options can be read by every user of the machine; keys come otherwise
+        if (
+            item.name == "keys"
+        ):  # options are visible to every user of the machine, so keys are given otherwise
             continue
         option = "--" + item.name.replace("_", "-")
         help_ = item.metadata["help"]
@@ -36,7 +38,7 @@ def _shown(value: Any) -> str:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Serve until the process is told to stop."""
+    """Serve until the process is stopped."""
     flags: dict[str, Any] = {}
     for item in fields(Settings):
         value = getattr(arguments, item.name, None)

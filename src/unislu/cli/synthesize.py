@@ -1,6 +1,6 @@
-"""Speak a text corpus with synthetic voices: audio and a manifest for training.
+"""Synthesise a text corpus with several voices: audio and a manifest for training.
 
-An interrupted run goes on where it stopped; every clip depends on the seed and its record alone.
+An interrupted run resumes where it stopped; every clip depends only on the seed and its record.
 
 examples:
   unislu synthesize texts.jsonl spoken --voices hibari:us=3,flite:slt=1
@@ -25,26 +25,34 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("out", metavar="OUT", help="folder for audio and manifest.jsonl")
     parser.add_argument("--voices", required=True, metavar="VOICE=W,…", help="voices and their weights")
     parser.add_argument("--augment", default="none", metavar="STEP=P,…", help="augmentations (default: none)")
-    parser.add_argument("--copies", type=positive, default=1, metavar="N", help="clips a record (default: 1)")
+    parser.add_argument(
+        "--copies", type=positive, default=1, metavar="N", help="clips per record (default: 1)"
+    )
     parser.add_argument("--limit", type=positive, metavar="N", help="only the first N records")
-    parser.add_argument("--seed", type=int, default=0, metavar="N", help="changes every draw (default: 0)")
+    parser.add_argument(
+        "--seed", type=int, default=0, metavar="N", help="seed of all random choices (default: 0)"
+    )
     parser.add_argument(
         "--speed", default="0.95-1.2", metavar="LOW-HIGH", help="speaking rate (default: %(default)s)"
     )
     parser.add_argument("--workers", type=positive, default=1, metavar="N", help="processes (default: 1)")
     parser.add_argument("--sample-rate", type=positive, default=16_000, metavar="HZ", help="default: 16000")
     parser.add_argument(
-        "--silence", type=float, default=0.2, metavar="S", help="seconds of it at both ends (0.2)"
+        "--silence",
+        type=float,
+        default=0.2,
+        metavar="S",
+        help="seconds of silence at both ends (default: 0.2)",
     )
     parser.add_argument(
-        "--max-seconds", type=float, default=30.0, metavar="S", help="longer clips are left out (30)"
+        "--max-seconds", type=float, default=30.0, metavar="S", help="longer clips are left out (default: 30)"
     )
     parser.add_argument("--audio-format", default="flac", metavar="F", help="flac or wav (default: flac)")
     parser.add_argument("-q", "--quiet", action="store_true", help="no progress")
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Speak the corpus and print a summary; 1 if a clip could not be made."""
+    """Synthesise the corpus and print a summary; 1 if a clip failed."""
     from ..data.synthesize import parse_range, summary, synthesize
 
     report = synthesize(

@@ -15,7 +15,7 @@ from ..sequence.labels import SLUE
 from ..training.checkpoint import UNISLU, Checkpoint, is_checkpoint
 
 EMBEDDED = "default"
-"""Names the embedded bundle."""
+"""The name of the embedded bundle."""
 
 
 def open_system(
@@ -23,14 +23,14 @@ def open_system(
 ) -> tuple[System, tuple[str, ...]]:
     """The system and its closed set of entity types.
 
-    A checkpoint of `unislu train` answers as its run's `scores.json` was made: by the same code, with the
-    decoding of its recipe. A Whisper that is asked with a bias or an operating point is heard as a bundle is.
+    A checkpoint of `unislu train` is evaluated by the same code, and with the same decoding, as its run's
+    `scores.json`. A Whisper with a bias or an operating point is decoded like a bundle.
 
     Raises:
         OptionError: options that the system does not have.
         BundleError: neither a bundle nor a checkpoint.
     """
-    # A folder of that name is a bundle or a checkpoint, whatever it is called.
+    # A folder of that name takes precedence: it is a bundle or a checkpoint.
     if is_baseline(name) and not Path(name).exists():
         if options != AskOptions(beam=options.beam):
             raise OptionError(f"{name}: a baseline has no bias, no operating point and no grammar")
@@ -54,11 +54,11 @@ def open_unislu(
     threads: int | None = None,
     device: str = "cpu",
 ) -> UnisluSystem:
-    """A bundle (None = the embedded default), or a Whisper's checkpoint, which is asked as a bundle is.
+    """A bundle (None = the embedded default), or a Whisper checkpoint, which is decoded like a bundle.
 
     Raises:
-        BundleError: neither of both, or damaged.
-        MissingDependencyError: a checkpoint without torch.
+        BundleError: it is neither, or damaged.
+        MissingDependencyError: a checkpoint, but torch is not installed.
     """
     if path is not None and is_checkpoint(path):
         from ..training.checkpoint_system import whisper_system

@@ -1,4 +1,4 @@
-"""Single steps of making corpora and checkpoints; what each is for: docs/how-to/train.md.
+"""Single steps of preparing corpora and checkpoints; see docs/how-to/train.md.
 
 examples:
   unislu tools no-speech no-speech --count 300
@@ -20,7 +20,7 @@ from .requirements import require
 
 
 class Tool(NamedTuple):
-    """What a tool is for, its options, and what it does with them."""
+    """A tool: its description, its options, and its function."""
 
     summary: str
     configure: Callable[[ArgumentParser], None]
@@ -77,7 +77,7 @@ def _shards(arguments: argparse.Namespace) -> None:
 
 
 def _cache_options(parser: ArgumentParser) -> None:
-    parser.add_argument("out", type=Path, metavar="OUT", help="folder of the cache; it is extended")
+    parser.add_argument("out", type=Path, metavar="OUT", help="folder of the cache, which is extended")
     parser.add_argument("manifests", type=Path, nargs="+", metavar="MANIFEST", help="corpora to encode")
     parser.add_argument(
         "--encoder",
@@ -86,7 +86,7 @@ def _cache_options(parser: ArgumentParser) -> None:
         help="encoder_hidden.onnx, or the folder or name of a Hugging Face Whisper",
     )
     parser.add_argument(
-        "--workers", type=positive, default=2, metavar="N", help="clips encoded at a time (default: 2)"
+        "--workers", type=positive, default=2, metavar="N", help="clips per batch (default: 2)"
     )
 
 
@@ -111,7 +111,7 @@ def _restore_options(parser: ArgumentParser) -> None:
         type=number,
         default=0.0,
         metavar="X",
-        help="by how many nats a mark must beat the next word (default: 0)",
+        help="margin in nats by which a mark must beat the next word (default: 0)",
     )
 
 
@@ -128,7 +128,7 @@ def _restore(arguments: argparse.Namespace) -> None:
 
 
 def _transcripts_options(parser: ArgumentParser) -> None:
-    parser.add_argument("bundle", metavar="BUNDLE", help="the bundle that transcribes")
+    parser.add_argument("bundle", metavar="BUNDLE", help="bundle that transcribes")
     parser.add_argument("manifests", type=Path, nargs="+", metavar="MANIFEST", help="annotated clips")
 
 
@@ -144,12 +144,14 @@ def _transcripts(arguments: argparse.Namespace) -> None:
 
 def _listen_options(parser: ArgumentParser) -> None:
     parser.add_argument("whisper", type=Path, metavar="WHISPER", help="Hugging Face folder of the teacher")
-    parser.add_argument("cache", type=Path, metavar="CACHE", help="folder for what it hears")
+    parser.add_argument("cache", type=Path, metavar="CACHE", help="folder for the teacher's output")
     parser.add_argument("manifests", type=Path, nargs="+", metavar="MANIFEST", help="clips to draw from")
-    parser.add_argument("--clips", type=positive, default=500, metavar="N", help="to draw (default: 500)")
-    parser.add_argument("--given", action="store_true", help="learn the records' own texts: no teacher")
     parser.add_argument(
-        "--augment", default="none", metavar="STEP=P,…", help="such as noise=0.2,telephone=0.1"
+        "--clips", type=positive, default=500, metavar="N", help="number of clips (default: 500)"
+    )
+    parser.add_argument("--given", action="store_true", help="use the records' own texts, without a teacher")
+    parser.add_argument(
+        "--augment", default="none", metavar="STEP=P,…", help="augmentations, e.g. noise=0.2,telephone=0.1"
     )
     _seed(parser)
 
@@ -202,7 +204,7 @@ def _average_options(parser: ArgumentParser) -> None:
         type=_weighted,
         nargs="+",
         metavar="CHECKPOINT=WEIGHT",
-        help="such as runs/first/last=0.3; the weights add up to 1",
+        help="e.g. runs/first/last=0.3; the weights add up to 1",
     )
     parser.add_argument("out", type=Path, metavar="OUT", help="folder to write")
 
@@ -222,7 +224,7 @@ def _prune_options(parser: ArgumentParser) -> None:
         type=Path,
         nargs="+",
         metavar="TEXT",
-        help="what it must still write: one text a line, or records (.jsonl)",
+        help="texts that it must still be able to write: one per line, or records (.jsonl)",
     )
 
 
@@ -260,13 +262,15 @@ def _weighted(text: str) -> tuple[Path, float]:
 
 TOOLS = {
     "no-speech": Tool(
-        "write clips without speech. Silence, noise, hum, tones and clicks, with empty transcripts.",
+        "write clips without speech: silence, noise, hum, tones and clicks, with empty transcripts.",
         _no_speech_options,
         _no_speech,
         torch=False,
     ),
     "shards": Tool("pack corpora into tar files for training on many machines.", _shards_options, _shards),
-    "cache": Tool("encode the clips of corpora once, for a frozen encoder.", _cache_options, _cache),
+    "cache": Tool(
+        "encode the clips of corpora once, for training with a frozen encoder.", _cache_options, _cache
+    ),
     "restore": Tool(
         "put punctuation back into normalised transcripts. The words stay; a Whisper that hears the audio\n"
         "says where a mark belongs.",
@@ -280,13 +284,13 @@ TOOLS = {
         _transcripts,
     ),
     "ears-listen": Tool(
-        "let a padded Whisper hear clips, as the teacher of ears-train. Goes on where it was stopped.",
+        "transcribe clips with a padded Whisper, the teacher of ears-train. Resumes where it was stopped.",
         _listen_options,
         _listen,
     ),
     "ears-train": Tool("train a Whisper's decoder on audio of true length.", _ears_options, _ears),
     "average": Tool("take the weighted mean of checkpoints of one lineage.", _average_options, _average),
-    "prune": Tool("leave out the text tokens that no text needs.", _prune_options, _prune),
+    "prune": Tool("remove text tokens that no text needs.", _prune_options, _prune),
     "compose": Tool(
         "join a decoder that transcribes with a bundle whose decoder tags.", _compose_options, _compose
     ),

@@ -1,4 +1,4 @@
-"""Train a model from a recipe. A killed run goes on from its last checkpoint.
+"""Train a model from a recipe. A killed run resumes from its last checkpoint.
 
 examples:
   unislu train recipes/unislu/small.yaml
@@ -20,7 +20,7 @@ from .requirements import require
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Add the options."""
-    parser.add_argument("recipe", metavar="RECIPE", help="YAML file that says everything about the run")
+    parser.add_argument("recipe", metavar="RECIPE", help="YAML file that describes the run")
     parser.add_argument(
         "overrides",
         nargs="*",
@@ -29,7 +29,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         help="recipe values to replace, with dotted keys",
     )
     parser.add_argument(
-        "--seeds", type=int, metavar="N", help="run N seeds, in sub-folders, and average their scores"
+        "--seeds", type=int, metavar="N", help="run N seeds, in subfolders, and average their scores"
     )
     parser.add_argument(
         "--smoke", action="store_true", help="try the recipe with tiny random models on six made-up clips"
@@ -38,7 +38,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Train, and print where the checkpoint is (with --seeds: where the scores are)."""
+    """Train, and print the path of the checkpoint (with --seeds: of the scores)."""
     if arguments.seeds is not None and arguments.seeds < 1:
         raise OptionError(f"--seeds {arguments.seeds}: give 1 or more")
     require("train", "torch", "transformers", "accelerate", "yaml")

@@ -1,4 +1,4 @@
-"""Find entity biases that reach wanted precisions or recalls on dev data; store them in the bundle.
+"""Find entity biases that reach the precision or recall you need on dev data; store them in the bundle.
 
 examples:
   unislu tune my-bundle dev.jsonl --target person:recall=0.95 --target org:precision=0.9 --name privacy
@@ -6,8 +6,8 @@ examples:
   unislu tune my-bundle dev.jsonl --entities drug,dose --target drug:recall=0.9 --name clinic
   unislu analyze call.mp3 --bundle my-bundle --operating-point privacy
 
-`default` is the embedded bundle, which needs -o. Exit code 1: a target cannot be met; the most that can be
-reached is printed, and nothing is stored unless --allow-unmet is given.
+`default` is the embedded bundle, which needs -o. Exit code 1: a target cannot be met; the best reachable
+value is printed, and nothing is stored unless --allow-unmet is given.
 """
 
 from __future__ import annotations
@@ -38,9 +38,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
         metavar="TYPE:METRIC=SHARE",
         help="person:recall=0.95 or org:precision=0.9; may be given again",
     )
-    parser.add_argument("--name", required=True, metavar="NAME", help="of the operating point")
+    parser.add_argument("--name", required=True, metavar="NAME", help="name of the operating point")
     parser.add_argument(
-        "--entities", type=names, metavar="TYPE,…", help="open types to ask for (default: the closed set)"
+        "--entities", type=names, metavar="TYPE,…", help="open types to look for (default: the closed set)"
     )
     parser.add_argument("-o", "--output", type=Path, metavar="FOLDER", help="write a copy of the bundle")
     parser.add_argument("--allow-unmet", action="store_true", help="store it even if a target is missed")
@@ -48,14 +48,19 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "--match",
         choices=("phrase", "label"),
         default="phrase",
-        help="an entity counts if its type and words are right, or its type alone (default: phrase)",
+        help=(
+            "an entity is correct if its type and words are (phrase), or only its type (label) (default: "
+            "phrase)"
+        ),
     )
     parser.add_argument("--profile", default="unislu", metavar="P", help="slue or unislu (default: unislu)")
     parser.add_argument("--from", dest="low", type=float, default=-6.0, metavar="B", help="default: -6")
     parser.add_argument("--to", dest="high", type=float, default=6.0, metavar="B", help="default: 6")
-    parser.add_argument("--step", type=float, default=0.5, metavar="B", help="of the sweep (default: 0.5)")
+    parser.add_argument(
+        "--step", type=float, default=0.5, metavar="B", help="step of the sweep (default: 0.5)"
+    )
     parser.add_argument("--limit", type=positive, metavar="N", help="the first N records of each manifest")
-    parser.add_argument("--journal", type=Path, metavar="FILE", help="keep the sweep there; go on from there")
+    parser.add_argument("--journal", type=Path, metavar="FILE", help="journal of the sweep, to resume from")
     parser.add_argument("--threads", type=positive, metavar="N", help="threads (default: all cores)")
     parser.add_argument("-q", "--quiet", action="store_true", help="no progress")
 
@@ -113,7 +118,7 @@ def read_target(text: str) -> Target:
 
 
 def report(tuned: Tuned) -> list[str]:
-    """What was reached, one line a target, and what could be reached of those that are not met."""
+    """What was reached, one line per target, and the best reachable value of unmet targets."""
     from ..evaluation.tune import interval_of
 
     width = max(len("type"), *(len(target.type) for target in tuned.targets))
@@ -145,10 +150,10 @@ def _best(tuned: Tuned, target: Target) -> str:
         f": the best reachable {target.metric} is {best:.3f}, at bias {offset + point.bias:+.2f} "
         f"(precision {_percent(point.counts.precision)}, recall {_percent(point.counts.recall)})"
     )
-    if best >= target.share:  # on its own curve, but not beside the other types and targets
+    if best >= target.share:  # on its own curve, but not together with the other types and targets
         text += "; only with that type's other targets or the other types' biases changed"
     elif point.bias in (curve["bias"][0] - offset, curve["bias"][-1] - offset):
-        text += "; it lies at the end of the range, which --from and --to widen"
+        text += "; it is at the end of the range; widen it with --from and --to"
     return text
 
 

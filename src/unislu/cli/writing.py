@@ -1,4 +1,4 @@
-"""How results are written: the options that commands share, and what they mean for one file."""
+"""How results are written: options that commands share, and their effect on one file."""
 
 from __future__ import annotations
 
@@ -19,23 +19,29 @@ if TYPE_CHECKING:
 
 PLAYERS = ("link", "embed", "none")
 MAX_EMBEDDED = 64 << 20
-"""Bytes of audio that a page may hold; browsers give up on much longer `data:` URLs."""
+"""Bytes of audio that a page may embed; browsers reject much longer `data:` URLs."""
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Add the options."""
     parser.add_argument(
-        "--line-length", type=positive, metavar="N", help="of subtitles, in characters (default: 42)"
+        "--line-length",
+        type=positive,
+        metavar="N",
+        help="maximum line length of subtitles, in characters (default: 42)",
     )
     parser.add_argument("--lines", type=positive, metavar="N", help="maximum lines per subtitle (default: 2)")
     parser.add_argument(
-        "--reading-speed", type=float, metavar="CPS", help="characters a second of subtitles (default: 20)"
+        "--reading-speed",
+        type=float,
+        metavar="CPS",
+        help="reading speed of subtitles, in characters a second (default: 20)",
     )
     parser.add_argument(
         "--player",
         default="link",
         metavar="P",
-        help="of html: link to the audio, embed it, or none (default: link)",
+        help="player of html: link to the audio, embed it, or none (default: link)",
     )
 
 
@@ -48,7 +54,7 @@ class Writing:
 
     @classmethod
     def of(cls, arguments: argparse.Namespace) -> Writing:
-        """Raises `OptionError` for an option that cannot be meant."""
+        """Raises `OptionError` for an invalid option."""
         from ..writers import SubtitleStyle
 
         if arguments.player not in PLAYERS:
@@ -60,7 +66,7 @@ class Writing:
     def writer(self, name: str, audio: str | os.PathLike[str], folder: str | os.PathLike[str]) -> Writer:
         """The writer of the results of one recording.
 
-        `audio`: the file its page plays; `folder`: where the page will lie. A recording without a file
+        `audio`: the file that its page plays; `folder`: the folder of the page. A recording without a file
         (stdin) gets a page without a player.
 
         Raises `OptionError` for an unknown format, or audio that is too long to embed.
@@ -74,11 +80,11 @@ class Writing:
 
 
 def make_folder(folder: Path) -> Path:
-    """The folder, made if missing. Raises `OptionError` if it cannot be."""
+    """The folder, created if missing. Raises `OptionError` if it cannot be created."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise OptionError(f"{folder}: is no folder and cannot be made ({error.strerror})") from None
+        raise OptionError(f"{folder}: is not a folder and cannot be created ({error.strerror})") from None
     return folder
 
 

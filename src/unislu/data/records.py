@@ -206,7 +206,7 @@ def manifest_names(paths: Sequence[str | os.PathLike[str]], depth: int = 1) -> l
         paths: of the manifests. depth: at least so many parts.
 
     Raises:
-        OptionError: one manifest is given twice.
+        OptionError: one manifest is listed twice.
     """
     parts: list[tuple[str, ...]] = []
     for path in map(Path, paths):
@@ -214,7 +214,7 @@ def manifest_names(paths: Sequence[str | os.PathLike[str]], depth: int = 1) -> l
         own = place.parts[1:] if place.stem != "manifest" else place.parent.parts[1:]
         parts.append((*own[:-1], Path(own[-1]).stem if place.stem != "manifest" else own[-1]))
         if parts.count(parts[-1]) > 1:
-            raise OptionError(f"{path}: is given twice; name each manifest once")
+            raise OptionError(f"{path}: is listed twice; name each manifest once")
     names = []
     for own in parts:
         length = depth
@@ -234,7 +234,7 @@ def output_folder(out: str | os.PathLike[str], source: str | os.PathLike[str]) -
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise OptionError(f"{folder}: is no folder and cannot be made ({error.strerror})") from None
+        raise OptionError(f"{folder}: is not a folder and cannot be created ({error.strerror})") from None
     if not os.access(folder, os.W_OK):
         raise OptionError(f"{folder}: cannot be written; choose another folder")
     if os.path.realpath(folder / "manifest.jsonl") == os.path.realpath(source):

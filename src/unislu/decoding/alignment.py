@@ -1,13 +1,13 @@
-"""From cross-attention to times: what the alignment heads looked at when each token was chosen.
+"""From cross-attention to times: where the alignment heads attended when each token was chosen.
 
 The recipe starts from OpenAI's (whisper/timing.py): every head's weights are standardised over the tokens,
 so that what all tokens look at (the first position) does not count; the heads' mean, cleaned by a median
 filter, says how well each token fits each position; dynamic time warping finds the best monotone path.
 
-By itself that stretches words over silence, runs ahead of the sound, and gives the end of a long word to
-the short one after it. Three things are added to the same search: rows for the pauses between words, fed
-by the level of the audio; a constant lead is taken off; and where no head looks at anything, a position
-costs a word the less the longer it is to say. benchmarks/word_times.py measures the result.
+By itself that stretches words over silence, runs ahead of the sound, and gives the end of a long word to the
+short one after it. So the same search also has rows for the pauses between words, based on the level of the
+audio; a constant lead is subtracted; and where no head attends to anything, a position costs a word less the
+longer the word takes to say. benchmarks/word_times.py measures the result.
 """
 
 from __future__ import annotations
@@ -19,19 +19,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 SECONDS = 0.02
-"""Of one audio position: two mel frames of 10 ms."""
+"""Length of one audio position: two mel frames of 10 ms."""
 LEAD = 3
-"""Positions by which the heads look ahead of the token they choose."""
+"""Positions by which the heads run ahead of the token they choose."""
 PAUSE_WEIGHT = 8.0
-"""Of the level against the attention, whose standardised values lie mostly within -1…4."""
+"""Weight of the level against the attention, whose standardised values lie mostly within -1…4."""
 PAUSE_BONUS = 2.0
-"""Makes a quiet position a pause in doubt."""
+"""In doubt, a quiet position is a pause."""
 PAUSE_SHARE = 0.2
 """A position is quiet below this share of the way from the noise to the speech, in dB."""
 LENGTH_COST = 2.0
-"""Of a position in a word of one letter; half of it with two letters, and so on."""
+"""Cost of a position in a word of one letter; half of it with two letters, and so on."""
 DEVIATION_FLOOR = 0.01
-"""Added to the standard deviation, so that positions at which no token looks do not count in full."""
+"""Added to the standard deviation, so that positions that no token attends to do not count in full."""
 _SOFTNESS_DB = 10.0
 _DEEPEST_DB = 60.0
 _LEAST_DB = 12.0
@@ -56,14 +56,14 @@ def alignment_matrix(weights: NDArray[np.float32]) -> NDArray[np.float32]:
 
 
 def quietness(level: NDArray[np.float32], positions: int) -> NDArray[np.float32] | None:
-    """How surely each position is a pause: from -1 (sound) to 1 (quiet), `[positions]` float32.
+    """How likely each position is a pause: from -1 (sound) to 1 (quiet), `[positions]` float32.
 
     Args:
         level: dB of each 10 ms, `[frames]`.
         positions: audio positions of 20 ms.
 
     Returns:
-        None when speech does not stand out from what is around it: then the level says nothing.
+        None if speech does not stand out from its surroundings, so that the level is of no use.
     """
     count = 2 * positions
     padded = np.pad(level[:count], (0, max(0, count - len(level))), mode="edge")
@@ -86,9 +86,9 @@ def word_positions(
 
     Args:
         matrix: `[tokens, audio]` of `alignment_matrix`. A last row that belongs to no word is the end of the
-            text, which takes what follows the last word when the level says nothing.
-        words: for each word its tokens, rising over all words; only these rows take part.
-        lengths: of each word when spoken, in letters, at least 1.
+            text; without a level it takes what follows the last word.
+        words: for each word its tokens, in ascending order over all words; only these rows are used.
+        lengths: how long each word is when spoken, in letters, at least 1.
         quiet: of `quietness`.
     """
     lead = min(LEAD, matrix.shape[1] - 1)
@@ -118,8 +118,8 @@ def word_positions(
 def _best_path(rows: Sequence[NDArray[Any]], optional: Sequence[bool]) -> list[tuple[int, int]]:
     """The columns (first, end) of each row on the monotone path with the largest sum; (0, 0) if left out.
 
-    Every row starts one column after the row before it ended, or in the same; optional rows may be left out,
-    and share no column. Within a row the sum is a prefix sum and the best place to enter it a running
+    Every row starts in the column in which the previous row ended, or one after it; optional rows may be left
+    out, and share no column. Within a row the sum is a prefix sum and the best place to enter it a running
     maximum, so that a row takes a handful of numpy operations whatever its length.
     """
     columns = len(rows[0])
@@ -169,7 +169,7 @@ def _trace(
 
 
 def _median(values: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Median of three over the last axis; the ends stay."""
+    """Median of three over the last axis; the ends are kept."""
     if values.shape[-1] < 3:
         return values
     left, middle, right = values[:, :-2], values[:, 1:-1], values[:, 2:]

@@ -1,8 +1,8 @@
-"""Tags around words that are known: nearly every token is known beforehand, so many are fed in one step.
+"""Tags around given words: nearly every token is known in advance, so many are fed in one step.
 
-A draft takes every word and no tag; the model scores the whole draft in one step, and where a tag is likelier
-than the drafted word the rest is taken back. The result is exactly what one token at a time would give, in
-about two steps an entity.
+A draft has every word and no tag. The model scores the whole draft in one step, and where a tag is likelier
+than the drafted word, the rest is discarded. The result is exactly that of one token at a time, in about two
+steps per entity.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from unislu.sequence.copy_grammar import CopyMachine
 from unislu.sequence.grammar import State
 
 OUTSIDE, INSIDE = 24, 4
-"""Tokens drafted at most outside an entity, and inside one, where a closer is soon to come."""
+"""Most tokens drafted outside an entity, and inside one, where a closer will follow soon."""
 
 
 def write_copy(
@@ -36,11 +36,11 @@ def write_copy(
 
     Args:
         tagger: scores drafts.
-        state: one row that holds what comes before `prefix`, used up.
+        state: one row with what comes before `prefix`; consumed.
         prefix: what is fed first; at least one token.
         grammar: what may be written.
-        at: its state before the copy.
-        row: the sequence, of which nothing is written yet; extended in place to its end.
+        at: the grammar's state before the copy.
+        row: the sequence, empty so far; extended in place to its end.
         rules: biases; the grammar itself is applied here.
         pick: how a tag or the next word is chosen.
 
@@ -73,7 +73,7 @@ def write_copy(
 
 
 def _draft(grammar: CopyMachine, at: State, most: int) -> list[int]:
-    """The words that come next if no tag does."""
+    """The next words, assuming that no tag comes."""
     draft: list[int] = []
     while len(draft) < most and (token := grammar.expected(at)) is not None:
         draft.append(token)

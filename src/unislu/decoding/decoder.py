@@ -1,9 +1,9 @@
 """The whole decoding of a batch of windows: transcript, then the task branches over its caches.
 
-The transcript (with its inline entities) is written once. Every task that remains is a branch that
-starts after it with tokens of its own; all branches of all windows run as one
-batch over copies of the caches. A branch that is read gives the probabilities of the labels. Which tasks
-are branches, and how each begins, the format says.
+The transcript (with its inline entities) is written once. Every other task is a branch after it that starts
+with tokens of its own; all branches of all windows run as one batch over copies of the caches. A branch of
+kind "read" gives the probabilities of the labels. The format determines which tasks are branches and how each
+begins.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ TAIL = 8
 
 @dataclass(frozen=True)
 class _Tail:
-    """What a branch gave: its tokens after the task's own, without an end."""
+    """The output of a branch: its tokens after the task's own, without an end."""
 
     ids: list[int]
     logprobs: list[float]
@@ -53,7 +53,7 @@ class _Tail:
 
 @dataclass(frozen=True)
 class _Fork:
-    """A branch after a window's transcript, and where that transcript's caches are."""
+    """A branch after a window's transcript, and the place of that transcript's caches."""
 
     window: int
     branch: Branch
@@ -62,10 +62,10 @@ class _Fork:
 
 
 class Decoder:
-    """Decodes windows with one engine and vocabulary; the grammar's masks are kept between calls."""
+    """Decodes windows with one engine and vocabulary; keeps the grammar's masks between calls."""
 
     def __init__(self, engine: Engine, vocabulary: Vocabulary, forks: bool = True) -> None:
-        """`forks`: whether the model was taught to write `[T/L]` at the end of a transcript."""
+        """`forks`: whether the model was trained to write `[T/L]` at the end of a transcript."""
         self._forks_known = forks and SA in vocabulary
         self._engine = engine
         self._vocabulary = vocabulary
@@ -88,12 +88,12 @@ class Decoder:
         """Decode all windows of an encoder state.
 
         Args:
-            encoded: what `Engine.encode` gave.
+            encoded: the result of `Engine.encode`.
             fmt: the format to write.
             prompt: tasks and entity types, the same for all windows.
             durations: seconds of audio of each window, which limit the length of its output.
             options: how to search; the default is greedy and constrained.
-            begin: tokens of the transcript that are known already, the same for all windows; the outputs
+            begin: tokens of the transcript that are already known, the same for all windows; the outputs
                 begin with them, at log-probability 0.
 
         Raises:
@@ -117,7 +117,7 @@ class Decoder:
         if not branches:
             outputs = [self._unbranched(row) for row in rows]
             return [replace(output, alignment=a) for output, a in zip(outputs, alignments, strict=True)]
-        # A branch knows of no other: each ends by itself.
+        # Branches do not see each other; each ends on its own.
         listing = replace(prompt, tasks=prompt.tasks & {"ner"})
         branch_rules = self._rules(fmt, listing, options, entities=True)
         tails: list[dict[str, _Tail]] = [{} for _ in rows]
@@ -137,20 +137,21 @@ class Decoder:
             return [None] * len(rows)
         found: list[NDArray[np.float32] | None] = []
         for anchor, row in zip(anchors, rows, strict=True):
-            # A position's query chooses the next token: the prefix' last one chooses the first.
+            # The query at a position chooses the next token: that of the prefix's last token chooses the
+            # first.
             start, count = prefix - 1, len(_body(row)) + 1
             stop = min(start + count, engine.lengths(anchor.state)[anchor.row])
             found.append(alignment_matrix(engine.attention(anchor.state, anchor.row, start, stop)))
         return found
 
     def _unbranched(self, row: Written) -> Decoded:
-        """A transcript that nothing follows; its end is always the same token."""
+        """A transcript without branches; its end is always the same token."""
         body = _body(row)
         ended = [self._end] if row.stop == "eot" else []
         return Decoded([*body, *ended], row.logprobs, row.stop or "length")
 
     def _limit(self, prefix: int, duration: float, options: DecodeOptions) -> int:
-        """The most tokens a window's transcript may have."""
+        """The maximum number of tokens of a window's transcript."""
         room = self._engine.max_tokens - prefix - TAIL
         if room < 1:
             raise OptionError(
@@ -160,7 +161,7 @@ class Decoder:
         return min(room, options.limit(duration))
 
     def _rules(self, fmt: Format, prompt: Prompt, options: DecodeOptions, entities: bool) -> Rules:
-        """What the transcript, or with a fork the entity branch, must obey."""
+        """The rules for the transcript or, in a fork, for the entity branch."""
         processors: list[Processor] = []
         if options.repetition_penalty != 1.0:
             processors.append(RepetitionPenalty(options.repetition_penalty))
@@ -216,7 +217,7 @@ class Decoder:
     def _forks(
         self, anchors: Sequence[Anchor], rows: Sequence[Written], prefix: int, branches: Sequence[Branch]
     ) -> list[tuple[DecoderState, list[_Fork]]]:
-        """The branches of all windows that can be fed together: from one state, with as many tokens."""
+        """Groups of branches that can be fed together: from one state, with the same number of tokens."""
         groups: dict[tuple[int, int], tuple[DecoderState, list[_Fork]]] = {}
         for window, anchor in enumerate(anchors):
             # The last token of a sequence cut at its limit was not fed, unless other rows went on.
@@ -260,7 +261,7 @@ class Decoder:
         return [tails[place] for place in range(len(forks))]
 
     def _list_start(self, transcript: Written, fed: NDArray[np.int64], length: int, rules: Rules) -> Written:
-        """An entity branch of which nothing but its task token is written."""
+        """An entity branch of which only the task token is written."""
         states = rules.start([*_body(transcript), *map(int, fed)])
         room = self._engine.max_tokens - length - len(fed)
         return Written(states, max(1, min(room, transcript.limit)))
@@ -273,7 +274,9 @@ class Decoder:
         return _Tail(ids, [logprob] + [0.0] * (len(ids) - 1), sentiment=probabilities)
 
     def _join(self, row: Written, branches: Sequence[Branch], tails: Mapping[str, _Tail]) -> Decoded:
-        """Transcript and branches as one sequence. What was not chosen but fed has log-probability 0."""
+        """Transcript and branches as one sequence. Tokens that were fed rather than chosen have
+        log-probability 0.
+        """
         body = _body(row)
         ids, logprobs = list(body), row.logprobs[: len(body)]
         ids.append(self._vocabulary[TRANSCRIPT_END])

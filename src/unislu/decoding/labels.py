@@ -1,4 +1,4 @@
-"""Reading a label from probabilities: every label gets its share, none is decoded as a string."""
+"""Classification by reading probabilities: every label gets its share, none is decoded as a string."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def label_probabilities(
 
     Args:
         engine: takes the further steps where labels share their first tokens.
-        state: a decoder state, left usable.
+        state: a decoder state, not consumed.
         rows: the rows of `state` to read.
         logits: of the next token in those rows, float32 `[len(rows), vocab]`.
         labels: the tokens of each label, ending in the same end token, so that none is a prefix of another.
@@ -39,7 +39,7 @@ def label_probabilities(
 def reweighed(probabilities: Mapping[str, float], bias: Mapping[str, float]) -> dict[str, float]:
     """Probabilities with `bias` added to the logarithms of some labels, adding up to 1 again.
 
-    Training data in which one label is common makes a model say it when in doubt; a bias takes that back.
+    A model trained on data in which one label is common prefers it in doubt; a bias compensates for that.
     """
     weights = {name: share * math.exp(bias.get(name, 0.0)) for name, share in probabilities.items()}
     total = math.fsum(weights.values())

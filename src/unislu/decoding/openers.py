@@ -13,7 +13,7 @@ DEFAULT = "*"
 
 
 def bias_processors(fmt: Format, prompt: Prompt, bias: float | Mapping[str, float]) -> list[Processor]:
-    """What adds the bias of each type to its opener; nothing when every bias is zero.
+    """The processors that add the bias of each type to its opener; none if every bias is zero.
 
     `bias`: one number, or one by normalised type, with `*` for the types not listed.
     """

@@ -1,4 +1,4 @@
-"""What can be chosen about decoding, and what decoding returns."""
+"""The options of decoding, and its result."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class DecodeOptions:
     """
 
     beam: int = 1
-    """Hypotheses kept; 1 is greedy."""
+    """Beam size; 1 is greedy."""
     length_penalty: float = 1.0
     """Finished beams are compared by log-probability / tokens ** this."""
     temperature: float = 0.0
@@ -37,24 +37,24 @@ class DecodeOptions:
     repetition_penalty: float = 1.0
     """Above 1, tokens that were written before become less likely (Keskar et al., 2019)."""
     seed: int = 0
-    """Of the draws; the same seed gives the same output."""
+    """Seed of the draws; the same seed gives the same output."""
     bias: float | Mapping[str, float] = 0.0
     """Added to the logit of entity openers: one number, or one by normalised type ("*" = the others)."""
     label_bias: Mapping[str, float] = field(default_factory=dict)
     """Added to the log-probability of sentiment labels, which then add up to 1 again."""
     constrained: bool = True
-    """Let the grammar forbid what would not parse."""
+    """Let the grammar mask tokens that would not parse."""
     tokens_per_second: float = TOKENS_PER_SECOND
     """With `tokens_margin` the limit on output tokens, by the audio's duration."""
     tokens_margin: int = TOKENS_MARGIN
     guard_repetition: bool = True
-    """Stop when the output runs in a loop, and cut the loop off."""
+    """Stop when the output begins to loop, and cut the loop off."""
     align: bool = False
     """Also give the alignment of tokens and audio, if the engine has it."""
 
     def __post_init__(self) -> None:
         if self.beam < 1:
-            raise OptionError(f"beam is {self.beam}: keep at least 1 hypothesis")
+            raise OptionError(f"beam is {self.beam}: give 1 or more")
         if not 0.0 <= self.temperature < math.inf:
             raise OptionError(f"temperature is {self.temperature}: give 0 or a positive number")
         if self.temperature > 0 and self.beam > 1:
@@ -76,7 +76,7 @@ class DecodeOptions:
                 raise OptionError(f"bias is {bias}: give a finite number")
 
     def limit(self, duration: float) -> int:
-        """The most tokens that `duration` seconds of audio may give."""
+        """The maximum number of output tokens for `duration` seconds of audio."""
         return self.tokens_margin + math.ceil(self.tokens_per_second * duration)
 
 

@@ -1,7 +1,7 @@
 """What changes the scores before a token is picked: suppression, entity bias, grammar.
 
-A processor keeps no state of its own. What it has to know about a hypothesis is a small immutable
-value that `start` makes and `advance` carries on, so hypotheses can be forked and reordered freely.
+A processor has no state of its own. What it knows about a hypothesis is a small immutable value that `start`
+creates and `advance` updates, so hypotheses can be forked and reordered freely.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ Scores = NDArray[np.float32]
 
 
 class Processor(Protocol):
-    """Changes scores in place, given what one hypothesis has written."""
+    """Modifies scores in place, given what one hypothesis has written."""
 
     def start(self) -> Any:
         """The state before anything is written."""
@@ -31,12 +31,12 @@ class Processor(Protocol):
         ...
 
     def apply(self, scores: Scores, state: Any) -> None:
-        """Change `scores` `[vocab]` for the next token in place."""
+        """Modify the `scores` `[vocab]` of the next token in place."""
         ...
 
 
 class Suppress:
-    """Tokens that are never written."""
+    """Never writes certain tokens."""
 
     def __init__(self, ids: Iterable[int]) -> None:
         self._ids = np.fromiter(ids, np.int64)
@@ -48,7 +48,7 @@ class Suppress:
         """Nothing to remember."""
 
     def apply(self, scores: Scores, state: None) -> None:
-        """Forbid the tokens."""
+        """Mask the tokens."""
         scores[self._ids] = -np.inf
 
 
@@ -63,11 +63,11 @@ class RepetitionPenalty:
         return frozenset()
 
     def advance(self, state: frozenset[int], token: int) -> frozenset[int]:
-        """One more."""
+        """Add a token."""
         return state | {token}
 
     def apply(self, scores: Scores, state: frozenset[int]) -> None:
-        """Weaken them."""
+        """Apply the penalty."""
         ids = np.fromiter(state, np.int64, len(state))
         found = scores[ids]
         scores[ids] = np.where(found > 0, found / self._penalty, found * self._penalty)
@@ -92,7 +92,7 @@ class Masks:
 
 
 class GrammarMask:
-    """Forbids what the grammar does not allow."""
+    """Masks what the grammar does not allow."""
 
     def __init__(self, grammar: Grammar, masks: Masks) -> None:
         self._grammar = grammar
@@ -107,12 +107,12 @@ class GrammarMask:
         return self._grammar.advance(state, token)
 
     def apply(self, scores: Scores, state: State) -> None:
-        """Forbid all but the allowed tokens."""
+        """Mask all but the allowed tokens."""
         allowed = self._grammar.allowed(state)
         if allowed.text:
             np.copyto(scores, -np.inf, where=self._masks.blocked(allowed))
             return
-        # A few ids (a tag, a label): cheaper without a mask, and too many different sets to keep.
+        # A few ids (a tag, a label): cheaper without a mask, and too many different sets to cache.
         ids = np.fromiter(allowed.ids, np.int64, len(allowed.ids))
         kept = scores[ids]
         scores.fill(-np.inf)
@@ -121,7 +121,7 @@ class GrammarMask:
 
 @dataclass(frozen=True)
 class _Node:
-    """A place in the tree of openers: what each next token gains, and where it leads."""
+    """A node of the tree of openers: the bias of each next token, and where it leads."""
 
     gains: tuple[NDArray[np.int64], Scores]
     children: Mapping[int, _Node]
@@ -130,15 +130,15 @@ class _Node:
 class EntityBias:
     """Adds to the scores of entity openers, outside a span only.
 
-    An opener may be several tokens long (an open type's name in BPE): then the first token gains the
-    largest bias of the types it can lead to and later tokens the difference, so that the whole opener
-    gains exactly its type's bias, and with one bias for all types only the first token changes.
+    An opener may be several tokens long (an open type's name in BPE). Then the first token gets the largest
+    bias of the types it can lead to and later tokens the difference, so that the whole opener gets exactly
+    its type's bias; with one bias for all types only the first token changes.
     """
 
     def __init__(self, openers: Mapping[tuple[int, ...], float], closers: Iterable[int]) -> None:
         """`openers`: bias by token sequence, none a prefix of another.
 
-        `closers`: tokens that end a span; none where an opener is all there is, as in `bio`.
+        `closers`: tokens that end a span; none if entities have no closer, as in `bio`.
         """
         self._outside = _tree(openers, 0.0)
         self._closers = frozenset(closers)
@@ -154,7 +154,7 @@ class EntityBias:
             return self._outside if token in self._closers else None
         node = state.children.get(token)
         if node is None:
-            # Ordinary text stays outside; a broken opener goes back there.
+            # Ordinary text stays outside; an incomplete opener returns there.
             return self._outside
         return node if node.children else self._opened
 
@@ -168,7 +168,8 @@ class EntityBias:
 class GuidedBias:
     """Adds to the scores of the tokens that begin an opener, where the grammar says it may begin.
 
-    For openers written as text, which no token stands for: a blank or a word's end may be part of them.
+    For openers written as text, which are not tokens of their own: a token may contain a blank or a word's
+    end as well.
     """
 
     def __init__(self, grammar: Grammar, gains: Mapping[int, float]) -> None:
@@ -181,7 +182,7 @@ class GuidedBias:
         return self._grammar.start()
 
     def advance(self, state: State, token: int) -> State:
-        """Follow the grammar; unconstrained output that leaves it is taken up again outside a span."""
+        """Follow the grammar; unconstrained output that leaves it resumes outside a span."""
         try:
             return self._grammar.advance(state, token)
         except VocabularyError:
@@ -194,7 +195,7 @@ class GuidedBias:
 
 
 def _tree(openers: Mapping[tuple[int, ...], float], passed: float) -> _Node:
-    """The tree of `openers`, whose gains on the way to here sum up to `passed`."""
+    """The tree of `openers`; the biases on the path to here add up to `passed`."""
     groups: dict[int, dict[tuple[int, ...], float]] = {}
     for path, bias in openers.items():
         if path:

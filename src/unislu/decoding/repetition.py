@@ -1,4 +1,4 @@
-"""Loops in the output: the failure of sequence models that hear nothing they understand."""
+"""Loops in the output: how sequence models fail on audio that they do not understand."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ LEAST_TOKENS = 20
 def loop_start(ids: Sequence[int]) -> int | None:
     """The length to cut `ids` to if they end in a loop (its first round is kept), else None.
 
-    A loop is a group of at most 24 tokens written at least four times in a row and over at least
-    20 tokens: "no, no, no, no" and the digits of a telephone number are not loops yet.
+    A loop is a group of at most 24 tokens written at least four times in a row and over at least 20 tokens:
+    "no, no, no, no" and the digits of a telephone number are not loops.
     """
     for period in range(1, min(LONGEST_PERIOD, len(ids) // LEAST_REPEATS) + 1):
         if ids[-1] != ids[-1 - period]:
@@ -28,4 +28,4 @@ def loop_start(ids: Sequence[int]) -> int | None:
 
 
 def no_loop(ids: Sequence[int]) -> None:
-    """Find no loop: the guard switched off."""
+    """Never finds a loop: switches the check off."""

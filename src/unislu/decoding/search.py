@@ -1,7 +1,7 @@
 """Writing a sequence: greedy and sampled for a batch of rows, and beam search for one.
 
-Everything that can vary (what is forbidden, biased, where to stop, how a token is picked) is composed
-into `Rules` and a `Picker` before the loop starts; the loop itself has no options.
+Everything that varies (what is masked or biased, where to stop, how a token is picked) is composed into
+`Rules` and a `Picker` before the loop starts; the loop itself has no options.
 """
 
 from __future__ import annotations
@@ -24,12 +24,12 @@ LoopFinder = Callable[[Sequence[int]], "int | None"]
 
 @dataclass(frozen=True)
 class Rules:
-    """What a sequence must obey."""
+    """The rules of a sequence."""
 
     processors: tuple[Processor, ...]
     """Applied to the scores in this order."""
     stops: frozenset[int]
-    """Tokens that end the sequence; they are kept as its last token."""
+    """Tokens that end the sequence; they stay in it as its last token."""
     find_loop: LoopFinder = loop_start
 
     def start(self, written: Sequence[int] = ()) -> tuple[Any, ...]:
@@ -45,7 +45,7 @@ class Rules:
         return tuple(processor.advance(state, token) for processor, state in pairs)
 
     def scores(self, logits: Scores, states: tuple[Any, ...]) -> Scores:
-        """A copy of `logits` `[vocab]` as the processors leave it."""
+        """A copy of `logits` `[vocab]`, modified by the processors."""
         scores = logits.copy()
         for processor, state in zip(self.processors, states, strict=True):
             processor.apply(scores, state)
@@ -54,7 +54,7 @@ class Rules:
 
 @dataclass
 class Written:
-    """A sequence in the making."""
+    """A sequence that is being written."""
 
     states: tuple[Any, ...]
     limit: int
@@ -63,7 +63,7 @@ class Written:
     stop: Stop | None = None
 
     def append(self, token: int, logprob: float, rules: Rules) -> None:
-        """Add a token and decide whether it was the last."""
+        """Add a token and determine whether it was the last."""
         self.ids.append(token)
         self.logprobs.append(logprob)
         if token in rules.stops:
@@ -95,18 +95,18 @@ def write_batch(
     rules: Rules,
     picks: Sequence[Picker],
 ) -> list[Anchor]:
-    """Write all `rows` to their ends, one token of each at a time.
+    """Complete all `rows`, one token of each at a time.
 
     Args:
         engine: runs the steps.
-        state: a decoder state with one row for each of `rows`, used up.
+        state: a decoder state with one row for each of `rows`; consumed.
         logits: of the next token of each row, float32 `[batch, vocab]`.
         rows: the sequences, extended in place; finished ones are left alone.
-        rules: what they obey.
+        rules: the rules that apply to all rows.
         picks: how each row's token is chosen from its scores.
 
     Returns:
-        For each row the state that holds its caches; cut it back to the row's length before use.
+        For each row the state with its caches; cut it back to the row's length before use.
     """
     anchors: dict[int, Anchor] = {}
     batch = list(range(len(rows)))
@@ -177,10 +177,11 @@ def write_beam(
     width: int,
     length_penalty: float,
 ) -> Written:
-    """The best sequence that a beam of `width` hypotheses finds.
+    """The best sequence that a beam search with `width` hypotheses finds.
 
-    A hypothesis scores the sum of its processed log-probabilities: a bias counts as a reward, and what
-    is forbidden takes no part. `state` has one row, `logits` is `[1, vocab]`, `first` is what is written.
+    The score of a hypothesis is the sum of its processed log-probabilities: a bias counts as a reward, and
+    masked tokens are excluded. `state` has one row, `logits` is `[1, vocab]`, `first` is what is written so
+    far.
     """
     beams = [(first, 0.0)]
     finished: list[tuple[Written, float]] = []
@@ -208,7 +209,7 @@ def write_beam(
 
 
 def final_score(written: Written, score: float, length_penalty: float) -> float:
-    """What finished hypotheses are compared by."""
+    """The score by which finished hypotheses are compared."""
     return score / float(max(len(written.ids), 1) ** length_penalty)
 
 

@@ -1,8 +1,9 @@
 """Decoding with two sets of weights: one writes the transcript, the other tags it.
 
-The transcript is what the first decoder writes when nothing is asked, so it never depends on what is. The
-tagger attends to the same audio and writes the same words again under its own prefix, where the open types
-stand as in WhisperNER; the words are forced, only tags are its choice. The sentiment is read after the words.
+The first decoder writes the transcript without knowing the request, so the transcript never depends on it.
+The tagger attends to the same audio and writes the same words again after its own prefix, which holds the
+open types as in WhisperNER; the words are forced, and it chooses only the tags. The sentiment is read after
+the words.
 """
 
 from __future__ import annotations
@@ -79,7 +80,7 @@ class TaggingDecoder:
         options: DecodeOptions,
         begin: Sequence[int],
     ) -> list[Decoded]:
-        """What is said, whatever is asked."""
+        """The transcripts, which do not depend on the request."""
         text = self._vocabulary.text_ids
         words = tuple(token for token in begin if token in text)
         asked = replace(options, bias=0.0, label_bias={})
@@ -173,7 +174,9 @@ class TaggingDecoder:
 
 
 def _rows(places: Sequence[int | None], kept: Sequence[int], rows: int) -> NDArray[np.int64]:
-    """The rows of a transcript's alignment for its tagged form: a tag has those of the word that follows."""
+    """The rows of a transcript's alignment for its tagged form: a tag gets the row of the word that
+    follows.
+    """
     found, following = [rows - 1], rows - 1
     for place in reversed(places):
         following = following if place is None else kept[place]

@@ -1,6 +1,7 @@
-"""Which of ONNX Runtime's providers runs a graph: the CPU's, or another for bundles in float16.
+"""Which of ONNX Runtime's execution providers runs a graph: the CPU's, or another one for bundles in
+float16.
 
-Tested: `cpu`, and `auto` where nothing else is. The others follow ONNX Runtime's documentation, untested.
+Tested: `cpu`, and `auto` without an accelerator. The others follow ONNX Runtime's documentation, untested.
 """
 
 from __future__ import annotations
@@ -15,20 +16,21 @@ PROVIDERS = {
     "directml": "DmlExecutionProvider",
 }
 PACKAGES = {"cuda": "onnxruntime-gpu", "coreml": "onnxruntime on macOS", "directml": "onnxruntime-directml"}
-"""What brings a provider; it takes the place of onnxruntime, whose files it shares."""
+"""The package that contains a provider; it replaces onnxruntime, whose files it shares."""
 DEVICES = (*PROVIDERS, "auto")
 
 
 def providers(device: str, quantization: str) -> tuple[str, ...]:
-    """The providers for a bundle's graphs, the first choice first; what that one lacks runs on the CPU.
+    """The providers for a bundle's graphs in order of preference; operators that the first one lacks run on
+    the CPU.
 
     Args:
-        device: one of `DEVICES`; "auto" is the first that is there and can run the bundle.
+        device: one of `DEVICES`; "auto" is the first available one that can run the bundle.
         quantization: the bundle's.
 
     Raises:
         OptionError: an unknown device.
-        EngineError: the device is not there, or does not run a bundle of this kind.
+        EngineError: the device is not available, or cannot run a bundle of this kind.
     """
     if device not in DEVICES:
         raise OptionError(f"device {device!r}: choose from {', '.join(DEVICES)}")

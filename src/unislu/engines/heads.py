@@ -1,4 +1,4 @@
-"""Which attention heads follow the audio: what they look at says when each token is spoken."""
+"""Alignment heads: the cross-attention heads whose weights show when each token is spoken."""
 
 from __future__ import annotations
 
@@ -14,8 +14,9 @@ _WHISPER: dict[tuple[int, int], tuple[Head, ...]] = {
     (768, 12): ((5, 3), (5, 9), (8, 0), (8, 4), (8, 7), (8, 8), (9, 0), (9, 7), (9, 9), (10, 5)),
     (1024, 24): ((13, 15), (15, 4), (15, 15), (16, 1), (20, 0), (23, 4)),
 }
-"""Of OpenAI's multilingual tiny, base, small and medium, by (width, decoder layers): fine-tuning keeps them,
-and a checkpoint saved after it may not name them."""
+"""Those of OpenAI's multilingual tiny, base, small and medium, by (width, decoder layers). Fine-tuning keeps
+them, but the saved checkpoint may not name them.
+"""
 
 
 def alignment_heads(model: Any) -> tuple[Head, ...]:
@@ -38,7 +39,7 @@ def alignment_heads(model: Any) -> tuple[Head, ...]:
 
 
 def write_heads(heads: Sequence[Head]) -> str:
-    """The text that graphs carry: `3.1 4.2`."""
+    """The heads as graphs store them: `3.1 4.2`."""
     return " ".join(f"{layer}.{head}" for layer, head in heads)
 
 

@@ -29,11 +29,13 @@ SPINNING = "session.intra_op.allow_spinning"
 STOP_SPINNING = "session.force_spinning_stop"
 SCALES = "cross_scales"
 ROOM = 128
-"""Positions that a new cache has room for; it grows when they are full. Most windows need no more, and the
-system clears large memory page by page before it is used."""
+"""Positions that a new cache has room for; it grows when they are full. Most windows need no more, and
+clearing large memory takes time.
+"""
 SMALL = 8
-"""Tokens in one numpy product: BLAS keeps so small a one on its own thread. Several threads would wait for
-the cores on which the decoder's are still spinning."""
+"""Tokens in one numpy product: BLAS computes products this small on one thread. Several threads would wait
+for the cores on which the decoder's are still spinning.
+"""
 DTYPES: dict[str, type[Any]] = {"tensor(float)": np.float32, "tensor(int8)": np.int8}
 
 
@@ -53,7 +55,7 @@ class OnnxState:
 
     encoded: OnnxEncoded
     sources: tuple[int, ...]
-    """For every row, a mark that is equal for rows that hear the same audio."""
+    """For each row an object that is shared by rows with the same audio."""
     caches: dict[str, NDArray[np.float32]]
     """`self_*` -> `[batch, heads, room, head]`."""
     lengths: NDArray[np.int64]
@@ -82,9 +84,9 @@ class OnnxEngine:
             encoder: the encoder graph's file.
             decoder: the decoder graph's file.
             threads: threads for one operator; `None` is one for each core.
-            spin: let idle threads wait busily: faster alone on a machine, slower beside other work.
+            spin: let idle threads spin: faster on an idle machine, slower beside other work.
             tagger: the graph of the second decoder (`engines.protocol.Tagger`), if the bundle has one.
-            providers: what runs the graphs (`engines.devices.providers`); arrays stay in the CPU's memory.
+            providers: execution providers (`engines.devices.providers`); arrays stay in the CPU's memory.
 
         Raises:
             BundleNotFoundError: a file is missing.
@@ -110,8 +112,8 @@ class OnnxEngine:
     def divided(self) -> list[OnnxEngine]:
         """One engine for each thread of this one, to be used side by side.
 
-        Two batches on one thread each take less time than one after the other on two threads. All share
-        one pair of graphs: a run keeps what it needs in its own state.
+        Two batches side by side on one thread each take less time than one after the other on two threads.
+        All share one pair of graphs; a run keeps its state to itself.
         """
         if self._threads == 1 or self._providers[0] != CPU:
             return [self]
@@ -160,7 +162,7 @@ class OnnxEngine:
     ) -> NDArray[np.float32]:
         """See `Tagger.score`."""
         if self._tagger is None:
-            raise EngineError("this bundle has no tagger: its one decoder writes the tags")
+            raise EngineError("this bundle has no tagger: its only decoder writes the tags")
         end = int(state.lengths[0]) + len(tokens)
         self._check_room(int(state.lengths[0]), len(tokens))
         self._make_room(state, end)
@@ -191,7 +193,7 @@ class OnnxEngine:
     def attention(self, state: OnnxState, row: int, start: int, stop: int) -> NDArray[np.float32]:
         """See `Aligner.attention`."""
         length = int(state.encoded.lengths[row])
-        # int8 keys have their channels' scales in the queries already.
+        # For int8 keys the queries already contain the scales of the channels.
         queries = state.queries[row, start:stop].reshape(stop - start, len(self._heads), self._head)
         scores = np.empty((len(self._heads), stop - start, length), np.float32)
         for place, (layer, head) in enumerate(self._heads):
@@ -213,7 +215,7 @@ class OnnxEngine:
             )
 
     def _make_room(self, state: OnnxState, needed: int) -> None:
-        """Move caches that `needed` positions do not fit into larger ones."""
+        """Copy caches that are too small for `needed` positions into larger ones."""
         room = state.queries.shape[1]
         if needed > room:
             room = min(self.max_tokens, max(needed, 2 * room))
@@ -224,7 +226,7 @@ class OnnxEngine:
     def _copied(
         self, state: OnnxState, rows: NDArray[np.int64], lengths: NDArray[np.int64], room: int
     ) -> tuple[dict[str, NDArray[np.float32]], NDArray[np.float32]]:
-        """Caches and queries of `rows`, each as far as `lengths` says, in arrays of `room` positions."""
+        """Caches and queries of `rows`, each cut to its entry in `lengths`, in arrays of `room` positions."""
         caches = {name: self._cache(name, len(rows), room) for name in state.caches}
         queries = self._queries(len(rows), room)
         # Row by row: indexing all at once would copy everything twice, and to the longest row's end.
@@ -235,7 +237,9 @@ class OnnxEngine:
         return caches, queries
 
     def _write_row(self, tokens: NDArray[np.int64], state: OnnxState, row: int) -> NDArray[np.float32]:
-        """Append `tokens` `[n]` to one row, at once as many as it has audio positions: the kernel's limit."""
+        """Append `tokens` `[n]` to one row, in steps of at most as many as it has audio positions (the
+        kernel's limit).
+        """
         rows = slice(row, row + 1)
         most = int(state.encoded.lengths[row])
         for start in range(0, len(tokens), most):
@@ -272,7 +276,9 @@ class OnnxEngine:
 
 
 class _Binding:
-    """A decoder run over some rows of a state: all arrays bound once, small ones rewritten at each step."""
+    """A decoder run over some rows of a state: arrays are bound once, and small ones are rewritten at each
+    step.
+    """
 
     def __init__(
         self,
@@ -294,7 +300,7 @@ class _Binding:
         self._queries = np.empty((batch, count, state.queries.shape[2]), np.float32)
         cross = {name: cache[rows] for name, cache in state.encoded.caches.items()}
         audio = next(cache for name, cache in cross.items() if name != SCALES).shape[2]
-        # The binding keeps addresses only; these references keep the memory.
+        # The binding stores addresses only; these references keep the memory alive.
         self._inputs: dict[str, NDArray[Any]] = {
             "tokens": self._tokens,
             "positions": self._positions,
@@ -325,14 +331,16 @@ class _Binding:
         return self._logits
 
     def keep_queries(self, queries: NDArray[np.float32], lengths: NDArray[np.int64]) -> None:
-        """Put the last run's queries behind `lengths` `[batch]` of `queries` `[batch, capacity, width]`."""
+        """Store the last run's queries after the first `lengths` `[batch]` of `queries` `[batch, capacity,
+        width]`.
+        """
         # Row by row: slices are copied much faster than indices are looked up.
         for row, length in enumerate(lengths):
             queries[row, length : length + len(self._offsets)] = self._queries[row]
 
 
 def _cores() -> int:
-    """Cores this process may use."""
+    """The number of cores that this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
@@ -346,7 +354,7 @@ def _session(
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads or 0
     options.log_severity_level = 3
-    # Threads that wait busily after a run would take the cores from the other graph's. Within a run they may.
+    # Threads that spin after a run would take cores from the other graph. Within a run they may.
     for key, value in ((SPINNING, spin), (STOP_SPINNING, True)):
         options.add_session_config_entry(key, "1" if value else "0")
     try:

@@ -1,8 +1,8 @@
-"""What decoding asks of an engine, and nothing more.
+"""What decoding needs from an engine.
 
 An engine turns log-mel features into an encoder state and then writes tokens one step at a time into a
-decoder state. Every row of a decoder state has its own length, so rows of one batch may have prompts
-of different sizes, be cut back, or be forked, without padding tokens.
+decoder state. Every row of a decoder state has its own length, so that rows of one batch may have prompts of
+different sizes, be cut back, or be forked, without padding tokens.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import Any, Protocol, runtime_checkable
 import numpy as np
 from numpy.typing import NDArray
 
-# `Any` on purpose: states are opaque to everyone but the engine that made them.
+# `Any` on purpose: states are opaque to everything but the engine that made them.
 EncoderState = Any
 DecoderState = Any
 
@@ -70,12 +70,13 @@ class Engine(Protocol):
 
 @runtime_checkable
 class Aligner(Protocol):
-    """What an engine may offer besides: where its alignment heads looked while it wrote.
+    """An optional ability of an engine: the attention of its alignment heads while it wrote.
 
     Without it, or with `aligns` False (a graph exported without these outputs), words have no times.
     """
 
     aligns: bool
+    """Whether `attention` is available."""
 
     def attention(self, state: DecoderState, row: int, start: int, stop: int) -> NDArray[np.float32]:
         """Cross-attention of the tokens at positions `start` to `stop` of a row: `[heads, tokens, audio]`.
@@ -88,15 +89,18 @@ class Aligner(Protocol):
 
 @runtime_checkable
 class Tagger(Protocol):
-    """What an engine may offer besides: a second decoder that tags what the first has transcribed.
+    """An optional ability of an engine: a second decoder that tags what the first one transcribed.
 
     It attends to the same encoder state and writes into states that `Engine.start` makes. Without it, or with
     `tags` False, one decoder writes everything.
     """
 
     tags: bool
+    """Whether `score` is available."""
     vocab_size: int
+    """As for `Engine`."""
     max_tokens: int
+    """As for `Engine`."""
 
     def score(
         self, tokens: NDArray[np.int64], state: DecoderState, wanted: NDArray[np.int64]
@@ -111,7 +115,7 @@ class Tagger(Protocol):
         ...
 
     def cut(self, state: DecoderState, length: int) -> None:
-        """Forget what a state of one row holds behind its first `length` tokens."""
+        """Cut a state of one row back to its first `length` tokens."""
         ...
 
     def lengths(self, state: DecoderState) -> list[int]:

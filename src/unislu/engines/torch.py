@@ -1,9 +1,9 @@
 """The reference engine: a Hugging Face Whisper checkpoint run by torch, on true-length audio.
 
-Hugging Face's own encoder insists on 30 s of frames, so the layers are run here: both convolutions,
-positions sliced to the audio's length, and a key mask for windows of unequal length. The arithmetic is
-the checkpoint's own modules'; only the order of calls is ours. Training evaluates its checkpoints with
-this engine, and the exported graphs are compared with it.
+Hugging Face's own encoder insists on 30 s of frames, so the layers are run here: both convolutions, positions
+sliced to the audio's length, and a key mask for windows of unequal length. The checkpoint's own modules do
+the arithmetic; only the order of calls is ours. Training evaluates its checkpoints with this engine, and
+exported graphs are compared with it.
 """
 
 from __future__ import annotations
@@ -58,7 +58,7 @@ class TorchEngine:
     """`Engine` over `transformers.WhisperForConditionalGeneration`."""
 
     def __init__(self, model: WhisperForConditionalGeneration) -> None:
-        """Wrap a loaded model; it is used where it is (device, dtype, current weights)."""
+        """Wrap a loaded model, which keeps its device, dtype and current weights."""
         self.model = model.eval()
         self.vocab_size = int(model.config.vocab_size)
         self.max_tokens = int(model.config.max_target_positions)
@@ -94,7 +94,9 @@ class TorchEngine:
 
     @torch.inference_mode()
     def cross(self, hidden: torch.Tensor, lengths: torch.Tensor) -> TorchEncoded:
-        """The encoder state of encoder outputs `[batch, audio, width]` (maybe cached) and true lengths."""
+        """The encoder state from encoder outputs `[batch, audio, width]` (possibly cached) and true
+        lengths.
+        """
         cross = []
         for layer in self.model.model.decoder.layers:
             attention = layer.encoder_attn

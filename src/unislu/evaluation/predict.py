@@ -77,7 +77,7 @@ def read_datasets(
 
     Raises:
         RecordError: a manifest is malformed or empty.
-        OptionError: one manifest is given twice.
+        OptionError: one manifest is listed twice.
     """
     found = []
     for path, name in zip(map(Path, manifests), manifest_names(manifests), strict=True):
@@ -151,7 +151,7 @@ def predict(
         path.parent.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise OptionError(
-            f"{path.parent}: is no folder and cannot be made ({error.strerror}); choose another"
+            f"{path.parent}: is not a folder and cannot be created ({error.strerror}); choose another"
         ) from None
     _claim(path, system, asked)
     done = {answer.id: answer for answer in _resumed(path)}

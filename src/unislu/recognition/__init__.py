@@ -1,1 +1,1 @@
-"""Audio in, results out: what is asked for, the recogniser, long recordings, and the public `Model`."""
+"""Audio in, results out: requests, the recogniser, long recordings, and the public `Model`."""

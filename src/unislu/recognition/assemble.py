@@ -18,15 +18,15 @@ DIGITS = 4
 
 
 def assemble(
-    hypotheses: Sequence[Hypothesis], plan: Plan, calibration: Calibration = UNCALIBRATED, **facts: Any
+    hypotheses: Sequence[Hypothesis], plan: Plan, calibration: Calibration = UNCALIBRATED, **fields: Any
 ) -> Analysis:
     """All hypotheses of a file as one result.
 
     Args:
         hypotheses: in the order of the result, in seconds of the file.
-        plan: what was asked for.
+        plan: how the file was recognised.
         calibration: of confidences.
-        facts: the other fields of `Analysis`.
+        fields: the other fields of `Analysis`.
     """
     request = plan.request
     text = ""
@@ -48,14 +48,14 @@ def assemble(
         entities=tuple(entities) if "ner" in request.tasks else None,
         sentiment=mean_sentiment(hypotheses, calibration) if "sa" in request.tasks else None,
         segments=tuple(segments),
-        **facts,
+        **fields,
     )
 
 
 def _segment(
     one: Hypothesis, start: int, words: tuple[Word, ...] | None, plan: Plan, calibration: Calibration
 ) -> Segment:
-    """A hypothesis in the result; `start`: of its text in the whole."""
+    """A hypothesis as a segment of the result; `start`: offset of its text."""
     shown = (one.text or "") if plan.request.wants_text else ""
     first = start if plan.request.wants_text else 0
     return Segment(
@@ -74,7 +74,7 @@ def _segment(
 
 
 def _in_file(one: Hypothesis, characters: int, calibration: Calibration) -> tuple[Word, ...]:
-    """A hypothesis' words with the file's times and offsets, and calibrated."""
+    """The words of a hypothesis with the file's times and offsets, calibrated."""
     return tuple(
         word if sure is None else replace(word, confidence=round(sure, DIGITS))
         for word in shifted(one.words or (), one.start, one.end, characters)
@@ -83,7 +83,7 @@ def _in_file(one: Hypothesis, characters: int, calibration: Calibration) -> tupl
 
 
 def _in_text(entity: Entity, shift: int, plan: Plan, calibration: Calibration) -> Entity:
-    """An entity with the file's offsets, the name that was asked for, and calibrated."""
+    """An entity with the file's offsets and the requested spelling of its type, calibrated."""
     return replace(
         entity,
         type=plan.names.get(normalize_type(entity.type), entity.type),
@@ -94,7 +94,7 @@ def _in_text(entity: Entity, shift: int, plan: Plan, calibration: Calibration) -
 
 
 def _timed(entity: Entity, words: Sequence[Word] | None, counted: int) -> Entity:
-    """The entity with the times and indices of its words; `counted`: words of the windows before."""
+    """The entity with the times and indices of its words; `counted`: number of words in earlier windows."""
     places = covered(words or (), entity.start_char, entity.end_char)
     if not words or not places:
         return entity
@@ -111,7 +111,7 @@ def _timed(entity: Entity, words: Sequence[Word] | None, counted: int) -> Entity
 def mean_sentiment(
     hypotheses: Sequence[Hypothesis], calibration: Calibration = UNCALIBRATED
 ) -> Sentiment | None:
-    """The mean of the hypotheses' probabilities, weighted by duration; None when nothing was said."""
+    """The mean of the hypotheses' probabilities, weighted by duration; None without speech."""
     total = 0.0
     sums: dict[str, float] = {}
     for one in hypotheses:

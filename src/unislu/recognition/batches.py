@@ -1,12 +1,12 @@
-"""In which order windows are recognised, and by whom.
+"""The order in which windows are recognised, and their batches.
 
-Windows are taken from their source as they are needed: a bounded number is looked ahead, so that memory
-does not grow with a recording. A batch is the oldest window that waits and those most like it in length:
-rows of one batch then end at about the same time, and no window waits for long. Which windows share a batch
-follows from their order alone and never from how fast something was: the same input gives the same output.
+Windows are read from their source as needed, with a bounded lookahead, so that memory does not grow with a
+recording. A batch is the oldest waiting window and those closest to it in length: rows of one batch then end
+at about the same time, and no window waits for long. Which windows share a batch depends on their order alone
+and never on timing: the same input gives the same output.
 
-With many windows, each core works on batches of its own: a second thread on one operator gains little where
-most operators are small.
+With many windows, each core works on batches of its own: a second thread for an operator gains little,
+because most operators are small.
 """
 
 from __future__ import annotations
@@ -26,15 +26,15 @@ from .recover import recognize
 BATCH = 16
 """Windows decoded together: a step of sixteen takes four times as long as a step of one."""
 BATCH_SECONDS = 200.0
-"""Audio of one batch at most: the caches of sixteen windows of 30 s would take a gigabyte."""
+"""Maximum audio of one batch: the caches of sixteen windows of 30 s would take a gigabyte."""
 LOOKAHEAD = 4 * BATCH
-"""Windows that wait at most."""
+"""Maximum number of waiting windows."""
 
 Owner = TypeVar("Owner")
 
 
 class Workers:
-    """The recognisers of one model: one with all threads for short audio, one a core for long."""
+    """The recognisers of one model: one with all threads for short audio, one per core for long audio."""
 
     def __init__(self, recognizer: Recognizer) -> None:
         self.single = recognizer
@@ -42,7 +42,7 @@ class Workers:
 
     @property
     def many(self) -> list[Recognizer]:
-        """Recognisers that may work at the same time; made when they are first asked for."""
+        """Recognisers that may work at the same time; created on first use."""
         if self._many is None:
             divide = getattr(self.single.engine, "divided", None)
             engines = divide() if divide is not None else []
@@ -54,7 +54,7 @@ class Workers:
 
 
 class Batches(Generic[Owner]):
-    """Recognises all windows of a source, each of which comes with its owner."""
+    """Recognises all windows of a source, each with its owner."""
 
     def __init__(
         self, workers: Workers, plan: Plan, source: Callable[[], tuple[Owner, Window] | None]
@@ -66,11 +66,11 @@ class Batches(Generic[Owner]):
         self._stopped = False
 
     def stop(self) -> None:
-        """Begin no further batch; those under way still come."""
+        """Begin no further batch; running ones are completed."""
         self._stopped = True
 
     def run(self) -> Iterator[list[tuple[Owner, Window, list[Hypothesis]]]]:
-        """Batches as they are done. Closing the iterator waits for what is under way and drops the rest.
+        """Batches as they are completed. Closing the iterator waits for running ones and drops the rest.
 
         Raises what `recognize` and the source raise.
         """
@@ -92,7 +92,7 @@ class Batches(Generic[Owner]):
                 while free and batch and not self._stopped:
                     worker = free.pop()
                     running[executor.submit(self._recognize, worker, batch)] = (worker, batch)
-                    batch = self._next()  # read ahead while others work
+                    batch = self._next()  # read ahead while the workers are busy
                 if not running:
                     return
                 done, _ = wait(running, return_when=FIRST_COMPLETED)
@@ -108,7 +108,7 @@ class Batches(Generic[Owner]):
         """The next batch; empty at the end."""
         if self._stopped:
             return []
-        wanted = min(LOOKAHEAD, BATCH * (2 + self._begun))  # begin soon, look further later
+        wanted = min(LOOKAHEAD, BATCH * (2 + self._begun))  # begin early; look further ahead later
         while len(self._waiting) < wanted and (window := self._source()) is not None:
             self._waiting.append(window)
         if self._stopped or not self._waiting:

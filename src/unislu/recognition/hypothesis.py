@@ -1,4 +1,4 @@
-"""What was recognised in a stretch of audio, on its way from a decoder's output to a segment of a result."""
+"""Hypotheses: what was recognised in a stretch of audio, from a decoder's output to a segment of a result."""
 
 from __future__ import annotations
 
@@ -17,31 +17,35 @@ from .words import respelled
 
 @dataclass(frozen=True)
 class Hypothesis:
-    """What was recognised from second `start` to `end`.
+    """What was recognised in a stretch of audio.
 
     The recogniser counts seconds from the window's beginning, a result from the file's.
-
-    text: the transcript; None where nothing was decoded: silence, or a `failure`.
-    entities: in the format's names and characters of `text`; None = not asked for.
-    words: with times from `start`, characters of `text`; None = not known.
-    sentiment: the labels' probabilities; None = not asked for, or no speech.
-    logprob: mean over the transcript's tokens. ids: all tokens after the prompt, pass by pass.
-    failure: why it cannot be relied on. error: what broke down, if something did.
-    channel: from 0, where channels are transcribed separately. timings: seconds of computing by stage.
     """
 
     start: float
+    """Seconds."""
     end: float
+    """Seconds."""
     text: str | None = None
+    """The transcript; None if nothing was decoded: silence, or a `failure`."""
     entities: tuple[Entity, ...] | None = None
+    """With the format's type names and offsets into `text`; None = not requested."""
     words: tuple[Word, ...] | None = None
+    """With times from `start` and offsets into `text`; None = not known."""
     sentiment: Mapping[str, float] | None = None
+    """The labels' probabilities; None = not requested, or no speech."""
     logprob: float | None = None
+    """Mean over the transcript's tokens."""
     ids: tuple[int, ...] = ()
+    """All tokens after the prompt, pass by pass."""
     failure: str | None = None
+    """Why it is unreliable."""
     error: Exception | None = field(default=None, compare=False)
+    """The exception behind `failure`, if there was one."""
     channel: int | None = None
+    """Counted from 0, if channels are transcribed separately."""
     timings: Mapping[str, float] = field(default_factory=dict, compare=False)
+    """Seconds of computation by stage."""
 
 
 def from_parsed(
@@ -55,10 +59,10 @@ def from_parsed(
     sentiment: Mapping[str, float] | None = None,
     failure: str | None = None,
 ) -> Hypothesis:
-    """One pass over one window, from the ids, what was parsed from them, and the log-probability of each.
+    """The hypothesis of one pass over one window, from the ids, their parse and their log-probabilities.
 
-    `seconds`: of the window. `length`: number of ids up to the end of the transcript, over which the mean is
-    taken.
+    `seconds`: length of the window. `length`: number of ids up to the end of the transcript, over which the
+    mean is taken.
     """
     target = parsed.target
     entities = None
@@ -95,10 +99,10 @@ def entity_confidence(logprobs: Sequence[float], opener: int, closer: int) -> fl
 
 
 def merge_passes(passes: Sequence[Hypothesis]) -> Hypothesis:
-    """Several passes over one window, each for other entity types, as one.
+    """Merge several passes over one window, each for other entity types.
 
-    The likeliest transcript is kept; entities of the others are moved to it, or dropped when their
-    words are not in it. Of overlapping entities the likeliest is kept.
+    The likeliest transcript is kept; entities of the others are moved to it, or dropped if their words are
+    not in it. Of overlapping entities the likeliest is kept.
     """
     if len(passes) == 1:
         return passes[0]
@@ -128,7 +132,7 @@ def _place(entity: Entity) -> tuple[int, int, str]:
 
 
 def moved(entity: Entity, source: str, target: str) -> Entity | None:
-    """An entity of `source` in another transcript of the same audio; None if its words differ there."""
+    """An entity of `source` moved to another transcript of the same audio; None if its words differ there."""
     if source == target:
         return entity
     blocks = SequenceMatcher(None, source.lower(), target.lower(), autojunk=False).get_matching_blocks()
@@ -140,7 +144,7 @@ def moved(entity: Entity, source: str, target: str) -> Entity | None:
 
 
 def normalized(hypothesis: Hypothesis) -> Hypothesis:
-    """The same in the `normalized` style."""
+    """The hypothesis in the `normalized` style."""
     if hypothesis.text is None:
         return hypothesis
     entities = hypothesis.entities or ()

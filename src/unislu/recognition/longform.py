@@ -1,4 +1,6 @@
-"""Files of any length: read as streams, cut into windows, and joined to results when all is recognised."""
+"""Files of any length: read as streams, cut into windows, and joined to results once everything is
+recognised.
+"""
 
 from __future__ import annotations
 
@@ -23,45 +25,50 @@ from .hypothesis import Hypothesis
 from .plan import Plan
 
 STAGES = ("audio", "features", "encode", "decode")
-INTERRUPTED = "interrupted before it was heard"
+INTERRUPTED = "interrupted before it was transcribed"
 DIGITS = 4
-"""Of seconds of computing."""
+"""Decimals of seconds of computation."""
 
 
 @dataclass(frozen=True)
 class Progress:
-    """How far the file number `file` is: `seconds` of its audio are done, of `total` if that is known.
+    """The progress of one file.
 
-    `text()`: the transcript of these seconds. That of the whole file begins with it, unless its channels are
-    transcribed separately.
+    `text()` is the transcript of what is done. The transcript of the whole file begins with it, unless its
+    channels are transcribed separately.
     """
 
     file: int
+    """Number of the file."""
     seconds: float
+    """Seconds of its audio that are done."""
     total: float | None
+    """Length of its audio, if known."""
     text: Callable[[], str] = field(default=str, repr=False, compare=False)
 
 
 Watch = Callable[[Progress], object]
-"""Called in the caller's thread whenever more was done or read; something true ends the work early."""
+"""Called in the caller's thread whenever more was done or read; if it returns something true, the work ends
+early.
+"""
 
 
 class Recording:
-    """One file: gives its windows, takes what was recognised in them, and becomes a result."""
+    """One file: supplies its windows, collects their hypotheses, and becomes a result."""
 
     def __init__(
         self, stream: AudioStream, plan: Plan, audio: AudioSettings, *, number: int = 0, named: bool = True
     ) -> None:
-        """`audio`: of the bundle. `named`: whether results say the file's name."""
+        """`audio`: the bundle's settings. `named`: whether results have the file's name."""
         self.number = number
         self.read = False
-        """Whether all its windows were given."""
+        """Whether all its windows were supplied."""
         self._stream, self._plan, self._audio, self._named = stream, plan, audio, named
         self._blocks: Iterator[NDArray[np.float32]] | None = None
         self._held: list[NDArray[np.float32]] = []  # blocks read while it may still fit into one window
         self._cutters: list[Cutter] | None = None
         self._ready: deque[Window] = deque()
-        self._pending: list[Window] = []  # given and not yet taken back
+        self._pending: list[Window] = []  # supplied but not yet recognised
         self._hypotheses: list[Hypothesis] = []
         self._notes = list(plan.notes)
         self._silent = True  # so far
@@ -72,12 +79,12 @@ class Recording:
 
     @property
     def complete(self) -> bool:
-        """Whether everything was read and recognised."""
+        """Whether everything is read and recognised."""
         return self.read and not self._pending
 
     @property
     def begun(self) -> bool:
-        """Whether something was recognised."""
+        """Whether anything was recognised."""
         return bool(self._hypotheses)
 
     @property
@@ -91,7 +98,7 @@ class Recording:
         return " ".join(one.text for one in known if one.start < seconds and one.text)
 
     def next_window(self, tick: Callable[[], bool]) -> Window | None:
-        """The next window, None at the end. `tick` is called often; it says when to stop."""
+        """The next window, None at the end. `tick` is called often; if it returns True, reading stops."""
         mark = time.perf_counter()
         try:
             while not self._ready and not self._ended:
@@ -111,14 +118,14 @@ class Recording:
         return None
 
     def _advance(self, tick: Callable[[], bool]) -> None:
-        """One block further."""
+        """Read one more block."""
         if self._blocks is None:
             self._blocks = iter(self._stream)
         block = next(self._blocks, None)
         blocks = [] if block is None else [block]
         self._silent = self._silent and (block is None or all(map(is_silent, block)))
         if self._cutters is None:
-            # Nothing is known of the length until the end or more than a window was read.
+            # The length is unknown until the end, or until more than a window was read.
             self._held += blocks
             if block is not None:
                 if sum(part.shape[1] for part in self._held) <= self._audio.max_seconds * SAMPLE_RATE:
@@ -149,7 +156,7 @@ class Recording:
         return SpeechCutter(Cutting(window=window, pad=request.pad, merge=request.merge))
 
     def _add(self, windows: Sequence[Window], channel: int, min_speech: float = 0.0) -> None:
-        """Windows to recognise; silence, and what the VAD is sure is no speech, needs no model."""
+        """Queue windows to recognise; silence, and what the VAD is sure is not speech, needs no model."""
         number = channel if self._plan.request.channels == "split" else None
         for window in windows:
             samples = window.samples
@@ -159,7 +166,7 @@ class Recording:
                 self._ready.append(replace(window, channel=number))
 
     def take(self, window: Window, hypotheses: Sequence[Hypothesis]) -> None:
-        """Keep what was recognised in a window and let go of its audio."""
+        """Keep the hypotheses of a window and drop its audio."""
         self._pending.remove(window)
         for one in hypotheses:
             for stage, seconds in one.timings.items():
@@ -169,7 +176,7 @@ class Recording:
             self._hypotheses.append(replace(one, start=start, end=end, channel=window.channel))
             if one.failure is not None:
                 decoded = one.text is not None
-                remedy = "was stopped; check that part" if decoded else "this part was not heard"
+                remedy = "was stopped; check that part" if decoded else "this part was not transcribed"
                 joint = "and " if decoded else ": "
                 where = f"at {start:.1f}–{end:.1f} s"
                 self._notes.append(
@@ -177,7 +184,7 @@ class Recording:
                 )
 
     def stop(self) -> None:
-        """Nothing more will be recognised."""
+        """Stop: nothing more will be recognised."""
         self._stopped = True
         self.close()
         for window in (*self._pending, *self._ready):
@@ -188,7 +195,7 @@ class Recording:
         self._ready.clear()
 
     def close(self) -> None:
-        """Let go of the file."""
+        """Close the file."""
         self._stream.close()
 
     def result(
@@ -198,7 +205,7 @@ class Recording:
         load_seconds: float,
         calibration: Calibration = UNCALIBRATED,
     ) -> Analysis:
-        """Everything recognised, joined. Raises what reading the file or recognising all of it raised."""
+        """All hypotheses joined. Raises the error that kept the file from being read or recognised."""
         if self._error is not None:
             raise self._error
         decoded = [one for one in self._hypotheses if one.text is not None]
@@ -231,22 +238,24 @@ class Recording:
         name = self._stream.name
         notes = [*self._stream.warnings, *self._notes]
         if self._plan.request.channels == "split" and self._stream.channels == 1:
-            notes.append(f"{name}: has one channel: there was nothing to split")
+            notes.append(f"{name}: has only one channel; nothing to split")
         if self._stopped:
             until = min(
                 (one.start for one in self._hypotheses if one.failure == INTERRUPTED),
                 default=self._stream.read_seconds,
             )
-            notes.append(f"{name}: interrupted: only {until:.1f} s of {duration:.1f} s were heard to the end")
+            notes.append(f"{name}: interrupted: only {until:.1f} s of {duration:.1f} s were transcribed")
         elif not any(one.text for one in decoded):
             note = f"{name}: no speech was found in {duration:.1f} s"
-            hint = "; quiet or whispered speech may be left out: --vad energy hears all of it"
+            hint = "; quiet or whispered speech may have been left out: --vad energy transcribes everything"
             notes.append(note if self._plan.request.vad == "energy" or self._silent else note + hint)
         return notes
 
 
 class Run:
-    """Several files at once: windows of different files share batches, and files end in their order."""
+    """Several files at once: windows of different files share batches, and results come in the files'
+    order.
+    """
 
     def __init__(
         self,
@@ -255,17 +264,17 @@ class Run:
         plan: Plan,
         watch: Watch | None = None,
     ) -> None:
-        """`opened`: each file when it is its turn to be read, or why it cannot be."""
+        """`opened`: each file when its turn comes, or the error that keeps it from being read."""
         self._opened, self._watch = opened, watch
         self._batches: Batches[Recording] = Batches(workers, plan, self._next)
         self._reading: Recording | None = None
-        self._files: deque[Recording | UnisluError] = deque()  # begun and not yet given back
+        self._files: deque[Recording | UnisluError] = deque()  # begun and not yet returned
         self._stopped = False
 
     def files(self) -> Iterator[Recording | UnisluError]:
         """The files in their order, each as soon as it and those before it are complete.
 
-        After an early end, those of which something was recognised.
+        After an early end, those of which anything was recognised.
         """
         try:
             for batch in self._batches.run():
@@ -305,7 +314,7 @@ class Run:
             self._reading = file if isinstance(file, Recording) else None
 
     def _tick(self) -> bool:
-        """Tell how far the first unfinished file is; whether to stop."""
+        """Report the progress of the first unfinished file; returns whether to stop."""
         first = next((file for file in self._files if isinstance(file, Recording)), None)
         if self._watch is not None and first is not None and not self._stopped:
             self._stopped = bool(self._watch(first.progress))

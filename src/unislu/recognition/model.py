@@ -1,4 +1,4 @@
-"""The public face: a loaded model that turns files into results."""
+"""The public API: a loaded model that turns files into results."""
 
 from __future__ import annotations
 
@@ -54,15 +54,15 @@ def load(
 
 
 class Model:
-    """A loaded model. Use one from one thread at a time; `load` another for a second thread.
+    """A loaded model. Use it from one thread at a time; `load` another one for a second thread.
 
-    What is asked for is a `Request`, or its fields as keyword arguments: tasks, entities, bias, …
+    What to recognise is given as a `Request`, or by its fields as keyword arguments: tasks, entities, bias, …
     """
 
     def __init__(
         self, engine: Engine, vocabulary: Vocabulary, manifest: Manifest, *, load_seconds: float = 0.0
     ) -> None:
-        """Raises `EngineError` or `BundleError` when engine, vocabulary and formats do not fit together."""
+        """Raises `EngineError` or `BundleError` if engine, vocabulary and formats do not match."""
         self.recognizer = Recognizer(engine, vocabulary, manifest)
         self.load_seconds = load_seconds
         self._calibration = Calibration.from_manifest(manifest.calibration)
@@ -70,27 +70,27 @@ class Model:
 
     @property
     def manifest(self) -> Manifest:
-        """What its bundle says of it."""
+        """The manifest of its bundle."""
         return self.recognizer.manifest
 
     @property
     def vocabulary(self) -> Vocabulary:
-        """Its tokens."""
+        """Its tokenizer and control tokens."""
         return self.recognizer.vocabulary
 
     @property
     def name(self) -> str:
-        """What results call the model."""
+        """Its name in results: name and version of the bundle."""
         return f"{self.manifest.name} {self.manifest.version}"
 
     @property
     def entity_types(self) -> tuple[str, ...]:
-        """The closed set."""
+        """The built-in entity types (the closed set)."""
         return self.vocabulary.labels.entity_types
 
     @property
     def open_types(self) -> bool:
-        """Whether types of any name can be asked for."""
+        """Whether entity types of any name can be requested."""
         return any(fmt.open for fmt in self.recognizer.formats)
 
     def analyze(
@@ -107,14 +107,17 @@ class Model:
 
         Args:
             source: path, bytes, binary file object or array; see `unislu.audio.read_audio`.
-            request: what is asked for; by default a transcript, entities of the closed set and the sentiment.
+            request: what to recognise; by default the transcript, entities of the closed set and the
+                sentiment.
             sample_rate: of an array, in Hz.
-            name: what the result and messages call the source; by default its path.
-            watch: told how far it is; if it returns something true, what was recognised so far is the result.
+            name: the source's name in the result and in messages; by default its path.
+            watch: called with the progress; if it returns something true, the result is what was recognised
+                so far.
             options: the fields of a `Request`, in place of one.
 
         Raises:
-            OptionError: before any audio is read, for what makes no sense or what this model cannot do.
+            OptionError: before any audio is read, for a request that is invalid or that this model cannot
+                fulfil.
             AudioError: the audio cannot be read.
             EngineError: no part of it could be recognised.
         """
@@ -127,21 +130,21 @@ class Model:
         request: Request | None = None,
         **options: Unpack[Options],
     ) -> Analysis:
-        """Transcribe a window that is still growing, and whose beginning is known already.
+        """Transcribe a window that is still growing and whose beginning is already known.
 
-        Only what follows `begin` is written anew, so that it takes less time than `analyze`, and a loop is
-        cut off without another try.
+        Only what follows `begin` is decoded, so it takes less time than `analyze`; a loop is cut off without
+        a retry.
 
         Args:
             samples: [n] float32, mono, 16 kHz; not longer than a window.
-            begin: the first words and their entities as an earlier result has them, in the style "cased";
-                or no words. Their confidence in the result is 1.
+            begin: the first words and their entities, as in an earlier result in the style "cased"; may be
+                empty. Their confidence in the result is 1.
             request: as for `analyze`.
             options: as for `analyze`.
 
         Raises:
-            OptionError, EngineError: as `analyze`.
-            RecordError: `begin` has entities of types that were not asked for.
+            OptionError: as for `analyze`.
+            RecordError: `begin` has entities of types that were not requested.
         """
         plan = replace(self._plan(request, options), begin=begin)
         return self._one(samples, SAMPLE_RATE, None, plan, None)
@@ -183,21 +186,22 @@ class Model:
         watch: Watch | None = None,
         **options: Unpack[Options],
     ) -> Iterator[Analysis | UnisluError]:
-        """Analyse many files, windows of several of them together; results come in the files' order.
+        """Analyse many files, with windows of several files in one batch; results come in the files'
+        order.
 
         Args:
             sources: as for `analyze`, without arrays.
             request: as for `analyze`.
-            names: what results and messages call each source; by default its path.
-            on_error: "raise" ends at the first file that cannot be read; "yield" gives its error
-                in its place and goes on.
+            names: each source's name in results and messages; by default its path.
+            on_error: "raise" stops at the first file that cannot be read; "yield" yields the error in place
+                of its result and continues.
             progress: called with the number of each file before it is read.
-            watch: told how far the first unfinished file is; if it returns something true, what was
-                recognised of that file is the last result.
+            watch: called with the progress of the first unfinished file; if it returns something true, what
+                was recognised of that file so far is the last result.
             options: as for `analyze`.
 
         Raises:
-            OptionError: at the call, before any audio is read.
+            OptionError: immediately, before any audio is read.
             AudioError: with `on_error="raise"`.
         """
         if on_error not in ("raise", "yield"):
@@ -209,7 +213,7 @@ class Model:
         return results if on_error == "yield" else _raising(results)
 
     def check(self, request: Request) -> None:
-        """Raises `OptionError` if this model cannot do what is asked for."""
+        """Raises `OptionError` if this model cannot fulfil the request."""
         self.recognizer.resolve(request)
 
     def _plan(self, request: Request | None, options: Options) -> Plan:
@@ -248,7 +252,7 @@ class Model:
     def _results(
         self, opened: Iterator[Recording | UnisluError], plan: Plan, watch: Watch | None
     ) -> Generator[Analysis | UnisluError]:
-        """Results in the files' order, each as soon as it and those before it are complete."""
+        """Results in the files' order, each as soon as it and all earlier ones are complete."""
         for file in Run(opened, self._workers, plan, watch).files():
             if isinstance(file, UnisluError):
                 yield file
@@ -263,7 +267,7 @@ class Model:
 
 
 def _raising(results: Generator[Analysis | UnisluError]) -> Iterator[Analysis]:
-    """The results; raises the first error in its place, when what is under way has ended."""
+    """The results; the first error is raised in its place, once running work has ended."""
     with closing(results):
         for result in results:
             if isinstance(result, UnisluError):

@@ -1,7 +1,7 @@
-"""From a request to what is done with every window: passes, each with a format, a prompt and its options.
+"""From a request to a plan for every window: passes, each with a format, a prompt and options.
 
-Types that all name tags of the closed set are asked for in the closed format, which knows them best; anything
-else in the open one, in several passes where they do not fit one prompt.
+If all types are tags of the closed set, the closed format is used, which knows them best; otherwise the open
+one, in several passes if they do not fit one prompt.
 """
 
 from __future__ import annotations
@@ -19,12 +19,12 @@ from unislu.sequence.format import tags_transcript
 from .request import Request
 
 TYPES_PER_PASS = 24
-"""Prompts of the training data are at most this long; more types are asked for in several passes."""
+"""Prompts in the training data are at most this long; more types need several passes."""
 
 
 @dataclass(frozen=True)
 class Pass:
-    """One decoding of every window."""
+    """One decoding pass over every window."""
 
     format: Format
     prompt: Prompt
@@ -33,36 +33,38 @@ class Pass:
 
 @dataclass(frozen=True)
 class Plan:
-    """What is done with every window.
-
-    names: how results spell each entity type. notes: what the reader of the result must know. untrained:
-    the types, as they were asked for, that the model was not trained on. begin: what the windows, which still
-    grow, are known to begin with; the model goes on from there, and output that goes wrong is left at that,
-    for there will be another.
-    """
+    """What is done with every window."""
 
     request: Request
+    """The request that it fulfils."""
     passes: tuple[Pass, ...]
+    """The decoding passes."""
     names: Mapping[str, str]
+    """The spelling of each entity type in results."""
     notes: tuple[str, ...] = ()
+    """What a reader of the result must know."""
     untrained: tuple[str, ...] = ()
+    """Requested types, as spelled, that the model was not trained on."""
     begin: Target | None = None
+    """The known beginning of windows that are still growing. The model continues from there, and output that
+    goes wrong is not retried, because the window will come again.
+    """
 
 
 @dataclass(frozen=True)
 class EntityPlan:
-    """How the types asked for become passes over the audio.
-
-    `closed`: the closed format is used. `passes`: the types of each pass, normalised and sorted, so
-    that neither their order nor their case changes the result; None = all of the closed set; no
-    pass at all means that entities were not asked for. `names`: how results spell each type.
-    `bias`: for each type what is added to its opener's logit.
-    """
+    """How the requested types become passes over the audio."""
 
     closed: bool
+    """Whether the closed format is used."""
     passes: tuple[tuple[str, ...] | None, ...]
+    """The types of each pass, normalised and sorted, so that neither order nor case changes the result; None
+    = the whole closed set; no pass = entities were not requested.
+    """
     names: Mapping[str, str]
+    """The spelling of each type in results."""
     bias: Mapping[str, float]
+    """For each type the bias on its opener's logit."""
 
 
 def resolve(
@@ -72,10 +74,10 @@ def resolve(
     formats: Sequence[Format],
     max_tokens: int | None = None,
 ) -> Plan:
-    """What a bundle does for a request.
+    """How a bundle fulfils a request.
 
     Args:
-        request: what is asked for.
+        request: what to recognise.
         manifest: of the bundle.
         vocabulary: of the bundle.
         formats: those that the bundle writes, the default first.
@@ -83,7 +85,7 @@ def resolve(
 
     Raises:
         OptionError: the bundle has no format for the types, was not trained to mask, or has no such operating
-            point, or one for something else.
+            point, or one for other types.
     """
     settings, points = manifest.decoder, manifest.operating_points
     room = settings.max_positions if max_tokens is None else min(settings.max_positions, max_tokens)
@@ -101,7 +103,7 @@ def resolve(
     _check_mask(request, manifest.masking, entities)
     decode = DecodeOptions(
         beam=request.beam,
-        # What a masked entity looks like, neither the openers nor the grammar know.
+        # Neither the openers nor the grammar know what a masked entity looks like.
         bias={} if request.mask else entities.bias,
         label_bias=settings.sentiment_bias,
         constrained=request.constrained and not request.mask,
@@ -115,7 +117,7 @@ def resolve(
     )
     notes = []
     for name, first in request.merged:
-        notes.append(f"the entity type {name!r} is {first!r}, which was asked for already")
+        notes.append(f"the entity type {name!r} is listed twice: as {first!r} before")
     if len(passes) > 1:
         count = len(entities.names)
         notes.append(f"{count} entity types do not fit one prompt: decoded in {len(passes)} passes")
@@ -127,7 +129,7 @@ def resolve(
 
 
 def _untrained(entities: EntityPlan, manifest: Manifest, labels: LabelSet) -> tuple[str, ...]:
-    """The types asked for that were not in the training data; none where a bundle does not say what was."""
+    """The requested types that were not in the training data; none if the bundle does not list them."""
     if entities.closed or not manifest.types_seen:
         return ()
     seen = {*manifest.types_seen, *map(normalize_type, labels.entity_types)}
@@ -135,7 +137,7 @@ def _untrained(entities: EntityPlan, manifest: Manifest, labels: LabelSet) -> tu
 
 
 def _format(request: Request, entities: EntityPlan, formats: Sequence[Format]) -> Format:
-    if request.mask:  # only where entities stand in the transcript can their words be left out of it
+    if request.mask:  # only if entities stand in the transcript can their words be left out of it
         return next(fmt for fmt in formats if fmt.open and fmt.inside and not fmt.closed)
     if not entities.passes:
         return formats[0]
@@ -150,9 +152,9 @@ def _prompt(
     always: bool,
     first: bool,
 ) -> Prompt:
-    """`always`: tags are written even when nobody asked; the result leaves them out."""
+    """`always`: tags are written even if they were not requested; the result leaves them out."""
     tasks = {"ner"} if always or "ner" in request.tasks else set[str]()
-    # The sentiment does not depend on the types: it is read once, where the model knows any.
+    # The sentiment does not depend on the types: it is read once, if the model has sentiments.
     if first and labels.sentiments:
         tasks |= {"sa"} & set(request.tasks)
     return Prompt(frozenset(tasks), types, manifest.languages[0], request.mask)
@@ -171,16 +173,16 @@ def plan_entities(
     """Choose between closed and open types and split the types over passes.
 
     Args:
-        request: what is asked for.
+        request: what to recognise.
         labels: the closed set.
         closed: whether the bundle writes closed types.
-        opened: whether it writes open ones.
+        opened: whether it writes open types.
         default_bias: by closed tag or open type, "*" for the others.
         cost: tokens of a type's name in a prompt.
         budget: tokens that one prompt may have.
 
     Raises:
-        OptionError: the bundle has no format for the types, or `bias` names a type that is not asked for.
+        OptionError: the bundle has no format for the types, or `bias` names a type that is not requested.
     """
     if "ner" not in request.tasks:
         if isinstance(request.biases, Mapping):
@@ -192,7 +194,10 @@ def plan_entities(
     if not known and not opened:
         unknown = sorted(set(names) - set(tags)) or sorted(names)
         listed = ", ".join(labels.entity_types)
-        raise OptionError(f"entity type {unknown[0]!r}: this bundle only knows {listed}; use an open one")
+        raise OptionError(
+            f"entity type {unknown[0]!r}: this bundle only has the types {listed}; use a bundle with open "
+            "types"
+        )
     ordered = sorted(names)
     passes: tuple[tuple[str, ...] | None, ...]
     if known:
@@ -205,7 +210,7 @@ def plan_entities(
 
 
 def _split(names: Sequence[str], cost: Callable[[str], int], budget: int) -> tuple[tuple[str, ...], ...]:
-    """Passes of nearly equal length, none of them longer than what a prompt holds."""
+    """Passes of nearly equal length, none of them longer than a prompt may be."""
     count = -(-len(names) // TYPES_PER_PASS)
     while True:
         passes = tuple(tuple(names[number::count]) for number in range(count))
@@ -220,14 +225,14 @@ def _total_bias(bias: float | Mapping[str, float], base: Mapping[str, float]) ->
     for name in bias:
         if name not in base:
             known = ", ".join(sorted(base))
-            raise OptionError(f"bias of {name!r}, which is not asked for: the types are {known}")
+            raise OptionError(f"bias of {name!r}, which is not among the requested types: {known}")
     return {name: value + bias.get(name, 0.0) for name, value in base.items()}
 
 
 def default_bias(
     request: Request, default: Mapping[str, float], points: Mapping[str, Mapping[str, Any]]
 ) -> Mapping[str, float]:
-    """The biases a request starts from: the bundle's, replaced by those of its operating point.
+    """The biases that a request starts from: the bundle's, or those of the requested operating point.
 
     Raises:
         OptionError: the bundle has no such point.
@@ -247,10 +252,10 @@ def default_bias(
 
 
 def _check_point(request: Request, plan: EntityPlan, points: Mapping[str, Mapping[str, Any]]) -> None:
-    """Raises `OptionError` where a point says nothing about what is asked.
+    """Raises `OptionError` if an operating point does not apply to the request.
 
-    The same number means another strength in another format, so a point tuned on the closed set does not
-    hold for open types, nor the reverse; and none of its types may be asked for.
+    The same bias has different effects in different formats, so a point tuned on the closed set does not
+    apply to open types, nor the reverse; nor does a point whose types are not among those requested.
     """
     name = request.operating_point
     if name is None:
@@ -261,17 +266,17 @@ def _check_point(request: Request, plan: EntityPlan, points: Mapping[str, Mappin
         tuned = "the closed set" if point["entities"] is None else "open types"
         asked = "the closed set is" if plan.closed else "open types are"
         raise OptionError(
-            f"operating point {name!r} was tuned on {tuned} and {asked} asked for: "
-            "tune another with `unislu tune --entities`, or give --bias"
+            f"operating point {name!r} was tuned on {tuned}, but {asked} requested: tune another with "
+            "`unislu tune --entities`, or give --bias"
         )
     if not set(types) & set(plan.names):
         raise OptionError(
-            f"operating point {name!r} was tuned for {', '.join(types)}, none of which is asked for"
+            f"operating point {name!r} was tuned for {', '.join(types)}, none of which is requested"
         )
 
 
 def _check_mask(request: Request, masking: bool, plan: EntityPlan) -> None:
-    """Raises `OptionError` if masking is asked for and the model or the types do not allow it."""
+    """Raises `OptionError` if masking is requested but the model or the types do not allow it."""
     if not request.mask:
         return
     if not masking:

@@ -1,7 +1,7 @@
-"""One engine at work: windows of audio in, hypotheses out. Everything that recognises goes through here.
+"""The recogniser: windows of audio in, hypotheses out. All recognition goes through it.
 
-Serving, evaluation, tuning, calibration and the choice of a checkpoint share this front end, so that what is
-measured is what is served. Further tries at windows that went wrong: `recover`.
+Serving, evaluation, tuning, calibration and the choice of a checkpoint share it, so that what is measured is
+what is served. Retries of windows that went wrong are in `recover`.
 """
 
 from __future__ import annotations
@@ -32,12 +32,17 @@ from .words import words_of
 
 Samples = NDArray[np.float32]
 
-STOPS = {"repetition": "the model began to repeat itself", "length": "the model wrote too much"}
+STOPS = {
+    "repetition": "the model began to repeat itself",
+    "length": "the model wrote more than fits the audio",
+}
 
 
 @dataclass(frozen=True)
 class Encoded:
-    """Windows that went through the encoder: its state, the seconds of each, and dB of each 10 ms."""
+    """Encoded windows: the encoder state, the length of each in seconds, and the level of each 10 ms in
+    dB.
+    """
 
     state: EncoderState
     seconds: tuple[float, ...]
@@ -46,27 +51,27 @@ class Encoded:
 
 @dataclass
 class Clock:
-    """Adds up the seconds of stages."""
+    """Adds up the seconds of each stage."""
 
     seconds: dict[str, float] = field(default_factory=dict)
     _last: float = field(default_factory=time.perf_counter)
 
     def lap(self, stage: str) -> None:
-        """The time since the last lap was spent on `stage`."""
+        """Add the time since the last lap to `stage`."""
         now = time.perf_counter()
         self.seconds[stage] = self.seconds.get(stage, 0.0) + now - self._last
         self._last = now
 
 
 class Recognizer:
-    """An engine with the vocabulary and the manifest of its model. Use one from one thread at a time."""
+    """An engine with the vocabulary and the manifest of its model. Use it from one thread at a time."""
 
     def __init__(self, engine: Engine, vocabulary: Vocabulary, manifest: Manifest) -> None:
-        """Raises `EngineError` or `BundleError` when engine, vocabulary and formats do not fit together."""
+        """Raises `EngineError` or `BundleError` if engine, vocabulary and formats do not match."""
         if engine.vocab_size != vocabulary.size:
             raise EngineError(
-                f"the engine has {engine.vocab_size} tokens and the manifest {vocabulary.size}: "
-                "export the bundle again"
+                f"the engine has {engine.vocab_size} tokens, but the manifest {vocabulary.size}: export the "
+                "bundle again"
             )
         self.engine, self.vocabulary, self.manifest = engine, vocabulary, manifest
         self._decoder: Decoder | TaggingDecoder = (
@@ -97,7 +102,8 @@ class Recognizer:
         if isinstance(engine, str) and engine != "onnx":
             raise OptionError(f"unknown engine {engine!r}: give 'onnx' or an engine object")
         found = open_bundle(bundle)
-        # Hashing runs beside loading: both release Python's lock, so the check costs almost no time.
+        # Hashing runs in parallel with loading: both release Python's lock, so the check costs almost no
+        # time.
         with ThreadPoolExecutor(max_workers=1) as pool:
             check = pool.submit(found.verify)
             try:
@@ -105,7 +111,7 @@ class Recognizer:
                 tokenizer = WhisperTokenizer.from_file(found.tokenizer)
                 vocabulary = Vocabulary.from_manifest(tokenizer, found.manifest.vocabulary)
             except UnisluError:
-                check.result()  # a damaged file explains whatever went wrong above
+                check.result()  # a damaged file explains any error above
                 raise
             check.result()
         return cls(loaded, vocabulary, found.manifest)
@@ -117,7 +123,7 @@ class Recognizer:
     def encode(self, batch: Sequence[Samples], clock: Clock | None = None) -> Encoded:
         """Encode windows, each [n] float32 at 16 kHz and no longer than the model's window.
 
-        A window that breaks off in the middle of sound gets silence behind it.
+        Silence is appended to a window that breaks off in the middle of sound.
 
         Raises:
             AudioError: a window without samples.
@@ -137,7 +143,7 @@ class Recognizer:
         return Encoded(state, seconds, tuple(loudness(mel) for mel in mels))
 
     def decode(self, encoded: Encoded, step: Pass, begin: Target | None = None) -> list[Hypothesis]:
-        """One pass over encoded windows; `begin`: what their transcripts are known to begin with.
+        """One pass over encoded windows; `begin`: the known beginning of their transcripts.
 
         Raises:
             OptionError: the prompt leaves no room for output.
@@ -192,5 +198,5 @@ def _onnx(bundle: Bundle, threads: int | None, device: str) -> Engine:
 
 
 def share(seconds: Mapping[str, float], part: float) -> dict[str, float]:
-    """A part of the seconds of each stage."""
+    """A share of the seconds of each stage."""
     return {stage: spent * part for stage, spent in seconds.items()}

@@ -1,9 +1,9 @@
-"""Windows in, hypotheses out, with further tries where the model got lost.
+"""Windows in, hypotheses out, with retries where the model failed.
 
-A window whose output ran into a loop, or would not end, is tried again in two halves, and what still fails
-once more with a beam. Words that a further try writes over and over stay marked: they may have been said more
-often. What fails even then is kept as far as it goes and marked. When the engine itself breaks down over a
-batch, its windows are tried one by one, so that one of them cannot take the others along.
+A window whose output ran into a loop, or did not end, is retried in two halves, and what still fails once
+more with a beam. Text that a retry still repeats over and over stays marked: it may really have been said
+that often. Whatever fails even then is kept as far as it goes and marked. If the engine itself fails on a
+batch, its windows are retried one by one, so that one of them cannot take the others down.
 """
 
 from __future__ import annotations
@@ -21,28 +21,28 @@ from .plan import Plan
 from .recognizer import Clock, Encoded, Recognizer, Samples, share
 
 SPLIT_SECONDS = 5.0
-"""Shorter windows are not halved: half a sentence is harder to recognise than a whole one."""
+"""Shorter windows are not split: half a sentence is harder to recognise than a whole one."""
 SECOND_BEAM = 4
 REPEATS, REPEATED_WORDS = 4, 8
 
 
 def recognize(recognizer: Recognizer, batch: Sequence[Samples], plan: Plan) -> list[list[Hypothesis]]:
-    """The hypotheses of each window, in order; more than one where it was halved.
+    """The hypotheses of each window, in order; more than one if it was split.
 
     Args:
         recognizer: does the work.
         batch: windows, each [n] float32 at 16 kHz.
-        plan: the passes. With a `begin` there are no further tries: the window will come again.
+        plan: the passes. With a `begin` there are no retries: the window will come again.
 
     Raises:
-        OptionError: what was asked for leaves the model no room.
+        OptionError: the prompt leaves no room for output.
     """
     clock = Clock()
     try:
         first = recognizer.transcribe(recognizer.encode(batch, clock), plan.passes, plan.begin, clock)
     except OptionError:
         raise
-    except Exception as error:  # whatever an engine raises must not lose the other windows
+    except Exception as error:  # an engine's error must not lose the other windows
         if len(batch) > 1:
             return [found for samples in batch for found in recognize(recognizer, [samples], plan)]
         failure = f"the engine failed ({type(error).__name__}: {error})"
@@ -65,14 +65,14 @@ def recognize(recognizer: Recognizer, batch: Sequence[Samples], plan: Plan) -> l
 def recovered(
     recognizer: Recognizer, samples: Samples, hypothesis: Hypothesis, plan: Plan
 ) -> list[Hypothesis]:
-    """A window's hypothesis, or what further tries made of one that went wrong."""
+    """A window's hypothesis, or those of its retries if it failed."""
     if hypothesis.failure is None or plan.begin is not None:
         return [hypothesis]
     clock = Clock(dict(hypothesis.timings))
     try:
         parts = _halves(recognizer, samples, hypothesis, plan, clock)
         parts = [_searched(recognizer, samples, part, plan, clock) for part in parts]
-    except Exception:  # as above; the first try stands, marked as failed
+    except Exception:  # as above; the first hypothesis is kept, marked as failed
         parts = [hypothesis]
     return [replace(parts[0], timings=clock.seconds), *(replace(part, timings={}) for part in parts[1:])]
 
@@ -80,7 +80,7 @@ def recovered(
 def _halves(
     recognizer: Recognizer, samples: Samples, hypothesis: Hypothesis, plan: Plan, clock: Clock
 ) -> list[Hypothesis]:
-    """What is recognised in two halves, cut where it is quiet; the window's own where it is too short."""
+    """The hypotheses of two halves, cut where it is quiet; the window's own if it is too short."""
     cut = len(samples)
     if cut >= SPLIT_SECONDS * SAMPLE_RATE:
         cut = quiet_point(samples, 0.6 * cut / SAMPLE_RATE)
@@ -97,7 +97,7 @@ def _halves(
 def _searched(
     recognizer: Recognizer, samples: Samples, part: Hypothesis, plan: Plan, clock: Clock
 ) -> Hypothesis:
-    """A part that went wrong with another search, if that ends well."""
+    """A failed part decoded with another search, if that succeeds."""
     if part.failure is None:
         return part
     beam = SECOND_BEAM if plan.request.beam == 1 else 1
@@ -111,16 +111,18 @@ def _searched(
 
 
 def _doubted(again: Hypothesis, failure: str | None) -> Hypothesis:
-    """A further try after `failure`, marked with it if it still writes words over and over.
+    """A retry after `failure`, marked with it if it still repeats words over and over.
 
-    Whether somebody says a thing over and over or the model does cannot be told from how often it was
-    written: a search that ends well may have left out half of it.
+    The number of repetitions does not show whether the speaker or the model repeats: a search that ends well
+    may have left out half of them.
     """
     return replace(again, failure=again.failure or (failure if repeats(again.text or "") else None))
 
 
 def repeats(text: str) -> bool:
-    """Whether a text ends in the same words over and over: four times in a row, eight words in all."""
+    """Whether a text ends in the same words repeated: at least four times in a row, and eight words in
+    all.
+    """
     words = re.findall(r"\w+", text.lower())
     return any(
         len(words) >= (count := max(REPEATS, -(-REPEATED_WORDS // period))) * period

@@ -1,4 +1,4 @@
-"""What can be asked of a model: one value, checked once, that flows from every front end to the decoder."""
+"""A request to a model: one value, checked once, that goes from every front end to the decoder."""
 
 from __future__ import annotations
 
@@ -44,42 +44,45 @@ class Options(TypedDict, total=False):
 
 @dataclass(frozen=True)
 class Request:
-    """What is asked for, checked and in one spelling; hashable, equal for what is asked alike.
+    """What to recognise; checked, normalised, hashable, and equal to any other request for the same.
 
-    Raises `OptionError` for every value that makes no sense.
-
-    tasks: any of "asr", "ner", "sa".
-    entities: open entity types in any spelling, which results keep; None for the model's closed set.
-    bias: added to the logit of entity openers, on top of the bundle's default: one number, or one
-        for each of some types. More finds more entities, fewer of them right.
-    beam: beam size; 1 is greedy.
-    style: "cased" (as spoken, with punctuation) or "normalized" (see `unislu.recognition.style`).
-    constrained: let the model write only what parses.
-    words: give every word its times; a bundle exported without alignment outputs cannot.
-    operating_point: name of biases stored in the bundle (`unislu tune`); they replace its default ones.
-    vad: "auto" (Silero VAD for audio that is longer than a window), "silero" (for short audio too), or
-        "energy" (nothing is left out; long audio is cut where it is quiet).
-    window: longest window in seconds; None = the bundle's best.
-    pad, merge: seconds kept around speech, and the longest pause inside a window.
-    channels: "mix", or "split" to transcribe each channel separately.
-    mask: let a model that was trained to (`masking` in its manifest) write `[TYPE]` in place of the words
-        of `entities`, so that they are never in its memory.
+    Raises `OptionError` for invalid values.
     """
 
     tasks: Sequence[str] = TASKS
+    """Any of "asr" (transcript), "ner" (entities), "sa" (sentiment)."""
     entities: Sequence[str] | None = None
+    """Entity types of any name, spelled as results shall spell them; None = the model's closed set."""
     bias: float | Mapping[str, float] | Sequence[tuple[str, float]] = 0.0
+    """Added to the logit of entity openers, on top of the bundle's default: one number, or numbers by type. A
+    higher bias finds more entities, and fewer of them are right.
+    """
     beam: int = 1
+    """Beam size; 1 is greedy."""
     style: str = "cased"
+    """"cased" (as spoken, with punctuation) or "normalized" (see `unislu.recognition.style`)."""
     constrained: bool = True
+    """Let the model write only what parses."""
     words: bool = True
+    """Give every word its times; not possible with a bundle exported without alignment outputs."""
     operating_point: str | None = None
+    """Name of biases stored in the bundle (`unislu tune`), which replace its default ones."""
     vad: str = "auto"
+    """"auto" (Silero VAD for audio longer than a window), "silero" (for short audio too), or "energy"
+    (nothing is left out; long audio is cut where it is quiet).
+    """
     window: float | None = None
+    """Longest window in seconds; None = the bundle's best."""
     pad: float = Cutting.pad
+    """Seconds kept around speech."""
     merge: float = Cutting.merge
+    """Longest pause in seconds inside a window."""
     channels: str = "mix"
+    """"mix", or "split" to transcribe each channel separately."""
     mask: bool = False
+    """Let a model that was trained for it (`masking` in its manifest) write `[TYPE]` in place of the words of
+    `entities`, so that they never are in its output.
+    """
 
     _normal: tuple[str, ...] = field(default=(), init=False, repr=False, compare=False)
     """The normalised name of each of `entities`."""
@@ -89,7 +92,7 @@ class Request:
         object.__setattr__(self, "bias", _checked_bias(self.bias))
         if self.entities is not None:
             if "ner" not in self.tasks:
-                raise OptionError("entities were asked for without the task ner: add it or drop them")
+                raise OptionError("entities without the task ner: add the task or drop the entities")
             pairs = _checked_types(self.entities)
             object.__setattr__(self, "entities", tuple(name for _, name in pairs))
             object.__setattr__(self, "_normal", tuple(normal for normal, _ in pairs))
@@ -110,16 +113,16 @@ class Request:
 
     @classmethod
     def of(cls, request: Request | None, options: Options) -> Request:
-        """A request given as one value, or by its fields. Raises `OptionError` for both at once."""
+        """The request given as one value or by its fields. Raises `OptionError` for both at once."""
         if request is None:
             return cls(**options)
         if options:
-            raise OptionError(f"a request and {', '.join(options)} besides: put everything in the request")
+            raise OptionError(f"a request and {', '.join(options)} as well: put everything into the request")
         return request
 
     @cached_property
     def names(self) -> Mapping[str, str]:
-        """How results spell each type of `entities`, by its normalised name: as it was given first."""
+        """The spelling of each type in results, by its normalised name: the first one given."""
         names: dict[str, str] = {}
         for normal, name in zip(self._normal, self.entities or (), strict=True):
             names.setdefault(normal, name)
@@ -127,7 +130,7 @@ class Request:
 
     @property
     def merged(self) -> tuple[tuple[str, str], ...]:
-        """Types that were given more than once: each repetition with the spelling that results use."""
+        """Types that were listed more than once: each repetition with the spelling that results use."""
         pairs = enumerate(zip(self._normal, self.entities or (), strict=True))
         repeated = [
             (name, self.names[normal]) for place, (normal, name) in pairs if normal in self._normal[:place]
@@ -136,7 +139,7 @@ class Request:
 
     @property
     def biases(self) -> float | Mapping[str, float]:
-        """`bias` with the numbers by normalised type."""
+        """`bias`, with the keys normalised."""
         return self.bias if isinstance(self.bias, float) else dict(self.bias)
 
     def to_dict(self) -> dict[str, Any]:
@@ -156,9 +159,9 @@ class Request:
 
 def _check_point_name(name: object, tasks: Sequence[str]) -> None:
     if not isinstance(name, str) or not name.strip():
-        raise OptionError(f"operating_point is {name!r}: give the name of one of the bundle's")
+        raise OptionError(f"operating_point is {name!r}: give the name of an operating point of the bundle")
     if "ner" not in tasks:
-        raise OptionError(f"operating point {name!r} without the task ner: add it or drop the point")
+        raise OptionError(f"operating point {name!r} without the task ner: add the task or drop the point")
 
 
 def _checked_tasks(tasks: Sequence[str]) -> tuple[str, ...]:
@@ -177,9 +180,9 @@ def _checked_types(types: Sequence[str]) -> list[tuple[str, str]]:
     if isinstance(types, str):
         raise OptionError(f"entities is the string {types!r}: give a sequence, e.g. ['person', 'drug']")
     if not types:
-        raise OptionError("entities is empty: name at least one type, or leave it out for the closed set")
+        raise OptionError("entities is empty: list at least one type, or leave it out for the closed set")
     if len(types) > MAX_TYPES:
-        raise OptionError(f"{len(types)} entity types: at most {MAX_TYPES} can be asked for at once")
+        raise OptionError(f"{len(types)} entity types: at most {MAX_TYPES} are allowed at once")
     pairs = []
     for name in types:
         normal = normalize_type(name) if isinstance(name, str) else ""
@@ -188,7 +191,8 @@ def _checked_types(types: Sequence[str]) -> list[tuple[str, str]]:
             raise OptionError(f"entity type {name!r} {what}: name it")
         if len(normal) > MAX_TYPE_LENGTH:
             raise OptionError(
-                f"entity type {normal[:24]!r}… has {len(normal)} characters: at most {MAX_TYPE_LENGTH} fit"
+                f"entity type {normal[:24]!r}… has {len(normal)} characters: at most {MAX_TYPE_LENGTH} are "
+                "allowed"
             )
         pairs.append((normal, name.strip()))
     return pairs

@@ -1,7 +1,7 @@
-"""The `normalized` style: the transcript as SLUE's `normalized_text` writes it, offsets moved along.
+"""The `normalized` style: the transcript in the form of SLUE's `normalized_text`, with its offsets.
 
-Lower case; `. , ! ? ;` removed; apostrophes inside words split off (`Europe's` → `europe 's`). The
-model always writes cased, punctuated text; this is a function of it, so both styles agree.
+Lower case; `. , ! ? ;` removed; apostrophes inside words split off (`Europe's` → `europe 's`). The model
+always writes cased, punctuated text, and this is a function of it, so both styles agree.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ _APOSTROPHE = re.compile(r"(?<=\w)['’](?=\w)")
 def normalize(text: str, spans: Sequence[Span]) -> tuple[str, tuple[Span, ...], tuple[int, ...]]:
     """The normalized text, the spans in it, and for each of them its index in `spans`.
 
-    A span of which nothing is left (a lone full stop) is dropped.
+    A span of which nothing remains (a lone full stop) is dropped.
     """
     split = {match.start() for match in _APOSTROPHE.finditer(text)}
     pieces = [_piece(text, index, split) for index in range(len(text))]
@@ -32,7 +32,7 @@ def normalize(text: str, spans: Sequence[Span]) -> tuple[str, tuple[Span, ...], 
 
 
 def _piece(text: str, index: int, split: set[int]) -> str:
-    """What becomes of one character: nothing, its lower case, or an apostrophe after a blank."""
+    """The replacement of one character: nothing, its lower case, or an apostrophe after a blank."""
     if index in split:
         return " '"
     character = "'" if text[index] == "’" else text[index]

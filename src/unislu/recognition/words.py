@@ -1,8 +1,8 @@
 """Words with times and confidences, from a parsed transcript and its alignment with the audio.
 
-A word is what stands between blanks, so that punctuation belongs to its word; a mark that stands alone
-joins the word before it. Tokens that write no text (openers, type names, closers, tags) take part in no
-word: their rows are left out of the alignment, and their time falls to their neighbours.
+A word is what stands between blanks, so punctuation belongs to its word; a mark on its own joins the word
+before it. Tokens that write no text (openers, type names, closers, tags) belong to no word: their rows are
+left out of the alignment, and their time goes to their neighbours.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from unislu.sequence.target import Span
 from .style import normalize
 
 DIGITS = 3
-"""Of a time in seconds."""
+"""Decimals of times in seconds."""
 
 LETTERS_OF_A_DIGIT = 5
 
@@ -49,7 +49,9 @@ def chunks(text: str) -> list[Chunk]:
 
 
 def spoken_length(word: str) -> int:
-    """How long a word is to say, in letters: a digit is a word, and so is a sign of money or percent."""
+    """How long a word takes to say, in letters: a digit counts as a word, and so does a currency or percent
+    sign.
+    """
     letters = sum(character.isalpha() for character in word)
     digits = sum(character.isdigit() or character in _SIGNS for character in word)
     return max(1, letters + LETTERS_OF_A_DIGIT * digits)
@@ -65,11 +67,11 @@ def words_of(
     """The words of one window; seconds from its start, characters of its transcript.
 
     Args:
-        parsed: what was read from the ids.
+        parsed: the parsed ids.
         logprobs: of every id.
-        alignment: `[tokens, audio]` of the first ids, or None: then the words are not known.
+        alignment: `[tokens, audio]` of the first ids, or None if words have no times.
         duration: seconds of the window.
-        level: dB of each 10 ms of the window, `[frames]`; with it edges move to where sound is.
+        level: dB of each 10 ms of the window, `[frames]`; moves the edges of words to where there is sound.
 
     Returns:
         One for each of `chunks(text)`, in order, never overlapping; None without an alignment.
@@ -111,7 +113,7 @@ def _owned_tokens(places: Sequence[Chunk], token_spans: Sequence[tuple[int, int]
 
 
 def _ordered(edges: Sequence[tuple[float, float]], duration: float) -> list[tuple[float, float]]:
-    """The same inside the audio and without overlaps: a shared position goes to the later word."""
+    """Positions clipped to the audio and without overlaps: a shared position goes to the later word."""
     starts = [min(start, duration) for start, _ in edges]
     ends = [min(end, following) for (_, end), following in zip(edges, [*starts[1:], duration], strict=True)]
     return [(start, max(start, end)) for start, end in zip(starts, ends, strict=True)]
@@ -125,7 +127,7 @@ def _confidence(logprobs: Sequence[float], tokens: Sequence[int]) -> float:
 
 def shifted(words: Sequence[Word], start: float, end: float, characters: int) -> tuple[Word, ...]:
     """The words of a window from `start` to `end` (seconds of the file) as words of the file."""
-    last = round(end, DIGITS)  # rounding twice may lead past it
+    last = round(end, DIGITS)  # rounding twice may exceed it
     return tuple(
         replace(
             word,

@@ -1,4 +1,4 @@
-"""Names and biases as people write them in one line, on the command line and in HTTP forms."""
+"""Names and biases written in one line, on the command line and in HTTP forms."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ def read_names(text: str) -> list[str]:
     try:
         row = next(csv.reader([text], skipinitialspace=True), [])
     except csv.Error as error:
-        raise ValueError(f"{text[:80]!r} is no list of names ({error})") from None
+        raise ValueError(f"{text[:80]!r} is not a list of names ({error})") from None
     return [name.strip() for name in row]
 
 
@@ -28,9 +28,9 @@ def read_bias(text: str) -> float | dict[str, float]:
         name, equals, share = item.rpartition("=")
         name = name.strip()
         if not equals or not name:
-            raise ValueError(f"{item!r} is not TYPE=NUMBER, as in person=1.5,org=-1 (numbers have a point)")
+            raise ValueError(f"{item!r} is not TYPE=NUMBER, as in person=1.5,org=-1 (with a decimal point)")
         if name in values:
-            raise ValueError(f"{name!r} is given twice")
+            raise ValueError(f"{name!r} is listed twice")
         values[name] = read_number(share)
     return values
 

@@ -59,13 +59,14 @@ class Pseudonyms:
         digest = hmac.new(self._secret, letters(phrase).encode(), hashlib.sha256).hexdigest()
         return f"[{name}:{digest[:_DIGEST]}]"
 
-    @property
-    def note(self) -> str:
-        """What a result says of its replacements."""
-        if self.how != "hash":
-            return self.how
-        key = "a one-time key" if self.key is None else "the key given"
-        return f"HMAC-SHA256 under {key}"
+    def note(self, count: int) -> str:
+        """How `count` phrases were replaced, for the warnings of a result."""
+        if self.how == "mask":
+            return "masked"
+        if self.how == "type":
+            return "replaced by its type" if count == 1 else "replaced by their types"
+        key = "a one-time key" if self.key is None else "the given key"
+        return f"hashed with {key} (HMAC-SHA256)"
 
 
 def redact_analysis(
@@ -112,11 +113,11 @@ def apply(
     words = [word for segment in segments for word in segment.words or ()]
     hidden = tuple(dict.fromkeys((m.type, m.phrase) for m in (matches if said is None else said)))
     warnings = [_masked_note(warning, analysis.file, hidden, pseudonyms) for warning in analysis.warnings]
-    done = "nothing to redact was found: every word is still there"
+    done = "nothing to redact was found: the text is unchanged"
     if matches:
         names = ", ".join(sorted({match.type for match in matches}))
-        places = "1 place" if len(matches) == 1 else f"{len(matches)} places"
-        done = f"redacted: {names} ({places}, {pseudonyms.note})"
+        count = "1 redaction" if len(matches) == 1 else f"{len(matches)} redactions"
+        done = f"{count} ({names}), {pseudonyms.note(len(matches))}"
     return replace(
         analysis,
         text=None if analysis.text is None else edits.text,

@@ -79,7 +79,9 @@ class Store:
         try:
             self._fs.makedirs(self._root, exist_ok=True)
         except OSError as error:
-            raise OptionError(f"{url}: is no folder and cannot be made ({error.strerror or error})") from None
+            raise OptionError(
+                f"{url}: is not a folder and cannot be created ({error.strerror or error})"
+            ) from None
 
     def path(self, name: str) -> str:
         return f"{self._root}/{name}"

@@ -2,7 +2,7 @@
 
 uploads   → a request's body on disk, within limits
 decoding  → a worker process turns the upload into 16 kHz mono, within limits
-batching  → one thread owns the model; requests that ask for the same are heard together
+batching  → one thread owns the model; requests with the same options are transcribed together
 routes    → OpenAI's endpoints, our own, jobs kept in SQLite, a websocket, the web page
 """
 

@@ -1,7 +1,7 @@
 """Errors as OpenAI's clients expect them, for every route: `{"error": {message, type, param, code}}`.
 
-An answer never holds a path of this machine or a stack trace; what nobody foresaw is logged here and
-answered with a number to look it up by.
+An answer never contains a path of this machine or a stack trace; unexpected errors are logged here and
+answered with a number for looking them up.
 """
 
 from __future__ import annotations
@@ -27,15 +27,12 @@ from ..errors import (
 log = logging.getLogger("unislu.server")
 CLIENT_GONE = 499
 TOO_MANY = 429
-MAX_MESSAGE = 1000  # characters: a client that sends much need not get it back
+MAX_MESSAGE = 1000  # characters of a client's own input that an answer repeats
 TIMEOUT = 408
 
 
 class ApiError(Exception):
-    """A request that is refused: what the client is told.
-
-    `param`: the field at fault. `code`: for programs. `retry_after`: seconds, with 429 and 503.
-    """
+    """A request that is refused, and what the client is told."""
 
     def __init__(
         self,
@@ -46,6 +43,7 @@ class ApiError(Exception):
         param: str | None = None,
         retry_after: int | None = None,
     ) -> None:
+        """`param`: the field at fault. `code`: for programs. `retry_after`: seconds, with 429 and 503."""
         message = message if len(message) <= MAX_MESSAGE else f"{message[:MAX_MESSAGE]}…"
         super().__init__(message)
         self.status, self.message = status, message
@@ -60,7 +58,7 @@ class ApiError(Exception):
         """The answer."""
         headers = {} if self.retry_after is None else {"Retry-After": str(self.retry_after)}
         if self.status in (408, 413):
-            headers["Connection"] = "close"  # the rest of the body is not read for ever
+            headers["Connection"] = "close"  # the rest of the body is not read indefinitely
         if self.status == HTTPStatus.UNAUTHORIZED:
             headers["WWW-Authenticate"] = "Bearer"
         return JSONResponse(self.body, self.status, headers)
@@ -69,14 +67,14 @@ class ApiError(Exception):
 def error_body(
     status: int, message: str, code: str | None = None, param: str | None = None
 ) -> dict[str, dict[str, str | None]]:
-    """The one shape of every error."""
+    """The JSON of every error."""
     kind = "server_error" if status >= 500 else "invalid_request_error"
     kind = {401: "authentication_error", 429: "rate_limit_error"}.get(status, kind)
     return {"error": {"message": message, "type": kind, "param": param, "code": code}}
 
 
 def from_unislu(error: UnisluError) -> ApiError:
-    """What the client is told about an error of the library."""
+    """The answer to an error of the library."""
     message = " ".join(str(error).split())
     if isinstance(error, OptionError):
         return ApiError(400, message, code="invalid_option")
@@ -92,14 +90,14 @@ def from_unislu(error: UnisluError) -> ApiError:
 
 
 def unforeseen(error: BaseException) -> ApiError:
-    """Logs the error under a number; the client is told the number and nothing else."""
+    """Log the error under a number; the client gets only the number."""
     number = secrets.token_hex(4)
     log.error("error %s", number, exc_info=error)
     return ApiError(500, f"the server failed; its log has the reason under {number}", code="internal_error")
 
 
 def install(app: FastAPI) -> None:
-    """Let every error leave the app in the one shape."""
+    """Make the app answer every error in the same form."""
 
     @app.exception_handler(ApiError)
     async def refused(_: Request, error: ApiError) -> JSONResponse:
@@ -121,7 +119,7 @@ def install(app: FastAPI) -> None:
         if error.status_code == 404:
             message = f"there is no {request.method} {request.url.path}"
         elif error.status_code == 405:
-            message = f"{request.url.path} does not answer {request.method}"
+            message = f"{request.url.path} does not accept {request.method}"
         answer = JSONResponse(error_body(error.status_code, message), error.status_code)
         answer.headers.update(error.headers or {})
         return answer

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from ..recognition.model import Model
 
 STATIC = Path(__file__).parent / "static"
-JOB_GRACE = 5.0  # seconds a running job gets to end at a stop; it is not lost, only heard again
+JOB_GRACE = 5.0  # seconds for running jobs to end when the server stops; an unfinished one starts again later
 DESCRIPTION = "Turns speech into a transcript with entities and sentiment. All errors have OpenAI's shape."
 
 
@@ -33,8 +33,8 @@ def create_app(settings: Settings | None = None, load: Callable[[], Model] | Non
 
     Args:
         settings: by default from the environment.
-        load: gives the model; called once, in the thread that will own it. By default the bundle of
-            the settings.
+        load: returns the model; called once, in the thread that will own it. By default it loads the bundle
+            of the settings.
     """
     settings = settings or Settings.read({})
     store = JobStore(settings.data_folder)
@@ -66,7 +66,7 @@ def create_app(settings: Settings | None = None, load: Callable[[], Model] | Non
 
 
 def _lifespan(service: Service, runner: JobRunner) -> Callable[[FastAPI], AbstractAsyncContextManager[None]]:
-    """What runs beside the requests; they have ended when it stops."""
+    """Background work; when it stops, all requests have ended."""
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
@@ -92,7 +92,7 @@ def _loader(settings: Settings) -> Callable[[], Model]:
 
 
 def _add_health(app: FastAPI, service: Service) -> None:
-    @app.get("/healthz", tags=["operations"], summary="Whether the process lives")
+    @app.get("/healthz", tags=["operations"], summary="Whether the process is alive")
     async def health() -> dict[str, str]:
         return {"status": "ok"}
 
@@ -102,7 +102,7 @@ def _add_health(app: FastAPI, service: Service) -> None:
             return JSONResponse({"status": "ready"})
         return JSONResponse({"status": "stopping" if service.stopping else "loading"}, 503)
 
-    @app.get("/metrics", tags=["operations"], summary="Figures for Prometheus")
+    @app.get("/metrics", tags=["operations"], summary="Metrics for Prometheus")
     async def figures() -> Response:
         return PlainTextResponse(service.metrics.render(), media_type=metrics.CONTENT_TYPE)
 

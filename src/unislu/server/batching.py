@@ -1,7 +1,8 @@
-"""One thread owns the model. Requests for the same are transcribed together; nobody waits for long files.
+"""One thread owns the model. Requests with the same options are transcribed together; short files do not wait
+for long ones.
 
-Short audio goes before long audio, and long audio makes way between its batches of windows: the model
-calls back there, and what waits is done first.
+Short audio goes before long audio, and long audio is paused between its batches of windows: the model calls
+back there, and waiting short files are transcribed first.
 """
 
 from __future__ import annotations
@@ -26,14 +27,14 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 SHORT_SECONDS = 60.0
-"""Longer audio is transcribed alone, and gives way to what comes in meanwhile."""
+"""Longer audio is transcribed alone, and pauses for short audio that arrives meanwhile."""
 
 
 @dataclass(frozen=True)
 class Clip:
-    """One file: where it lies, its length, what is asked about it, and what its client calls it.
+    """One file: its path, its length, the request, and the client's name for it.
 
-    Clips about which the same is asked are analysed together.
+    Clips with equal requests are analysed together.
     """
 
     path: Path
@@ -44,7 +45,7 @@ class Clip:
 
 @dataclass
 class _Task:
-    """Something waiting for the model's thread: a file, or (`function`) anything else."""
+    """A task for the model's thread: a file, or (`function`) anything else."""
 
     future: Future[Any]
     clip: Clip | None = None
@@ -55,7 +56,7 @@ class _Task:
 
 @dataclass
 class Counters:
-    """What the worker has done, for /metrics; written by its thread alone."""
+    """Counters of the worker for /metrics; only its thread writes them."""
 
     batches: int = 0
     files: int = 0
@@ -79,7 +80,7 @@ class ModelWorker:
         self._mean = 0.3  # seconds a short request takes, on average
 
     def start(self) -> None:
-        """Begin to load the model."""
+        """Start loading the model."""
         self._thread.start()
 
     async def model(self) -> Model:
@@ -98,17 +99,17 @@ class ModelWorker:
 
     @property
     def waiting(self) -> int:
-        """Tasks that wait."""
+        """The number of waiting tasks."""
         return len(self._short) + len(self._long)
 
     def patience(self, requests: int) -> int:
-        """Seconds until that many requests should be done: what Retry-After says, 1 to 60."""
+        """Seconds until that many requests should be done, 1 to 60, for Retry-After."""
         return max(1, min(60, round(self._mean * requests)))
 
     async def analyze(self, clip: Clip, progress: Callable[[Progress], None] | None = None) -> Analysis:
-        """Transcribe a file. `progress` is called in the model's thread when more of a longer one is done.
+        """Transcribe a file. `progress` is called in the model's thread as a longer file advances.
 
-        Raises what `Model.analyze` raises. Cancelling the call takes the request back.
+        Raises what `Model.analyze` raises. Cancelling the call withdraws the request.
         """
         task = _Task(Future(), clip, progress=progress)
         result: Analysis = await self._submit(
@@ -117,7 +118,7 @@ class ModelWorker:
         return result
 
     async def call(self, function: Callable[[Model], T]) -> T:
-        """Run a short function in the model's thread, before everything that waits."""
+        """Run a short function in the model's thread, before all waiting tasks."""
         result: T = await self._submit(_Task(Future(), function=function), self._short, first=True)
         return result
 
@@ -130,11 +131,11 @@ class ModelWorker:
         try:
             return await asyncio.wrap_future(task.future)
         except asyncio.CancelledError:
-            task.abandoned = True  # what runs already ends where it next looks
+            task.abandoned = True  # a running task ends at its next check
             raise
 
     def stop(self) -> None:
-        """End the thread after what it is doing; what waits is cancelled."""
+        """End the thread after its current task; waiting tasks are cancelled."""
         with self._condition:
             self._stopping = True
             for task in (*self._short, *self._long):
@@ -148,7 +149,7 @@ class ModelWorker:
     def _run(self) -> None:
         try:
             model = self._load()
-        except BaseException as error:  # whatever it is, those who wait for the model must hear of it
+        except BaseException as error:  # any error must reach the requests that wait for the model
             self._loaded.set_exception(error)
             return
         self._loaded.set_result(model)
@@ -156,7 +157,7 @@ class ModelWorker:
             self._do(model, tasks)
 
     def _next(self) -> list[_Task] | None:
-        """The next tasks, to be done together; None to stop."""
+        """The next batch of tasks; None to stop."""
         with self._condition:
             while not self._stopping:
                 if tasks := self._take():
@@ -170,7 +171,7 @@ class ModelWorker:
         return [self._short.popleft()] if self._short else []
 
     def _company(self, first: _Task, wait: bool) -> list[_Task]:
-        """Waiting requests like `first`; `wait` a moment for one when there is none."""
+        """Waiting requests like `first`; if there is none, `wait` a moment for one."""
         if first.clip is None:
             return []
         if wait and not self._short and self._wait > 0:
@@ -192,9 +193,9 @@ class ModelWorker:
         start, busy = time.perf_counter(), self.counters.busy_seconds
         try:
             results = self._results(model, tasks)
-        except BaseException as error:  # of the tasks, never of the thread: it must go on
+        except BaseException as error:  # fails the tasks, never the thread
             results = self._one_by_one(model, tasks, error)
-        # What a long file made way for has been counted.
+        # Files for which a long one was paused are already counted.
         self._count(tasks, time.perf_counter() - start - (self.counters.busy_seconds - busy))
         for task, result in zip(tasks, results, strict=True):
             if isinstance(result, BaseException):
@@ -218,7 +219,9 @@ class ModelWorker:
         return model.analyze(clip.path, request=clip.request, name=clip.name or None, watch=watch)
 
     def _watch(self, model: Model, task: _Task) -> Callable[[Progress], bool]:
-        """Called by the model between batches of windows: does what came meanwhile, tells the progress."""
+        """Called by the model between batches of windows: transcribes what arrived meanwhile, reports the
+        progress.
+        """
 
         def watch(progress: Progress) -> bool:
             while (tasks := self._pending()) and not task.abandoned:
@@ -230,13 +233,13 @@ class ModelWorker:
         return watch
 
     def _pending(self) -> list[_Task]:
-        """Short requests that wait, to be done together."""
+        """Waiting short requests, to be done together."""
         with self._condition:
             tasks = self._take()
             return tasks + self._company(tasks[0], wait=False) if tasks else []
 
     def _one_by_one(self, model: Model, tasks: list[_Task], error: BaseException) -> list[Any]:
-        """One bad file must not spoil a batch: each is tried alone before it is given up."""
+        """One bad file must not fail a batch: each is retried alone."""
         if len(tasks) == 1:
             return [error]
         log.warning(

@@ -1,7 +1,8 @@
 """The process that decodes uploads. One JSON line in, one out.
 
-Decoders are where hostile files strike, so they run apart from the server, with as few rights as a `sandbox`
-gives, without the server's environment and Python's search path; `decoding.DecoderPool` starts and kills it.
+Decoders are the target of hostile files, so they run in a separate process with the few rights of a
+`sandbox`, without the server's environment and Python's search path; `decoding.DecoderPool` starts and kills
+it.
 
     in:  {"source": path, "target": path, "name": …, "split": …, "max_seconds": …, "room": bytes}
     out: {"seconds": …, "warnings": […]} or {"code": …, "message": …}
@@ -27,12 +28,12 @@ if TYPE_CHECKING:
 
 
 def main(start: dict[str, Any]) -> None:
-    """Answer until stdin ends. `start`: see `decoding.Confinement`."""
+    """Answer tasks until stdin ends. `start`: see `decoding.Confinement`."""
     sandbox.limit(start["file_bytes"])
     _load()
     sandbox.enter(start["read"], start["write"])
     answers = os.fdopen(os.dup(1), "w", encoding="utf-8")
-    os.dup2(2, 1)  # whatever a library prints must not look like an answer
+    os.dup2(2, 1)  # output of a library must not look like an answer
     for line in sys.stdin:
         sandbox.limit_cpu(start["cpu_seconds"])
         json.dump(_answer(json.loads(line)), answers)
@@ -41,7 +42,7 @@ def main(start: dict[str, Any]) -> None:
 
 
 def _load() -> None:
-    """What decoding needs, before the rights to look for it are given up."""
+    """Import what decoding needs, before the rights to do so are given up."""
     import av  # noqa: F401
 
     from .. import audio, redact  # noqa: F401
@@ -80,11 +81,11 @@ class TooLongError(Exception):
 
 
 class FullError(Exception):
-    """More audio than there is room for at the moment."""
+    """More audio than there is room for now."""
 
 
 def _decode(task: dict[str, Any]) -> dict[str, Any]:
-    """Write the source as 16 kHz WAV while it is decoded, and say how long it is."""
+    """Write the source as 16 kHz WAV while it is decoded; returns its length."""
     from ..audio import SAMPLE_RATE, open_audio
     from ..audio.writer import write_wav
 
@@ -95,7 +96,7 @@ def _decode(task: dict[str, Any]) -> dict[str, Any]:
 
 
 def _probe(task: dict[str, Any]) -> dict[str, Any]:
-    """How long the source says it is."""
+    """The length that the source states."""
     from ..audio import open_audio
 
     with open_audio(task["source"], name=task["name"]) as stream:
@@ -104,7 +105,7 @@ def _probe(task: dict[str, Any]) -> dict[str, Any]:
 
 
 def _bounded(blocks: Iterable[Float32], most: float, room: int) -> Iterator[Float32]:
-    """At most so many samples, twice as many in all channels together, that fit into `room` bytes."""
+    """The blocks, up to the maximum length (twice that for all channels together) and to `room` bytes."""
     samples = values = 0
     for block in blocks:
         samples += block.shape[1]
@@ -117,7 +118,7 @@ def _bounded(blocks: Iterable[Float32], most: float, room: int) -> Iterator[Floa
 
 
 def _redact(task: dict[str, Any]) -> dict[str, Any]:
-    """Write the source with the sound of some seconds covered."""
+    """Write the source with the audio of some seconds covered."""
     from ..redact import redact_audio
 
     covers = [(start, end) for start, end in task["covers"]]
@@ -129,7 +130,7 @@ def _redact(task: dict[str, Any]) -> dict[str, Any]:
 
 
 def _write_heard(task: dict[str, Any]) -> dict[str, Any]:
-    """Write what is heard of a redacted copy."""
+    """Write a redacted copy as input for its verification."""
     from ..redact.listening import write_heard
 
     return {"channels": write_heard(task["heard_of"], task["target"], name=task["name"])}

@@ -1,4 +1,4 @@
-"""Uploads → 16 kHz mono WAV on disk, in processes of their own that are killed when they take too long."""
+"""Uploads → 16 kHz mono WAV on disk, in separate processes that are killed if they take too long."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from .answers import ApiError, log, unforeseen
 from .workspace import RETRY_SECONDS, full
 
 USES = 500
-"""Files after which a process is replaced: what a decoder leaks goes with it."""
+"""A process is replaced after this many files, so that leaks of decoders do not add up."""
 _KEPT_VARIABLES = ("LD_LIBRARY_PATH", "MALLOC_ARENA_MAX", "SYSTEMROOT")
 _PROGRAM = """
 import json, sys
@@ -28,12 +28,12 @@ sys.path[place:place] = start["paths"]
 from unislu.server.decode_worker import main
 main(start)
 """
-_BROKEN = "the file cannot be decoded: it breaks the decoder; convert it first, e.g. to WAV or FLAC"
+_BROKEN = "the file cannot be decoded: it crashes the decoder; convert it first, e.g. to WAV or FLAC"
 
 
 @dataclass(frozen=True)
 class Decoded:
-    """Decoded audio: where it lies, seconds, and what was wrong with the file."""
+    """Decoded audio: its path, its length in seconds, and warnings about the file."""
 
     path: Path
     seconds: float
@@ -48,8 +48,9 @@ class _Worker:
 
 @dataclass(frozen=True)
 class Confinement:
-    """What a process may do: folders it reads and writes in, bytes of a file it writes, seconds of computing
-    for one task."""
+    """Limits of a process: folders that it may read and write, size of a file it writes, CPU seconds for one
+    task.
+    """
 
     read: Sequence[str]
     write: Sequence[str]
@@ -58,7 +59,7 @@ class Confinement:
 
 
 class DecoderPool:
-    """At most `size` processes, started when they are needed and kept."""
+    """At most `size` processes, started on demand and kept."""
 
     def __init__(
         self,
@@ -68,8 +69,9 @@ class DecoderPool:
         confinement: Confinement,
         room: Callable[[], int] = lambda: sys.maxsize,
     ) -> None:
-        """`timeout`: seconds that one file may take. `max_seconds`: longest audio; of all channels together
-        twice as long. `room`: bytes that all of them may write."""
+        """`timeout`: seconds for one file. `max_seconds`: longest audio; twice that for all channels
+        together. `room`: bytes that may be written.
+        """
         self._size, self._room = size, room
         self._confinement = confinement
         self._free = asyncio.Semaphore(size)
@@ -89,7 +91,7 @@ class DecoderPool:
         return Decoded(target, answer["seconds"], tuple(answer["warnings"]))
 
     async def stated_seconds(self, source: Path, name: str) -> float | None:
-        """How long the file says it is; None when it does not say. Raises `ApiError`."""
+        """The length that the file states, or None. Raises `ApiError`."""
         seconds: float | None = (await self._done({"source": str(source), "name": name}))["seconds"]
         return seconds
 
@@ -113,7 +115,9 @@ class DecoderPool:
         return await self._done(task)
 
     async def heard(self, copy: Path, target: Path) -> int:
-        """Write what is heard of a redacted copy; how many channels it has. Raises `ApiError`."""
+        """Write a redacted copy as input for its verification; returns its number of channels. Raises
+        `ApiError`.
+        """
         task = {
             "heard_of": str(copy),
             "source": str(copy),
@@ -124,7 +128,7 @@ class DecoderPool:
         return channels
 
     async def _done(self, task: dict[str, Any]) -> dict[str, Any]:
-        """The answer of a process to a task. Raises `ApiError` when it failed."""
+        """The answer of a process to a task. Raises `ApiError` if it failed."""
         async with self._free:
             worker = self._idle.pop() if self._idle else await _start(self._confinement)
             try:
@@ -134,7 +138,7 @@ class DecoderPool:
                 await _kill(worker)
                 message = f"decoding took longer than {self._timeout:g} s: send a shorter file, or WAV"
                 raise ApiError(413, message, code="decoding_timeout", param="file") from None
-            except BaseException:  # cancelled: its answer would be taken for the next one's
+            except BaseException:  # cancelled: its answer would be taken for that of the next task
                 await _kill(worker)
                 raise
             await self._keep(worker, alive=answer is not None)
@@ -155,10 +159,10 @@ class DecoderPool:
             raise unforeseen(OSError(answer["message"]))
         if code == "audio_too_large":
             message = (
-                f"{task['name']}: takes too much memory to decode: convert it first, or send it in parts"
+                f"{task['name']}: needs too much memory to decode: convert it first, or send it in parts"
             )
             raise ApiError(413, message, code=code, param="file")
-        message = f"{task['name']}: holds more than {self._max_seconds:g} s of audio: send it in parts"
+        message = f"{task['name']}: has more than {self._max_seconds:g} s of audio: send it in parts"
         raise ApiError(413, message, code=code, param="file")
 
     async def _keep(self, worker: _Worker, alive: bool) -> None:
@@ -177,7 +181,7 @@ class DecoderPool:
 async def _start(confinement: Confinement) -> _Worker:
     start = json.dumps({"paths": _paths(), **asdict(confinement)})
     process = await asyncio.create_subprocess_exec(
-        # Isolated: neither the folder the server was started in nor the environment is searched for modules.
+        # Isolated: modules are not searched for in the current folder or through the environment.
         sys.executable, "-I", "-c", _PROGRAM, start, stdin=PIPE, stdout=PIPE, limit=1 << 20,
         env=_environment(), cwd=os.sep, start_new_session=True,
     )  # fmt: skip
@@ -185,14 +189,15 @@ async def _start(confinement: Confinement) -> _Worker:
 
 
 def _environment() -> dict[str, str]:
-    """Nothing that the server was told: keys, tokens of clouds."""
+    """The environment without the server's secrets: keys, cloud tokens."""
     kept = {name: os.environ[name] for name in _KEPT_VARIABLES if name in os.environ}
     return {**kept, "OMP_NUM_THREADS": "1", "LANG": "C.UTF-8"}
 
 
 def _paths() -> list[str]:
-    """Where modules are found that an isolated Python does not find: unislu itself in a source checkout, what
-    the operator added on purpose, what the user installed."""
+    """Module paths that an isolated Python lacks: unislu itself in a source checkout, paths that the operator
+    added, packages that the user installed.
+    """
     added = os.environ.get("PYTHONPATH", "").split(os.pathsep)
     user = site.getusersitepackages()
     found = [str(Path(__file__).parents[2]), *(path for path in added if os.path.isabs(path))]
@@ -200,7 +205,7 @@ def _paths() -> list[str]:
 
 
 async def _ask(worker: _Worker, task: dict[str, Any]) -> dict[str, Any] | None:
-    """The answer, or None when the process died of the file."""
+    """The answer, or None if the file crashed the process."""
     stdin, stdout = worker.process.stdin, worker.process.stdout
     if stdin is None or stdout is None:
         raise RuntimeError("the decoder was started without pipes")

@@ -1,4 +1,4 @@
-"""A result in the shapes that clients of other services read."""
+"""A result in the formats that clients of other services read."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ LANGUAGES = {
     "pl": "polish", "pt": "portuguese", "ro": "romanian", "ru": "russian", "sk": "slovak", "sv": "swedish",
     "tr": "turkish", "uk": "ukrainian", "vi": "vietnamese", "zh": "chinese",
 }  # fmt: skip
-FRAMES_PER_SECOND = 50  # positions of the encoder: what usage counts as audio tokens
+FRAMES_PER_SECOND = 50  # positions of the encoder, which usage counts as audio tokens
 Encode = Callable[[str], Sequence[int]]
 
 
 def all_words(analysis: Analysis) -> list[Word]:
-    """The words of all segments. Where words have no times, they have those of their segment."""
+    """The words of all segments. Words without times get those of their segment."""
     words: list[Word] = []
     for segment in analysis.segments:
         words += segment.words if segment.words is not None else _untimed(segment)
@@ -40,17 +40,17 @@ def _untimed(segment: Segment) -> list[Word]:
 
 
 def spoken(analysis: Analysis) -> list[Segment]:
-    """The segments in which something was said."""
+    """The segments with speech."""
     return [segment for segment in analysis.segments if segment.text.strip()]
 
 
 def openai_json(analysis: Analysis) -> dict[str, Any]:
-    """The answer of `response_format=json`."""
+    """The answer for `response_format=json`."""
     return {"text": analysis.text or "", "usage": {"type": "duration", "seconds": analysis.duration}}
 
 
 def openai_verbose(analysis: Analysis, granularities: Sequence[str], encode: Encode) -> dict[str, Any]:
-    """The answer of `response_format=verbose_json`. `encode`: text to token ids."""
+    """The answer for `response_format=verbose_json`. `encode`: text to token ids."""
     language = analysis.language or ""
     body: dict[str, Any] = {
         "task": "transcribe",
@@ -84,13 +84,13 @@ def _openai_segment(number: int, segment: Segment, encode: Encode) -> dict[str, 
 
 
 def openai_extras(analysis: Analysis, include: Sequence[str]) -> dict[str, Any]:
-    """What only unislu has, when it is asked for with `include[]`."""
+    """Extensions of unislu, if requested with `include[]`."""
     result = analysis.to_dict()
     return {name: result[name] for name in ("entities", "sentiment") if name in include}
 
 
 def openai_usage(analysis: Analysis, encode: Encode) -> dict[str, Any]:
-    """Tokens heard and written: what a streamed answer ends with."""
+    """Input and output tokens, with which a streamed answer ends."""
     audio = round(analysis.duration * FRAMES_PER_SECOND)
     written = len(encode(analysis.text or ""))
     details = {"audio_tokens": audio, "text_tokens": 0}
@@ -101,7 +101,9 @@ def openai_usage(analysis: Analysis, encode: Encode) -> dict[str, Any]:
 
 
 def deepgram(analysis: Analysis) -> dict[str, Any]:
-    """Like Deepgram's answer for one channel. Word numbers count over the whole transcript, both included."""
+    """Like Deepgram's answer for one channel. Word numbers count over the whole transcript, both ends
+    included.
+    """
     words = all_words(analysis)
     alternative: dict[str, Any] = {
         "transcript": analysis.text or "",
@@ -139,7 +141,7 @@ def deepgram(analysis: Analysis) -> dict[str, Any]:
 
 
 def _covered(words: Sequence[Word], start_char: int, end_char: int) -> tuple[int, int]:
-    """The first and the last word that the characters touch."""
+    """The first and the last word that overlap the characters."""
     inside = covered(words, start_char, end_char)
     return (inside[0], inside[-1]) if inside else (0, 0)
 

@@ -1,4 +1,4 @@
-"""Text fields of a request → options, with the field named when something is wrong."""
+"""Text fields of a request → options; errors name the field."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def _names(value: Any) -> Any:
             found += read_names(text)
     for name in found:
         if not name.isprintable():
-            raise ValueError(f"{name[:40]!r} has characters that nobody can read")
+            raise ValueError(f"{name[:40]!r} has unprintable characters")
     return found
 
 
@@ -51,7 +51,7 @@ Bias = Annotated[float | dict[str, float], BeforeValidator(_bias)]
 
 
 class Options(BaseModel):
-    """The options that every route with audio takes."""
+    """The options of every route with audio."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -71,11 +71,11 @@ class Options(BaseModel):
     beam: int = Field(1, description="beam size; 1 is greedy", ge=1, le=16)
     style: Literal["cased", "normalized"] = "cased"
     words: bool = Field(True, description="whether words get times")
-    channels: Literal["mix", "split"] = Field("mix", description="split hears every channel by itself")
-    vad: Literal["auto", "silero", "energy"] = Field("auto", description="how speech is found")
+    channels: Literal["mix", "split"] = Field("mix", description="split transcribes each channel separately")
+    vad: Literal["auto", "silero", "energy"] = Field("auto", description="how speech is detected")
 
     def request(self) -> Request:
-        """What is asked of the model. Raises `OptionError`."""
+        """The request to the model. Raises `OptionError`."""
         return Request(
             tasks=TASKS if self.tasks is None else self.tasks,
             entities=self.entities,
@@ -93,29 +93,32 @@ class AnalyzeForm(Options):
     """Fields of /v1/analyze and /v1/jobs."""
 
     format: Literal["json", "txt", "srt", "vtt", "html", "deepgram", "assemblyai"] = Field(
-        "json", description="json is our schema; deepgram and assemblyai are shaped like theirs"
+        "json", description="json is unislu's schema; deepgram and assemblyai are like theirs"
     )
     redact: Names | None = Field(
         None, description="entity types to mask in the result, everywhere; `all` masks every type"
     )
-    redact_how: Literal["mask", "type", "hash"] = Field("type", description="what stands in their place")
+    redact_how: Literal["mask", "type", "hash"] = Field("type", description="what replaces them")
 
 
 class RedactForm(Options):
     """Fields of /v1/redact."""
 
     types: Names | None = Field(
-        None, description="entity types to mask; default: all that are found. They are looked for unless "
-        "`entities` says what is"
-    )  # fmt: skip
-    surnames: bool = Field(True, description="mask a surname alone where the full name was masked")
-    how: Literal["mask", "type", "hash"] = Field("type", description="what stands in the text")
-    audio: Literal["beep", "silence"] = Field("beep", description="what is heard in the audio")
-    guard: float = Field(0.15, ge=0, le=2, description="seconds masked before and after an entity as well")
-    untimed: Literal["refuse", "segment"] = Field(
-        "refuse", description="for an entity whose words have no times: refuse, or cover its whole segment"
+        None,
+        description="entity types to mask; default: all that are found. They are also the types to look for, "
+        "unless `entities` is given",
     )
-    verify: bool = Field(True, description="hear the redacted audio again and look for what was redacted")
+    surnames: bool = Field(True, description="also mask a surname on its own if the full name was masked")
+    how: Literal["mask", "type", "hash"] = Field("type", description="what replaces the words in the text")
+    audio: Literal["beep", "silence"] = Field("beep", description="what covers the words in the audio")
+    guard: float = Field(0.15, ge=0, le=2, description="seconds covered before and after an entity")
+    untimed: Literal["refuse", "segment"] = Field(
+        "refuse", description="if the words of an entity have no times: refuse, or cover the whole segment"
+    )
+    verify: bool = Field(
+        True, description="transcribe the redacted audio again and look for what was redacted"
+    )
     output: Literal["json", "audio", "text"] = Field(
         "json",
         description="json: text, entities and the audio as base64; audio: the recording; text: masked",
@@ -123,14 +126,16 @@ class RedactForm(Options):
 
 
 def parse_form(model: type[M], pairs: Sequence[tuple[str, str]]) -> M:
-    """Fields as a form; a list may be repeated, as `plain_name` says. Raises `ApiError` naming the field."""
+    """Fields as a form; fields with lists may be repeated, see `plain_name`. Raises `ApiError` naming the
+    field.
+    """
     values: dict[str, Any] = {}
     for sent, value in pairs:
         name = plain_name(sent)
         if _is_list(model, name):
             values.setdefault(name, []).append(value)
         elif name in values:
-            raise ApiError(400, f"{name} came twice", code="invalid_value", param=name[:60])
+            raise ApiError(400, f"{name} was sent twice", code="invalid_value", param=name[:60])
         else:
             values[name] = value
     try:
@@ -142,7 +147,9 @@ def parse_form(model: type[M], pairs: Sequence[tuple[str, str]]) -> M:
 
 
 def plain_name(name: str) -> str:
-    """The field that is meant by `name`, `name[]`, `name[0]` and `name%5B%5D`: clients write lists so."""
+    """The field name behind `name`, `name[]`, `name[0]` and `name%5B%5D`, the ways in which clients send
+    lists.
+    """
     return _INDEX.sub("", unquote(name))
 
 
@@ -167,8 +174,8 @@ def _refusal(error: ValidationError, model: type[BaseModel]) -> ApiError:
     shown = repr(first.get("input"))[:80]
     if first["type"] == "extra_forbidden":
         known = ", ".join(model.model_fields)
-        return ApiError(400, f"unknown field {name[:60]!r}: known are file, {known}", code="unknown_field",
-                        param=name[:60])  # fmt: skip
+        message = f"unknown field {name[:60]!r}: known fields are file, {known}"
+        return ApiError(400, message, code="unknown_field", param=name[:60])
     if first["type"] == "missing":
         return ApiError(400, f"you must provide {name}", code="missing_field", param=name)
     message = first["msg"].removeprefix("Value error, ")

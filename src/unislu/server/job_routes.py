@@ -68,7 +68,7 @@ def _add_create(routes: APIRouter, service: Service, runner: JobRunner) -> None:
             if upload.size == 0:
                 raise ApiError(400, f"{upload.name}: is empty (0 bytes)", code="invalid_audio", param="file")
             await service.check_form(form)
-            await check_room(owner)  # many may have come meanwhile
+            await check_room(owner)  # many may have arrived meanwhile
             job = await runner.submit(owner, upload, body.fields)
             return JSONResponse(job.to_dict(), 202, {"Location": f"/v1/jobs/{job.id}"})
 
@@ -80,7 +80,7 @@ def _add_look(routes: APIRouter, runner: JobRunner) -> None:
     async def every(request: Request) -> dict[str, Any]:
         return {"jobs": [job.to_dict() for job in await asyncio.to_thread(store.all, request.state.owner)]}
 
-    @routes.get("/{id_}", summary="How far a job is", responses=schemas.JOB)
+    @routes.get("/{id_}", summary="The progress of a job", responses=schemas.JOB)
     async def one(
         request: Request,
         id_: str,
@@ -108,14 +108,14 @@ def _add_end(routes: APIRouter, runner: JobRunner, until_fetched: bool) -> None:
         check_format(wanted, analysis.text is not None)
         answer = await asyncio.to_thread(render, analysis, wanted)
         if until_fetched:
-            answer.background = BackgroundTask(store.remove, id_)  # once it was sent
+            answer.background = BackgroundTask(store.remove, id_)  # after it was sent
         return answer
 
-    @routes.delete("/{id_}", summary="Cancel a job, or forget one that has ended", responses=schemas.JOB)
+    @routes.delete("/{id_}", summary="Cancel a job, or delete one that has ended", responses=schemas.JOB)
     async def cancel(
         request: Request,
         id_: str,
-        forget: bool = Query(False, description="forget it even if it waits or runs"),
+        forget: bool = Query(False, description="delete it even if it waits or runs"),
     ) -> dict[str, Any]:
         job = await _find(store, request, id_)
         ended = job.status in ENDED

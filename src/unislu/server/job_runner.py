@@ -1,4 +1,4 @@
-"""Runs the jobs beside the requests, short ones beside long ones; wakes those who wait for news of one."""
+"""Runs jobs beside the requests, short ones beside long ones; wakes clients that wait for a change."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from .service import Service
 
 STEP = 0.01
-"""Progress is told in steps of one part in a hundred."""
+"""Progress is reported in steps of one percent."""
 _LONG = math.nextafter(SHORT_SECONDS, math.inf)
 _EXPIRE_SECONDS = 3600.0
 _RETRY_SECONDS = 5.0
@@ -40,7 +40,7 @@ class _Lane:
 
 
 class JobRunner:
-    """Takes jobs from the store while the server runs: nobody's short recording waits for a long one."""
+    """Runs jobs from the store while the server runs; short recordings do not wait for long ones."""
 
     def __init__(self, store: JobStore, service: Service) -> None:
         self.store = store
@@ -59,7 +59,7 @@ class JobRunner:
         self._tasks.append(asyncio.create_task(self._expire()))
 
     async def stop(self, grace: float) -> None:
-        """Give the running jobs `grace` seconds to end; then they wait for the next start of the server."""
+        """Give the running jobs `grace` seconds to end; the rest wait for the next start of the server."""
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
@@ -73,11 +73,11 @@ class JobRunner:
         self.store.close()
 
     async def submit(self, owner: str, upload: Upload, fields: Sequence[tuple[str, str]]) -> Job:
-        """Queue a job. `fields`: of its `AnalyzeForm`."""
+        """Queue a job. `fields`: those of its `AnalyzeForm`."""
         options = {"fields": [list(pair) for pair in fields]}
         try:
             seconds = await self._service.decoders.stated_seconds(upload.path, upload.name)
-        except ApiError:  # the job will say what is wrong with it
+        except ApiError:  # the job will report what is wrong with it
             seconds = None
         job = await asyncio.to_thread(self.store.add, owner, upload.name, options, upload.path, seconds)
         self._wake()
@@ -95,7 +95,7 @@ class JobRunner:
         self._tell()
 
     async def news(self, job: Job, seconds: float) -> Job | None:
-        """The job once it has changed, or after `seconds`."""
+        """The job after it has changed, or after `seconds`."""
         found: Job | None = job
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(seconds):
@@ -122,7 +122,7 @@ class JobRunner:
         while True:
             try:
                 await self._next(lane)
-            except sqlite3.Error as error:  # a full disk, perhaps: later jobs may do better
+            except sqlite3.Error as error:  # perhaps a full disk: later jobs may succeed
                 unforeseen(error)
                 await asyncio.sleep(_RETRY_SECONDS)
 
@@ -144,7 +144,7 @@ class JobRunner:
     async def _do(self, job: Job, lane: _Lane) -> None:
         try:
             result = await self._hear(job, lane)
-        except Exception as error:  # a fault of ours ends this job, not those behind it
+        except Exception as error:  # an unexpected error ends this job, not the later ones
             answer = error if isinstance(error, ApiError) else None
             answer = answer or (from_unislu(error) if isinstance(error, UnisluError) else unforeseen(error))
             details = {"code": answer.code or "error", "message": answer.message}
@@ -154,7 +154,7 @@ class JobRunner:
                 await asyncio.to_thread(self.store.end, job.id, DONE, result=result)
 
     async def _hear(self, job: Job, lane: _Lane) -> str | None:
-        """The result; None when the job is longer than it said, and waits in its own lane now."""
+        """The result; None if the job is longer than it stated and was moved to its proper lane."""
         form = parse_form(AnalyzeForm, [(name, value) for name, value in job.options["fields"]])
         path = self.store.path(job.id)
         if not path.exists():
@@ -176,7 +176,7 @@ class JobRunner:
             shutil.rmtree(folder, ignore_errors=True)
 
     def _progress(self, id_: str, total: float) -> Callable[[Progress], None]:
-        """What the model's thread calls when more was heard."""
+        """Called in the model's thread as the transcription advances."""
         told = 0.0
 
         def progress(heard: Progress) -> None:

@@ -1,4 +1,4 @@
-"""Jobs in SQLite: a restart loses none. Rows change here and nowhere else."""
+"""Jobs in SQLite, which survive a restart. Rows change here and nowhere else."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ ENDED = (DONE, FAILED, CANCELLED)
 AUDIO = "audio"
 """The folder with the audio of jobs, inside that of the store."""
 MAX_ATTEMPTS = 3
-"""Starts of one job; a file that brings the server down must not do so for ever."""
+"""Maximum starts of one job, so that a file that crashes the server does not do so forever."""
 
 _SCHEMA = """
 create table if not exists jobs (
@@ -36,7 +36,7 @@ create index if not exists jobs_by_status on jobs (status, created);
 
 @dataclass(frozen=True)
 class Job:
-    """A row without its result. `options`: the fields of the request. `error`: (code, message)."""
+    """A row without its result."""
 
     id: str
     owner: str
@@ -45,14 +45,16 @@ class Job:
     file: str
     seconds: float | None
     options: Mapping[str, Any]
+    """The fields of the request."""
     created: str
     started: str | None
     finished: str | None
     attempts: int
     error: Mapping[str, str] | None
+    """(code, message)."""
 
     def to_dict(self) -> dict[str, Any]:
-        """What clients see."""
+        """The JSON for clients."""
         hidden = ("owner", "options", "attempts")
         return {item.name: getattr(self, item.name) for item in fields(self) if item.name not in hidden}
 
@@ -64,7 +66,7 @@ class JobStore:
     """The table, and a folder with the audio of jobs that have not ended. Usable from any thread."""
 
     def __init__(self, folder: Path) -> None:
-        """Raises `OptionError` when the folder cannot be used or another server has it."""
+        """Raises `OptionError` if the folder cannot be used or another server uses it."""
         try:
             folder.mkdir(parents=True, exist_ok=True, mode=0o700)
             self.audio = folder / AUDIO
@@ -73,11 +75,11 @@ class JobStore:
             self._connection = sqlite3.connect(folder / "jobs.sqlite3", check_same_thread=False)
         except (OSError, sqlite3.Error) as error:
             raise OptionError(
-                f"{folder}: jobs cannot be kept there ({error}); choose another --data"
+                f"{folder}: jobs cannot be stored there ({error}); choose another --data"
             ) from None
         self._lock = threading.Lock()
         with self._use() as connection:
-            # What is deleted is overwritten: here with zeros, in the log by `_forget`.
+            # Deleted data is overwritten: here with zeros, in the log by `_forget`.
             pragmas = "pragma journal_mode=wal; pragma synchronous=normal; pragma secure_delete=on;"
             connection.executescript(f"{pragmas} {_SCHEMA}")
         self._forget()
@@ -88,12 +90,12 @@ class JobStore:
             yield self._connection
 
     def _forget(self) -> None:
-        """Empty the log of the database, which still holds what was deleted."""
+        """Empty the log of the database, which still contains deleted data."""
         with self._lock:
             self._connection.execute("pragma wal_checkpoint(truncate)")
 
     def recover(self) -> None:
-        """Queue again what ran when the last server ended, and drop audio that no job needs."""
+        """Requeue jobs that ran when the last server ended, and delete audio that no job needs."""
         with self._use() as connection:
             lost = json.dumps({"code": "interrupted", "message": "the server stopped each time this job ran"})
             connection.execute(
@@ -110,7 +112,7 @@ class JobStore:
     def add(
         self, owner: str, file: str, options: Mapping[str, Any], audio: Path, seconds: float | None = None
     ) -> Job:
-        """A new job; takes the audio file over. `seconds`: how long it says it is."""
+        """Add a job, which takes over the audio file. `seconds`: its stated length."""
         id_ = secrets.token_urlsafe(16)
         audio.rename(self.path(id_)) if _same_disk(audio, self.audio) else _copy(audio, self.path(id_))
         with self._use() as connection:
@@ -124,7 +126,7 @@ class JobStore:
         return job
 
     def path(self, id_: str) -> Path:
-        """Where the audio of a job lies."""
+        """The path of a job's audio."""
         return self.audio / id_
 
     def get(self, id_: str) -> Job | None:
@@ -134,7 +136,7 @@ class JobStore:
         return None if row is None else _job(row)
 
     def all(self, owner: str, limit: int = 200) -> list[Job]:
-        """The jobs of an owner, the newest first."""
+        """The jobs of an owner, newest first."""
         with self._use() as connection:
             rows = connection.execute(
                 f"select {_COLUMNS} from jobs where owner = ? order by created desc, rowid desc limit ?",
@@ -150,18 +152,18 @@ class JobStore:
 
     @property
     def bytes(self) -> int:
-        """What the audio of jobs takes on disk."""
+        """Disk space taken by the audio of jobs."""
         return size_of(self.audio)
 
     def unended(self, owner: str | None = None) -> int:
-        """Jobs that wait or run."""
+        """The number of waiting and running jobs."""
         counts = self.counts(owner)
         return counts.get(QUEUED, 0) + counts.get(RUNNING, 0)
 
     def take(self, low: float = 0.0, high: float = math.inf) -> Job | None:
-        """The oldest job that waits, from `low` to less than `high` seconds long, which then runs.
+        """Start the oldest waiting job that is from `low` to less than `high` seconds long.
 
-        One of unknown length counts as the shortest.
+        A job of unknown length counts as the shortest.
         """
         with self._use() as connection:
             row = connection.execute(
@@ -174,7 +176,7 @@ class JobStore:
         return None if row is None else _job(row)
 
     def advance(self, id_: str, progress: float, seconds: float | None = None) -> None:
-        """How far a running job is, 0 to 1, and once it is known the length of its audio."""
+        """Store the progress of a running job, 0 to 1, and the length of its audio once it is known."""
         with self._use() as connection:
             connection.execute(
                 "update jobs set progress = ?, seconds = coalesce(?, seconds) where id = ? and status = ?",
@@ -184,7 +186,7 @@ class JobStore:
     def end(
         self, id_: str, status: str, *, result: str | None = None, error: Mapping[str, str] | None = None
     ) -> bool:
-        """End a job that waits or runs, and drop its audio; False if there is no such job."""
+        """End a waiting or running job and delete its audio; False if there is no such job."""
         with self._use() as connection:
             changed = connection.execute(
                 "update jobs set status = ?, result = ?, error = ?, finished = ?,"
@@ -196,7 +198,7 @@ class JobStore:
         return bool(changed)
 
     def requeue(self, id_: str, seconds: float | None = None) -> None:
-        """Let a running job wait again; this start does not count. `seconds`: its length, once known."""
+        """Return a running job to the queue; this start does not count. `seconds`: its length, once known."""
         with self._use() as connection:
             connection.execute(
                 "update jobs set status = ?, progress = 0, attempts = attempts - 1,"
@@ -211,7 +213,7 @@ class JobStore:
         return None if row is None else row[0]
 
     def remove(self, id_: str) -> None:
-        """Forget a job that has ended."""
+        """Delete a job that has ended."""
         with self._use() as connection:
             connection.execute(
                 "delete from jobs where id = ? and status not in ('queued', 'running')", (id_,)
@@ -219,7 +221,7 @@ class JobStore:
         self._forget()
 
     def expire(self, days: float) -> None:
-        """Forget jobs that ended longer ago."""
+        """Delete jobs that ended longer ago."""
         limit = (datetime.now(UTC) - timedelta(days=days)).isoformat()
         with self._use() as connection:
             gone = connection.execute("delete from jobs where finished < ?", (limit,)).rowcount

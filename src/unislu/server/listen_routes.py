@@ -1,4 +1,4 @@
-"""Live speech over a websocket: PCM in, events out (docs/reference/http.md has the protocol)."""
+"""Live speech over a websocket: PCM in, events out (protocol: docs/reference/http.md)."""
 
 from __future__ import annotations
 
@@ -28,19 +28,19 @@ if TYPE_CHECKING:
     from ..listen import Event, Listener
 
 IDLE_SECONDS = 30.0
-"""The longest time without a message, or in which a client takes none."""
+"""The longest time without a message from a client, or in which it accepts none."""
 SILENT_SECONDS = 600.0
-"""The longest time without audio, whatever a client says to keep the connection."""
+"""The longest time without audio, even if a client sends other messages."""
 PENDING_SECONDS = 20.0
-"""Audio that may wait for the model before no more is read: the sender feels it."""
+"""Audio that may queue for the model before reading stops, so that the sender sees back-pressure."""
 _FINISH, _KEEP_ALIVE = ("finish", "closestream"), "keepalive"
-"""Deepgram's clients say CloseStream and KeepAlive."""
+"""Deepgram's clients send CloseStream and KeepAlive."""
 
 
 class ListenForm(Options):
     """The query of /v1/listen."""
 
-    sample_rate: int = Field(SAMPLE_RATE, ge=8_000, le=96_000, description="of the audio, in Hz")
+    sample_rate: int = Field(SAMPLE_RATE, ge=8_000, le=96_000, description="sample rate of the audio in Hz")
     encoding: str = Field("s16le", pattern="^(s16le|f32le)$", description="s16le or f32le, mono")
     interval: float = Field(0.4, ge=0.1, le=10, description="seconds between two partial results")
 
@@ -59,7 +59,7 @@ def router(service: Service) -> APIRouter:
             request = replace(form.request(), channels="mix", vad="auto")  # of one live channel
             with places.hold(socket.state.owner, "connections are live", retry_after=5):
                 await _serve(socket, service, form, request)
-        except (ApiError, UnisluError) as error:  # before the connection: `_serve` tells what comes after
+        except (ApiError, UnisluError) as error:  # before the connection; `_serve` reports later errors
             await _deny(socket, error)
 
     return routes
@@ -83,14 +83,16 @@ def _make(model: Any, interval: float, request: Request) -> Listener:
 
 
 def _subprotocol(socket: WebSocket) -> str | None:
-    """A browser that offered subprotocols must be told one of them; never the one with the key."""
+    """A browser that offers subprotocols must be answered with one of them, but never the one with the
+    key.
+    """
     offered = socket.scope.get("subprotocols", [])
     return next((name for name in offered if not name.startswith(SUBPROTOCOL)), None)
 
 
 @dataclass(frozen=True)
 class _Last:
-    """When something came, in the event loop's time."""
+    """The time of the last message, in the event loop's time."""
 
     message: float
     audio: float
@@ -105,7 +107,7 @@ class _Conversation:
         self._longest = service.settings.max_session
         self._dtype = "<i2" if form.encoding == "s16le" else "<f4"
         self._resampler = None if form.sample_rate == SAMPLE_RATE else Resampler(form.sample_rate)
-        self._rest = b""  # of a sample that was cut between two messages
+        self._rest = b""  # part of a sample that was split between two messages
         self._waiting: list[NDArray[np.float32]] = []
         self._ended = False
         now = asyncio.get_running_loop().time()
@@ -115,9 +117,9 @@ class _Conversation:
         self._room.set()
 
     async def hold(self) -> None:
-        """Until the client finishes, fails or leaves."""
+        """Run until the client finishes, fails or disconnects."""
         work = asyncio.create_task(self._transcribe())
-        work.add_done_callback(lambda _: self._room.set())  # nobody makes room any more
+        work.add_done_callback(lambda _: self._room.set())  # nothing frees space any more
         code, refusal = 1000, None
         try:
             try:
@@ -126,7 +128,7 @@ class _Conversation:
                 if error.status != TIMEOUT:
                     raise
                 code, refusal = 1001, error
-                self._end()  # what came is heard to its end
+                self._end()  # received audio is transcribed to its end
             await work
         except WebSocketDisconnect:
             return
@@ -134,13 +136,15 @@ class _Conversation:
             code, refusal = (1001 if error.status == TIMEOUT else 1003), error
         except UnisluError as error:
             code, refusal = 1008, from_unislu(error)
-        except Exception as error:  # the client is told, the log has the rest
+        except Exception as error:  # the client gets a message, the log has the details
             code, refusal = 1011, unforeseen(error)
         finally:
             work.cancel()
-            with contextlib.suppress(asyncio.CancelledError, Exception):  # its failure was told above
+            with contextlib.suppress(asyncio.CancelledError, Exception):  # its error was reported above
                 await work
-        with contextlib.suppress(WebSocketDisconnect, RuntimeError, ApiError):  # it may have left meanwhile
+        with contextlib.suppress(
+            WebSocketDisconnect, RuntimeError, ApiError
+        ):  # it may have disconnected meanwhile
             if refusal is not None:
                 await self._send({"type": "error", **refusal.body})
             await self._socket.close(code)
@@ -149,7 +153,7 @@ class _Conversation:
         while not self._ended:
             if not self._room.is_set():
                 await self._room.wait()
-                self._came(audio=True)  # it was the server that did not listen
+                self._came(audio=True)  # it was the server that did not read
             message = await self._message()
             if message["type"] == "websocket.disconnect":
                 raise WebSocketDisconnect
@@ -168,11 +172,15 @@ class _Conversation:
         self._last = replace(self._last, message=now, audio=now if audio else self._last.audio)
 
     async def _message(self) -> Mapping[str, Any]:
-        """The next message. Raises `ApiError` (408) when none came in time; an empty one is none."""
+        """The next message. Raises `ApiError` (408) if none came in time; an empty one does not count."""
         limits = (
-            (self._last.message + IDLE_SECONDS, f"nothing came for {IDLE_SECONDS:g} s", "idle"),
-            (self._last.audio + SILENT_SECONDS, f"no audio came for {SILENT_SECONDS:g} s", "idle"),
-            (self._last.began + self._longest, f"connections end after {self._longest:g} s", "session_ended"),
+            (self._last.message + IDLE_SECONDS, f"nothing was received for {IDLE_SECONDS:g} s", "idle"),
+            (self._last.audio + SILENT_SECONDS, f"no audio was received for {SILENT_SECONDS:g} s", "idle"),
+            (
+                self._last.began + self._longest,
+                f"connections are closed after {self._longest:g} s",
+                "session_ended",
+            ),
         )
         until, message, code = min(limits)
         try:
@@ -182,7 +190,7 @@ class _Conversation:
             raise ApiError(TIMEOUT, message, code=code) from None
 
     def _take(self, data: bytes) -> None:
-        """Messages may be cut anywhere: what is left of a sample waits for the next one."""
+        """Messages may be split anywhere: a partial sample is kept for the next one."""
         data = self._rest + data
         whole = len(data) - len(data) % int(self._dtype[-1])
         data, self._rest = data[:whole], data[whole:]
@@ -190,7 +198,7 @@ class _Conversation:
         if self._dtype == "<i2":
             samples /= 32_768.0
         if not np.isfinite(samples).all():
-            raise ApiError(400, "samples hold nan or inf", code="invalid_audio")
+            raise ApiError(400, "samples contain nan or inf", code="invalid_audio")
         self._waiting.append(samples if self._resampler is None else self._resampler.push(samples[None])[0])
         if sum(map(len, self._waiting)) > PENDING_SECONDS * SAMPLE_RATE:
             self._room.clear()
@@ -205,7 +213,7 @@ class _Conversation:
             return
         if kind not in _FINISH:
             message = (
-                'text is not understood: send audio as binary messages, {"type": "KeepAlive"} or '
+                'unknown text message: send audio as binary messages, {"type": "KeepAlive"} or '
                 '{"type": "finish"}'
             )
             raise ApiError(400, message, code="unknown_message")
@@ -218,7 +226,7 @@ class _Conversation:
         self._news.set()
 
     async def _transcribe(self) -> None:
-        """Give the model all that waits, again and again."""
+        """Pass all queued audio to the model, repeatedly."""
         while True:
             await self._news.wait()
             self._news.clear()
@@ -243,4 +251,4 @@ class _Conversation:
             async with asyncio.timeout(IDLE_SECONDS):
                 await self._socket.send_text(json.dumps(data, ensure_ascii=False))
         except TimeoutError:
-            raise ApiError(TIMEOUT, f"nothing was taken for {IDLE_SECONDS:g} s", code="idle") from None
+            raise ApiError(TIMEOUT, f"the client read nothing for {IDLE_SECONDS:g} s", code="idle") from None

@@ -1,4 +1,6 @@
-"""Figures for Prometheus. One registry an app, so that several apps in one process do not collide."""
+"""Metrics for Prometheus. Each app has its own registry, so that several apps in one process do not
+collide.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +13,7 @@ CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
 
 class Metrics:
-    """What /metrics shows."""
+    """The content of /metrics."""
 
     def __init__(self, worker: ModelWorker) -> None:
         self._registry = CollectorRegistry()
@@ -20,10 +22,14 @@ class Metrics:
             "unislu_requests", "Requests answered", ["route", "method", "status"], registry=registry
         )
         self.latency = Histogram(
-            "unislu_request_seconds", "Seconds to answer", ["route"], buckets=_LATENCY, registry=registry
+            "unislu_request_seconds",
+            "Seconds until the answer",
+            ["route"],
+            buckets=_LATENCY,
+            registry=registry,
         )
         self.active = Gauge(
-            "unislu_active_requests", "Requests with audio under way or waiting", registry=registry
+            "unislu_active_requests", "Requests with audio, running or waiting", registry=registry
         )
         self.refused = Counter(
             "unislu_refused", "Requests refused because the queue was full", registry=registry
@@ -33,11 +39,15 @@ class Metrics:
         counters = worker.counters
         for name, help_, read in (
             ("unislu_model_ready", "1 when the model is loaded", lambda: float(worker.ready)),
-            ("unislu_queue", "Files that wait for the model", lambda: float(worker.waiting)),
-            ("unislu_batches", "Batches heard so far", lambda: float(counters.batches)),
-            ("unislu_files", "Files heard so far", lambda: float(counters.files)),
-            ("unislu_audio_seconds", "Seconds of audio heard so far", lambda: counters.seconds_of_audio),
-            ("unislu_model_busy_seconds", "Seconds the model has worked", lambda: counters.busy_seconds),
+            ("unislu_queue", "Files waiting for the model", lambda: float(worker.waiting)),
+            ("unislu_batches", "Batches transcribed so far", lambda: float(counters.batches)),
+            ("unislu_files", "Files transcribed so far", lambda: float(counters.files)),
+            (
+                "unislu_audio_seconds",
+                "Seconds of audio transcribed so far",
+                lambda: counters.seconds_of_audio,
+            ),
+            ("unislu_model_busy_seconds", "Seconds the model was busy", lambda: counters.busy_seconds),
             ("unislu_largest_batch", "Files in the largest batch", lambda: float(counters.largest_batch)),
         ):
             Gauge(name, help_, registry=registry).set_function(read)

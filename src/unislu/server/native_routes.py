@@ -1,4 +1,4 @@
-"""Our own endpoints: analysis and what the server can do."""
+"""unislu's own endpoints: analysis and the server's capabilities."""
 
 from __future__ import annotations
 
@@ -58,13 +58,13 @@ def _add_render(routes: APIRouter, service: Service) -> None:
                 return await asyncio.to_thread(render, analysis, format_)
             except (UnisluError, ApiError):
                 raise
-            except _OF_A_WRONG_KIND as error:  # the values are the client's, and so is the fault
+            except _OF_A_WRONG_KIND as error:  # the values are the client's, so it is the client's error
                 message = f"the result has a value of a wrong kind ({error})"
                 raise ApiError(400, message, code="invalid_value") from None
 
 
 def _add_info(routes: APIRouter, service: Service) -> None:
-    @routes.get("/v1/info", summary="What this server can do", responses=schemas.INFO)
+    @routes.get("/v1/info", summary="Capabilities of this server", responses=schemas.INFO)
     async def info() -> dict[str, Any]:
         model = await service.model()
         manifest, settings = model.manifest, service.settings

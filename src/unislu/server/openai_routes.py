@@ -1,4 +1,4 @@
-"""OpenAI's endpoints: transcriptions and models. Extensions only for those who ask for them."""
+"""OpenAI's endpoints: transcriptions and models. Extensions are returned only on request."""
 
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ if TYPE_CHECKING:
     from ..result import Analysis
 
 ALIASES = ("whisper-1", "gpt-4o-transcribe", "gpt-4o-mini-transcribe", "gpt-transcribe", "unislu")
-"""Names that existing clients ask for; they and those of `--models` mean the model that is loaded."""
+"""Names that existing clients use; they and those of `--models` mean the loaded model."""
 UNUSED = ("prompt", "temperature", "chunking_strategy")
-"""Fields of the original that change nothing here; those that came are named in a header."""
+"""Fields of the original that have no effect here; those that were sent are named in a header."""
 IGNORED_HEADER = "Unislu-Ignored"
 
 
@@ -36,7 +36,7 @@ class TranscriptionForm(BaseModel):
 
     model: str = Field(description="a name from /v1/models; whisper-1 and the like mean the loaded model")
     language: str | None = Field(
-        None, description="ISO 639-1, also en-US; refused if the model does not hear it; auto is any"
+        None, description="ISO 639-1, also en-US; rejected if the model does not support it; auto = any"
     )
     response_format: Literal["json", "text", "srt", "verbose_json", "vtt"] = "json"
     timestamp_granularities: Names | None = Field(
@@ -46,9 +46,9 @@ class TranscriptionForm(BaseModel):
     include: Names | None = Field(None, description="`entities`, `sentiment`: further keys of the answer")
     entities: Names | None = Field(None, description="entity types to look for (an extension)")
     bias: Bias | None = Field(None, description="more, or fewer and more certain, entities (an extension)")
-    prompt: Annotated[str | None, Field(description="accepted, without effect")] = None
+    prompt: Annotated[str | None, Field(description="accepted, no effect")] = None
     temperature: float = Field(0.0, ge=0, le=1, description="accepted; decoding is greedy")
-    chunking_strategy: str | None = Field(None, description="accepted; pauses are always cut at")
+    chunking_strategy: str | None = Field(None, description="accepted; audio is always cut at pauses")
 
 
 def router(service: Service) -> APIRouter:
@@ -77,12 +77,12 @@ def router(service: Service) -> APIRouter:
             analysis = await unless_gone(request, service.transcribe(decoded, sent.upload.name, asked))
             return _answer(analysis, form, model, headers)
 
-    @routes.get("/v1/models", summary="The models that can be asked for", responses=schemas.MODELS)
+    @routes.get("/v1/models", summary="The available models", responses=schemas.MODELS)
     async def models() -> dict[str, Any]:
         model = await service.model()
         return {"object": "list", "data": [_model(name) for name in _names(model, service.settings.models)]}
 
-    @routes.get("/v1/models/{name:path}", summary="One of them")
+    @routes.get("/v1/models/{name:path}", summary="One model")
     async def one_model(name: str) -> dict[str, Any]:
         _check_model(name, await service.model(), service.settings.models)
         return _model(name)
@@ -95,7 +95,7 @@ def _model(name: str) -> dict[str, Any]:
 
 
 def _names(model: Model, more: Sequence[str]) -> list[str]:
-    """What the loaded model may be called."""
+    """The names of the loaded model."""
     return list(dict.fromkeys((model.manifest.name, *ALIASES, *more)))
 
 
@@ -103,8 +103,8 @@ def _check_model(name: str, model: Model, more: Sequence[str]) -> None:
     names = _names(model, more)
     if name not in (model.name, *names):
         message = (
-            f"the model {name[:80]!r} does not exist: this server takes {', '.join(names)}; "
-            "its option --models adds names"
+            f"the model {name[:80]!r} does not exist: this server has {', '.join(names)}; its option "
+            "--models adds names"
         )
         raise ApiError(404, message, code="model_not_found", param="model")
 
@@ -114,12 +114,12 @@ def _check_language(language: str, model: Model) -> None:
     code = re.split("[-_]", language.strip().lower())[0]
     known = model.manifest.languages
     if code not in ("", "auto", *known, *(formats.LANGUAGES.get(one) for one in known)):
-        message = f"language {language[:40]!r}: this model hears {', '.join(known)}"
+        message = f"language {language[:40]!r}: this model supports {', '.join(known)}"
         raise ApiError(400, message, code="unsupported_language", param="language")
 
 
 def _check(form: TranscriptionForm, model: Model, more: Sequence[str]) -> None:
-    """Raises `ApiError` for combinations that cannot be meant."""
+    """Raises `ApiError` for invalid combinations."""
     _check_model(form.model, model, more)
     _check_language(form.language or "", model)
     for name in form.timestamp_granularities or ():
@@ -131,10 +131,10 @@ def _check(form: TranscriptionForm, model: Model, more: Sequence[str]) -> None:
                        code="invalid_value", param="timestamp_granularities[]")  # fmt: skip
     for name in form.include or ():
         if name not in ("entities", "sentiment"):
-            raise ApiError(400, f"include: {name[:40]!r} is not known here, only entities and sentiment",
+            raise ApiError(400, f"include: {name[:40]!r} is unknown; choose from entities and sentiment",
                            code="invalid_value", param="include[]")  # fmt: skip
     if form.include and form.response_format not in ("json", "verbose_json"):
-        raise ApiError(400, f"include needs JSON and not response_format={form.response_format}",
+        raise ApiError(400, f"include needs a JSON response_format, not {form.response_format}",
                        code="invalid_value", param="include[]")  # fmt: skip
     if form.stream and form.response_format not in ("json", "text"):
         raise ApiError(400, f"stream needs response_format json or text, not {form.response_format}",
@@ -142,7 +142,7 @@ def _check(form: TranscriptionForm, model: Model, more: Sequence[str]) -> None:
 
 
 def _asked(form: TranscriptionForm) -> Asked:
-    """What the model is asked for: entities and sentiment only if they are wanted."""
+    """The request to the model; entities and sentiment only if they are included."""
     include = form.include or []
     tasks = ["asr", *(["ner"] if "entities" in include else []), *(["sa"] if "sentiment" in include else [])]
     if "ner" not in tasks and (form.entities is not None or form.bias is not None):
@@ -153,7 +153,7 @@ def _asked(form: TranscriptionForm) -> Asked:
 
 
 def _ignored(fields: Sequence[tuple[str, str]]) -> dict[str, str]:
-    """A header that names the fields which changed nothing, so that nothing is dropped silently."""
+    """A header that names fields without effect, so that nothing is ignored silently."""
     known = set(TranscriptionForm.model_fields) - set(UNUSED)
     names = dict.fromkeys(plain_name(name) for name, value in fields if value not in ("", "0", "0.0"))
     ignored = [name for name in names if name not in known and name.isascii() and name.isidentifier()]
@@ -180,7 +180,7 @@ def _answer(analysis: Analysis, form: TranscriptionForm, model: Model, headers: 
 async def _events(
     parts: AsyncGenerator[Transcribed], form: TranscriptionForm, model: Model
 ) -> AsyncGenerator[str]:
-    """Server-sent events while it is transcribed; the deltas joined are the text."""
+    """Server-sent events during the transcription; the joined deltas are the text."""
     written = 0
     async for news in parts:
         if news.analysis is None:
@@ -188,7 +188,7 @@ async def _events(
                 yield event({"type": "transcript.text.delta", "delta": news.text[written:]})
                 written = len(news.text)
             else:
-                yield f": {news.seconds:.0f} s were heard\n\n"
+                yield f": {news.seconds:.0f} s were transcribed\n\n"
             continue
         text = news.analysis.text or ""
         for segment in formats.spoken(news.analysis):

@@ -30,7 +30,7 @@ MAX_INLINE_BYTES = 64 << 20
 
 @dataclass(frozen=True)
 class Copy:
-    """A redacted recording on disk: FFmpeg's name of its format, and what it lacks besides the words."""
+    """A redacted recording on disk: FFmpeg's name of its format, and notes on what was left out."""
 
     path: Path
     format: str
@@ -58,7 +58,7 @@ def router(service: Service) -> APIRouter:
 
 
 def _asked(form: RedactForm) -> tuple[Asked, Sequence[str] | None]:
-    """What is asked of the model, and the types to redact; what is to be redacted is what is looked for."""
+    """The request to the model, and the types to redact, which are also the types to look for."""
     types = None if form.types is None or [name.lower() for name in form.types] == ["all"] else form.types
     if types is not None and form.entities is None:
         form = form.model_copy(update={"entities": types})
@@ -68,7 +68,7 @@ def _asked(form: RedactForm) -> tuple[Asked, Sequence[str] | None]:
     for name in types or ():
         if normalize_type(name) not in request.names:
             known = ", ".join(form.entities or ())
-            message = f"types has {name[:60]!r}, which is not looked for: the entities are {known[:200]}"
+            message = f"types has {name[:60]!r}, which is not among the entities: {known[:200]}"
             raise ApiError(400, message, code="invalid_option", param="types")
     return request, types
 
@@ -101,7 +101,7 @@ async def _redact(
 async def _again(
     service: Service, copy: Copy, sent: Submission[RedactForm], request: Asked, seconds: float
 ) -> list[Analysis]:
-    """What is heard in the redacted recording: mixed, and in each channel if there are several."""
+    """The transcriptions of the redacted recording: mixed, and of each channel if there are several."""
     heard = Decoded(sent.folder / "heard.wav", seconds, ())
     channels = await service.decoders.heard(copy.path, heard.path)
     ways = ("mix",) if channels == 1 else ("mix", "split")
@@ -115,7 +115,7 @@ async def _answer(redaction: Redaction, copy: Copy | None, form: RedactForm, upl
 
     if redaction.leaks:
         found = ", ".join(map(str, redaction.leaks[:5]))
-        message = f"the redacted audio still says: {found}; nothing is handed out: raise guard"
+        message = f"still recognised in the redacted audio: {found}; nothing is returned: raise guard"
         raise ApiError(422, message, code="redaction_leaks")
     redacted = redaction.redacted(Pseudonyms(form.how), () if copy is None else copy.notes)
     if copy is None:
@@ -123,14 +123,14 @@ async def _answer(redaction: Redaction, copy: Copy | None, form: RedactForm, upl
     suffix, kind = kind_of(copy.format, copy.path.suffix)
     name = f"{Path(upload.name).stem}.redacted{suffix}"
     if form.output == "audio":
-        data = await asyncio.to_thread(copy.path.read_bytes)  # the folder is gone when the answer is sent
+        data = await asyncio.to_thread(copy.path.read_bytes)  # the folder is deleted once the answer is sent
         headers = {
             "Content-Disposition": f"attachment; filename*=UTF-8''{_quoted(name)}",
             "Unislu-Verified": str(redaction.verified).lower(),
         }
         return Response(data, media_type=kind, headers=headers)
     if copy.path.stat().st_size > MAX_INLINE_BYTES:
-        raise ApiError(413, "the audio does not fit into JSON: ask for output=audio", code="audio_too_large")
+        raise ApiError(413, "the audio does not fit into JSON: use output=audio", code="audio_too_large")
     coded = base64.b64encode(await asyncio.to_thread(copy.path.read_bytes)).decode()
     return JSONResponse(
         {

@@ -1,4 +1,6 @@
-"""uvicorn with the limits of this server: idle connections end, files may be many, a stop is graceful."""
+"""uvicorn with this server's limits: idle connections are closed, many sockets are allowed, a stop is
+graceful.
+"""
 
 from __future__ import annotations
 
@@ -22,16 +24,16 @@ from .settings import Settings
 
 HEADER_BYTES = 32 * 1024
 IDLE_SECONDS = 30.0
-KEEP_ALIVE_SECONDS = 60  # longer than clients pause: one that ends just when it is used again is an error
+KEEP_ALIVE_SECONDS = 60  # longer than clients pause: closing a connection just as it is reused is an error
 BACKLOG = 2048
 MAX_MESSAGE = 1 << 20  # of a websocket, in bytes: 30 s of audio
 
 
 class PatientProtocol(H11Protocol):
-    """HTTP/1.1 with a time for every head of a request.
+    """HTTP/1.1 with a time limit for the head of every request.
 
-    It gives up on a client who connects and says nothing, who never ends the headers of its first request or
-    of a later one, or who goes on with the body of a request that was answered long ago.
+    It drops a client that connects and sends nothing, never completes the headers of a request, or keeps
+    sending the body of a request that was answered long ago.
     """
 
     _given_up: asyncio.TimerHandle | None = None
@@ -57,7 +59,7 @@ class PatientProtocol(H11Protocol):
         super().handle_websocket_upgrade(event)
 
     def _waits(self) -> bool:
-        """Whether part of a request has come, and nobody is at work on one."""
+        """Whether part of a request has arrived and none is being processed."""
         if self.transport.get_protocol() is not self:  # it has become a websocket
             return False
         if self.cycle is not None and not self.cycle.response_complete:
@@ -66,7 +68,7 @@ class PatientProtocol(H11Protocol):
         return bool(rest) or self.conn.their_state is h11.SEND_BODY
 
     def _watch(self, *, waits: bool) -> None:
-        """Start the time if it does not run yet, or stop it."""
+        """Start the timer if it is not running, or stop it."""
         if not waits and self._given_up is not None:
             self._given_up.cancel()
             self._given_up = None
@@ -75,7 +77,7 @@ class PatientProtocol(H11Protocol):
 
 
 class Server(uvicorn.Server):
-    """Says where it listens once it does, and ends when the model cannot be loaded."""
+    """Prints its address once it listens, and ends if the model cannot be loaded."""
 
     def __init__(self, config: uvicorn.Config, settings: Settings, service: Service) -> None:
         super().__init__(config)
@@ -100,7 +102,7 @@ class Server(uvicorn.Server):
 
 
 def make_server(settings: Settings, app: FastAPI | None = None) -> Server:
-    """A server that has not started."""
+    """A server that is not started yet."""
     app = app or create_app(settings)
     config = uvicorn.Config(
         app,
@@ -124,7 +126,7 @@ def make_server(settings: Settings, app: FastAPI | None = None) -> Server:
 
 
 def serve(settings: Settings) -> int:
-    """Serve until told to stop; the exit code.
+    """Serve until stopped; returns the exit code.
 
     Raises:
         OptionError: the server cannot listen on the address.
@@ -133,7 +135,7 @@ def serve(settings: Settings) -> int:
     check_address(settings.host, settings.port)
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     _allow_many_sockets()
-    os.umask(0o077)  # uploads and results are for nobody else on this machine
+    os.umask(0o077)  # no other user of this machine may read uploads and results
     server = make_server(settings)
     server.run()
     if server.failure is not None:
@@ -142,13 +144,15 @@ def serve(settings: Settings) -> int:
 
 
 def check_address(host: str, port: int) -> None:
-    """Raises `OptionError` if nothing can listen there: the port is taken, the name is not this machine's."""
+    """Raises `OptionError` if nothing can listen there: the port is in use, or the name is not this
+    machine's.
+    """
     reason = "no such address"
     try:
         for family, kind, protocol, _, address in socket.getaddrinfo(host, port, type=socket.SOCK_STREAM):
             try:
                 with socket.socket(family, kind, protocol) as probe:
-                    if os.name == "posix":  # as the server does it; elsewhere it would share the port
+                    if os.name == "posix":  # as the server does; on other systems it would share the port
                         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
                     probe.bind(address)
                 return
@@ -160,7 +164,7 @@ def check_address(host: str, port: int) -> None:
 
 
 def _allow_many_sockets() -> None:
-    """Idle clients must not use up the files that requests need."""
+    """Idle clients must not use up the file descriptors that requests need."""
     with contextlib.suppress(ImportError, ValueError, OSError):
         import resource
 

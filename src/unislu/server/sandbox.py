@@ -1,8 +1,9 @@
-"""What the decoder process may still do with its libraries loaded: read its files, write results, compute.
+"""The sandbox of the decoder process: with its libraries loaded, it may only read its files, write results
+and compute.
 
-Limits of the operating system hold everywhere but on Windows. On Linux, as far as the kernel has them,
-Landlock takes away the rest of the file system and seccomp the calls that reach out: sockets, programs,
-processes, other processes. What the kernel lacks is left out; `enter` says what holds.
+Resource limits apply everywhere but on Windows. On Linux, if the kernel supports it, Landlock blocks the rest
+of the file system and seccomp blocks sockets, programs and other processes. What the kernel lacks is skipped;
+`enter` returns what is in force.
 """
 
 from __future__ import annotations
@@ -46,7 +47,7 @@ _LOAD, _EQUAL, _ABOVE, _SET, _RETURN = 0x20, 0x15, 0x35, 0x45, 0x06
 
 
 def limit(file_bytes: int) -> None:
-    """Limits of memory, size of files, open files; nothing is left of it when it crashes."""
+    """Limit memory, file size and open files; a crash leaves no core dump."""
     try:
         import resource
     except ImportError:  # Windows
@@ -64,7 +65,7 @@ def limit(file_bytes: int) -> None:
 
 
 def limit_cpu(seconds: float) -> None:
-    """From now on so many seconds of computing; then the process is ended."""
+    """Limit the CPU seconds from now on; then the process is ended."""
     try:
         import resource
     except ImportError:  # Windows
@@ -76,14 +77,14 @@ def limit_cpu(seconds: float) -> None:
 
 
 def enter(readable: Iterable[str], writable: Iterable[str]) -> tuple[str, ...]:
-    """Give up everything else, for good.
+    """Give up all other rights, irrevocably.
 
     Args:
         readable: files and folders that may be read, besides Python's own.
-        writable: folders in which files may be made as well.
+        writable: folders in which files may also be created.
 
     Returns:
-        What holds now: of "landlock", "seccomp".
+        What is in force: any of "landlock", "seccomp".
     """
     if sys.platform != "linux":
         return ()
@@ -123,7 +124,7 @@ def _landlock(libc: ctypes.CDLL, readable: list[str], writable: list[str]) -> bo
 
 
 def _allow(libc: ctypes.CDLL, rules: int, path: str, rights: int) -> None:
-    """What is not there needs no right."""
+    """A missing path needs no rule."""
     with contextlib.suppress(OSError):
         place = os.open(path or ".", os.O_PATH | os.O_CLOEXEC)
         try:
@@ -158,7 +159,9 @@ def _program(architecture: int, column: int) -> Iterable[bytes]:
         if number is not None:
             yield _step(_EQUAL, number, 0, 1)
             yield _step(_RETURN, _PERM)
-    yield _step(_EQUAL, _CLONE3, 0, 1)  # its arguments cannot be seen: let the library fall back on clone
+    yield _step(
+        _EQUAL, _CLONE3, 0, 1
+    )  # its arguments cannot be inspected: let the library fall back to clone
     yield _step(_RETURN, _NOSYS)
     yield _step(_EQUAL, _CLONE[column], 0, 3)
     yield _step(_LOAD, 16)

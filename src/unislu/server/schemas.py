@@ -1,4 +1,4 @@
-"""Answers as the OpenAPI document shows them: schemas and examples."""
+"""Answers for the OpenAPI document: schemas and examples."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def _errors(*statuses: int) -> Responses:
         400: "Bad audio, field or option", 401: "Missing or unknown key", 404: "Not there",
         408: "The upload stopped", 409: "Not in that state", 413: "Too large, or too long",
         415: "Wrong content type", 422: "Cannot be redacted safely",
-        429: "Too many requests under way; see Retry-After", 503: "The model is loading",
+        429: "Too many requests; see Retry-After", 503: "The model is loading",
     }  # fmt: skip
     return {status: _json(words[status], _ERROR) for status in statuses}
 
@@ -60,7 +60,7 @@ def _errors(*statuses: int) -> Responses:
 _UPLOAD = _errors(400, 401, 408, 413, 415, 429, 503)
 TRANSCRIPTION: Responses = {
     200: _json("The transcript", _TRANSCRIPTION, _VERBOSE)
-    | {"headers": {"Unislu-Ignored": {"description": "what changed nothing", "schema": {"type": "string"}}}},
+    | {"headers": {"Unislu-Ignored": {"description": "fields without effect", "schema": {"type": "string"}}}},
     404: _errors(404)[404],
     **_UPLOAD,
 }  # fmt: skip
@@ -74,7 +74,7 @@ TRANSCRIPTION[200]["content"] |= {
 }
 _MODEL = {"id": "whisper-1", "object": "model", "created": 0, "owned_by": "unislu"}
 MODELS: Responses = {200: _json("The names", {"object": "list", "data": [_MODEL]}), **_errors(401, 503)}
-ANALYZE: Responses = {200: _json("The result, in the format asked for", ANALYSIS), **_UPLOAD}
+ANALYZE: Responses = {200: _json("The result in the requested format", ANALYSIS), **_UPLOAD}
 RENDER: Responses = {
     200: {"description": "The result in that format", "content": {"text/html": {}, "text/plain": {}}},
     **_errors(400, 401, 413, 415),
@@ -94,7 +94,7 @@ REDACT: Responses = {
 }  # fmt: skip
 JOB: Responses = {200: _json("The job", _JOB), **_errors(401, 404)}
 JOB_MADE: Responses = {202: _json("The job", _JOB | {"status": "queued", "progress": 0.0}), **_UPLOAD}
-JOBS: Responses = {200: _json("The jobs of this key, the newest first", {"jobs": [_JOB]}), **_errors(401)}
+JOBS: Responses = {200: _json("The jobs of this key, newest first", {"jobs": [_JOB]}), **_errors(401)}
 JOB_RESULT: Responses = {200: _json("The result", ANALYSIS), **_errors(400, 401, 404, 409)}
 INFO: Responses = {
     200: _json(

@@ -1,7 +1,7 @@
-"""What stands before every route: keys, foreign pages, names the server does not have; counting.
+"""Middleware in front of every route: keys, foreign origins, unknown host names; counting.
 
-A server on 127.0.0.1 without a key is still within reach of every page its user visits: a page of another
-origin may not post to it (`Origin`), and a name that was rebound to 127.0.0.1 is refused (`Host`).
+Every page that a user visits can reach a server on 127.0.0.1 without a key. So pages of another origin may
+not post to it (`Origin`), and a name that was rebound to 127.0.0.1 is refused (`Host`).
 """
 
 from __future__ import annotations
@@ -30,10 +30,12 @@ from .uploads import drain
 OPEN_PATHS = frozenset({"/", "/healthz", "/readyz", "/openapi.json", "/favicon.ico"})
 STATIC = "/static/"
 SUBPROTOCOL = "bearer."
-"""Browsers cannot set headers of a websocket: the key comes as the subprotocol `bearer.<base64url of it>`."""
+"""Browsers cannot set headers of a websocket, so they send the key as the subprotocol `bearer.<base64url of
+it>`.
+"""
 
 FIRST_DELAY, LONGEST_DELAY = 0.25, 5.0
-"""Seconds that the answer to a wrong key takes: the first, and after many of them."""
+"""Delay in seconds of the answer to a wrong key: the first one, and after many."""
 FORGET_SECONDS = 300.0
 MAX_ADDRESSES = 10_000
 _HARMLESS = ("GET", "HEAD", "OPTIONS")
@@ -48,7 +50,7 @@ _HEADERS = {
 
 
 class Keys:
-    """The keys that are let in, compared in constant time."""
+    """The accepted keys, compared in constant time."""
 
     def __init__(self, keys: Sequence[str]) -> None:
         self._digests = [hashlib.sha256(key.encode()).digest() for key in keys]
@@ -57,25 +59,25 @@ class Keys:
         return bool(self._digests)
 
     def owner(self, key: str) -> str | None:
-        """A name for the holder of a key; None if it opens nothing."""
+        """A name for the holder of a key; None if the key is not accepted."""
         digest = hashlib.sha256(key.encode()).digest()
-        # Every key is compared: how long it takes says nothing about them.
+        # All keys are compared, so that the time reveals nothing.
         matches = [hmac.compare_digest(digest, known) for known in self._digests]
         return hashlib.sha256(b"owner" + digest).hexdigest()[:16] if any(matches) else None
 
 
 class WrongKey(ApiError):
-    """A key that opens nothing: perhaps a guess."""
+    """A key that is not accepted: perhaps a guess."""
 
 
 class Patience:
-    """How long the answer to a wrong key is held back: longer with each one from the same address."""
+    """The delay of the answer to a wrong key: longer with each one from the same address."""
 
     def __init__(self) -> None:
         self._wrong: dict[str, tuple[int, float]] = {}
 
     def delay(self, address: str) -> float:
-        """Seconds; counts one wrong key."""
+        """Count a wrong key; returns the delay in seconds."""
         now = time.monotonic()
         if len(self._wrong) >= MAX_ADDRESSES:
             self._wrong = {one: seen for one, seen in self._wrong.items() if now - seen[1] < FORGET_SECONDS}
@@ -87,7 +89,7 @@ class Patience:
 
 
 class Gate:
-    """ASGI middleware: refuses what must not reach a route, adds headers, counts."""
+    """ASGI middleware: rejects what must not reach a route, adds headers, counts."""
 
     def __init__(self, app: ASGIApp, settings: Settings, metrics: Metrics) -> None:
         self._app, self._settings, self._metrics = app, settings, metrics
@@ -117,14 +119,14 @@ class Gate:
         else:
             try:
                 await self._app(scope, receive, sending)
-            except Exception as error:  # whatever it is, the client gets an answer in our shape
+            except Exception as error:  # for any error the client gets an answer in our format
                 answer = unforeseen(error)  # logged there
                 if scope["type"] != "http" or status:
                     raise
                 await answer.response()(scope, receive, sending)
         if scope["type"] == "http":
             route = getattr(scope.get("route"), "path", None) or "other"
-            # A client may make methods up; each would be a series of its own for ever.
+            # A client may invent methods; each would become a time series of its own.
             method = scope["method"] if scope["method"] in _METHODS else "other"
             self._metrics.requests.labels(route, method, str(status)).inc()
             self._metrics.latency.labels(route).observe(time.perf_counter() - started)
@@ -147,14 +149,14 @@ class Gate:
         own = origin is None or _split(origin).netloc == host  # `null`, a file or a sandbox, is foreign
         if not own and origin not in self._settings.cors and scope.get("method") not in _HARMLESS:
             message = (
-                f"pages of {str(origin)[:100]} may not call this server: if that is its own address behind a "
-                "proxy, or a page that you trust, add it with --cors"
+                f"pages of {str(origin)[:100]} may not call this server: if this is the server's address "
+                "behind a proxy, or a page that you trust, add it with --cors"
             )
             raise ApiError(403, message, code="foreign_origin")
         scope.setdefault("state", {})["owner"] = self._owner(scope, headers)
 
     def _check_host(self, host: str) -> None:
-        """A server that needs no key cares for its name: a page may have bound a name of its own to it."""
+        """Without keys the host name is checked: a page may have bound a name of its own to this server."""
         if self._keys:
             return
         name = _split(f"//{host}").hostname or ""
@@ -185,13 +187,13 @@ class Gate:
 
 
 def own_names(settings: Settings) -> frozenset[str]:
-    """Names of this machine that others on its network may use, and those of `--hosts`."""
+    """Names of this machine on its network, and those of `--hosts`."""
     own = () if is_loopback(settings.host) else (socket.gethostname(), f"{socket.gethostname()}.local")
     return frozenset(name.lower() for name in (*settings.hosts, *own))
 
 
 def _is_address(name: str) -> bool:
-    """Whether it is a number, which no name server can bind to another machine."""
+    """Whether it is a numeric address, which no name server can rebind."""
     try:
         ipaddress.ip_address(name)
     except ValueError:
@@ -203,7 +205,7 @@ def _split(address: str) -> SplitResult:
     try:
         return urlsplit(address)
     except ValueError:
-        return urlsplit("")  # of nobody, and so refused
+        return urlsplit("")  # of nobody, so rejected
 
 
 def _from_subprotocol(headers: Headers) -> str:

@@ -1,4 +1,4 @@
-"""What the routes share: admission, uploads, decoding, the model's thread, and tidy answers."""
+"""What the routes share: admission, uploads, decoding, the model's thread, and answers."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ BYTES_A_SECOND = 32_000  # of one decoded channel
 
 @dataclass(frozen=True)
 class Submission(Generic[F]):
-    """A form, its file, the folder of the request, and the fields as they came."""
+    """A form, its file, the folder of the request, and the fields as they were sent."""
 
     form: F
     upload: Upload
@@ -76,7 +76,7 @@ class Service:
         self.stopping = False
 
     def _confinement(self) -> Confinement:
-        """Decoders read uploads, those of jobs too, and write beside them."""
+        """Decoders read uploads (those of jobs as well) and write beside them."""
         settings = self.settings
         return Confinement(
             read=[str(settings.data_folder.resolve() / AUDIO)],
@@ -86,16 +86,16 @@ class Service:
         )
 
     async def model(self) -> Model:
-        """The model. Raises `ApiError` (503) while it loads or when it cannot be loaded."""
+        """The model. Raises `ApiError` (503) while it loads or if it cannot be loaded."""
         if not self.worker.ready:
             raise ApiError(503, "the model is still loading", code="loading", retry_after=2)
         return await self.worker.model()
 
     @asynccontextmanager
     async def admitted(self, request: HttpRequest) -> AsyncIterator[Path]:
-        """A place among the requests under way, and a folder. Raises `ApiError` (429) when all are taken.
+        """Admit a request: a place and a folder. Raises `ApiError` (429) if all places are taken.
 
-        A body that is refused is read on for a moment, so that the client sees why.
+        Reading of a refused body goes on for a moment, so that the client sees the reason.
         """
         try:
             wait = self.worker.patience(self.places.held)
@@ -117,7 +117,7 @@ class Service:
     async def submitted(
         self, request: HttpRequest, kind: type[F], *, raw: bool = False
     ) -> AsyncIterator[Submission[F]]:
-        """What an admitted request with audio brings, once the model can hear it. Raises `ApiError`."""
+        """The submission of an admitted request with audio, once the model is loaded. Raises `ApiError`."""
         await self.model()
         async with self.admitted(request) as folder:
             body = await self.form(request, folder, raw=raw)
@@ -136,16 +136,16 @@ class Service:
         return await self.decoders.decode(upload.path, folder / "audio.wav", upload.name, split)
 
     async def analyze(self, sent: Submission[Any], request: Request, *, split: bool = False) -> Analysis:
-        """Decode and analyse what was sent. Raises `ApiError`, and as `transcribe`."""
+        """Decode and analyse a submission. Raises `ApiError`, and as `transcribe`."""
         decoded = await self.decode(sent.upload, sent.folder, split)
         return await self.transcribe(decoded, sent.upload.name, request)
 
     async def check(self, request: Request) -> None:
-        """Raises `OptionError` if the model cannot do what is asked for."""
+        """Raises `OptionError` if the model cannot fulfil the request."""
         (await self.model()).check(request)
 
     async def check_form(self, form: AnalyzeForm) -> Request:
-        """What a form asks of the model. Raises what is wrong with it before any audio is decoded."""
+        """The request of a form. Raises its errors before any audio is decoded."""
         request = form.request()
         check_format(form.format, request.wants_text)
         if form.redact is not None and "ner" not in request.tasks:
@@ -160,19 +160,19 @@ class Service:
         request: Request,
         progress: Callable[[Progress], None] | None = None,
     ) -> Analysis:
-        """Analyse decoded audio; the result speaks of the client's file name and no other."""
+        """Analyse decoded audio; the result has the client's file name."""
         clip = Clip(decoded.path, decoded.seconds, request, name)
         analysis = await self.worker.analyze(clip, progress)
         warnings = tuple(dict.fromkeys((*decoded.warnings, *analysis.warnings)))
         return dataclasses.replace(analysis, warnings=warnings)
 
     def close(self) -> None:
-        """Remove what is on disk."""
+        """Delete all files."""
         self.workspace.close()
 
 
 async def unless_gone(request: HttpRequest, work: Awaitable[T]) -> T:
-    """The result of `work`, which is cancelled when the client leaves. Raises `ApiError` (499) then."""
+    """The result of `work`. If the client disconnects, `work` is cancelled and `ApiError` (499) raised."""
     task = asyncio.ensure_future(work)
     gone = asyncio.ensure_future(_gone(request))
     try:
@@ -183,7 +183,7 @@ async def unless_gone(request: HttpRequest, work: Awaitable[T]) -> T:
     finally:
         gone.cancel()
         task.cancel()
-        # Its files are removed next: nothing may still be at work on them.
+        # Its files are deleted next, so nothing may still use them.
         await asyncio.wait((task, gone))
 
 
@@ -193,7 +193,7 @@ async def _gone(request: HttpRequest) -> None:
 
 
 def render(analysis: Analysis, format_: str) -> Response:
-    """A result in the format that was asked for."""
+    """A result in the requested format."""
     from ..writers import get_writer
 
     if format_ == "json":
@@ -204,7 +204,7 @@ def render(analysis: Analysis, format_: str) -> Response:
         return JSONResponse(formats.assemblyai(analysis))
     text = get_writer(format_).render(analysis)
     if format_ == "html":
-        # Its own style sheet is inline; it runs nothing and loads nothing.
+        # Its style sheet is inline; it runs no scripts and loads nothing.
         policy = {"content-security-policy": "default-src 'none'; style-src 'unsafe-inline'; sandbox"}
         return HTMLResponse(text, headers=policy)
     kind = {"srt": "application/x-subrip", "vtt": "text/vtt"}.get(format_, "text/plain")
@@ -212,7 +212,7 @@ def render(analysis: Analysis, format_: str) -> Response:
 
 
 def check_format(format_: str, has_text: object) -> None:
-    """Raises `ApiError` when there is no such format, or it is the transcript and there is none."""
+    """Raises `ApiError` for an unknown format, or if the format is the transcript and none was requested."""
     from ..writers import FORMATS
 
     if format_ not in ANSWERS:
@@ -224,7 +224,7 @@ def check_format(format_: str, has_text: object) -> None:
 
 
 def finish(analysis: Analysis, form: AnalyzeForm) -> Analysis:
-    """The result as the form wants it: with its entities masked, if so."""
+    """The result for a form, with its entities masked if requested."""
     if form.redact is None:
         return analysis
     from ..redact import redact_analysis

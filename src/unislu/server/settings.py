@@ -1,4 +1,4 @@
-"""What the server is told: by flags (`--max-queue 8`), else by the environment (`UNISLU_MAX_QUEUE=8`)."""
+"""Settings of the server: from flags (`--max-queue 8`), else from the environment (`UNISLU_MAX_QUEUE=8`)."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from ..errors import OptionError
 
 PREFIX = "UNISLU_"
 MIN_KEY = 16
-"""Characters of a key: shorter ones can be guessed."""
+"""Minimum characters of a key: shorter ones can be guessed."""
 _YES, _NO = ("1", "true", "yes", "on"), ("", "0", "false", "no", "off")
 
 
@@ -23,38 +23,42 @@ def _setting(default: Any, help_: str, secret: bool = False) -> Any:
 
 @dataclass(frozen=True)
 class Settings:
-    """Every setting of the server, checked once. Raises `OptionError` for a value that cannot be meant."""
+    """All settings of the server, checked once. Raises `OptionError` for an invalid value."""
 
     host: str = _setting("127.0.0.1", "address to listen on")
-    port: int = _setting(8000, "port to listen on; 0 takes a free one")
+    port: int = _setting(8000, "port to listen on; 0 = any free one")
     bundle: str | None = _setting(None, "model bundle: a folder, or hf:owner/name on the hub")
     threads: int | None = _setting(None, "threads of the model (default: all cores)")
-    keys: tuple[str, ...] = _setting((), "bearer keys that are let in, separated by commas", secret=True)
-    key_file: str | None = _setting(None, "file with one bearer key a line")
-    models: tuple[str, ...] = _setting((), "further model names that clients may ask for, e.g. org/model")
-    insecure: bool = _setting(False, "listen on other addresses than this machine's own without a key")
+    keys: tuple[str, ...] = _setting((), "accepted bearer keys, separated by commas", secret=True)
+    key_file: str | None = _setting(None, "file with one bearer key per line")
+    models: tuple[str, ...] = _setting((), "additional model names that clients may use, e.g. org/model")
+    insecure: bool = _setting(
+        False, "allow listening on other addresses than this machine's own without a key"
+    )
     cors: tuple[str, ...] = _setting((), "origins whose pages may call the server, e.g. https://app.example")
-    hosts: tuple[str, ...] = _setting((), "further names this server is reached by (its own are known)")
-    data: str | None = _setting(None, "folder in which jobs are kept (default: the user's state folder)")
-    work: str | None = _setting(None, "folder for uploads while they are heard (default: inside --data)")
-    max_disk_mb: float = _setting(4000.0, "megabytes that uploads may take there, and again those of jobs")
+    hosts: tuple[str, ...] = _setting((), "additional host names of this server (its own are known)")
+    data: str | None = _setting(None, "folder for jobs (default: the user's state folder)")
+    work: str | None = _setting(None, "folder for uploads while they are processed (default: inside --data)")
+    max_disk_mb: float = _setting(4000.0, "megabytes for uploads there, and the same again for those of jobs")
     max_upload_mb: float = _setting(200.0, "largest upload in megabytes")
     max_seconds: float = _setting(4 * 3600.0, "longest audio in seconds")
-    max_queue: int = _setting(64, "requests under way or waiting; further ones are told to retry")
-    max_batch: int = _setting(8, "requests heard together")
+    max_queue: int = _setting(64, "maximum requests running or waiting; further ones are told to retry")
+    max_batch: int = _setting(8, "maximum requests transcribed together")
     batch_wait_ms: float = _setting(4.0, "batching delay: milliseconds an idle model waits for more requests")
     decoders: int = _setting(2, "processes that decode uploads")
-    decode_timeout: float = _setting(120.0, "seconds that decoding one upload may take")
-    read_timeout: float = _setting(30.0, "seconds without a byte after which an upload is given up")
-    upload_rate: float = _setting(1000.0, "bytes a second that an upload must bring after those seconds")
-    upload_timeout: float = _setting(1800.0, "seconds that an upload may take in all")
-    grace: float = _setting(30.0, "seconds that running requests get to finish when the server stops")
-    max_jobs: int = _setting(100, "jobs waiting or running")
+    decode_timeout: float = _setting(120.0, "maximum seconds for decoding one upload")
+    read_timeout: float = _setting(30.0, "seconds without a byte after which an upload is aborted")
+    upload_rate: float = _setting(1000.0, "minimum bytes a second of an upload after those seconds")
+    upload_timeout: float = _setting(1800.0, "maximum seconds for an upload")
+    grace: float = _setting(30.0, "seconds for running requests to finish when the server stops")
+    max_jobs: int = _setting(100, "maximum jobs waiting or running")
     keep_days: float = _setting(7.0, "days that a finished job and its result are kept")
-    until_fetched: bool = _setting(False, "forget a job as soon as its result was fetched")
-    max_listeners: int = _setting(8, "live connections at once")
+    until_fetched: bool = _setting(False, "delete a job as soon as its result was fetched")
+    max_listeners: int = _setting(8, "maximum simultaneous live connections")
     max_session: float = _setting(4 * 3600.0, "longest live connection in seconds")
-    key_share: float = _setting(0.5, "share of requests, jobs and connections that one of several keys gets")
+    key_share: float = _setting(
+        0.5, "maximum share of requests, jobs and connections for one of several keys"
+    )
     access_log: bool = _setting(False, "log every request")
 
     def __post_init__(self) -> None:
@@ -82,8 +86,8 @@ class Settings:
                 raise OptionError(f"CORS origin {origin!r}: name each as scheme://host[:port]")
         if not (self.keys or self.insecure or is_loopback(self.host)):
             raise OptionError(
-                f"{self.host} can be reached from other machines and no key is set: set {PREFIX}KEYS or "
-                "--key-file, listen on 127.0.0.1, or say --insecure if anybody may use this server"
+                f"{self.host} can be reached from other machines, but no key is set: set {PREFIX}KEYS or "
+                "--key-file, listen on 127.0.0.1, or use --insecure if anybody may use this server"
             )
 
     @property
@@ -93,22 +97,22 @@ class Settings:
 
     @property
     def max_disk_bytes(self) -> int:
-        """What uploads may take on disk."""
+        """Disk space for uploads in bytes."""
         return int(self.max_disk_mb * 1_000_000)
 
     @property
     def work_folder(self) -> Path:
-        """Where uploads lie while they are heard."""
+        """The folder for uploads while they are processed."""
         return self.data_folder / "work" if self.work is None else Path(self.work)
 
     @property
     def share(self) -> float:
-        """Of the places that one owner may hold: all where there is one owner."""
+        """The share of places that one owner may hold: all of them if there is only one owner."""
         return self.key_share if len(self.keys) > 1 else 1.0
 
     @property
     def data_folder(self) -> Path:
-        """Where jobs are kept."""
+        """The folder for jobs."""
         if self.data is not None:
             return Path(self.data)
         state = os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state"
@@ -161,5 +165,5 @@ def _read_keys(path: str) -> tuple[str, ...]:
         raise OptionError(f"{path}: keys cannot be read ({reason}); check --key-file") from None
     keys = tuple(line.strip() for line in lines if line.strip() and not line.startswith("#"))
     if not keys:
-        raise OptionError(f"{path}: holds no key; write one a line")
+        raise OptionError(f"{path}: has no key; write one per line")
     return keys

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from ..result import Analysis
 
 QUIET_SECONDS = 5.0
-"""The longest time without a word to the client: proxies and clients take silence for death."""
+"""The longest time without data for the client: proxies and clients close silent connections."""
 
 
 @dataclass(frozen=True)
@@ -34,7 +34,9 @@ class Transcribed:
 
 
 class EventStream(StreamingResponse):
-    """Server-sent events, and what must stay (`held`) until they are sent or the client has left."""
+    """Server-sent events, and resources (`held`) that are needed until they are sent or the client has
+    disconnected.
+    """
 
     def __init__(self, events: AsyncGenerator[str], held: AsyncExitStack, headers: Mapping[str, str]) -> None:
         super().__init__(
@@ -53,7 +55,7 @@ def event(data: Mapping[str, Any]) -> str:
 
 
 async def _told(events: AsyncGenerator[str]) -> AsyncGenerator[str]:
-    """The events; what fails once the answer has begun is one of them."""
+    """The events; an error after the answer has begun becomes one of them."""
     try:
         async for one in events:
             yield one
@@ -61,7 +63,7 @@ async def _told(events: AsyncGenerator[str]) -> AsyncGenerator[str]:
         yield event(error.body)
     except UnisluError as error:
         yield event(from_unislu(error).body)
-    except Exception as error:  # the client is told, the log has the rest
+    except Exception as error:  # the client gets a message, the log has the details
         yield event(unforeseen(error).body)
 
 
@@ -69,10 +71,10 @@ async def _told(events: AsyncGenerator[str]) -> AsyncGenerator[str]:
 async def transcribing(
     transcribe: Callable[[Callable[[Progress], None]], Coroutine[Any, Any, Analysis]],
 ) -> AsyncIterator[AsyncGenerator[Transcribed]]:
-    """What was transcribed, whenever that is more, at the latest every `QUIET_SECONDS`; last the result.
+    """The transcription so far, whenever it grows and at least every `QUIET_SECONDS`; last the result.
 
-    `transcribe`: begins the work; it is given what the model's thread calls when more is done. Leaving takes
-    it back. The generator raises what the work raises.
+    `transcribe` begins the work; its argument is a callback for progress in the model's thread. Closing the
+    generator cancels the work. It raises what the work raises.
     """
     loop, news, so_far = asyncio.get_running_loop(), asyncio.Event(), Transcribed()
 
@@ -100,5 +102,5 @@ async def transcribing(
         yield all_news()
     finally:
         task.cancel()
-        # The audio is removed next: nothing may still be at work on it.
+        # The audio is deleted next, so nothing may still use it.
         await asyncio.wait([task])

@@ -1,4 +1,4 @@
-"""A request's body, streamed to disk under limits; nothing a client sends becomes part of a path."""
+"""A request's body, streamed to disk within limits; nothing that a client sends becomes part of a path."""
 
 from __future__ import annotations
 
@@ -30,20 +30,25 @@ _DRAIN_BYTES, _DRAIN_SECONDS = 64 << 20, 10.0
 
 @dataclass(frozen=True)
 class Limits:
-    """`max_bytes`: of the body. `read_timeout`: seconds without a byte. `rate`: bytes a second that must have
-    come once that time is over. `total_timeout`: seconds for all of it. `take_room`: told how
-    many bytes come on disk; raises `ApiError` when there is no room for them."""
+    """Limits of an upload."""
 
     max_bytes: int
+    """Of the body."""
     read_timeout: float
+    """Seconds without a byte."""
     rate: float
+    """Minimum bytes a second after that time."""
     total_timeout: float
+    """Seconds for the whole body."""
     take_room: Callable[[int], None]
+    """Called with the number of bytes that are written next; raises `ApiError` if there is no room for
+    them.
+    """
 
 
 @dataclass(frozen=True)
 class Upload:
-    """A file that came: where it lies, what the client calls it, its size in bytes."""
+    """A received file: its path, the client's name for it, its size in bytes."""
 
     path: Path
     name: str
@@ -68,8 +73,8 @@ class Form:
 async def receive(request: Request, folder: Path, limits: Limits, *, raw: bool = False) -> Form:
     """Read the whole body; the file goes into `folder`.
 
-    `raw`: a body that is no form is the file itself, and the query holds the fields.
-    Raises `ApiError`: 400, 408, 413 or 415.
+    `raw`: a body that is not a form is the file itself, and the query contains the fields. Raises `ApiError`:
+    400, 408, 413 or 415.
     """
     try:
         declared = int(request.headers.get("content-length", "0"))
@@ -102,12 +107,12 @@ async def read_json(request: Request, limits: Limits) -> dict[str, Any]:
     except (ValueError, RecursionError) as error:
         raise ApiError(400, f"the body is not JSON: {error}", code="invalid_json") from None
     if not isinstance(value, dict):
-        raise ApiError(400, "the body is no JSON object", code="invalid_json")
+        raise ApiError(400, "the body is not a JSON object", code="invalid_json")
     return value
 
 
 def _parse(data: bytearray) -> Any:
-    """JSON that can be written again: without NaN, numbers that are too large, and halves of characters.
+    """JSON that can be serialised again: no NaN, no numbers that are too large, no lone surrogates.
 
     Raises `ValueError`.
     """
@@ -116,12 +121,12 @@ def _parse(data: bytearray) -> Any:
         json.dumps(value, ensure_ascii=False, allow_nan=False).encode()
     except UnicodeEncodeError as error:
         half = error.object[error.start : error.start + 1]
-        raise ValueError(f"it holds {half!a}, half of a surrogate pair") from None
+        raise ValueError(f"it contains {half!a}, half of a surrogate pair") from None
     return value
 
 
 async def drain(request: Request) -> None:
-    """Read a little more of a refused body: many clients only look at an answer once they could send all."""
+    """Read a little more of a refused body: many clients read the answer only after sending everything."""
     if (
         getattr(request.state, "body_read", False)
         or request.headers.get("expect", "").lower() == "100-continue"
@@ -155,7 +160,7 @@ async def _chunks(request: Request, limits: Limits) -> AsyncIterator[bytes]:
                 chunk = await anext(stream, None)
         except TimeoutError:
             if left > limits.read_timeout:
-                message = f"the upload stopped: no byte came for {limits.read_timeout:g} s"
+                message = f"the upload stopped: no byte was received for {limits.read_timeout:g} s"
                 raise ApiError(408, message, code="upload_timeout") from None
             message = f"the upload took longer than {limits.total_timeout:g} s: send a smaller file"
             raise ApiError(408, message, code="upload_too_slow") from None
@@ -169,7 +174,7 @@ async def _chunks(request: Request, limits: Limits) -> AsyncIterator[bytes]:
             raise _too_large(limits)
         passed = time.monotonic() - begun
         if passed > limits.read_timeout and size < limits.rate * passed:
-            message = f"the upload brings less than {limits.rate:g} bytes a second: send a smaller file"
+            message = f"the upload is slower than {limits.rate:g} bytes a second: send a smaller file"
             raise ApiError(408, message, code="upload_too_slow")
         yield chunk
 
@@ -232,7 +237,7 @@ def _new_path(folder: Path) -> Path:
 
 
 class _Multipart:
-    """One body of multipart/form-data; the parser calls back for every piece."""
+    """A body of multipart/form-data; the parser calls back for every piece."""
 
     def __init__(self, folder: Path, limits: Limits, boundary: bytes) -> None:
         if not 1 <= len(boundary) <= 200:
@@ -316,10 +321,12 @@ class _Multipart:
                 raise ApiError(400, f"the form has more than {MAX_FIELDS} fields", code="invalid_form")
             return
         if name != "file":
-            message = f"the file came as the part {name[:60]!r}: send it as `file`"
+            message = f"the file was sent as the part {name[:60]!r}: send it as `file`"
             raise ApiError(400, message, code="unknown_file", param=name[:60])
         if self._writer is not None:
-            raise ApiError(400, "two files came: send one a request", code="several_files", param="file")
+            raise ApiError(
+                400, "two files were sent: send one per request", code="several_files", param="file"
+            )
         self._path, self._filename = _new_path(self._folder), filename
         self._writer = _Writer(self._path, self._limits.take_room)
 
@@ -333,12 +340,14 @@ class _Multipart:
             raise ApiError(400, message, code="invalid_value", param=(self._name or "")[:60])
 
     def _refuse_text(self, size: int) -> None:
-        """A few words without a file name are no audio: curl was told `file=call.wav`, without its @."""
+        """A short text without a file name is not audio: curl was called with `file=call.wav`, without its
+        @.
+        """
         if self._filename or size > MAX_NAME_BYTES:
             return
         text = self._path.read_bytes().decode("utf-8", "replace").strip()
         if text.isprintable() and "\ufffd" not in text:
-            message = f"the part `file` is the text {text[:80]!r} and no file: with curl write file=@NAME"
+            message = f"the part `file` is the text {text[:80]!r}, not a file: with curl write file=@NAME"
             raise ApiError(400, message, code="missing_file", param="file")
 
     def _end(self) -> None:

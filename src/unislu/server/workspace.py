@@ -1,4 +1,6 @@
-"""The folder for uploads and their decoded audio: one server's, bounded, and swept at its start."""
+"""The folder for uploads and their decoded audio: used by one server, limited in size, emptied at the
+start.
+"""
 
 from __future__ import annotations
 
@@ -14,14 +16,14 @@ from .answers import TOO_MANY, ApiError
 
 PREFIX = "request-"
 RETRY_SECONDS = 10
-_FRESH_SECONDS = 0.2  # for which a measured size is good enough
+_FRESH_SECONDS = 0.2  # for which a measured size is valid
 
 
 class Workspace:
-    """A folder for each request. What a server left behind that was killed is removed at the start."""
+    """A folder for each request. What a killed server left behind is deleted at the start."""
 
     def __init__(self, folder: Path, limit: int) -> None:
-        """`limit`: bytes. Raises `OptionError` when the folder cannot be used or another server has it."""
+        """`limit`: bytes. Raises `OptionError` if the folder cannot be used or another server uses it."""
         self.limit = limit
         self.folder = folder / "requests"
         self._measured, self._used = 0.0, 0
@@ -31,7 +33,7 @@ class Workspace:
             self._sweep()
         except OSError as error:
             raise OptionError(
-                f"{folder}: uploads cannot be kept there ({error}); choose another --work"
+                f"{folder}: uploads cannot be stored there ({error}); choose another --work"
             ) from None
 
     def request(self) -> Path:
@@ -40,37 +42,37 @@ class Workspace:
 
     @property
     def room(self) -> int:
-        """Bytes that may still be written."""
+        """Bytes that can still be written."""
         now = time.monotonic()
         if now - self._measured > _FRESH_SECONDS:
             self._measured, self._used = now, size_of(self.folder)
         return max(0, self.limit - self._used)
 
     def take(self, size: int) -> None:
-        """So many bytes are written next. Raises `ApiError` (429) when there is no room for them."""
+        """Reserve bytes that are written next. Raises `ApiError` (429) if there is no room for them."""
         if self.room <= size:
             raise full(RETRY_SECONDS)
         self._used += size
 
     def close(self) -> None:
-        """Remove what is on disk."""
+        """Delete all files."""
         self._sweep()
         shutil.rmtree(self.folder, ignore_errors=True)
         self._lock_file.close()
 
     def _sweep(self) -> None:
-        for path in self.folder.glob(f"{PREFIX}*"):  # nothing that somebody else keeps there
+        for path in self.folder.glob(f"{PREFIX}*"):  # keep other files in it
             shutil.rmtree(path, ignore_errors=True)
 
 
 def full(retry_after: int) -> ApiError:
-    """What a client is told when there is no room for its upload."""
+    """The error for a client if there is no room for its upload."""
     message = f"the server has no room for more uploads: try again in {retry_after} s"
     return ApiError(TOO_MANY, message, code="disk_full", retry_after=retry_after)
 
 
 def size_of(folder: Path) -> int:
-    """Bytes of the files in a folder and in those inside it; what is removed meanwhile counts nothing."""
+    """Bytes of all files below a folder; files that are deleted meanwhile do not count."""
     total = 0
     try:
         with os.scandir(folder) as entries:
@@ -85,11 +87,11 @@ def size_of(folder: Path) -> int:
 
 
 def lock(path: Path, what: str, option: str) -> IO[bytes]:
-    """Hold a file as long as it is open. Raises `OptionError` when another server does."""
+    """Lock a file as long as it is open. Raises `OptionError` if another server holds the lock."""
     file = open(path, "wb")  # noqa: SIM115 - held until the owner closes it
     try:
         import fcntl
-    except ImportError:  # Windows has no flock; there nothing warns
+    except ImportError:  # Windows has no flock: no check there
         return file
     try:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)

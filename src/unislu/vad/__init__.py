@@ -1,7 +1,7 @@
-"""Long audio → windows that the encoder can hear at once: where speech is, cut at pauses.
+"""Long audio → windows that fit the encoder: the stretches with speech, cut at pauses.
 
 `SpeechCutter` finds speech with Silero VAD and leaves out the rest; `EnergyCutter` cuts at quiet points and
-keeps everything. Both take a stream and hold no more than the windows in the making.
+keeps everything. Both take a stream and keep only the windows that are not complete yet.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
-"""Long audio → windows that the encoder can hear at once, cut where it is quiet; by energy alone.
+"""Long audio → windows that fit the encoder, cut where it is quiet, by energy alone.
 
-It finds pauses to cut at and recognises digital silence. It does not tell speech from other sound.
+It finds pauses to cut at and detects digital silence. It does not distinguish speech from other sound.
 """
 
 from __future__ import annotations
@@ -15,8 +15,9 @@ from .window import Window
 
 MAX_SECONDS = 30.0
 SILENCE_DB = -75.0
-"""Below this level, relative to full scale, in every frame a stretch is silence: 16-bit dither lies at
-about -90 dB, the quietest usable recordings at about -60 dB."""
+"""A stretch whose frames all lie below this level, relative to full scale, is silence: 16-bit dither lies at
+about -90 dB, the quietest usable recordings at about -60 dB.
+"""
 
 _FRAME = SAMPLE_RATE // 100
 _SMOOTHING = 30  # frames: a pause worth cutting at lasts about 0.3 s
@@ -32,8 +33,8 @@ def windows(samples: NDArray[np.float32], max_seconds: float = MAX_SECONDS) -> l
         max_seconds: longest window, in seconds.
 
     Returns:
-        (start, end) in seconds; they cover the audio without gaps or overlaps. The last two share
-        what is left evenly, so that no window is a snippet.
+        (start, end) in seconds; they cover the audio without gaps or overlaps. The last two share the rest
+            evenly, so that no window is very short.
     """
     total = len(samples) / SAMPLE_RATE
     if total <= max_seconds:
@@ -73,7 +74,7 @@ class EnergyCutter:
         self._held = np.zeros(0, np.float32)
 
     def feed(self, samples: NDArray[np.float32]) -> list[Window]:
-        """Take more audio."""
+        """Add audio."""
         self._held = np.concatenate([self._held, samples])
         found = []
         # The smoothing looks 0.15 s ahead.
@@ -82,7 +83,7 @@ class EnergyCutter:
         return found
 
     def finish(self) -> list[Window]:
-        """The rest."""
+        """End of the stream: the rest."""
         found = []
         while -(-len(self._held) // _FRAME) > self._limit:
             found.append(self._cut(_next_cut(_smoothed_db(self._held), self._limit) * _FRAME))
@@ -95,7 +96,7 @@ class EnergyCutter:
 
 
 def quiet_point(samples: NDArray[np.float32], max_seconds: float) -> int:
-    """Where best to cut speech that is too long for one window: a number of samples.
+    """The best place, in samples, to cut speech that is too long for one window.
 
     Args:
         samples: [n] float32, 16 kHz, longer than `max_seconds`.

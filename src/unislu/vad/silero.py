@@ -34,7 +34,7 @@ _SILENT_CHUNKS = 31  # 1 s
 
 
 class Silero:
-    """The probabilities of one stream of audio. Streams share the loaded graph."""
+    """Speech probabilities of one stream of audio. Streams share the loaded graph."""
 
     def __init__(self) -> None:
         self._session = _session()
@@ -43,9 +43,9 @@ class Silero:
         self._reset()
 
     def feed(self, samples: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Take [n] float32 at 16 kHz; returns [m] float32, for every chunk that is full.
+        """Add [n] float32 at 16 kHz; returns [m] float32, one for each full chunk.
 
-        Digital silence is not looked at from its second on: there is no speech in it.
+        Digital silence is skipped after its first second: there is no speech in it.
         """
         held = np.concatenate([self._rest, samples]) if len(self._rest) else samples
         count = len(held) // CHUNK
@@ -65,7 +65,9 @@ class Silero:
         self._context = np.zeros(_CONTEXT, np.float32)
 
     def _run(self, chunks: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Probabilities of `chunks` [n, CHUNK]. How audio is fed changes nothing in them."""
+        """Probabilities of `chunks` [n, CHUNK]; they do not depend on how the audio was split between
+        calls.
+        """
         still = np.ptp(chunks, axis=1) < _STILL
         speech = np.zeros(len(chunks), np.float32)
         first = None  # of the chunks that wait to be looked at
@@ -99,9 +101,9 @@ def is_speech(probability: float, going_on: bool) -> bool:
 
 
 def has_speech(samples: NDArray[np.float32], sure: float) -> bool:
-    """Whether somebody speaks anywhere in [n] float32 at 16 kHz with a probability of at least `sure`.
+    """Whether there is speech anywhere in [n] float32 at 16 kHz with a probability of at least `sure`.
 
-    Listens no further than to the first such place.
+    Stops at the first such place.
     """
     silero = Silero()
     pieces = (samples[first : first + _PIECE] for first in range(0, len(samples), _PIECE))
@@ -115,7 +117,7 @@ def _session() -> onnxruntime.InferenceSession:
     import onnxruntime
 
     options = onnxruntime.SessionOptions()
-    # The matrices are small: further threads would only wait for each other.
+    # The matrices are small; more threads would only wait for each other.
     options.intra_op_num_threads = 1
     options.log_severity_level = 3
     path = Path(__file__).with_name("silero.onnx")

@@ -21,15 +21,14 @@ _LEAST_CHUNKS = 3  # shorter bursts are clicks: 0.1 s
 
 @dataclass(frozen=True)
 class Cutting:
-    """How speech becomes windows, in seconds. Raises `OptionError` for what cannot be meant.
-
-    window: longest window. pad: kept before and after speech. merge: pauses up to this long stay inside a
-    window that has room for what follows.
-    """
+    """How speech is cut into windows, in seconds. Raises `OptionError` for values out of range."""
 
     window: float = MAX_SECONDS
+    """Longest window."""
     pad: float = 0.2
+    """Kept before and after speech."""
     merge: float = 0.5
+    """Pauses up to this long stay inside a window that has room for what follows."""
 
     def __post_init__(self) -> None:
         if not MIN_WINDOW <= self.window <= MAX_SECONDS:
@@ -41,9 +40,9 @@ class Cutting:
 
 
 class SpeechCutter:
-    """Windows of one channel where Silero VAD hears speech; see `Cutter`.
+    """Windows of one channel where Silero VAD detects speech; see `Cutter`.
 
-    It holds the audio of the window in the making and no more.
+    It keeps only the audio of the current window.
     """
 
     def __init__(self, cutting: Cutting) -> None:
@@ -55,12 +54,12 @@ class SpeechCutter:
         self._first = 0  # number of the first sample held
         self._chunk = 0  # number of the next probability
         self._begun: int | None = None  # sample at which the speech going on began
-        self._quiet = 0  # chunks since it was last heard
+        self._quiet = 0  # chunks since the last speech
         self._regions: list[tuple[int, int]] = []  # complete ones of the window in the making, in samples
         self._floor = 0  # end of the last window: the next may not begin before it
 
     def feed(self, samples: NDArray[np.float32]) -> list[Window]:
-        """Take more audio."""
+        """Add audio."""
         found: list[Window] = []
         for start in range(0, len(samples), SAMPLE_RATE * 10):
             block = samples[start : start + SAMPLE_RATE * 10]
@@ -71,7 +70,7 @@ class SpeechCutter:
         return found
 
     def finish(self) -> list[Window]:
-        """The audio is at its end."""
+        """End of the audio."""
         found: list[Window] = []
         for probability in self._silero.finish().tolist():
             self._advance(probability, found)
@@ -81,7 +80,7 @@ class SpeechCutter:
         return found
 
     def _advance(self, probability: float, found: list[Window]) -> None:
-        """One chunk further."""
+        """Process one chunk."""
         here = self._chunk * CHUNK
         self._chunk += 1
         speaks = is_speech(probability, going_on=self._begun is not None)
@@ -98,7 +97,7 @@ class SpeechCutter:
             self._cut_region(found)
 
     def _reach(self) -> float:
-        """Samples of pause after which no speech can join the window in the making."""
+        """Samples of pause after which no speech can join the current window."""
         return max(self._cutting.merge * SAMPLE_RATE, 2.0 * self._pad)
 
     def _end_region(self, end: int, found: list[Window]) -> None:
@@ -109,7 +108,7 @@ class SpeechCutter:
         self._join((begun, end), found)
 
     def _join(self, region: tuple[int, int], found: list[Window]) -> None:
-        """Put a region into the window in the making, or into a new one."""
+        """Add a region to the current window, or to a new one."""
         if self._regions and region[0] - self._regions[-1][1] > self._reach():
             self._emit(len(self._regions), found)
         while self._regions and region[1] - self._regions[0][0] + 2 * self._pad > self._window:
@@ -119,8 +118,9 @@ class SpeechCutter:
             region = self._halve(region, found)
 
     def _best_pause(self, region: tuple[int, int]) -> int:
-        """How many of the regions go into the window when `region` does not fit: up to the longest pause of
-        its second half."""
+        """How many regions go into the window if `region` does not fit: up to the longest pause in its second
+        half.
+        """
         start = self._regions[0][0]
         followers = [*self._regions[1:], region]
         pauses = [
@@ -130,7 +130,7 @@ class SpeechCutter:
         return max(pauses)[1]
 
     def _cut_region(self, found: list[Window]) -> None:
-        """Speech goes on without a pause for longer than a window: cut it while it goes on."""
+        """Cut speech that continues without a pause for longer than a window."""
         begun = self._begun
         assert begun is not None
         if self._regions:
@@ -159,13 +159,13 @@ class SpeechCutter:
             last = min(last, (taken[-1][1] + following) // 2)
         start = max(self._floor, taken[0][0] - self._pad)
         end = min(last, taken[-1][1] + self._pad)
-        if end <= start:  # the padding of the window before holds all of it
+        if end <= start:  # the padding of the previous window contains all of it
             return
         self._floor = end
         found.append(Window(start, self._held[start - self._first : end - self._first].copy()))
 
     def _forget(self) -> None:
-        """Let go of audio that no window can need any more."""
+        """Drop audio that no window can need any more."""
         needed = self._chunk * CHUNK
         if self._regions:
             needed = self._regions[0][0]

@@ -1,4 +1,4 @@
-"""What cutting gives: windows of audio, counted in samples."""
+"""The windows that cutting produces, counted in samples."""
 
 from __future__ import annotations
 
@@ -13,15 +13,14 @@ from ..audio import SAMPLE_RATE
 
 @dataclass(frozen=True, eq=False)
 class Window:
-    """A stretch of one channel that is recognised at once.
-
-    first: number of its first sample. samples: [n] float32 at 16 kHz. channel: from 0, where channels are
-    transcribed separately.
-    """
+    """A stretch of one channel that is recognised at once."""
 
     first: int
+    """Number of its first sample."""
     samples: NDArray[np.float32]
+    """[n] float32 at 16 kHz."""
     channel: int | None = None
+    """Counted from 0, if channels are transcribed separately."""
 
     @property
     def start(self) -> float:
@@ -38,9 +37,9 @@ class Cutter(Protocol):
     """Cuts one channel of a stream into windows, in order and without overlaps."""
 
     def feed(self, samples: NDArray[np.float32]) -> list[Window]:
-        """Take [n] float32 at 16 kHz; returns the windows that are complete."""
+        """Add [n] float32 at 16 kHz; returns the windows that are complete."""
         ...
 
     def finish(self) -> list[Window]:
-        """The audio is at its end: the windows that are left."""
+        """End of the audio: the remaining windows."""
         ...

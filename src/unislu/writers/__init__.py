@@ -16,30 +16,28 @@ from .subtitles import SubtitleStyle
 
 @dataclass(frozen=True)
 class WriteOptions:
-    """What can be chosen of how results are written.
-
-    subtitles: line lengths and reading speed of srt and vtt.
-    audio: what the player of an html page plays: a relative path or a `data:` URL; None = no player.
-    """
+    """Options of how results are written."""
 
     subtitles: SubtitleStyle = field(default_factory=SubtitleStyle)
+    """Line lengths and reading speed of srt and vtt."""
     audio: str | None = None
+    """What the player of an html page plays: a relative path or a `data:` URL; None = no player."""
 
 
 @dataclass(frozen=True)
 class Writer:
-    """How one format is written.
-
-    `render` gives the whole content for one file, ending in a newline; of a binary format it raises
-    `OptionError`, and `binary` gives the bytes. `needs_text`: it shows the transcript and nothing else.
-    `one_file`: the contents of several files cannot follow one another.
-    """
+    """How one format is written."""
 
     render: Callable[[Analysis], str]
+    """Gives the whole content for one file, ending in a newline; raises `OptionError` for a binary format."""
     suffix: str
+    """Of the files, e.g. `.txt`."""
     needs_text: bool = False
+    """It shows only the transcript."""
     one_file: bool = False
+    """The contents of several files cannot be concatenated."""
     binary: Callable[[Analysis], bytes] | None = None
+    """Gives the bytes of a binary format."""
 
     def content(self, analysis: Analysis) -> bytes:
         """The bytes of a file of this format. Raises `MissingDependencyError` if it needs an extra."""

@@ -17,7 +17,7 @@ _SENTENCE_ENDS = frozenset(".?!…")
 
 
 def render(analysis: Analysis) -> str:
-    """The document, after the line that begins one; several may follow one another."""
+    """The document, after the line that begins one; documents can be concatenated."""
     lines = ["-DOCSTART-\tO", ""]
     cuts = {segment.start_char for segment in analysis.segments}
     for start, token, tag in _tokens(analysis):
@@ -44,5 +44,5 @@ def _tokens(analysis: Analysis) -> Iterator[tuple[int, str, str]]:
 
 
 def _label(name: str) -> str:
-    """A tag without blanks: closed ones as they are."""
+    """A tag without blanks; closed types are kept as they are."""
     return name if name.isupper() and not re.search(r"\s", name) else normalize_type(name)

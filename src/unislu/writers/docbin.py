@@ -1,4 +1,4 @@
-"""spaCy's DocBin: tokens, entities and sentiment, to be read, corrected or trained on with spaCy."""
+"""spaCy's DocBin: tokens, entities and sentiment, for reading, correcting or training with spaCy."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""A page that needs nothing else: the transcript with marked entities, a legend, the sentiment, a player.
+"""A self-contained page: the transcript with marked entities, a legend, the sentiment, a player.
 
-With audio, every word (or, without word times, every segment) and every entity plays it from there, and the
-word that is being said is lit.
+With audio, a click on a word (or, without word times, on a segment) or on an entity plays it from there, and
+the current word is highlighted.
 """
 
 from __future__ import annotations
@@ -59,8 +59,8 @@ player.addEventListener("timeupdate", () => {
 def render(analysis: Analysis, audio: str | None = None) -> str:
     """A whole HTML document; every text of the result is escaped.
 
-    `audio`: what the player plays, a URL relative to the page or a `data:` one; None = no player, and
-    then there is no script either.
+    `audio`: what the player plays, a URL relative to the page or a `data:` URL; None = no player and no
+    script.
     """
     name = escape(analysis.file or "audio")
     body = [f"<h1>{name}</h1>"]
@@ -92,7 +92,7 @@ def _paragraphs(analysis: Analysis) -> list[str]:
     text = analysis.text or ""
     segments = [segment for segment in analysis.segments if segment.text.strip()]
     entities = apart(analysis.entities or ())
-    if not segments:  # a result made elsewhere
+    if not segments:  # a result from another program
         return [f'<p class="text">{_marked(text, 0, len(text), entities, ())}</p>'] if text.strip() else []
     shown = []
     for segment in segments:
@@ -105,7 +105,7 @@ def _paragraphs(analysis: Analysis) -> list[str]:
 
 
 def _marked(text: str, start: int, end: int, entities: Sequence[Entity], words: Sequence[Word]) -> str:
-    """A stretch of the transcript with entities marked, which lie apart."""
+    """A stretch of the transcript with its entities marked; they do not overlap."""
     shown, position = [], start
     for entity in entities:
         first, last = max(entity.start_char, start), min(entity.end_char, end)
@@ -136,11 +136,13 @@ def _timed(text: str, start: int, end: int, words: Sequence[Word]) -> str:
 
 
 def _place(piece: Entity | Word | Segment, button: bool = True) -> str:
-    """Attributes of what plays from its time when clicked; `button`: it can be reached by keyboard."""
+    """Attributes of an element that plays from its time when clicked; `button`: it is reachable by
+    keyboard.
+    """
     if piece.start is None or piece.end is None:
         return ""
     reached = ' tabindex="0" role="button"' if button else ""
-    end = "" if button else f' data-end="{piece.end:.3f}"'  # lit while it is said
+    end = "" if button else f' data-end="{piece.end:.3f}"'  # highlighted while it is said
     return f' data-t="{piece.start:.3f}"{end}{reached}'
 
 

@@ -1,4 +1,4 @@
-"""Parquet: one row, whose columns are the keys of the JSON; tables of many files read as one."""
+"""Parquet: one row with the keys of the JSON as columns; the tables of many files read as one."""
 
 from __future__ import annotations
 

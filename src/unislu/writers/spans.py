@@ -25,9 +25,9 @@ def pieces(analysis: Analysis, start: int = 0, end: int | None = None) -> Iterat
 
 
 def turns(analysis: Analysis) -> list[tuple[int | None, int, int]]:
-    """(channel, start, end) in characters of each stretch of the transcript that one channel says.
+    """(channel, start, end) in characters of each stretch of the transcript that one channel speaks.
 
-    One stretch and no channel where the channels were mixed, or only one of them speaks.
+    One stretch and no channel if the channels were mixed or only one of them speaks.
     """
     said = [segment for segment in analysis.segments if segment.text]
     if len({segment.channel for segment in said}) < 2:
@@ -42,12 +42,14 @@ def turns(analysis: Analysis) -> list[tuple[int | None, int, int]]:
 
 
 def speaker(channel: int) -> str:
-    """How a channel is called, as people count them."""
+    """The name of a channel, counted from 1."""
     return f"Channel {channel + 1}"
 
 
 def apart(entities: Iterable[Entity]) -> list[Entity]:
-    """Entities in order; of overlapping ones the first, and of those the longest."""
+    """Entities in order without overlaps: the first is kept, and of several that start together the
+    longest.
+    """
     kept: list[Entity] = []
     for entity in sorted(entities, key=lambda e: (e.start_char, -e.end_char)):
         if not kept or entity.start_char >= kept[-1].end_char:
@@ -61,7 +63,7 @@ def ranked(scores: dict[str, float]) -> list[tuple[str, float]]:
 
 
 def printable(text: str) -> str:
-    """Text without control characters: a file name must not steer the terminal."""
+    """Text without control characters, so that a file name cannot control the terminal."""
     return "".join(c if c.isprintable() else repr(c)[1:-1] for c in text)
 
 

@@ -1,7 +1,7 @@
-"""SubRip and WebVTT: cues that can be read, with words that have times at their times.
+"""SubRip and WebVTT: readable cues, timed by their words.
 
-A cue ends where it is full, after a sentence, at a pause, or after `LONGEST` seconds. It stays until it can
-be read, if the next one leaves it the time. Without word times a segment's words share its duration by
+A cue ends when it is full, after a sentence, at a pause, or after `LONGEST` seconds. It stays on long enough
+to be read, if the next one leaves time for that. Without word times a segment's words share its duration by
 their lengths, and only the first two of these rules apply.
 """
 
@@ -21,7 +21,7 @@ from .spans import apart, speaker, turns
 LONGEST = 7.0
 SHORTEST = 1.0
 PAUSE = 0.8
-"""Seconds without a word after which another cue begins."""
+"""Seconds without a word after which a new cue begins."""
 
 _WORD = re.compile(r"\S+")
 _SENTENCE_END = re.compile(r"[.?!…][\"'”’)]*$")
@@ -29,17 +29,16 @@ _SENTENCE_END = re.compile(r"[.?!…][\"'”’)]*$")
 
 @dataclass(frozen=True)
 class SubtitleStyle:
-    """How subtitles are set.
-
-    line: characters a line, if no single word is longer. lines: lines a cue. speed: characters a second
-    that can be read; faster cues stay longer where the next one leaves them the time.
-
-    Raises `OptionError` for values that nobody can read.
-    """
+    """How subtitles are laid out. Raises `OptionError` for unreadable values."""
 
     line: int = 42
+    """Maximum characters of a line, unless a single word is longer."""
     lines: int = 2
+    """Maximum lines of a cue."""
     speed: float = 20.0
+    """Characters a second that viewers can read; faster cues stay on longer if the next one leaves time for
+    that.
+    """
 
     def __post_init__(self) -> None:
         for name, value, low, high in (("line", self.line, 8, 200), ("lines", self.lines, 1, 5)):
@@ -51,7 +50,7 @@ class SubtitleStyle:
 
 @dataclass(frozen=True)
 class _Word:
-    """A word between blanks: its characters in the transcript, when it is said (if not `timed`, a guess)."""
+    """A word between blanks: its characters in the transcript and its times (an estimate unless `timed`)."""
 
     start_char: int
     end_char: int
@@ -67,16 +66,17 @@ class _Word:
 
 @dataclass(frozen=True)
 class Cue:
-    """What is shown from `start` to `end` seconds: lines of words. `channel`: whose, where several speak."""
+    """Lines of words, shown from `start` to `end` seconds."""
 
     start: float
     end: float
     lines: tuple[tuple[_Word, ...], ...]
     channel: int | None = None
+    """The speaker's channel, if several speak."""
 
     @property
     def length(self) -> int:
-        """Characters that are read."""
+        """The number of characters."""
         return sum(_width(line) for line in self.lines)
 
 
@@ -93,7 +93,7 @@ def cues(analysis: Analysis, style: SubtitleStyle = SubtitleStyle()) -> list[Cue
 def _cues(
     segments: Sequence[Segment], analysis: Analysis, style: SubtitleStyle, channel: int | None
 ) -> list[Cue]:
-    """The cues of the segments of one channel, which has a name where several speak."""
+    """The cues of the segments of one channel, which has a name if several speak."""
     text = analysis.text or ""
     found: list[Cue] = []
     if channel is not None:
@@ -142,7 +142,7 @@ def hue(name: str) -> int:
 
 
 def _words(segment: Segment) -> list[_Word]:
-    """The words of a segment with their times; if any has none, they share its duration by their lengths."""
+    """The words of a segment with their times; if one has none, they share its duration by their lengths."""
     found = [
         (match.start() + segment.start_char, match.end() + segment.start_char)
         for match in _WORD.finditer(segment.text)
@@ -166,7 +166,7 @@ def _timed(words: Sequence[Word], start: int, end: int) -> _Word | None:
 
 
 def _fill(words: Sequence[_Word], first: int, text: str, style: SubtitleStyle) -> int:
-    """How many of the words from number `first` on the next cue holds."""
+    """How many words, from number `first` on, go into the next cue."""
     for end in range(first + 1, len(words)):
         last, following = words[end - 1], words[end]
         apart = following.start - last.end >= PAUSE or following.end - words[first].start > LONGEST
@@ -194,7 +194,7 @@ def _width(words: Sequence[_Word]) -> int:
 
 
 def _next_start(found: Sequence[Cue], number: int, duration: float) -> float:
-    """When something must make room for the next cue of its channel."""
+    """When a cue must end because the next one of its channel begins."""
     return found[number + 1].start if number + 1 < len(found) else max(duration, found[number].end)
 
 
@@ -222,7 +222,7 @@ def _marked_line(line: Sequence[_Word], text: str, entities: Sequence[Entity]) -
     owners: list[tuple[str, int | None]] = []
     for index, word in enumerate(line):
         inside = _owned(word, text, entities)
-        if index:  # the blank between two words of one entity is the entity's
+        if index:  # the blank between two words of an entity belongs to it
             owners.append((" ", inside[0][1] if inside[0][1] == owners[-1][1] else None))
         owners += inside
     shown = []
@@ -257,7 +257,7 @@ def _style_block(entities: Sequence[Entity]) -> str:
 
 
 def _color(name: str) -> str:
-    """Light enough for the dark ground of subtitles."""
+    """Light enough for the dark background of subtitles."""
     return f"hsl({hue(name)} 90% 75%)"
 
 

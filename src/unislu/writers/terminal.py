@@ -1,4 +1,4 @@
-"""For people at a terminal: the transcript with its entities marked, and the sentiment in one line."""
+"""Output for the terminal: the transcript with its entities marked, and the sentiment in one line."""
 
 from __future__ import annotations
 

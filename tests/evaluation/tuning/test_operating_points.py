@@ -241,7 +241,7 @@ def test_from_the_command_line_to_an_analysis(
     assert main([*analyze, "--operating-point", "secrecy"]) == 2
     assert "operating point 'secrecy': this bundle has privacy" in capsys.readouterr().err
     assert main([*analyze, "--operating-point", "privacy", "--entities", "drug"]) == 2
-    assert "was tuned on the closed set and open types are asked for" in capsys.readouterr().err
+    assert "was tuned on the closed set, but open types are requested" in capsys.readouterr().err
 
 
 def test_a_target_that_is_met(

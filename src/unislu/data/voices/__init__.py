@@ -104,7 +104,7 @@ def parse_weights(voices: str | Sequence[str] | Mapping[str, float]) -> dict[str
         if not name:
             raise OptionError("voices: an empty name; expected `ENGINE:VOICE=WEIGHT,…`")
         if name in weights:
-            raise OptionError(f"voices: {name!r} is given twice")
+            raise OptionError(f"voices: {name!r} is listed twice")
         try:
             weights[name] = float(text)
         except ValueError:

@@ -96,7 +96,7 @@ function upload(path, data, onProgress, signal) {
 }
 
 /**
- * Analyse a file as a job. `report(stage, share)`: stage is uploading, waiting or hearing.
+ * Analyse a file as a job. `report(stage, share)`: stage is uploading, waiting or transcribing.
  * Resolves to the result; aborting cancels the job.
  */
 export async function analyzeAsJob(file, fields, report, signal) {
@@ -106,7 +106,7 @@ export async function analyzeAsJob(file, fields, report, signal) {
   try {
     let state = job;
     while (state.status === "queued" || state.status === "running") {
-      report(state.status === "queued" ? "waiting" : "hearing", state.progress);
+      report(state.status === "queued" ? "waiting" : "transcribing", state.progress);
       state = await (await call(`${path}?wait=5`, { signal })).json();
     }
     if (state.status !== "done") throw new Failure(state.error?.message ?? `The job was ${state.status}.`);

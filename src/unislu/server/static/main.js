@@ -8,7 +8,7 @@ import { clock, Transcript } from "./transcript.js";
 import { joined, tint, TypeList } from "./types.js";
 
 const $ = (id) => document.getElementById(id);
-const SHORT = 60; // seconds up to which other biases are heard in advance
+const SHORT = 60; // seconds up to which other biases are tried in advance
 const AHEAD = [2, -2, 4, -4];
 
 const state = {
@@ -23,6 +23,8 @@ const state = {
   ahead: null,
   running: null,
 };
+
+const lengthOf = (seconds) => (seconds < 60 ? `${Math.round(seconds)} s` : clock(seconds));
 
 const amount = (entities) => {
   if (!entities) return "Transcript";
@@ -119,9 +121,9 @@ async function start() {
     show(analysis);
     const { top } = $("shown").getBoundingClientRect();
     if (top < 0 || top > window.innerHeight / 2) $("shown").scrollIntoView({ block: "start" });
-    say(`${amount(analysis.entities)} in ${clock(analysis.duration)} of audio.`);
+    say(`${amount(analysis.entities)} in ${lengthOf(analysis.duration)} of audio.`);
     $("result").focus({ preventScroll: true });
-    hearAhead();
+    tryAhead();
   } catch (failure) {
     if (failure.name === "AbortError") say("Cancelled.");
     else fail(failure.message);
@@ -129,7 +131,7 @@ async function start() {
     if (state.running === run) {
       state.running = null;
       $("progress-box").hidden = true;
-      // What was heard of this very file before stays.
+      // Earlier results of this very file are kept.
       $("shown").hidden = file !== state.shownFile;
       $("empty").hidden = !$("shown").hidden || !$("error").hidden;
       optionsChanged();
@@ -143,15 +145,15 @@ function isInView(element) {
 }
 
 function report(stage, share) {
-  const words = { uploading: "Uploading", waiting: "Waiting", hearing: "Transcribing" };
+  const words = { uploading: "Uploading", waiting: "Waiting", transcribing: "Transcribing" };
   const known = stage !== "waiting" && share > 0;
   $("progress-label").textContent = known ? `${words[stage]} ${Math.round(100 * share)} %` : words[stage];
   if (known) $("progress").value = share;
   else $("progress").removeAttribute("value");
 }
 
-/** Short audio is heard with other biases as well, so that the slider acts at once. */
-async function hearAhead() {
+/** Short audio is transcribed with other biases as well, so that the slider acts at once. */
+async function tryAhead() {
   if (!state.asked.tasks.includes("ner") || state.shown.duration > SHORT) return;
   const ahead = (state.ahead = new AbortController());
   const { shownFile: file, asked, results } = state;
@@ -166,7 +168,7 @@ async function hearAhead() {
   }
 }
 
-/** The slider moved: the nearest known result is drawn now, the exact one as soon as it is heard. */
+/** The slider moved: the nearest known result is drawn now, the exact one as soon as it is there. */
 function slide() {
   $("bias-value").textContent = shownBias(bias());
   if (!state.shown || !state.asked.tasks.includes("ner")) return;
@@ -175,7 +177,7 @@ function slide() {
   const known = [...state.results.keys()];
   const nearest = known.reduce((a, b) => (Math.abs(b - wanted) < Math.abs(a - wanted) ? b : a));
   const less = nearest - wanted;
-  // With a bias lower by `less`, an entity stays if the odds for it do: a guess until it is heard.
+  // With a bias lower by `less`, an entity stays if the odds for it do: an estimate until the result is there.
   const threshold = 1 / (1 + Math.exp(-less));
   show(state.results.get(nearest), less > 0 ? (entity) => (entity.confidence ?? 1) < threshold : undefined);
   $("refining").hidden = nearest === wanted;

@@ -93,7 +93,7 @@ export class Redaction {
     $("after").src = url;
     $("redacted-text").textContent = answer.analysis.text;
     const done = answer.verified
-      ? `${answer.masked.length} places covered; heard again, nothing was left.`
+      ? `${answer.masked.length} places covered; verified by a second transcription.`
       : "Nothing to redact was found: the copy says what the recording says.";
     $("redacted-note").textContent = `${done} ${answer.notes.join(" ")}`;
     $("redacted-note").className = answer.verified ? "quiet" : "error";
@@ -111,7 +111,7 @@ function showUpload(share) {
   }
 }
 
-/** The server hears, covers and hears again, and says nothing until it is done: the seconds go on. */
+/** The server transcribes, covers and verifies, and answers once it is done: meanwhile the seconds are shown. */
 function showProgress() {
   const begun = Date.now();
   $("redact-label").textContent = "Uploading";
@@ -119,7 +119,7 @@ function showProgress() {
   $("redact-box").hidden = false;
   const timer = setInterval(() => {
     if ($("redact-progress").hasAttribute("value")) return;
-    $("redact-label").textContent = `Hearing, covering, hearing again · ${clock((Date.now() - begun) / 1000)}`;
+    $("redact-label").textContent = `Transcribing, covering, verifying · ${clock((Date.now() - begun) / 1000)}`;
   }, 500);
   return () => {
     clearInterval(timer);

@@ -1,4 +1,4 @@
-// The transcript: words that can be heard, entities in colour. Offsets of results count Unicode characters.
+// The transcript: words that can be played, entities in colour. Offsets of results count Unicode characters.
 
 import { tint } from "./types.js";
 
