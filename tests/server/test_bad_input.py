@@ -293,6 +293,6 @@ def test_a_type_named_twice_is_one(server: Any, hum: bytes) -> None:
 
 def test_it_still_works(server: Any, speech: bytes) -> None:
     """After all of the above."""
-    assert server.post(PATH, {"model": "whisper-1"}, speech).json()["text"].startswith("And so")
+    assert server.post(PATH, {"model": "whisper-1"}, speech).json()["text"].lower().startswith("and so")
     _nothing_is_left(server)
     assert server.get("/metrics").text.count('status="5') == 0

@@ -101,7 +101,7 @@ def test_a_file_without_a_name(server: Any, speech: bytes) -> None:
         fields = [("model", b"whisper-1")] if path == PATH else []
         headers, body = form(*fields, ("file", speech))
         answer = httpx.post(server.url + path, headers=headers, content=body, timeout=60)
-        assert answer.status_code == 200 and answer.json()["text"].startswith("And so my fellow")
+        assert answer.status_code == 200 and answer.json()["text"].lower().startswith("and so my fellow")
 
 
 def test_a_name_in_place_of_the_file(server: Any) -> None:
@@ -275,7 +275,7 @@ def test_messages_may_be_cut_anywhere(server: Any, speech: bytes, encoding: str)
     parts = [data[start : start + 30_001] for start in range(0, len(data), 30_001)]
     found, code = talk(server, *parts, FINISH, query=f"tasks=asr&interval=5&encoding={encoding}")
     text = " ".join(event["text"] for event in found if event["type"] == "final")
-    assert code == 1000 and text.startswith("And so my fellow")
+    assert code == 1000 and text.lower().startswith("and so my fellow")
     assert found[-1] == {"type": "end", "duration": 3.8, "skipped": 0}
 
 
@@ -319,6 +319,6 @@ def test_the_official_javascript_client(server: Any, speech: bytes, tmp_path: Pa
     command = [NODE, "ask.mjs", f"{server.url}/v1", "speech.wav"]
     answer = json.loads(subprocess.run(command, cwd=tmp_path, check=True, stdout=subprocess.PIPE).stdout)
     text = answer["verbose"]["text"]
-    assert text.startswith("And so my fellow") and answer["streamed"] == answer["done"] == text
+    assert text.lower().startswith("and so my fellow") and answer["streamed"] == answer["done"] == text
     assert [word["word"] for word in answer["verbose"]["words"]] == text.split()
     assert answer["verbose"]["segments"] and answer["models"] > 3

@@ -10,7 +10,7 @@ from unislu.result import Analysis
 
 openai = pytest.importorskip("openai")
 
-WORDS = "And so my fellow Americans"
+WORDS = "my fellow Americans"
 
 
 @pytest.fixture(scope="module")
@@ -26,14 +26,14 @@ def transcribe(client: Any, audio: bytes, **options: Any) -> Any:
 
 def test_json(client: Any, speech: bytes) -> None:
     answer = transcribe(client, speech)
-    assert answer.text.startswith(WORDS)
+    assert WORDS in answer.text
     assert (answer.usage.type, answer.usage.seconds) == ("duration", 3.3)
     assert set(answer.to_dict()) == {"text", "usage"}  # nothing that was not asked for
 
 
 def test_text(client: Any, speech: bytes) -> None:
     answer = transcribe(client, speech, response_format="text")
-    assert isinstance(answer, str) and answer.startswith(WORDS) and answer.endswith("\n")
+    assert isinstance(answer, str) and WORDS in answer and answer.endswith("\n")
 
 
 def test_subtitles(client: Any, speech: bytes) -> None:
@@ -79,7 +79,7 @@ def test_streaming(client: Any, speech: bytes) -> None:
     events = list(transcribe(client, speech, stream=True))
     assert [event.type for event in events[:-1]] == ["transcript.text.delta"] * (len(events) - 1)
     done = events[-1]
-    assert done.type == "transcript.text.done" and done.text.startswith(WORDS)
+    assert done.type == "transcript.text.done" and WORDS in done.text
     assert "".join(event.delta for event in events[:-1]) == done.text
     assert done.usage.total_tokens == done.usage.input_tokens + done.usage.output_tokens > 100
     assert done.model_extra == {}
@@ -163,4 +163,4 @@ def test_the_asynchronous_client(server: Any, speech: bytes) -> None:
             return [answer.text for answer in await asyncio.gather(*calls)]
 
     texts = asyncio.run(ask())
-    assert len(set(texts)) == 1 and texts[0].startswith(WORDS)
+    assert len(set(texts)) == 1 and WORDS in texts[0]

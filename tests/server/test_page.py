@@ -80,7 +80,7 @@ def download(page: Any, selector: str) -> tuple[str, bytes]:
 
 def test_upload_entities_slider_download(page: Any, clip: Path) -> None:
     upload(page, clip)
-    assert page.inner_text("#text").startswith("And so my fellow Americans")
+    assert page.inner_text("#text").lower().startswith("and so my fellow americans")
     assert page.inner_text("#text mark small") == "NORP"
     assert page.inner_text("#entities tbody tr td:nth-child(2)") == "Americans"
     assert "neutral" in page.inner_text("#shares") and page.query_selector("#timeline svg rect")
