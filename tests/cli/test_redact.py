@@ -127,7 +127,7 @@ def test_what_is_still_heard_is_not_written(model: Model, capsys: pytest.Capture
     Path("out/ann.wav").write_bytes(b"before")
     assert main(["redact", "ann.wav", "-o", "out", "--types", "person", "--verify"]) == 3
     said = capsys.readouterr().err
-    assert "ann.wav: still heard after redaction: person at" in said and "nothing was written" in said
+    assert "ann.wav: still recognised after redaction: person at" in said and "nothing was written" in said
     assert not re.search(r"\bAnn\b", said), "the message does not repeat the phrase"
     assert [p.name for p in Path("out").iterdir()] == ["ann.wav"]
     assert Path("out/ann.wav").read_bytes() == b"before"
@@ -239,7 +239,7 @@ def test_nothing_found_is_said_and_is_not_verified(model: Model, capsys: pytest.
     speak(Path("none.wav"), "Hello called from called")
     assert main(["redact", "none.wav", "-o", "out", "--verify"]) == 0
     said = capsys.readouterr().err
-    assert "nothing to redact was found" in said and "not verified: there was nothing to listen for" in said
+    assert "nothing to redact was found" in said and "not verified: there was nothing to look for" in said
 
 
 def test_a_pipe_is_read_once(model: Model, capsys: pytest.CaptureFixture[str]) -> None:

@@ -121,7 +121,7 @@ def test_it_ends_with_its_leaks() -> None:
     leaking = heard(SAID)
     assert [done.goes_on([leaking]) for _ in range(TRIES)] == [True] * (TRIES - 1) + [False]
     assert not done.verified
-    with pytest.raises(VerificationError, match=r"still heard after redaction: person at") as error:
+    with pytest.raises(VerificationError, match=r"still recognised after redaction: person at") as error:
         done.refuse_leaks()
     assert "Merkel" not in str(error.value)
 

@@ -102,7 +102,7 @@ def test_other_decoders_find_as_much_in_the_copy(tmp_path: Path) -> None:
 
 def test_a_copy_of_another_length_is_not_handed_out(tmp_path: Path) -> None:
     target = tmp_path / "copy.wav"
-    with pytest.raises(RedactionError, match=r"3\.400 s were heard, but a copy has 3\.000 s"):
+    with pytest.raises(RedactionError, match=r"3\.400 s were transcribed, but a copy has 3\.000 s"):
         redact_audio(wav(FIRST + REST), target, [SPAN], heard=3.4)
     assert not list(tmp_path.iterdir())
 

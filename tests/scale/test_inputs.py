@@ -71,8 +71,8 @@ def test_what_a_folder_holds_is_heard_or_named(clip: Clip, tmp_path: Path) -> No
     found = find_inputs([str(folder)])
     assert len(found.inputs) == 10
     assert set(found.notes) == {
-        "left out: 1 that macOS keeps beside other files (._…), it is " + str(folder / "._a.wav"),
-        "left out: 2 of no known kind of sound, the first is " + str(folder / "notes.txt"),
+        "left out: 1 that macOS stores beside other files (._…), it is " + str(folder / "._a.wav"),
+        "left out: 2 of unknown type, the first is " + str(folder / "notes.txt"),
     }
     assert len(find_inputs([str(folder / "*.wav")]).inputs) == 1
 
@@ -95,7 +95,7 @@ def test_links_to_folders_are_followed_once(clip: Clip, tmp_path: Path) -> None:
     assert names == ["/again/a.wav", "/gone.wav", "/x/b.wav"]
     assert found.inputs[1].stamp is None  # heard about as an error row of its own
     assert found.notes == (
-        f"left out: 1 links to a folder that holds the one to be heard, it is {tmp_path / 'd' / 'up'}",
+        f"left out: 1 links to a parent of the searched folder, it is {tmp_path / 'd' / 'up'}",
     )
 
 

@@ -39,7 +39,7 @@ def test_inputs_out_of_reach_destroy_nothing(
     before = rows(tmp_path / "out")
     clips.rename(tmp_path / "unmounted")
     for _ in range(2):
-        with pytest.raises(BatchError, match=r"12 of 12 files .* not to be found, the first is .*call-00"):
+        with pytest.raises(BatchError, match=r"12 of 12 files .* cannot be found, the first is .*call-00"):
             batch(calls, tmp_path / "out")
         assert rows(tmp_path / "out") == before
     (tmp_path / "unmounted").rename(clips)
@@ -59,7 +59,7 @@ def test_a_file_that_is_gone_or_broken_keeps_its_row(
         summary = batch(calls, tmp_path / "out")
         assert (summary.heard, summary.failed, summary.kept) == (12, 0, 3)
         assert "3  could not be processed again" in render(summary)
-        assert any("3 files could not be heard again" in note for note in summary.notes)
+        assert any("3 files could not be transcribed again" in note for note in summary.notes)
     after = rows(tmp_path / "out")
     assert {name for name in before if before[name] != after[name]} == {"call-03.wav"}
     clip(clips / "call-01.wav", 150)
@@ -95,7 +95,7 @@ def test_the_new_row_is_written_before_the_old_one_goes(
         patched.setattr(Ledger, "drop", cut_off)
         batch(clips, tmp_path / "out")
     summary = batch(clips, tmp_path / "out")
-    assert summary.new == 0 and any("1 rows were there twice" in note for note in summary.notes)
+    assert summary.new == 0 and any("1 rows were duplicated" in note for note in summary.notes)
     assert rows(tmp_path / "out")["call-00.wav"]["duration"] == pytest.approx(1.6)
 
 
@@ -131,7 +131,7 @@ def test_foreign_partitions_in_an_own_folder_are_refused_untouched(
     batch(clips, tmp_path / "out")
     foreign(tmp_path / "out")
     before = content(tmp_path / "out")
-    with pytest.raises(OptionError, match=r"part-00000-.* is no partition of this run"):
+    with pytest.raises(OptionError, match=r"part-00000-.* is not a partition of this run"):
         batch(clips, tmp_path / "out")
     assert content(tmp_path / "out") == before
 

@@ -69,7 +69,7 @@ def test_manifests_name_files_beside_them_and_anywhere(clips: Path, tmp_path: Pa
     [
         ("{", r"calls.jsonl:2: not valid JSON.*one object a line"),
         ("[]", r"calls.jsonl:2: is list, not an object"),
-        ('{"text": "x"}', r"calls.jsonl:2: names no file"),
+        ('{"text": "x"}', r"calls.jsonl:2: has no file"),
         ('{"audio": "a.wav", "duration": "long"}', r"calls.jsonl:2: field `duration`: 'long'"),
     ],
 )

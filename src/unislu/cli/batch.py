@@ -125,7 +125,7 @@ def render(summary: Summary) -> str:
     """The summary as lines: files, speed, failures by cause."""
     from ..scale.rows import KINDS
 
-    lines = [f"{summary.heard} of {summary.inputs} files processed, {summary.failed} failed: {summary.out}"]
+    lines = [f"{summary.done} of {summary.inputs} files processed, {summary.failed} failed: {summary.out}"]
     if summary.kept:
         lines.append(f"  {summary.kept:6d}  could not be processed again; their earlier rows were kept")
     if summary.new:

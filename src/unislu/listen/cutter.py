@@ -1,4 +1,4 @@
-"""The audio of the utterance that goes on: where it begins, and where it is cut."""
+"""The audio of the current utterance: where it begins, and where it is cut."""
 
 from __future__ import annotations
 
@@ -18,24 +18,27 @@ if TYPE_CHECKING:
 LEAD = 0.3
 """Seconds kept before speech, and after it."""
 PAUSES = ((4.0, 1.0), (8.0, 0.6), (float("inf"), 0.3))
-"""Seconds of silence that end an utterance of up to so many seconds: what is transcribed in one piece is
-transcribed better, but the longer it is, the sooner it must end."""
+"""Seconds of silence that end an utterance of up to so many seconds: longer utterances are transcribed
+better, but the longer one is, the sooner it must end.
+"""
 LONGEST = 20.0
-"""Seconds after which an utterance is cut without a pause."""
+"""Seconds after which an utterance is cut even without a pause."""
 SEARCH = 3.0
-"""Seconds before that in which the quietest place is looked for, and words are no longer confirmed."""
+"""Seconds before that limit in which the quietest place is searched for, and words are no longer
+confirmed.
+"""
 
 
 @dataclass(frozen=True)
 class Stretch:
-    """Audio from sample number `start` of the stream on: `samples` [n] float32 at 16 kHz.
-
-    `ending`: it is nearly as long as it may get.
-    """
+    """A stretch of the stream."""
 
     start: int
+    """Number of its first sample in the stream."""
     samples: NDArray[np.float32]
+    """[n] float32 at 16 kHz."""
     ending: bool = False
+    """It is nearly as long as it may get."""
 
     @property
     def end(self) -> int:
@@ -45,7 +48,7 @@ class Stretch:
 class UtteranceCutter:
     """Cuts a stream into utterances and drops the silence between them.
 
-    Holds at most `LONGEST` seconds, whatever is fed and however long.
+    Keeps at most `LONGEST` seconds, whatever is fed.
     """
 
     def __init__(self, detector: SpeechDetector, max_seconds: float) -> None:
@@ -58,7 +61,7 @@ class UtteranceCutter:
         self._start = 0  # sample number of the first chunk
         self._partial = np.zeros(0, np.float32)  # less than a chunk
         self._speaking = False
-        self._begun = False  # somebody has spoken in this window
+        self._begun = False  # there was speech in this window
         self._silent = 0  # chunks of silence at its end
 
     @property
@@ -68,18 +71,18 @@ class UtteranceCutter:
 
     @property
     def growing(self) -> Stretch | None:
-        """The utterance that goes on; None in silence."""
+        """The current utterance; None in silence."""
         if not self._begun:
             return None
         ending = len(self._chunks) >= self._longest - self._search
         return Stretch(self._start, np.concatenate(self._chunks), ending)
 
     def feed(self, samples: NDArray[np.float32]) -> Iterator[Stretch]:
-        """Take [n] float32; yields the utterances that end in it."""
+        """Add [n] float32; yields the utterances that end in it."""
         held = np.concatenate([self._partial, samples])
         count = len(held) // CHUNK
         self._partial = held[count * CHUNK :].copy()
-        # A long block is looked at in parts, so that what the detector holds stays small.
+        # A long block is processed in parts to bound the memory of the detector.
         for first in range(0, count, self._longest):
             block = held[first * CHUNK : min(count, first + self._longest) * CHUNK].reshape(-1, CHUNK)
             for chunk, probability in zip(block, self._detector.feed(block.reshape(-1)), strict=True):
@@ -88,7 +91,7 @@ class UtteranceCutter:
                     yield closed
 
     def finish(self) -> Iterator[Stretch]:
-        """The stream is over: yields the utterance that was still open."""
+        """End of the stream: yields the open utterance."""
         if len(self._partial):
             self._chunks.append(self._partial)
             self._partial = np.zeros(0, np.float32)
@@ -115,7 +118,7 @@ class UtteranceCutter:
         return None
 
     def _quietest(self) -> int:
-        """The chunk of the last `SEARCH` seconds around which it is quietest."""
+        """The quietest chunk of the last `SEARCH` seconds."""
         first = len(self._chunks) - self._search
         power = np.array([chunk.var(dtype=np.float64) for chunk in self._chunks[first:]])
         smooth = np.convolve(power, np.ones(3) / 3, mode="valid")

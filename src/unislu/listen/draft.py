@@ -1,4 +1,4 @@
-"""Successive drafts of an utterance that grows: which words they agree on, and how a new one goes on."""
+"""Successive drafts of a growing utterance: which words they agree on, and how a new one continues."""
 
 from __future__ import annotations
 
@@ -9,8 +9,9 @@ from dataclasses import dataclass
 from ..result import Analysis
 
 LOOSE = 2
-"""Words at the end of a draft that are not relied on: the last may be cut off, and the one before it was
-transcribed without what follows."""
+"""Words at the end of a draft that are unreliable: the last may be cut off, and the one before it was
+transcribed without its context.
+"""
 
 _WORD = re.compile(r"\S+")
 _PUNCTUATION = re.compile(r"[^\w]+")
@@ -34,12 +35,12 @@ class Tagged:
     end: float | None = None
 
     def shifted(self, count: int) -> Tagged:
-        """The same, `count` words later."""
+        """The same entity, `count` words later."""
         values = {**self.__dict__, "first": self.first + count, "last": self.last + count}
         return Tagged(**values)
 
     def same_words(self, other: Tagged) -> bool:
-        """Whether both are the same type over the same words."""
+        """Whether both have the same type and words."""
         return (self.type, self.first, self.last) == (other.type, other.first, other.last)
 
     def overlaps(self, other: Tagged) -> bool:
@@ -49,7 +50,7 @@ class Tagged:
 
 @dataclass(frozen=True)
 class Timing:
-    """When a word is said, in seconds, and how sure the model is of it."""
+    """The times of a word in seconds, and its confidence."""
 
     start: float
     end: float
@@ -58,7 +59,7 @@ class Timing:
 
 @dataclass(frozen=True)
 class Draft:
-    """What was transcribed of an utterance: its words, its entities, and for each word its time or None."""
+    """A transcription of an utterance: its words, its entities, and for each word its time or None."""
 
     words: tuple[str, ...] = ()
     entities: tuple[Tagged, ...] = ()
@@ -66,7 +67,7 @@ class Draft:
 
     @classmethod
     def of(cls, analysis: Analysis, shift: float) -> Draft:
-        """The words of a result; `shift`: seconds from the beginning of the stream to that of the result."""
+        """The draft of a result; `shift`: seconds from the beginning of the stream to that of the result."""
         text = analysis.text or ""
         found = list(_WORD.finditer(text))
         entities = []
@@ -102,7 +103,9 @@ def _timing(analysis: Analysis, start: int, end: int, shift: float) -> Timing | 
 
 
 def agreed(before: Sequence[str], now: Sequence[str]) -> int:
-    """Number of words at the beginning of `now` that `before` has too, without the last `LOOSE` of either."""
+    """Number of words at the beginning of `now` that `before` begins with too, without the last `LOOSE` of
+    either.
+    """
     count = 0
     for one, other in zip(before[:-LOOSE], now[:-LOOSE], strict=False):
         if bare(one) != bare(other):
@@ -112,15 +115,15 @@ def agreed(before: Sequence[str], now: Sequence[str]) -> int:
 
 
 def bare(word: str) -> str:
-    """A word without case and punctuation; a word of nothing else stays as it is."""
+    """A word without case and punctuation; a word of punctuation alone is kept."""
     return _PUNCTUATION.sub("", word.casefold()) or word
 
 
 def rest(stable: Sequence[str], words: Sequence[str]) -> int:
-    """Where in `words` what follows `stable` begins.
+    """The index in `words` at which the continuation of `stable` begins.
 
-    Usually `words` begins with `stable`. Where the model has changed its mind, it is the place up to
-    which `words` is most like `stable` (by edit distance); ties go to the same number of words.
+    Usually `words` begins with `stable`. If the model has changed its mind, it is the index up to which
+    `words` is most like `stable` (by edit distance); ties go to the same number of words.
     """
     ours, theirs = [bare(word) for word in stable], [bare(word) for word in words]
     if ours == theirs[: len(ours)]:

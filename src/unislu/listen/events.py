@@ -1,4 +1,4 @@
-"""What a listener reports while speech comes in. Times are seconds of audio since it began."""
+"""The events of a listener. Times are seconds of audio from the beginning of the stream."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from ..result import Entity, Sentiment, Word, plain
 
 @dataclass(frozen=True)
 class Event:
-    """The base of all events; `type` names the kind."""
+    """The base of all events; `type` is the kind of event."""
 
     type: ClassVar[str] = "event"
 
@@ -21,42 +21,51 @@ class Event:
 
 @dataclass(frozen=True)
 class PartialEvent(Event):
-    """What is heard of an utterance that goes on.
-
-    `text`: all of it so far. `stable`: its beginning that will not change any more.
-    """
+    """The transcript so far of an utterance that is still going on."""
 
     type: ClassVar[str] = "partial"
+    """"partial"."""
     start: float
+    """Seconds."""
     end: float
+    """Seconds."""
     text: str
+    """The whole transcript so far."""
     stable: str
+    """Its beginning that will not change any more."""
 
 
 @dataclass(frozen=True)
 class FinalEvent(Event):
-    """An utterance that is complete.
-
-    `start_char`, `end_char`: where `text` is when the texts of all final events are joined by single
-    blanks; the offsets of `entities` and `words` count there too. `words`: None when they have no times.
-    `failed`: why some of the utterance could not be heard, as in `Segment`; None when all of it was.
-    """
+    """A complete utterance."""
 
     type: ClassVar[str] = "final"
+    """"final"."""
     start: float
+    """Seconds."""
     end: float
+    """Seconds."""
     text: str
+    """Its transcript."""
     start_char: int
+    """Offset of `text` in the texts of all final events joined by single blanks; the offsets of `entities`
+    and `words` count there too.
+    """
     end_char: int
+    """End of `text` there, exclusive."""
     entities: tuple[Entity, ...] | None = None
+    """None if not requested."""
     sentiment: Sentiment | None = None
+    """None if not requested, or without speech."""
     words: tuple[Word, ...] | None = None
+    """None if they have no times."""
     failed: str | None = None
+    """Why part of the utterance could not be transcribed, as in `Segment`; None if all of it was."""
 
 
 @dataclass(frozen=True)
 class EntityEvent(Event):
-    """An entity whose words are stable; told once, at the latest with the final event it is in."""
+    """An entity whose words are stable; reported once, at the latest with the final event that it is in."""
 
     type: ClassVar[str] = "entity"
     entity: Entity
@@ -64,7 +73,7 @@ class EntityEvent(Event):
 
 @dataclass(frozen=True)
 class SentimentEvent(Event):
-    """The sentiment of everything heard so far, until `end`."""
+    """The sentiment of everything transcribed so far, until `end`."""
 
     type: ClassVar[str] = "sentiment"
     end: float
@@ -73,12 +82,11 @@ class SentimentEvent(Event):
 
 @dataclass(frozen=True)
 class EndEvent(Event):
-    """The last event.
-
-    `duration`: of the audio. `skipped`: partial results that were left out because computing was
-    behind; no audio ever is.
-    """
+    """The last event."""
 
     type: ClassVar[str] = "end"
+    """"end"."""
     duration: float
+    """Seconds of audio."""
     skipped: int
+    """Partial results that were skipped because computation was behind; audio is never skipped."""

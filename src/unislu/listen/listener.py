@@ -1,8 +1,8 @@
-"""Speech as it comes in: utterances found by voice activity, words confirmed by two drafts in a row.
+"""Live transcription: utterances found by voice activity, words confirmed by two consecutive drafts.
 
-An utterance is transcribed again and again while it grows. Words that two drafts in a row agree on are stable
-and never change (local agreement); the next draft goes on from them. At a pause, or when the utterance gets
-as long as the model can take, it is transcribed once more as a whole, with its sentiment, and closed.
+An utterance is transcribed repeatedly while it grows. Words that two consecutive drafts agree on are stable
+and never change (local agreement); the next draft continues from them. At a pause, or when the utterance
+reaches the maximum length, it is transcribed once more as a whole, with its sentiment, and closed.
 """
 
 from __future__ import annotations
@@ -30,10 +30,10 @@ INTERVAL = 0.4
 
 
 class SpeechDetector(Protocol):
-    """How likely speech is, chunk by chunk: `unislu.vad.Silero`, or something like it."""
+    """Probabilities of speech, chunk by chunk: `unislu.vad.Silero`, or something like it."""
 
     def feed(self, samples: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Takes [n] float32 at 16 kHz; returns the probability of each full chunk of 512 samples."""
+        """Add [n] float32 at 16 kHz; returns the probability of each full chunk of 512 samples."""
         ...
 
 
@@ -53,13 +53,13 @@ class Listener:
 
         Args:
             model: a loaded model.
-            interval: seconds of audio between two drafts; more costs less computing.
+            interval: seconds of audio between two drafts; a longer interval needs less computation.
             detector: finds speech; None = Silero's.
-            request: what is asked for, as for `Model.analyze`.
+            request: what to recognise, as for `Model.analyze`.
             options: the fields of a `Request`, in place of one: tasks, entities, bias, …
 
         Raises:
-            OptionError: an option that cannot be meant, or nothing to write.
+            OptionError: an invalid option, or a request without a transcript.
         """
         if not 0.1 <= interval <= 10:
             raise OptionError(f"interval is {interval}: give seconds from 0.1 to 10")
@@ -68,9 +68,9 @@ class Listener:
             raise OptionError("listening writes a transcript: add asr or ner to the tasks")
         model.check(request)
         self._model, self._request = model, request
-        # While an utterance goes on nobody needs its sentiment.
+        # Drafts do not need a sentiment.
         self._partial = replace(request, tasks=[task for task in request.tasks if task != "sa"])
-        self._goes_on = request.style == "cased"  # other styles are not what the model wrote
+        self._goes_on = request.style == "cased"  # other styles differ from the model's output
         self._interval = round(interval * SAMPLE_RATE)
         self._cutter = UtteranceCutter(
             _silero() if detector is None else detector, model.manifest.audio.max_seconds
@@ -82,10 +82,10 @@ class Listener:
         self._finished = False
 
     def feed(self, samples: NDArray[np.float32]) -> list[Event]:
-        """Take what was said since the last call; returns what is new.
+        """Add the audio since the last call; returns the new events.
 
-        At most one partial result is made in a call, of the newest state: a caller that has fallen
-        behind gives all the audio it has at once and catches up.
+        A call gives at most one partial result, of the newest state: a caller that has fallen behind passes
+        all its audio at once and catches up.
 
         Args:
             samples: [n] float32, mono, 16 kHz, -1…1.
@@ -107,7 +107,7 @@ class Listener:
         return events
 
     def finish(self) -> list[Event]:
-        """The stream is over: what was still open, closed, and the last event. Call it once."""
+        """End of the stream: closes the open utterance; returns the last events. Call it once."""
         self._check(np.zeros(0, np.float32))
         self._finished = True
         events: list[Event] = []
@@ -117,13 +117,13 @@ class Listener:
 
     def _check(self, samples: NDArray[np.float32]) -> None:
         if self._finished:
-            raise OptionError("this listener is finished: make another one for another stream")
+            raise OptionError("this listener is finished: create another one for another stream")
         if not isinstance(samples, np.ndarray) or samples.dtype != np.float32 or samples.ndim != 1:
             shape = getattr(samples, "shape", type(samples).__name__)
             kind = getattr(samples, "dtype", "")
             raise OptionError(f"samples are {shape} {kind}: give a numpy array [n] of float32 at 16 kHz")
         if not np.isfinite(samples).all():
-            raise OptionError("samples hold nan or inf: give numbers from -1 to 1")
+            raise OptionError("samples contain nan or inf: give numbers from -1 to 1")
 
     def _draft(self, start: int, samples: NDArray[np.float32], ending: bool) -> list[Event]:
         """A partial result; `ending`: words are no longer confirmed, the utterance will be cut soon."""
@@ -170,7 +170,7 @@ class Listener:
 
 
 def _long_enough(samples: NDArray[np.float32]) -> NDArray[np.float32]:
-    """With silence behind what is too short for the model."""
+    """Pad audio that is too short for the model with silence."""
     return np.pad(samples, (0, max(0, round(MIN_SECONDS * SAMPLE_RATE) - len(samples))))
 
 

@@ -1,4 +1,4 @@
-"""A stream of chunks as a stream of events, computed beside the event loop, with back-pressure."""
+"""From a stream of chunks to a stream of events, computed outside the event loop, with back-pressure."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ if TYPE_CHECKING:
     from ..recognition.model import Model
 
 MAX_PENDING = 30.0
-"""Seconds of audio that may wait for computing before no more is taken."""
+"""Seconds of audio that may be queued before no more is requested."""
 
 
 def pcm_samples(data: bytes) -> NDArray[np.float32]:
     """Raw 16-bit little-endian PCM as [n] float32. Raises `OptionError` for half a sample."""
     if len(data) % 2:
-        raise OptionError(f"{len(data)} bytes are no whole 16-bit samples: send an even number")
+        raise OptionError(f"{len(data)} bytes are not whole 16-bit samples: send an even number")
     return np.frombuffer(data, "<i2").astype(np.float32) / 32768.0
 
 
@@ -97,7 +97,7 @@ class _Waiting:
                 self._changed.notify_all()
 
     async def take(self) -> NDArray[np.float32] | None:
-        """All that waits, or None at the end."""
+        """All queued audio, or None at the end."""
         async with self._changed:
             await self._changed.wait_for(lambda: self._parts or self._ended)
             parts, self._parts = self._parts, []

@@ -1,4 +1,4 @@
-"""What has been written: of the utterance that goes on, and of the stream as a whole."""
+"""The transcript so far: of the current utterance, and of the whole stream."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ class Utterance:
         self.words: list[str] = []
         self.timings: list[Timing | None] = []
         self.entities: list[Tagged] = []
-        """Those that were told; after `close`, all."""
+        """Those that were reported; after `close`, all."""
         self._count = 0  # stable words
         self._last = Draft()
 
@@ -34,23 +34,23 @@ class Utterance:
 
     @property
     def beginning(self) -> Target:
-        """What is not transcribed again: the stable words before the first entity that was not told yet."""
+        """What is not decoded again: the stable words before the first entity that was not reported yet."""
         untold = [e.first for e in self._last.entities if not self._told(e)]
         count = min([self._count, *untold])
         spans = [Span(*self.characters(e), e.type) for e in self.entities if e.last < count]
         return Target(" ".join(self.words[:count]), tuple(spans))
 
     def characters(self, tagged: Tagged) -> tuple[int, int]:
-        """Where an entity is in `text`: (start, end)."""
+        """The offsets of an entity in `text`: (start, end)."""
         starts, first, last = _starts(self.words), self.words[tagged.first], self.words[tagged.last]
-        # The stable spelling of a word may lack the punctuation that the offsets were counted with.
+        # The stable spelling of a word may lack punctuation that the offsets include.
         start = starts[tagged.first] + min(tagged.start_offset, len(first) - 1)
         return start, max(start + 1, starts[tagged.last] + min(tagged.end_offset, len(last)))
 
     def update(self, now: Draft, confirm: bool) -> tuple[bool, list[Tagged]]:
-        """Take another draft; returns whether anything changed, and the entities that are now closed."""
+        """Add another draft; returns whether anything changed, and the entities that are now closed."""
         before = self.words, self._count
-        # A draft that was given the stable words says nothing about their confidence.
+        # A draft that started from the stable words has no information about their confidence.
         known = self.timings[: self._count]
         shown = self._continued(now)
         count = agreed(self._last.words, shown.words) if confirm else 0
@@ -65,7 +65,7 @@ class Utterance:
         return before != (self.words, self._count), self._new(settled)
 
     def close(self, now: Draft) -> list[Tagged]:
-        """Take the last draft; returns the entities that were not told yet."""
+        """Add the last draft; returns the entities that were not reported yet."""
         shown = self._continued(now)
         self.words, self.timings = list(shown.words), list(shown.timings)
         self._count = len(self.words)
@@ -74,11 +74,11 @@ class Utterance:
         return new
 
     def _continued(self, now: Draft) -> Draft:
-        """A draft that begins with the stable words in place of its own beginning."""
+        """A draft whose beginning is replaced by the stable words."""
         stable = self.words[: self._count]
         cut = rest(stable, now.words)
         shift = len(stable) - cut
-        # Where the draft has other words than the stable ones, its entities and times do not fit them.
+        # If the draft has other words than the stable ones, its entities and times do not apply to them.
         timings = tuple(self.timings[: self._count]) if shift else now.timings[:cut]
         kept = [
             e.shifted(shift) for e in now.entities if e.first >= cut or (not shift and _fits(e, stable, now))
@@ -91,12 +91,12 @@ class Utterance:
         return new
 
     def _told(self, tagged: Tagged) -> bool:
-        """Whether it, or another in its place, was told."""
+        """Whether it, or another entity in its place, was reported."""
         return any(tagged.overlaps(other) for other in self.entities)
 
 
 def _fits(tagged: Tagged, stable: Sequence[str], now: Draft) -> bool:
-    """Whether the entity's words are the stable ones, as far as it lies in them."""
+    """Whether the entity's words agree with the stable ones."""
     last = min(tagged.last + 1, len(stable))
     ours, theirs = stable[tagged.first : last], now.words[tagged.first : last]
     return [bare(word) for word in ours] == [bare(word) for word in theirs]
@@ -111,7 +111,7 @@ class Running:
         self._sums: dict[str, float] = {}
 
     def place(self, text: str) -> tuple[int, int]:
-        """Where the text of the next utterance will be in the whole transcript."""
+        """The offset of the next utterance in the whole transcript."""
         start = self._characters + 1 if self._characters else 0
         return start, start + len(text)
 
@@ -148,7 +148,7 @@ class Running:
         return tuple(found) if len(found) == len(utterance.words) else None
 
     def add(self, text: str, sentiment: Sentiment | None, seconds: float) -> Sentiment | None:
-        """Add an utterance that is closed; returns the sentiment so far, weighted by duration."""
+        """Add a closed utterance; returns the sentiment so far, weighted by duration."""
         _, self._characters = self.place(text)
         if sentiment is None:
             return None

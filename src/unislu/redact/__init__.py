@@ -1,10 +1,11 @@
-"""Redaction: a result and a recording without the words of chosen entities, checked by listening again.
+"""Redaction: a result and a recording without the words of chosen entities, verified by transcribing
+again.
 
 redaction = Redaction(model.analyze("call.mp3"), ["person"])
 copy = redact_verified(model, "call.mp3", "redacted/call.mp3", redaction, how="beep")
 redacted = redaction.redacted(Pseudonyms("type"))
 
-`redact_analysis` is for results alone, `redact_audio` for spans of one's own.
+`redact_analysis` is for results alone, `redact_audio` for your own spans.
 """
 
 from __future__ import annotations

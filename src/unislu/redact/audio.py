@@ -1,10 +1,11 @@
-"""The redacted recording: same container, codec, sample rate, channels and length; some seconds covered.
+"""The redacted recording: same container, codec, sample rate, channels and length, with some seconds
+covered.
 
 One pass decodes and encodes the first audio track, frame by frame, and changes only the samples that are
 covered: a lossless file keeps every other sample to the last bit. It reads, decodes and counts time as
-hearing does (`unislu.audio.container`), so what is covered is what was heard; what time codes leap over is
-silence in the copy too. Video is copied. Whatever else could say the words (other audio tracks, subtitles,
-captions inside the picture, chapters, tags, cover pictures) is left out.
+transcription does (`unislu.audio.container`), so that what is covered is what was transcribed; gaps in the
+time codes are silence in the copy too. Video is copied. Whatever else could contain the words (other audio
+tracks, subtitles, captions inside the picture, chapters, tags, cover pictures) is left out.
 """
 
 from __future__ import annotations
@@ -36,7 +37,9 @@ AUDIO_HOWS = ("beep", "silence")
 DEFAULT_GUARD = 0.15
 MAX_GUARD = 10.0
 SAME_SECONDS = 0.01
-"""The copy and what was heard may differ by this much: results give their duration in milliseconds."""
+"""The copy and the transcribed audio may differ by this much, because results round the duration to
+milliseconds.
+"""
 
 _DTYPES = {"u8": "u1", "s16": "i2", "s32": "i4", "s64": "i8", "flt": "f4", "dbl": "f8"}
 _CENTRE = 0x80  # of unsigned 8-bit samples
@@ -44,12 +47,14 @@ _CENTRE = 0x80  # of unsigned 8-bit samples
 
 @dataclass(frozen=True)
 class RedactedAudio:
-    """A copy that was written. `format`: FFmpeg's name of its container. `seconds`: of its sound.
-    `notes`: what it lacks besides the words, as sentences; e.g. that subtitles were left out."""
+    """A copy that was written."""
 
     format: str
+    """FFmpeg's name of its container."""
     seconds: float
+    """Length of its audio."""
     notes: tuple[str, ...]
+    """What else was left out, as sentences; e.g. subtitles."""
 
 
 def redact_audio(
@@ -66,19 +71,19 @@ def redact_audio(
 
     Args:
         source: an audio or video file: its path, its bytes, or a binary file object.
-        target: the file to write; it appears when it is complete, and never in place of `source`.
-        spans: (start, end) in seconds as `Model.analyze` gives them; what lies past the end is ignored.
+        target: the file to write; it appears once it is complete, and never replaces `source`.
+        spans: (start, end) in seconds as `Model.analyze` gives them; anything past the end is ignored.
         how: "beep" or "silence".
-        guard: seconds covered besides, before and after every span.
-        heard: `Analysis.duration` of what the spans come from. A copy of another length is not handed out:
-            its seconds would not be those that were heard.
+        guard: additional seconds covered before and after every span.
+        heard: `Analysis.duration` of the transcription that the spans come from. A copy of another length is
+            rejected, because its times would differ.
         name: as for `unislu.audio.read_audio`.
 
     Raises:
-        OptionError: an option that cannot be meant.
-        AudioNotFoundError, AudioError: the source cannot be read.
-        RedactionError: its codec or container cannot be written, the target cannot, or it is not as long
-            as what was heard.
+        OptionError: an invalid option.
+        AudioError: the source cannot be read.
+        RedactionError: its codec or container, or the target, cannot be written, or the copy differs in
+            length from the transcribed audio.
     """
     checked = _checked(spans, how, guard)
     path = Path(target)
@@ -96,8 +101,8 @@ def redact_audio(
             ) from None
         if heard is not None and abs(copy.seconds - heard) > SAME_SECONDS:
             raise RedactionError(
-                f"{media.name}: {heard:.3f} s were heard, but a copy has {copy.seconds:.3f} s, so its words "
-                "lie elsewhere; nothing was written: convert it first, e.g. to FLAC"
+                f"{media.name}: {heard:.3f} s were transcribed, but a copy has {copy.seconds:.3f} s, so its "
+                "words are elsewhere; nothing was written: convert it first, e.g. to FLAC"
             )
     return copy
 
@@ -114,14 +119,14 @@ def _checked(spans: Iterable[tuple[float, float]], how: str, guard: float) -> li
 
 
 def check_guard(guard: float) -> None:
-    """Raises `OptionError` for a guard that is no number of seconds from 0 to `MAX_GUARD`."""
+    """Raises `OptionError` for a guard outside 0 to `MAX_GUARD` seconds."""
     if not 0 <= guard <= MAX_GUARD:
         raise OptionError(f"guard is {guard}: give seconds from 0 to {MAX_GUARD:.0f}")
 
 
 @contextlib.contextmanager
 def _replacing(path: Path) -> Iterator[Path]:
-    """A path beside `path` that becomes it when all went well, and is gone otherwise."""
+    """A path beside `path` that replaces it if all goes well, and is deleted otherwise."""
     partial = path.with_name(f".{secrets.token_hex(8)}.part")
     try:
         with _writing(path):
@@ -143,7 +148,7 @@ def _writing(path: Path) -> Iterator[None]:
 
 
 class _Copy:
-    """One container on its way to another."""
+    """Copies one container to another."""
 
     def __init__(self, container: InputContainer, media: Media, suffix: str) -> None:
         self._input, self._media, self._name = container, media, media.name
@@ -196,7 +201,7 @@ class _Copy:
             output.mux(encoder.encode(None))
 
     def _frames(self, packet: av.Packet[Any]) -> Iterator[av.AudioFrame]:
-        """The sound of a packet, after silence for what its time code leaps over."""
+        """The audio of a packet, preceded by silence for a gap in the time codes."""
         for frame in decoded(packet, self._media.report):
             if self._rate and frame.sample_rate != self._rate:
                 raise RedactionError(

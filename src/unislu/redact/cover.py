@@ -1,4 +1,4 @@
-"""The samples that stand in place of speech: silence or a tone, without clicks at the edges."""
+"""The samples that replace speech: silence or a tone, without clicks at the edges."""
 
 from __future__ import annotations
 
@@ -10,16 +10,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 FADE = 0.01
-"""Seconds in which speech fades out before the covered time and in after it."""
+"""Seconds over which speech fades out before the covered time and in after it."""
 TONE_HERTZ = 1000.0
 TONE_LEVEL = 0.1  # of full scale: -20 dB, about as loud as speech
 
 
 class Cover:
-    """What happens to every sample of a recording.
+    """Covers the samples of some spans of a recording.
 
-    Speech is gone from `guard` seconds before each span until `guard` seconds after it; it fades within
-    `FADE` outside of that, and a tone rises and falls within `FADE` inside of it.
+    Speech is removed from `guard` seconds before each span until `guard` seconds after it; it fades over
+    `FADE` outside of that, and a tone rises and falls over `FADE` inside of it.
     """
 
     def __init__(self, spans: Iterable[tuple[float, float]], rate: int, how: str, guard: float) -> None:
@@ -31,7 +31,7 @@ class Cover:
         )
         self._covered: list[tuple[int, int]] = []
         for start, end in stretches:
-            # Too little would be left between the fades of two neighbours: they become one.
+            # Neighbours with too little between their fades are merged.
             if self._covered and start <= self._covered[-1][1] + 2 * self._fade:
                 self._covered[-1] = self._covered[-1][0], max(self._covered[-1][1], end)
             else:
@@ -39,12 +39,12 @@ class Cover:
         self._ends = [end + self._fade for _, end in self._covered]
 
     def touches(self, first: int, count: int) -> bool:
-        """Whether any of `count` samples from sample number `first` on changes."""
+        """Whether any of `count` samples, from sample number `first` on, changes."""
         number = bisect_right(self._ends, first)
         return number < len(self._covered) and self._covered[number][0] - self._fade < first + count
 
     def apply(self, samples: NDArray[Any], first: int) -> None:
-        """Change a block in place.
+        """Cover a block in place.
 
         Args:
             samples: [n, channels] of any sample type, as decoded.
@@ -75,7 +75,7 @@ class Cover:
 
 
 def _ramp(position: NDArray[np.float64]) -> NDArray[np.float64]:
-    """0 up to 0, 1 from 1 on, half a cosine between: no corner that could be heard."""
+    """0 up to 0, 1 from 1 on, half a cosine in between: no audible corner."""
     ramp: NDArray[np.float64] = 0.5 - 0.5 * np.cos(np.pi * np.clip(position, 0.0, 1.0))
     return ramp
 

@@ -1,4 +1,4 @@
-"""Which muxer and encoder write a file like the one that was read."""
+"""The muxer and the encoder for a file like the one that was read."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from av.audio.stream import AudioStream
     from av.container import InputContainer, OutputContainer
 
-# By FFmpeg's name of what was read: the muxers of that family by file suffix; the first is the default.
+# By FFmpeg's name of the input format: the muxers of that family by file suffix; the first is the default.
 _MUXERS = {
     "mov,mp4,m4a,3gp,3g2,mj2": {
         ".mp4": "mp4", ".m4a": "ipod", ".m4b": "ipod", ".m4v": "mp4", ".mov": "mov", ".3gp": "3gp",
@@ -23,7 +23,7 @@ _MUXERS = {
     "mp3": {".mp3": "mp3", ".mp2": "mp2"},
     "mpegts": {".ts": "mpegts"},
 }  # fmt: skip
-# Where FFmpeg's encoder of a codec is not the good one, or not the default: the names to try.
+# For codecs whose best FFmpeg encoder is not the default one: the names to try.
 _ENCODERS = {"opus": ("libopus",), "vorbis": ("libvorbis", "vorbis"), "mp3": ("libmp3lame",)}
 _NATIVE_VORBIS_CHANNELS = 2
 _KINDS = {
@@ -45,7 +45,7 @@ _KINDS = {
     "aiff": {".aiff": "audio/aiff", ".aif": "audio/aiff"},
     "mpegts": {".ts": "video/mp2t"},
 }
-"""What files of each muxer are called: suffixes, the usual one first, and their media types."""
+"""The suffixes of each muxer's files, the usual one first, and their media types."""
 
 
 def muxer(container: InputContainer, media: Media, suffix: str) -> str:
@@ -64,12 +64,12 @@ def muxer(container: InputContainer, media: Media, suffix: str) -> str:
         return str(av.ContainerFormat(wanted, "w").name)
     except ValueError:
         raise RedactionError(
-            f"{media.name}: {read} files cannot be written here; convert it first, e.g. to WAV or FLAC"
+            f"{media.name}: {read} files cannot be written; convert it first, e.g. to WAV or FLAC"
         ) from None
 
 
 def _is_webm(media: Media) -> bool:
-    """Whether Matroska calls itself WebM."""
+    """Whether a Matroska file is declared as WebM."""
     place = media.file.tell()
     media.file.seek(0)
     head = media.file.read(64)
@@ -78,7 +78,7 @@ def _is_webm(media: Media) -> bool:
 
 
 def kind_of(format_name: str, suffix: str) -> tuple[str, str]:
-    """(suffix, media type) of a file that a muxer wrote; `suffix` is kept if it fits."""
+    """(suffix, media type) of a muxer's file; `suffix` is kept if it is valid for the muxer."""
     kinds = _KINDS.get(format_name, {f".{format_name}": "application/octet-stream"})
     fitting = suffix.lower() if suffix.lower() in kinds else next(iter(kinds))
     return fitting, kinds[fitting]
@@ -87,16 +87,16 @@ def kind_of(format_name: str, suffix: str) -> tuple[str, str]:
 def set_up_encoder(
     output: OutputContainer, container: InputContainer, track: AudioStream, frame: av.AudioFrame, name: str
 ) -> AudioStream:
-    """Add a track to `output` that is encoded as `track` was; `frame` is its first.
+    """Add a track to `output` with the encoding of `track`; `frame` is its first.
 
-    Raises `RedactionError` when the codec cannot be written, or not with these channels.
+    Raises `RedactionError` if the codec cannot be written, or not with these channels.
     """
     codec = _encoder(track, frame.layout.nb_channels, name)
     options = {"strict": "experimental"} if codec.experimental else {}
     try:
         stream: AudioStream = output.add_stream(codec.name, rate=frame.sample_rate, options=options)  # type: ignore[assignment]
     except ValueError as error:
-        raise RedactionError(f"{name}: cannot be written again ({error}); convert it first") from None
+        raise RedactionError(f"{name}: cannot be re-encoded ({error}); convert it first") from None
     formats = {format_.name for format_ in codec.audio_formats or ()}
     context = stream.codec_context
     context.layout = {1: "mono", 2: "stereo"}.get(frame.layout.nb_channels, frame.layout.name)
@@ -120,6 +120,6 @@ def _encoder(track: AudioStream, channels: int, name: str) -> av.Codec:
         except ValueError:
             continue
     raise RedactionError(
-        f"{name}: its codec {codec} with {channels} channel(s) cannot be written here; "
-        "convert the file first, e.g. to FLAC"
+        f"{name}: its codec {codec} with {channels} channel(s) cannot be written; convert the file first, "
+        "e.g. to FLAC"
     )

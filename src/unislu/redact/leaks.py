@@ -1,6 +1,7 @@
-"""What of a redacted recording can still be heard: whole phrases anywhere, their words near a cover.
+"""Leaks: what can still be recognised in a redacted recording, whole phrases anywhere and their words near a
+cover.
 
-Also what nobody can vouch for: parts that the second hearing failed on, and entities that only it tagged.
+Also what is unverified: parts on which the second transcription failed, and entities that only it tagged.
 """
 
 from __future__ import annotations
@@ -14,24 +15,27 @@ from .phrases import Text, letters
 from .places import UNHEARD, Hidden, is_covered
 
 NEAR = 1.0
-"""Seconds before and after a cover in which words of its phrase are looked for one by one."""
+"""Seconds before and after a cover in which single words of its phrase are looked for."""
 WIDER = 0.3
-"""Seconds on either side of a leak that are covered with it, so many more at each try: where a word was
-not expected its times are less exact."""
+"""Seconds on either side of a leak that are covered with it, more at each try: the times of an unexpected
+word are less exact.
+"""
 _LEAST_LETTERS = 3
-_ONE_WRONG, _TWO_WRONG = 5, 6  # letters from which on so many may be wrong
+_ONE_WRONG, _TWO_WRONG = 5, 6  # letters of a word from which on this many may differ
 _SAME_TIME = 0.5
 _SAY_NOTHING = frozenset(
     "the and for from with that this are was were has had have not but all any our his her its their "
     "you your she him who into over under about than then them they out off per via van von der "
     "den del des".split()
 )
-"""Words that tell nothing of the phrase they are part of."""
+"""Words that reveal nothing of their phrase."""
 
 
 @dataclass(frozen=True)
 class Leak:
-    """Something that is heard again: its entity type and where, in seconds; it never shows its words."""
+    """Something that was recognised again: its entity type and its times in seconds; its text form never
+    shows the words.
+    """
 
     type: str
     start: float
@@ -39,7 +43,7 @@ class Leak:
     phrase: str = field(default="", repr=False)
 
     def wider(self, number: int) -> Span:
-        """What is covered of it after try `number`, in seconds."""
+        """The span to cover after try `number`, in seconds."""
         return max(0.0, self.start - number * WIDER), self.end + number * WIDER
 
     def __str__(self) -> str:
@@ -47,7 +51,7 @@ class Leak:
 
 
 def phrase_leaks(again: Analysis, phrases: Iterable[Phrase]) -> Iterator[Leak]:
-    """Where a whole phrase is said, anywhere."""
+    """Leaks of whole phrases, anywhere."""
     text = Text(again.text or "")
     for phrase in phrases:
         for start, end in text.find(phrase.said):
@@ -55,9 +59,9 @@ def phrase_leaks(again: Analysis, phrases: Iterable[Phrase]) -> Iterator[Leak]:
 
 
 def word_leaks(again: Analysis, hidden: Iterable[Hidden], before: Analysis) -> Iterator[Leak]:
-    """Where a word of what is covered, or something like it, is said near its cover.
+    """Leaks of words of a covered phrase, or of similar ones, near its cover.
 
-    What only sounds like it counts if the first hearing, `before`, did not hear it there.
+    A similar word counts only if the first transcription, `before`, does not have it there.
     """
     heard, known = _spoken(again), _spoken(before)
     for place in hidden:
@@ -73,7 +77,7 @@ def word_leaks(again: Analysis, hidden: Iterable[Hidden], before: Analysis) -> I
 
 
 def entity_leaks(entities: Iterable[Entity], again: Analysis, covered: Sequence[Span]) -> Iterator[Leak]:
-    """`entities` of the second hearing that lie outside of what is `covered`."""
+    """`entities` of the second transcription outside of what is `covered`."""
     for entity in entities:
         start, end = entity.start, entity.end
         if start is None or end is None:
@@ -83,14 +87,14 @@ def entity_leaks(entities: Iterable[Entity], again: Analysis, covered: Sequence[
 
 
 def failed_leaks(again: Analysis, covered: Sequence[Span]) -> Iterator[Leak]:
-    """Segments that the second hearing failed on, unless they are covered whole."""
+    """Segments on which the second transcription failed, unless they are covered completely."""
     for segment in again.segments:
         if segment.failed is not None and not is_covered(segment.start, segment.end, covered):
             yield Leak(UNHEARD, segment.start, segment.end)
 
 
 def _spoken(analysis: Analysis) -> list[Word]:
-    """Its words; where they have no times, with those of their segment."""
+    """Its words; those without times get the times of their segment."""
     found: list[Word] = []
     for segment in analysis.segments:
         if segment.words is not None:
@@ -113,13 +117,13 @@ def _was_there(word: Word, said: str, known: Iterable[Word]) -> bool:
 
 
 def tells(word: str) -> bool:
-    """Whether a folded word says something of the phrase it is part of."""
+    """Whether a folded word reveals something of its phrase."""
     has_digit = any(c.isdigit() for c in word)
     return has_digit or (len(word) >= _LEAST_LETTERS and word not in _SAY_NOTHING)
 
 
 def _alike(said: str, wanted: str) -> bool:
-    """Whether what is heard may be a word or a part of it."""
+    """Whether a recognised word may be the given word or a part of it."""
     if any(c.isdigit() for c in wanted):
         return said.isdigit() and said in wanted
     if len(said) < _LEAST_LETTERS:
@@ -131,7 +135,7 @@ def _alike(said: str, wanted: str) -> bool:
 
 
 def edit_distance(one: str, other: str) -> int:
-    """Letters to be put in, taken out or replaced to make one word of the other."""
+    """Letters to insert, delete or replace to turn one word into the other."""
     row = list(range(len(other) + 1))
     for i, a in enumerate(one, start=1):
         last, row[0] = row[0], i
@@ -141,7 +145,7 @@ def edit_distance(one: str, other: str) -> int:
 
 
 def _times(analysis: Analysis, start: int, end: int) -> Span:
-    """When characters of the text are said; the whole recording where nobody knows."""
+    """The times of characters of the text; the whole recording if unknown."""
     segments = [s for s in analysis.segments if s.start_char < end and s.end_char > start]
     words = [w for s in segments for w in s.words or () if w.start_char < end and w.end_char > start]
     pieces = words or segments

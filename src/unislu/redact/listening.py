@@ -1,7 +1,8 @@
-"""A redacted copy as it is heard again: all of its channels at 16 kHz, with silence in place of the tone.
+"""A redacted copy prepared for transcription: all of its channels at 16 kHz, with silence in place of the
+tone.
 
-A recogniser that meets a loud tone in the middle of a sentence understands less of what follows. Only what
-is the tone and nothing else is silenced: speech, where it is left, stays where it is.
+A loud tone in the middle of a sentence makes the recogniser worse on what follows. Only the pure tone is
+silenced; any remaining speech is kept.
 """
 
 from __future__ import annotations
@@ -18,14 +19,14 @@ from .cover import TONE_HERTZ, TONE_LEVEL
 
 _FRAME = SAMPLE_RATE // 50  # whole periods of the tone
 _REST = 0.01
-"""Share of the power that may be something else: what lossy codecs add to a tone."""
+"""Share of the power that may be something else, such as what lossy codecs add to a tone."""
 _LEVELS = 0.5 * TONE_LEVEL, 1.5 * TONE_LEVEL
 
 
-def write_heard(
+def write_without_tone(
     copy: str | os.PathLike[str], target: str | os.PathLike[str], *, name: str | None = None
 ) -> int:
-    """Write what is heard of a redacted copy as WAV; returns the number of its channels.
+    """Write a redacted copy, prepared for transcription, as WAV; returns its number of channels.
 
     `name`: what messages call the copy.
 

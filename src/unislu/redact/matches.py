@@ -1,4 +1,4 @@
-"""What of a result is to be redacted: the entities of some types, and where else their words are said."""
+"""What to redact in a result: the entities of some types, and other places where their words are said."""
 
 from __future__ import annotations
 
@@ -15,38 +15,39 @@ Span = tuple[float, float]
 """(start, end) in seconds."""
 
 PERSONS = frozenset("person people name full-name person-name first-name last-name patient".split())
-"""Types, normalised, whose phrases are names of people: a surname alone is one too."""
+"""Normalised types whose phrases are names of people: a surname on its own is one too."""
 _LEAST_SURNAME = 3
 _NOT_SURNAMES = frozenset("jr junior sr senior ii iii iv phd md esq".split())
 
 
 @dataclass(frozen=True)
 class Match:
-    """A stretch of the transcript to be redacted.
-
-    `start_char`, `end_char`: into `Analysis.text`. `type`: of its entity. `phrase`: the entity's words.
-    `entity`: what the model tagged here; None where it wrote the same words without tagging them.
-    """
+    """A stretch of the transcript to redact."""
 
     start_char: int
+    """Offset into `Analysis.text`."""
     end_char: int
+    """Offset into `Analysis.text`, exclusive."""
     type: str
+    """Of its entity."""
     phrase: str
+    """The words of the entity."""
     entity: Entity | None
+    """The entity that the model tagged here; None if it wrote the same words without tagging them."""
 
 
 def find_matches(
     analysis: Analysis, types: Sequence[str] | None = None, *, surnames: bool = True
 ) -> tuple[Match, ...]:
-    """Everything to be redacted, in the order of the text, without overlaps.
+    """Find everything to redact, in the order of the text, without overlaps.
 
     Args:
         analysis: a result with entities.
         types: names of entity types in any spelling; None = all that were found.
-        surnames: find the last word of a person's name alone, too: `Mrs Lopez` after `Maria Lopez`.
+        surnames: also find the last word of a person's name on its own: `Mrs Lopez` after `Maria Lopez`.
 
     Raises:
-        OptionError: no types, or entities were not asked for.
+        OptionError: no types, or a result without entities.
     """
     text = Text(analysis.text or "")
     found: list[Match] = []
@@ -60,14 +61,14 @@ def find_matches(
 
 @dataclass(frozen=True)
 class Phrase:
-    """What must not be said any more: `said`, of an entity of `type` whose words are `name`."""
+    """A phrase that must not remain: `said`, of an entity of `type` whose words are `name`."""
 
     said: str
     type: str
     name: str
 
     def places(self, text: Text) -> list[Match]:
-        """Where it is said in a text; overlapping places too."""
+        """All places where it is said in a text, overlapping ones included."""
         return [Match(start, end, self.type, self.name, None) for start, end in text.find(self.said)]
 
 
@@ -104,7 +105,7 @@ def chosen(analysis: Analysis, types: Sequence[str] | None) -> list[Entity]:
 
 
 def merged(found: Iterable[Match], text: str) -> tuple[Match, ...]:
-    """Overlapping matches as one: tagged ones name it, then the longer."""
+    """Merge overlapping matches, named after the tagged one, then the longer."""
     ordered = sorted(found, key=lambda m: (m.start_char, -m.end_char, m.entity is None))
     joined: list[Match] = []
     for match in ordered:
@@ -121,14 +122,14 @@ def merged(found: Iterable[Match], text: str) -> tuple[Match, ...]:
 
 
 def audio_spans(analysis: Analysis, matches: Sequence[Match], *, untimed: str = "refuse") -> tuple[Span, ...]:
-    """When everything to be redacted is said.
+    """The times of everything to redact.
 
-    Segments that the model failed on are covered whole: nobody knows what is said there.
+    Segments on which the model failed are covered completely, because their content is unknown.
 
     Args:
-        analysis: what `matches` were found in.
-        untimed: what to do with a match whose words have no times: "refuse", or "segment" for the
-            whole segment.
+        analysis: the result in which `matches` were found.
+        untimed: what to do with a match whose words have no times: "refuse", or "segment" to cover the whole
+            segment.
 
     Raises:
         OptionError: an unknown `untimed`.
@@ -140,13 +141,13 @@ def audio_spans(analysis: Analysis, matches: Sequence[Match], *, untimed: str = 
 
 
 def check_untimed(untimed: str) -> None:
-    """Raises `OptionError` for what `audio_spans` does not know."""
+    """Raises `OptionError` for a value that `audio_spans` does not accept."""
     if untimed not in ("refuse", "segment"):
         raise OptionError(f"untimed is {untimed!r}: give 'refuse' or 'segment'")
 
 
 def times(analysis: Analysis, match: Match, untimed: str) -> list[Span]:
-    """When a match is said, in seconds. Raises as `audio_spans` does."""
+    """The times of a match, in seconds. Raises as `audio_spans` does."""
     spans = [_segment_times(segment, match) for segment in analysis.segments if _touches(segment, match)]
     known = [span for span in spans if span is not None]
     entity = match.entity
@@ -160,7 +161,7 @@ def times(analysis: Analysis, match: Match, untimed: str) -> list[Span]:
     if untimed == "refuse":
         raise RedactionError(
             f"a {match.type} at the characters {match.start_char}…{match.end_char} has no times, so its "
-            "sound cannot be found: use a bundle that gives word times, or silence whole segments "
+            "sound cannot be found: use a bundle with word times, or cover whole segments "
             '(--untimed segment, untimed="segment")'
         )
     whole = [(s.start, s.end) for s in analysis.segments if _touches(s, match)]
@@ -168,7 +169,7 @@ def times(analysis: Analysis, match: Match, untimed: str) -> list[Span]:
 
 
 def _segment_times(segment: Segment, match: Match) -> Span | None:
-    """From the first to the last word of the match in this segment; None when not all of it has words."""
+    """From the first to the last word of the match in this segment; None if not all of it has words."""
     words = [word for word in segment.words or () if _touches(word, match)]
     if not words:
         return None

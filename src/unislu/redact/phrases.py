@@ -1,9 +1,9 @@
-"""Where a phrase is said in a text: compared by letters and digits alone.
+"""Finding a phrase in a text, compared by letters and digits alone.
 
 Case, accents, punctuation, blanks and the apostrophe of a possessive do not count, nor does a plural, and
 numbers may be spoken (`unislu.redact.spoken`): `O'Brien` is found in `o brien's`, `555-1234` in `triple five
-one two three four`, `Anderson` in `the Andersons`. A match begins and ends at word boundaries. Where this
-cannot know better it finds more: here a miss is a leak.
+one two three four`, `Anderson` in `the Andersons`. A match begins and ends at word boundaries. In doubt it
+finds more, because a miss would be a leak.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from itertools import pairwise
 from .spoken import DIGITS, Numeral, numerals
 
 MASK = "█" * 4
-"""Stands for a phrase, always of this length: the length of a name says something about it."""
+"""Replaces a phrase, always with this length, because the length of a name reveals something about it."""
 
 _WORD = re.compile(r"[^\W_]+")
 _NUMBER_JOINS = frozenset(".,:")  # 3.5 · 1,000 · 12:30 are one word each
@@ -41,27 +41,27 @@ class Text:
 
     @property
     def letters(self) -> str:
-        """Its letters and digits, folded."""
+        """Its folded letters and digits."""
         return self._plain.letters
 
     def find(self, phrase: str) -> Iterator[tuple[int, int]]:
-        """(start, end) in characters of every place where `phrase` is said; overlapping ones too."""
+        """(start, end) in characters of every occurrence of `phrase`, overlapping ones included."""
         wanted = {letters for reading in Text(phrase)._readings for letters in _forms(reading.letters)}
         found = {place for reading in self._readings for form in wanted for place in reading.find(form)}
         yield from sorted(found)
 
     def widen(self, start: int, end: int) -> tuple[int, int]:
-        """The span grown to whole words: half a name is still half a name."""
+        """The span widened to whole words: half a name would reveal the rest."""
         return self._plain.widen(start, end)
 
 
 def letters(phrase: str) -> str:
-    """What of a phrase is compared."""
+    """The part of a phrase that is compared."""
     return Text(phrase).letters
 
 
 def _forms(letters: str) -> Iterator[str]:
-    """A phrase as it may be said: as it is, and without its plural."""
+    """The spoken forms of a phrase: as it is, and without its plural ending."""
     if letters:
         yield letters
     if len(letters) > _LEAST_SINGULAR and letters.endswith("s") and not letters.endswith("ss"):
@@ -96,7 +96,7 @@ class _Reading:
         self.letters = "".join(folded)
 
     def find(self, wanted: str) -> Iterator[tuple[int, int]]:
-        """(start, end) in characters of every place of `wanted`, or its plural, as whole words."""
+        """(start, end) in characters of every occurrence of `wanted`, or its plural, as whole words."""
         at = self.letters.find(wanted)
         while at >= 0:
             last = at + len(wanted)
@@ -121,7 +121,7 @@ class _Reading:
         return min(start, self._starts[first]), max(end, self._ends[last - 1])
 
     def _others(self, start: int, end: int) -> Iterator[str]:
-        """The mask counts as a letter, so that words before and after one never make a phrase."""
+        """The mask counts as a letter, so that the words around it never form a phrase."""
         for place in range(start, end):
             if self._text[place] == MASK[0]:
                 self._place(place, place + 1)
@@ -140,7 +140,7 @@ class _Reading:
         self._ends.append(end)
 
     def _boundary(self, number: int) -> bool:
-        """Whether a word may end before letter `number`, and another begin with it."""
+        """Whether a word may end before letter `number` and another one begin there."""
         if number in (0, len(self.letters)):
             return True
         before, after = self.letters[number - 1], self.letters[number]
@@ -148,7 +148,7 @@ class _Reading:
             return False  # two letters of one character (ß), or two digits of one spoken number
         gap = self._text[self._ends[number - 1] : self._starts[number]]
         if not gap:
-            # Scripts without case mark no words: every character may begin one.
+            # Scripts without case do not mark words: any character may begin one.
             return not (_marks_words(before) and _marks_words(after))
         return not (gap in _NUMBER_JOINS and before.isdigit() and after.isdigit())
 

@@ -1,7 +1,7 @@
-"""The pictures of a video on their way into the redacted copy, without captions that lie inside of them.
+"""The pictures of a video for the redacted copy, without the captions inside them.
 
 CEA-608 and CEA-708 captions travel in the user data of each picture, in no track of their own. All user data
-is taken out of the codecs that can carry them; a codec of which nobody knows is left out.
+is removed for codecs that can carry captions; video of unknown codecs is left out.
 """
 
 from __future__ import annotations
@@ -17,12 +17,12 @@ if TYPE_CHECKING:
     from av.video.stream import VideoStream
 
 _USER_DATA = {"h264": "6", "hevc": "39-40", "vvc": "23-24", "mpeg2video": "178", "av1": "5"}
-"""By codec: the types of the units that hold user data, as FFmpeg's `filter_units` numbers them."""
+"""By codec: the types of units with user data, as numbered by FFmpeg's `filter_units`."""
 _WITHOUT = frozenset(
     "vp8 vp9 mpeg4 msmpeg4v2 msmpeg4v3 wmv1 wmv2 flv1 h263 theora mjpeg prores rawvideo png gif webp".split()
 )
 _CAPTIONS = (b"GA94", b"CC\x01\xf8", b"DTG1")
-"""What captions in user data begin with."""
+"""How captions in user data begin."""
 
 
 class Pictures:
@@ -39,7 +39,7 @@ class Pictures:
         self._filters: dict[int, BitStreamFilterContext] = {}
 
     def add_to(self, output: OutputContainer) -> None:
-        """Make the tracks in `output`."""
+        """Add the tracks to `output`."""
         from av.bitstream import BitStreamFilterContext
 
         for track in self.tracks:
@@ -50,7 +50,9 @@ class Pictures:
                 self._filters[track.index] = BitStreamFilterContext(description, in_stream=track)
 
     def cleaned(self, packet: av.Packet[Any]) -> list[av.Packet[Any]]:
-        """What of a packet is written. Raises `RedactionError` if captions cannot be told from pictures."""
+        """The part of a packet to write. Raises `RedactionError` if captions cannot be separated from
+        pictures.
+        """
         import av
 
         if packet.dts is None:  # what ends a track
@@ -63,8 +65,8 @@ class Pictures:
                 found = self._filters[index].filter(packet)
             except av.FFmpegError as error:
                 raise RedactionError(
-                    f"{self._name}: its pictures may hold captions and cannot be taken apart "
-                    f"({error.strerror}); take its sound out first, e.g. as FLAC"
+                    f"{self._name}: its pictures may contain captions that cannot be removed "
+                    f"({error.strerror}); extract the audio first, e.g. as FLAC"
                 ) from None
             if sum(part.size for part in found) != size:
                 self.captions = self.captions or any(mark in before for mark in _CAPTIONS)
@@ -79,7 +81,7 @@ def _codec(track: VideoStream) -> str:
 
 
 def _is_copied(track: VideoStream) -> bool:
-    """Whether a video track is pictures that move, of a codec whose captions can be found."""
+    """Whether a video track has moving pictures in a codec whose captions can be found."""
     from av.stream import Disposition
 
     codec = _codec(track)

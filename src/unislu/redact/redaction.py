@@ -1,6 +1,6 @@
-"""A recording on its way to a redacted copy: what is covered, and what listening again brings to light.
+"""The redaction of a recording: what is covered, and what transcribing the copy brings to light.
 
-It hears and writes nothing itself, so that whoever does (a command, a server) goes through the same steps:
+It transcribes and writes nothing itself, so that a command and a server go through the same steps:
 
     redaction = Redaction(model.analyze("call.mp3"), ["person"])
     copy "call.mp3" with redaction.covers
@@ -24,7 +24,7 @@ from ..recognition.request import Options, Request
 from ..result import Analysis
 from .audio import DEFAULT_GUARD, RedactedAudio, check_guard, redact_audio
 from .leaks import Leak, entity_leaks, failed_leaks, phrase_leaks, word_leaks
-from .listening import write_heard
+from .listening import write_without_tone
 from .matches import Match, Phrase, Span, check_untimed, chosen, find_matches, merged, phrases_of
 from .phrases import Text
 from .places import UNHEARD, Hidden, at, covers_of, hidden_in, masked
@@ -34,19 +34,19 @@ if TYPE_CHECKING:
     from ..recognition.model import Model
 
 TRIES = 5
-"""How often a recording is redacted and heard again before it is given up."""
+"""How often a recording is redacted and verified before giving up."""
 LONGER = 0.5
-"""Seconds that a copy may differ from the original: codecs add some milliseconds at the ends."""
+"""Seconds by which a copy may differ from the original: codecs add some milliseconds at the ends."""
 _ENOUGH = 0.5
-"""Share of the words outside of the covers that a second hearing must hear to vouch for the copy."""
+"""Share of the words outside of the covers that the second transcription must have to verify the copy."""
 _FEW = 3
 
 
 class Redaction:
-    """What is to be redacted of one recording.
+    """What to redact in one recording.
 
-    `matches`: what of its transcript must not be heard. `covers`: what is covered, (start, end) in seconds.
-    `leaks`: what the last hearing of a copy still found. `hearings`: how many copies were heard.
+    `matches`: the parts of its transcript that must not remain. `covers`: what is covered, (start, end) in
+    seconds. `leaks`: what was still recognised in the last copy. `hearings`: number of copies transcribed.
     """
 
     def __init__(
@@ -62,7 +62,7 @@ class Redaction:
         """`types`, `surnames`: as for `find_matches`; `untimed`: as for `audio_spans`; `guard`: seconds
         covered around each place; `sound`: False when there will be no copy, so that the text alone counts.
 
-        Raises `OptionError` for an option that cannot be meant.
+        Raises `OptionError` for an invalid option.
         """
         check_untimed(untimed)
         check_guard(guard)
@@ -84,23 +84,23 @@ class Redaction:
 
     @property
     def spans(self) -> tuple[Span, ...]:
-        """Why it is covered: when what is to be hidden is said, in seconds, without the guard.
+        """The times of what must not remain, in seconds, without the guard.
 
-        Raises `RedactionError` as `audio_spans` does, and where no speech was found: nobody knows then what
-        is said in the recording.
+        Raises `RedactionError` as `audio_spans` does, and if no speech was found: then the content of the
+        recording is unknown.
         """
         return tuple(place.span for place in self._places())
 
     @property
     def verified(self) -> bool:
-        """Whether something was redacted, a copy was heard, and nothing of it was left."""
+        """Whether something was redacted, a copy was transcribed, and nothing redacted was found in it."""
         return self._has_found and self.hearings > 0 and not self.leaks
 
     def redacted(self, pseudonyms: Pseudonyms, notes: Sequence[str] = ()) -> Analysis:
-        """The transcript, with what later hearings brought to light redacted too.
+        """The transcript; what later transcriptions brought to light is redacted too.
 
-        Every word is masked that has no sound left in the copy, and no other. Its warnings say what was
-        done, `notes` of the copy, and whether the copy was verified.
+        Every word is masked that has no sound left in the copy, and no other. Its warnings tell what was
+        redacted, the `notes` of the copy, and whether the copy was verified.
 
         Raises as `spans` does, if there is sound.
         """
@@ -110,19 +110,20 @@ class Redaction:
             matches = masked(self.analysis, matches, places, covers_of(places, self._guard))
         result = apply(self.analysis, matches, pseudonyms, self.matches)
         if self.verified:
-            said = "verified: the copy was heard again, and nothing of what was redacted was in it"
+            said = "verified: the copy was transcribed again, and no redacted phrase was found in it"
             notes = (*notes, said)
         elif self.hearings and not self._has_found:
-            notes = (*notes, "not verified: there was nothing to listen for")
+            notes = (*notes, "not verified: there was nothing to look for")
         return replace(result, warnings=(*result.warnings, *notes))
 
     def goes_on(self, again: Sequence[Analysis]) -> bool:
-        """Take hearings of a copy; whether `spans` grew, so that another copy is to be made and heard.
+        """Check the transcriptions of a copy; returns whether `spans` grew, so that another copy is
+        needed.
 
         Args:
-            again: of the mixed channels first, and of each channel by itself if there are several.
+            again: of the mixed channels first, then of each channel separately if there are several.
 
-        Raises `VerificationError` when they cannot vouch for the copy.
+        Raises `VerificationError` if they cannot verify the copy.
         """
         self._check(again[0])
         covered = self.covers
@@ -142,12 +143,12 @@ class Redaction:
         return True
 
     def refuse_leaks(self) -> None:
-        """Raises `VerificationError` if the last copy still says something."""
+        """Raises `VerificationError` if something was still recognised in the last copy."""
         if self.leaks:
             shown = ", ".join(map(str, self.leaks[:5])) + (" and more" if len(self.leaks) > 5 else "")
             raise VerificationError(
-                f"{self._name}: still heard after redaction: {shown}; nothing was written: try a longer "
-                "--guard"
+                f"{self._name}: still recognised after redaction: {shown}; nothing was written: try a "
+                "longer --guard"
             )
 
     @property
@@ -163,8 +164,8 @@ class Redaction:
     def _places(self) -> list[Hidden]:
         if not (self.analysis.text or "").strip():
             raise RedactionError(
-                f"{self._name}: no speech was found in {self.analysis.duration:.1f} s, so nobody knows what "
-                "is said in it and nothing was written: hear all of it (--vad energy)"
+                f"{self._name}: no speech was found in {self.analysis.duration:.1f} s, so its content is "
+                "unknown and nothing was written: transcribe all of it (--vad energy)"
             )
         return [*hidden_in(self.analysis, self.matches, self._untimed), *self._leaked]
 
@@ -174,7 +175,7 @@ class Redaction:
         return bool(self.matches) or any(place.type != UNHEARD for place in self._leaked)
 
     def _check(self, again: Analysis) -> None:
-        """Raises `VerificationError` if the second hearing heard another recording, or next to nothing."""
+        """Raises `VerificationError` if the second transcription is of another recording, or nearly empty."""
         if abs(again.duration - self.analysis.duration) > LONGER:
             raise VerificationError(
                 f"{self._name}: the copy has {again.duration:.1f} s of {self.analysis.duration:.1f} s; "
@@ -186,8 +187,9 @@ class Redaction:
         heard = len((again.text or "").split())
         if len(left) >= _FEW and heard < _ENOUGH * len(left):
             raise VerificationError(
-                f"{self._name}: {heard} of {len(left)} words outside of what is covered were heard again, "
-                "too few to vouch for the copy; nothing was written: hear all of it (--vad energy)"
+                f"{self._name}: {heard} of {len(left)} words outside of what is covered were recognised "
+                "again, too few to verify the copy; nothing was written: transcribe all of it (--vad "
+                "energy)"
             )
 
 
@@ -202,9 +204,10 @@ def redact_verified(
     request: Request | None = None,
     **options: Unpack[Options],
 ) -> RedactedAudio:
-    """Write a redacted recording and hear it again; what is still heard is covered too, and heard again.
+    """Write a redacted recording and transcribe it again; what is still recognised is covered too, and
+    checked again.
 
-    A name that the first hearing missed in one place and found in another comes to light in the second.
+    This finds names that the first transcription missed in one place and found in another.
 
     Args:
         model: what heard the original.
@@ -231,10 +234,10 @@ def redact_verified(
 
 
 def transcribe_copy(model: Model, audio: str | os.PathLike[str], request: Request) -> list[Analysis]:
-    """Analyse a redacted copy mixed, and each of its channels by itself if there are several."""
+    """Analyse a redacted copy mixed, and each of its channels separately if there are several."""
     with tempfile.TemporaryDirectory(prefix="unislu-") as folder:
         heard = os.path.join(folder, "heard.wav")
-        ways = ("mix",) if write_heard(audio, heard) == 1 else ("mix", "split")
+        ways = ("mix",) if write_without_tone(audio, heard) == 1 else ("mix", "split")
         return [model.analyze(heard, request=replace(request, channels=way), name=str(audio)) for way in ways]
 
 
@@ -246,7 +249,7 @@ def verify(
     request: Request | None = None,
     **options: Unpack[Options],
 ) -> tuple[Leak, ...]:
-    """Hear redacted audio, mixed and each channel, and look for the phrases that were redacted.
+    """Transcribe redacted audio, mixed and by channel, and look for the redacted phrases.
 
     Args:
         model: what heard the original.
@@ -256,7 +259,7 @@ def verify(
         options: as for `Model.analyze`, the same as for the original.
 
     Returns:
-        Every place where a phrase is heard again, or that was not understood; empty = none.
+        Every place where a phrase is recognised again, or that was not understood; empty = none.
     """
     phrases = phrases_of(matches)
     hearings = transcribe_copy(model, audio, Request.of(request, options))

@@ -1,4 +1,4 @@
-"""Numbers and spelled letters as they are said → as they are written.
+"""Spoken numbers and spelled letters → their written form.
 
 `fifty five` = 55, `triple five` = 555, `oh one three` = 013, `two hundred and six` = 206, `twenty third` =
 23rd, `three point five` = 3.5, `double n` = nn.
@@ -122,7 +122,7 @@ class _Reader:
         return None if value is None else (value, at + 1, "")
 
     def _word(self, at: int) -> str:
-        """A word that goes on from the one before, or nothing."""
+        """A word that continues the previous one, or nothing."""
         return self._words[at] if self._goes_on(at) else ""
 
     def _goes_on(self, at: int) -> bool:

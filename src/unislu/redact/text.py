@@ -1,4 +1,4 @@
-"""The redacted result: every text in it without the redacted phrases, and every offset still right."""
+"""The redacted result: all its texts without the redacted phrases, and with correct offsets."""
 
 from __future__ import annotations
 
@@ -26,16 +26,15 @@ _DIGEST = 12  # hexadecimal digits: 48 bits, so that two phrases of one recordin
 class Pseudonyms:
     """How a phrase is replaced.
 
-    how: "mask" (`████`), "type" (`[PERSON]`) or "hash" (`[PERSON:1f0c9e4b7a2d]`, an HMAC-SHA256 of the
-        phrase: the same phrase has the same hash under the same key, and nobody without the key can
-        try out names).
-    key: of the hashes, at least 16 bytes; None = a random one, kept as long as this object.
-
-    Raises `OptionError` for an unknown `how`, a short key, or a key that nothing would use.
+    Raises `OptionError` for an unknown `how`, a short key, or a key that is not used.
     """
 
     how: str = "mask"
+    """"mask" (`████`), "type" (`[PERSON]`) or "hash" (`[PERSON:1f0c9e4b7a2d]`, an HMAC-SHA256 of the phrase:
+    the same phrase has the same hash under the same key, and without the key names cannot be tried out).
+    """
     key: bytes | None = field(default=None, repr=False)
+    """Of the hashes, at least 16 bytes; None = a random one, kept as long as this object."""
     _secret: bytes = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
@@ -50,7 +49,7 @@ class Pseudonyms:
         object.__setattr__(self, "_secret", self.key or secrets.token_bytes(32))
 
     def __call__(self, entity_type: str, phrase: str) -> str:
-        """What stands in place of a phrase; without blanks."""
+        """The replacement of a phrase; without blanks."""
         if self.how == "mask":
             return MASK
         name = normalize_type(entity_type).upper()
@@ -79,9 +78,9 @@ def redact_analysis(
 ) -> Analysis:
     """The result without the words of its entities of some types, wherever they are said.
 
-    Text, segments, words, entities and warnings are masked; offsets and indices are moved along. Words
-    that are said again without being tagged are masked as well and become entities. The path of the
-    file stays as it is. A warning says what was done.
+    Text, segments, words, entities and warnings are masked; offsets and indices are adjusted. Words that are
+    said again without being tagged are masked as well and become entities. The path of the file is kept. A
+    warning tells what was done.
 
     Args:
         analysis: a result with entities.
@@ -91,7 +90,7 @@ def redact_analysis(
         surnames: as for `find_matches`.
 
     Raises:
-        OptionError: an option that cannot be meant, or entities were not asked for.
+        OptionError: an invalid option, or a result without entities.
     """
     pseudonyms = how if isinstance(how, Pseudonyms) else Pseudonyms(how, key)
     return apply(analysis, find_matches(analysis, types, surnames=surnames), pseudonyms)
@@ -103,7 +102,7 @@ def apply(
     pseudonyms: Pseudonyms,
     said: Sequence[Match] | None = None,
 ) -> Analysis:
-    """`analysis` with `matches`, which were found in it, replaced.
+    """`analysis` with its `matches` replaced.
 
     `said`: those whose phrases are not to be in its warnings either; default: all.
     """
@@ -131,7 +130,7 @@ def apply(
 
 
 class _Edits:
-    """The replacements in a text, and where positions of the old text are in the new one."""
+    """The replacements in a text, and the mapping of positions to the new text."""
 
     def __init__(
         self, text: str, matches: Iterable[Match], cuts: Sequence[int], pseudonyms: Pseudonyms
@@ -153,7 +152,7 @@ class _Edits:
         self._old_starts = [start for start, _ in self._old]
 
     def start(self, position: int) -> int:
-        """Where a piece that begins at `position` begins now: with the replacement, if it began inside."""
+        """The new start of a piece that begins at `position`: that of the replacement, if it began inside."""
         number = bisect_right(self._old_starts, position) - 1
         if number < 0:
             return position
@@ -161,7 +160,7 @@ class _Edits:
         return new_start if position < end else position + new_end - end
 
     def end(self, position: int) -> int:
-        """Where a piece that ends at `position` ends now: with the replacement, if it ended inside."""
+        """The new end of a piece that ends at `position`: that of the replacement, if it ended inside."""
         number = bisect_left(self._old_starts, position) - 1
         if number < 0:
             return position
@@ -170,13 +169,13 @@ class _Edits:
 
 
 def _split(match: Match, cuts: Sequence[int], text: str) -> list[tuple[int, int]]:
-    """A match in parts that lie in one segment each; blanks between segments are no part."""
+    """A match split at segment boundaries; blanks between segments are left out."""
     places = [match.start_char, *(c for c in cuts if match.start_char < c < match.end_char), match.end_char]
     return [(start, end) for start, end in pairwise(places) if text[start:end].strip()]
 
 
 def _segments(old: Sequence[Segment], edits: _Edits) -> tuple[list[Segment], list[int]]:
-    """The segments, and for every old word the index of the new one that holds it."""
+    """The segments, and for every old word the index of the new one that contains it."""
     segments: list[Segment] = []
     index: list[int] = []
     count = 0
@@ -197,7 +196,7 @@ def _segments(old: Sequence[Segment], edits: _Edits) -> tuple[list[Segment], lis
 
 
 def _append(words: list[Word], word: Word, edits: _Edits) -> None:
-    """Add a word, or make it one with the last if both are now in the same replacement."""
+    """Add a word, or merge it with the last one if both are in the same replacement."""
     start, end = edits.start(word.start_char), edits.end(word.end_char)
     if words and start < words[-1].end_char:
         last = words.pop()
@@ -219,7 +218,7 @@ def _entities(
     index: Sequence[int],
     words: Sequence[Word],
 ) -> list[Entity]:
-    """Redacted entities, also of untagged repetitions; of the others those of which words are left."""
+    """Redacted entities, also of untagged repetitions; of the others those with words left."""
     kept: list[Entity] = []
     swallowed: set[int] = set()  # untagged matches inside an entity that stays
     for entity in old:
@@ -245,7 +244,7 @@ def _at(entity: Entity, span: tuple[int, int], edits: _Edits) -> Entity:
 
 
 def _moved(entity: Entity, edits: _Edits, index: Sequence[int]) -> Entity:
-    """An entity that stays, moved along."""
+    """An entity that stays, with new offsets."""
     first = last = None
     if entity.start_word is not None and entity.end_word is not None and entity.end_word <= len(index):
         first, last = index[entity.start_word], index[entity.end_word - 1] + 1
@@ -254,7 +253,7 @@ def _moved(entity: Entity, edits: _Edits, index: Sequence[int]) -> Entity:
 
 
 def _timed(entity: Entity, words: Sequence[Word]) -> Entity:
-    """The entity with the indices and times of the words it now lies in."""
+    """The entity with the indices and times of its new words."""
     places = covered(words, entity.start_char, entity.end_char)
     if not places:
         return replace(entity, start_word=None, end_word=None)
@@ -267,7 +266,7 @@ def _timed(entity: Entity, words: Sequence[Word]) -> Entity:
 def _masked_note(
     note: str | None, file: str | None, hidden: Iterable[tuple[str, str]], pseudonyms: Pseudonyms
 ) -> str:
-    """A message without redacted phrases; the name of the file in it stays."""
+    """A message without redacted phrases; the name of the file is kept."""
     parts = (note or "").split(file) if file else [note or ""]
     for entity_type, phrase in hidden:
         parts = [_without(part, phrase, pseudonyms(entity_type, phrase)) for part in parts]

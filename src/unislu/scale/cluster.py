@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     Column = dict[str, NDArray[np.object_]]
 
 _WAVE = 4096
-"""Batches that Ray plans at once: every one is a task that its scheduler holds in memory."""
+"""Batches that Ray plans at once: each is a task that its scheduler keeps in memory."""
 _EMPTY_ROUNDS = 3
 
 
@@ -47,13 +47,15 @@ class BatchActor:
         for place, packed in enumerate(batches["batch"]):
             try:
                 answers[place] = pickle.dumps(self._guard.run(pickle.loads(packed)))
-            except UnisluError as error:  # told as a value: Ray would wrap it in tracebacks, or try again
+            except UnisluError as error:  # returned as a value: Ray would wrap it in tracebacks, or retry
                 answers[place] = pickle.dumps(error)
         return {"number": batches["number"], "rows": answers}
 
 
 class Cluster:
-    """A connection to Ray; a context manager. Without an address it starts one of this machine alone."""
+    """A connection to Ray; a context manager. Without an address it starts a cluster on this machine
+    alone.
+    """
 
     def __init__(self, options: BatchOptions) -> None:
         """Raises `MissingDependencyError` without Ray."""
@@ -67,7 +69,7 @@ class Cluster:
         self.workers = 1
 
     def __enter__(self) -> Cluster:
-        """Raises `BatchError` when the cluster cannot be reached, `OptionError` when it is too small."""
+        """Raises `BatchError` if the cluster cannot be reached, `OptionError` if it is too small."""
         ray, options = self._ray, self._options
         address = options.ray_address or os.environ.get("RAY_ADDRESS")
         if not ray.is_initialized():
@@ -99,7 +101,8 @@ class Cluster:
     def run(self, batches: Sequence[Batch], bundle_hash: str) -> Iterator[list[Row]]:
         """The rows of every batch, as batches finish.
 
-        A machine that is lost takes its batches with it; they go into another round, on what is left.
+        A machine that is lost takes its batches with it; they go into another round on the remaining
+        machines.
 
         Raises what `Supervisor.run` raises, and `BatchError` when rounds come back empty.
         """
@@ -116,7 +119,7 @@ class Cluster:
                 if empty == _EMPTY_ROUNDS:
                     raise BatchError(
                         f"Ray lost all {before} batches {empty} times in a row: is unislu installed on every "
-                        "machine, with memory for its workers? Ray's logs of the actors say more"
+                        "machine, with memory for its workers? see Ray's logs of the actors"
                     )
 
     def _configure(self) -> None:
@@ -141,14 +144,14 @@ class Cluster:
                 batch_size=1,
                 batch_format="numpy",
                 fn_constructor_args=(options.worker, bundle_hash),
-                # One batch waits at each actor while it works on another: more would only be lost with it.
+                # Each actor has one batch waiting while it works on another: more would only be lost with it.
                 compute=ray.data.ActorPoolStrategy(
                     min_size=1, max_size=size, initial_size=size, max_tasks_in_flight_per_actor=2
                 ),
                 num_cpus=options.worker.threads,
                 num_gpus=options.gpus or None,
-                # A restarted actor waits for room that the cluster may no longer have, and its batches with
-                # it; a round more costs less.
+                # A restarted actor, and its batches, would wait for resources that the cluster may no longer
+                # have; another round costs less.
                 max_restarts=0,
                 max_task_retries=0,
             )
@@ -160,4 +163,4 @@ class Cluster:
                         raise rows
                     yield int(number), rows
         except ray.exceptions.RayError as error:
-            logging.getLogger(__name__).debug("a round was broken off", exc_info=error)
+            logging.getLogger(__name__).debug("a round was aborted", exc_info=error)

@@ -1,4 +1,4 @@
-"""Parts of a file → files of their own, in one pass over it, whatever they overlap."""
+"""Parts of a file → separate files, in one pass over it, even if they overlap."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def cut(path: str, parts: Sequence[Part], folder: str, name: str) -> list[str | 
 
 
 def _inside(block: NDArray[np.float32], position: int, part: Part) -> NDArray[np.float32]:
-    """What of a block `[channels, n]` that begins at sample `position` belongs to a part."""
+    """The samples of a block `[channels, n]`, beginning at sample `position`, that belong to a part."""
     first = round(part.start * SAMPLE_RATE) - position
     end = None if part.end is None else max(0, round(part.end * SAMPLE_RATE) - position)
     return block[:, max(0, first) : end]

@@ -26,7 +26,7 @@ class Fetched:
 
 @contextmanager
 def fetch(uri: str) -> Iterator[Fetched]:
-    """Hash a local file where it is; bring any other to a temporary file first.
+    """Hash a local file in place; download any other to a temporary file first.
 
     Raises:
         OSError: it cannot be opened or read.
@@ -48,10 +48,10 @@ def fetch(uri: str) -> Iterator[Fetched]:
 
 
 def content_key(uri: str) -> str | None:
-    """The content key of a file without keeping it; None when it cannot be read.
+    """The content key of a file without keeping it; None if it cannot be read.
 
     Raises:
-        BatchError: the storage does not answer; that says nothing of the file.
+        BatchError: the storage does not answer, so the state of the file is unknown.
         OptionError, MissingDependencyError: see `open_store`.
     """
     fs, path = open_store(uri)

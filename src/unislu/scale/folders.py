@@ -1,4 +1,4 @@
-"""A folder of this machine, searched to its depths: links are followed, and what is passed over is said."""
+"""Recursive search of a local folder: links are followed, and skipped files are reported."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from typing import Any
 
 from .inputs import LeftOut, is_sound
 
-_COMPANION = "._"  # of another file: what macOS writes where a disk cannot hold its attributes
+_COMPANION = "._"  # attributes of another file, which macOS writes to disks that cannot store them
 
 
 def sound_files(folder: str, left_out: LeftOut) -> Iterator[tuple[str, Mapping[str, Any]]]:
-    """(path, size and time) of every sound file, in the order of paths.
+    """(path, size and time) of every audio file, in the order of paths.
 
-    A folder that several links lead to is searched once, under its own path if that lies in `folder`.
+    A folder with several links to it is searched once, under its own path if that is inside `folder`.
     """
     found: dict[str, Mapping[str, Any]] = {}
     for place in _folders(folder, left_out):
@@ -22,22 +22,22 @@ def sound_files(folder: str, left_out: LeftOut) -> Iterator[tuple[str, Mapping[s
             name = os.path.basename(path)
             if not is_sound(name):
                 if not name.startswith("."):
-                    left_out.add("of no known kind of sound", path)
+                    left_out.add("of unknown type", path)
             elif not is_companion(name, left_out, path):
                 found[path] = _info(path)
     yield from sorted(found.items())
 
 
 def is_companion(name: str, left_out: LeftOut, path: str) -> bool:
-    """Whether a file only holds what macOS keeps beside another; it is counted then."""
+    """Whether a file only contains what macOS stores beside another; such files are counted."""
     if not name.startswith(_COMPANION):
         return False
-    left_out.add("that macOS keeps beside other files (._…)", path)
+    left_out.add("that macOS stores beside other files (._…)", path)
     return True
 
 
 def _folders(folder: str, left_out: LeftOut) -> Iterator[str]:
-    """The folder and all below it, each once: first what lies there, then what links lead to."""
+    """The folder and all below it, each once: first real folders, then linked ones."""
     seen: set[str] = set()
     waiting = [folder]
     links: list[str] = []
@@ -48,7 +48,7 @@ def _folders(folder: str, left_out: LeftOut) -> Iterator[str]:
         if real in seen:
             continue
         if linked and os.path.commonpath([real, os.path.realpath(folder)]) == real:
-            left_out.add("links to a folder that holds the one to be heard", place)
+            left_out.add("links to a parent of the searched folder", place)
             continue
         seen.add(real)
         yield place
@@ -71,7 +71,7 @@ def _entries(folder: str, left_out: LeftOut) -> list[os.DirEntry[str]]:
 
 
 def _info(path: str) -> Mapping[str, Any]:
-    """As storage says it; empty for a link to nothing, which becomes an error row that names it."""
+    """In the form that storage reports; empty for a broken link, which becomes an error row that names it."""
     try:
         status = os.stat(path)
     except OSError:

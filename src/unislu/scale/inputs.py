@@ -1,4 +1,4 @@
-"""One thing to be heard: a file, or a part of one, and what is known of it before it is read."""
+"""An input of a batch run: a file, or a part of one, and what is known before it is read."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-# Bytes of a second, as far as a file's name says: good enough to pack batches and to tell the time left.
+# Bytes of a second, guessed from a file's name: good enough to pack batches and to estimate the time left.
 BYTES_PER_SECOND = {
     ".wav": 32_000, ".w64": 32_000, ".flac": 18_000, ".aiff": 88_000, ".aif": 88_000, ".aifc": 88_000,
     ".caf": 32_000, ".au": 16_000, ".snd": 16_000, ".sph": 16_000, ".wv": 18_000, ".ape": 18_000,
@@ -20,7 +20,7 @@ BYTES_PER_SECOND = {
     ".ogv": 100_000, ".flv": 50_000, ".wmv": 100_000, ".3gp": 20_000, ".3g2": 20_000, ".ts": 200_000,
     ".mts": 1_000_000, ".m2ts": 1_000_000, ".mpg": 200_000, ".mpeg": 200_000, ".vob": 500_000,
 }  # fmt: skip
-"""Of every kind of file that a folder is searched for, by its suffix."""
+"""For every type of file that a folder is searched for, by its suffix."""
 UNKNOWN_SECONDS = 60.0
 _STAMP_KEYS = (
     "ETag", "etag", "md5Hash", "content_md5", "mtime", "LastModified", "last_modified", "updated", "created",
@@ -35,46 +35,44 @@ class Part:
     end: float | None = None
 
     def __str__(self) -> str:
-        """As media fragments of URLs are written: `#t=2.5,5`."""
+        """In the form of media fragments of URLs: `#t=2.5,5`."""
         return f"#t={self.start:.10g}" + ("" if self.end is None else f",{self.end:.10g}")
 
 
 @dataclass(frozen=True)
 class Input:
-    """One file to be heard, or a part of one.
-
-    id: unique in the run; a manifest's id, or the uri. Printable: a name that is not UTF-8 is escaped.
-    uri: a local path or a URL that every worker can open.
-    stamp: changes when the file does; None when the file was not found.
-    seconds: its length, from the manifest or estimated from its size.
-    part: what of the file is meant; None = all of it.
-    """
+    """One file to transcribe, or a part of one."""
 
     id: str
+    """Unique in the run: a manifest's id, or the URI. Printable; a name that is not UTF-8 is escaped."""
     uri: str
+    """A local path or a URL that every worker can open."""
     stamp: str | None
+    """Changes if the file does; None if the file was not found."""
     seconds: float
+    """Its length, from the manifest or estimated from its size."""
     part: Part | None = None
+    """The part of the file; None = all of it."""
 
     @property
     def place(self) -> str:
-        """The uri with the part, printable: what rows and messages say."""
+        """The URI with the part, in printable form, for rows and messages."""
         return printable(self.uri) + self.fragment
 
     @property
     def fragment(self) -> str:
-        """The part as text, empty for a whole file; it is a part of the content's key as well."""
+        """The part as text, empty for a whole file; also used in the content key."""
         return "" if self.part is None else str(self.part)
 
 
 @dataclass
 class LeftOut:
-    """What is not heard although it lay there: by reason, counted, the first of each named."""
+    """Files that are skipped: counted by reason, with the first of each."""
 
     cases: dict[str, list[str]] = field(default_factory=dict)
 
     def add(self, reason: str, path: str) -> None:
-        """One thing more."""
+        """Add a file."""
         self.cases.setdefault(reason, []).append(path)
 
     def notes(self) -> tuple[str, ...]:
@@ -87,7 +85,7 @@ class LeftOut:
 
 
 def printable(name: str) -> str:
-    """A file's name as text that can be written anywhere: bytes that are not UTF-8 become `\\xe9`."""
+    """A file's name as printable text: bytes that are not UTF-8 become `\\xe9`."""
     return os.fsencode(name).decode("utf-8", "backslashreplace") if not name.isascii() else name
 
 
@@ -97,13 +95,13 @@ def is_sound(path: str) -> bool:
 
 
 def stamp_of(info: Mapping[str, Any]) -> str:
-    """Size and ETag or time, from what storage says of a file without reading it."""
+    """Size and ETag or time, as storage reports them without reading the file."""
     changed = next((info[key] for key in _STAMP_KEYS if info.get(key) is not None), "")
     return f"{info.get('size')}:{changed}"
 
 
 def estimated_seconds(path: str, info: Mapping[str, Any]) -> float:
-    """The length of a file as far as its name and size say."""
+    """The length of a file, estimated from its name and size."""
     rate, size = BYTES_PER_SECOND.get(_suffix(path)), info.get("size")
     return size / rate if rate and size is not None else UNKNOWN_SECONDS
 

@@ -5,12 +5,12 @@
     run.json                       the run manifest: settings, inputs, totals, sessions
     _lock                          held by the run that writes here
 
-A partition appears in one atomic step, so what is there is whole; that is all a restart relies on. A new row
-is written before the one that it replaces goes: after a kill between the two the next run removes the older
-one. A commit note that a kill kept from being written is written by the next run.
+A partition appears in one atomic step, so every existing one is complete; a restart relies on nothing else. A
+new row is written before the one that it replaces is deleted; after a kill in between, the next run deletes
+the older one. A commit note that is missing after a kill is written by the next run.
 
-Nothing is deleted that another program could have written: a folder that is not of a batch run is refused
-before anything in it is touched, and a damaged partition is renamed.
+Nothing is deleted that another program could have written: a folder that does not belong to a batch run is
+refused before anything in it is touched, and a damaged partition is renamed.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ _READERS = 8
 
 @dataclass(frozen=True)
 class Known:
-    """What the ledger knows of an input: the partition of its row, and the file it was made from."""
+    """A known input: the partition of its row, and the stamp of its file."""
 
     partition: str
     stamp: str | None
@@ -63,10 +63,10 @@ class Ledger:
 
     @contextmanager
     def open(self) -> Iterator[dict[str, Known]]:
-        """Lock the folder and read what is committed, by input id; remains of a kill are cleared away.
+        """Lock the folder, read what is committed, by input id, and clean up after a kill.
 
         Raises:
-            OptionError: the folder holds what no batch run wrote.
+            OptionError: the folder contains files that no batch run wrote.
             BatchError: another run writes here.
         """
         self._refuse_foreign()
@@ -78,16 +78,19 @@ class Ledger:
             yield self._committed()
 
     def _refuse_foreign(self) -> None:
-        """A folder is ours when it has a run manifest, and then every partition in it has a name of ours."""
+        """A folder belongs to a batch run if it has a run manifest; then all partitions must have names of
+        that run.
+        """
         names = self._store.names(PARTS)
         if self.manifest() is None and names:
             raise OptionError(
-                f"{self.url}: holds {names[0]} and no {RUN}, so no batch run wrote it; choose another folder"
+                f"{self.url}: contains {names[0]} but no {RUN}, so no batch run wrote it; choose another "
+                "folder"
             )
         if foreign := [name for name in names if not _OURS.fullmatch(name)]:
             raise OptionError(
-                f"{self.url}: {foreign[0]} is no partition of this run; move it elsewhere, or choose another "
-                "folder"
+                f"{self.url}: {foreign[0]} is not a partition of this run; move it elsewhere, or choose "
+                "another folder"
             )
 
     def _committed(self) -> dict[str, Known]:
@@ -104,7 +107,7 @@ class Ledger:
                         superseded.setdefault(other.partition, set()).add(identity)
         for name, ids in superseded.items():
             self._rewrite(name, ids)
-            self.notes.append(f"{name}: {len(ids)} rows were there twice; the older of each was removed")
+            self.notes.append(f"{name}: {len(ids)} rows were duplicated; the older ones were removed")
         noted = {
             name.rpartition("/")[2].removesuffix(".json") for name in self._store.names(f"{COMMITS}/*.json")
         }
@@ -112,12 +115,14 @@ class Ledger:
             if name not in noted:
                 self._note(name, self._store.read(name))
         for name in sorted(noted - set(self._store.names(PARTS))):
-            self.notes.append(f"{name}: was committed and is gone; its files are heard again")
+            self.notes.append(f"{name}: was committed but is missing; its files are transcribed again")
             self._store.remove(_commit_name(name))
         return known
 
     def _read(self, name: str) -> dict[str, Known]:
-        """What a partition knows; one that cannot be read is set aside, so that its files are heard again."""
+        """The rows of a partition; an unreadable one is set aside, so that its files are transcribed
+        again.
+        """
         import pyarrow
         import pyarrow.parquet as pq
 
@@ -148,11 +153,12 @@ class Ledger:
         self._store.rename(name, DAMAGED + name)
         self._store.remove(_commit_name(name))
         self.notes.append(
-            f"{name}: is damaged ({error}); it is kept as {DAMAGED}{name}, and its files are heard again"
+            f"{name}: is damaged ({error}); it is kept as {DAMAGED}{name}, and its files are transcribed "
+            "again"
         )
 
     def commit(self, rows: Sequence[Row]) -> str:
-        """Write rows as a new partition; its name."""
+        """Write rows as a new partition; returns its name."""
         name = f"part-{self._next:06d}-{uuid.uuid4().hex[:8]}.parquet"
         data = to_parquet(table(rows))
         self._store.write(name, data)
@@ -205,7 +211,7 @@ class Ledger:
         return [json.loads(self._store.read(name)) for name in self._store.names(f"{COMMITS}/*.json")]
 
     def manifest(self) -> dict[str, Any] | None:
-        """The run manifest, or None for a new folder. Raises `OptionError` when it is not one."""
+        """The run manifest, or None for a new folder. Raises `OptionError` if it is not a run manifest."""
         if not self._store.exists(RUN):
             return None
         try:
@@ -228,7 +234,7 @@ class Ledger:
 
 
 def _better(before: Known | None, found: Known) -> tuple[Known, Known | None]:
-    """Of two rows of one input the one that holds, and the other: heard before failed, then the newer."""
+    """Two rows of one input, the valid one first: success before failure, then the newer."""
     if before is None:
         return found, None
     if before.error is None and found.error is not None:

@@ -1,4 +1,4 @@
-"""Batches on this machine: a thread for each guarded process, rows as they come."""
+"""Batches on this machine: a thread for each supervised process, rows as they arrive."""
 
 from __future__ import annotations
 
@@ -55,6 +55,6 @@ def _serve(
             return
         try:
             done.put(supervisor.run(batch))
-        except BaseException as error:  # raised again in the run's own thread, which waits for it
+        except BaseException as error:  # raised again in the run's thread, which waits for it
             done.put(error)
             return

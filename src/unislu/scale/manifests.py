@@ -17,13 +17,13 @@ from .store import full_url, is_local, open_store
 
 MANIFESTS = (".jsonl", ".ndjson", ".json", ".jsonl.gz", ".ndjson.gz", ".json.gz")
 _AUDIO_KEYS = ("audio", "uri", "path", "audio_filepath")
-_LISTING_PAYS = 3  # a folder with this many inputs is listed once instead of asking for each
+_LISTING_PAYS = 3  # a folder with this many inputs is listed once instead of querying each
 _ASKERS = 32
 _LONGEST = 1e9
 
 
 def read_manifest(spec: str, fs: Any, path: str) -> Iterator[Input]:
-    """The inputs of a manifest in their order; what is not there has no stamp.
+    """The inputs of a manifest in their order; missing files have no stamp.
 
     Raises:
         OptionError: it cannot be read, or is empty.
@@ -64,10 +64,10 @@ def _text(spec: str, fs: Any, path: str) -> str:
 
 
 def _entry(values: Mapping[str, Any], folder: str, fs: Any) -> Input:
-    """One line, not yet looked for: without a stamp, and with -1 for seconds that it does not say."""
+    """One line, without a stamp yet, and with -1 seconds if the length is not given."""
     key = next((key for key in _AUDIO_KEYS if isinstance(values.get(key), str) and values[key]), None)
     if key is None:
-        raise RecordError("names no file; give its path or URL as `audio`")
+        raise RecordError("has no file; give its path or URL as `audio`")
     uri = values[key]
     if "\0" in uri:
         raise RecordError(f"field `{key}`: {uri!r} is not a path")
@@ -82,7 +82,7 @@ def _entry(values: Mapping[str, Any], folder: str, fs: Any) -> Input:
     part = None
     if offset is not None:
         if duration == 0:
-            raise RecordError("field `duration`: a part of 0 seconds holds nothing")
+            raise RecordError("field `duration`: a part of 0 seconds is empty")
         part = Part(offset, None if duration is None else offset + duration)
     name = identity(values) or printable(uri) + ("" if part is None else str(part))
     return Input(name, uri, None, -1.0 if duration is None else duration, part)
@@ -98,7 +98,7 @@ def _seconds(values: Mapping[str, Any], name: str) -> float | None:
 
 
 def _details(uris: Sequence[str]) -> dict[str, Mapping[str, Any]]:
-    """What storage says of each file that exists; folders with several of them are listed once."""
+    """The storage details of each existing file; folders with several of them are listed once."""
     folders: dict[str, list[str]] = {}
     for uri in uris:
         folders.setdefault(uri.rpartition("/")[0], []).append(uri)
@@ -110,7 +110,7 @@ def _details(uris: Sequence[str]) -> dict[str, Mapping[str, Any]]:
 
 
 def _folder_details(folder: tuple[str, Iterable[str]]) -> dict[str, Mapping[str, Any]]:
-    """The details of the files of one folder, without those that are not there.
+    """The details of the files of one folder, without missing ones.
 
     Raises:
         OptionError: the storage does not answer at all.
@@ -119,8 +119,8 @@ def _folder_details(folder: tuple[str, Iterable[str]]) -> dict[str, Mapping[str,
     fs, _ = open_store(uris[0])
     found: dict[str, Mapping[str, Any]] = {}
     if len(uris) >= _LISTING_PAYS and not is_local(fs):
-        # Storage packages raise what they like. A folder that must not be listed is common (a web server, a
-        # narrow policy) and says nothing of its files: what fails here is asked for, and told, below.
+        # Storage packages raise any exception. Folders that must not be listed are common (a web server, a
+        # narrow policy) while their files are readable: those are queried, and their errors reported, below.
         with suppress(Exception):
             listed = {full_url(fs, info["name"]): info for info in fs.ls(open_store(name)[1], detail=True)}
             found = {uri: listed[uri] for uri in uris if uri in listed}
@@ -132,5 +132,7 @@ def _folder_details(folder: tuple[str, Iterable[str]]) -> dict[str, Mapping[str,
         except OSError:
             continue  # missing or forbidden: it becomes an error row of its own, with the reason
         except Exception as error:  # not of this file, e.g. no credentials
-            raise OptionError(f"{uri}: cannot be asked for ({error}); check address and rights") from None
+            raise OptionError(
+                f"{uri}: cannot be queried ({error}); check the address and the rights"
+            ) from None
     return found

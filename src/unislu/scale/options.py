@@ -1,4 +1,4 @@
-"""What a batch run is asked to do, checked once, before any input is looked at."""
+"""Options of a batch run, checked once, before any input is read."""
 
 from __future__ import annotations
 
@@ -15,25 +15,24 @@ DEFAULT_LOADER = "unislu:load"
 
 @dataclass(frozen=True)
 class WorkerOptions:
-    """What a worker process needs to know; travels to other processes and machines.
-
-    request: what is asked of every file.
-    bundle: as for `unislu.load`; on a cluster a folder must exist on every node.
-    loader: "module:function", called as `function(bundle, threads=threads)`; it returns a `Model`. A
-        function of your own puts another engine under the model, e.g. one on a GPU.
-    threads: of one worker.
-    retries: further attempts for a file that crashed its worker, hung or could not be fetched.
-    timeout: seconds that a file may take besides its own length; whatever is slower hangs.
-    start_timeout: seconds that loading a model may take.
-    """
+    """What a worker process needs to know; sent to other processes and machines."""
 
     request: Request = field(default_factory=Request)
+    """What to recognise in every file."""
     bundle: str | None = None
+    """As for `unislu.load`; on a cluster a folder must exist on every node."""
     loader: str = DEFAULT_LOADER
+    """"module:function", called as `function(bundle, threads=threads)`; it returns a `Model`. A function of
+    your own can put another engine under the model, e.g. one on a GPU.
+    """
     threads: int = 1
+    """Threads of one worker."""
     retries: int = 2
+    """Further attempts for a file that crashed its worker, hung or could not be fetched."""
     timeout: float = 60.0
+    """Seconds that a file may take in addition to its own length; anything slower counts as hanging."""
     start_timeout: float = 300.0
+    """Seconds that loading a model may take."""
 
     def __post_init__(self) -> None:
         module, colon, function = self.loader.partition(":")
@@ -44,41 +43,42 @@ class WorkerOptions:
         _above_zero(timeout=self.timeout, start_timeout=self.start_timeout)
 
     def limit(self, seconds: float) -> float:
-        """Seconds of computing that `seconds` of audio may take."""
+        """Seconds that `seconds` of audio may take."""
         return self.timeout + seconds
 
 
 @dataclass(frozen=True)
 class BatchOptions:
-    """A whole run; `OptionError` for every value that cannot be meant.
-
-    workers: processes or actors; None = as many as the cores allow.
-    batch_seconds, batch_files: a batch given to a worker holds at most this much audio, and this many files.
-    partition_rows, commit_every: a partition is written when it has this many rows, or so many seconds after
-        the last.
-    retry_errors: hear again what an earlier run wrote an error row for.
-    shard: (i, n) with 1 ≤ i ≤ n: only that part of the inputs, chosen by a hash of their ids.
-    ray_address: of a running cluster; None = RAY_ADDRESS, or a cluster of this machine alone.
-    gpus: of each Ray actor; may be a fraction.
-    """
+    """A whole run. Raises `OptionError` for every invalid value."""
 
     worker: WorkerOptions = field(default_factory=WorkerOptions)
+    """For the workers."""
     engine: str = "local"
+    """Where batches run: "local" or "ray"."""
     workers: int | None = None
+    """Processes or actors; None = as many as the cores allow."""
     batch_seconds: float = 300.0
+    """A batch has at most this much audio."""
     batch_files: int = 32
+    """A batch has at most this many files."""
     partition_rows: int = 1000
+    """A partition is written when it has this many rows."""
     commit_every: float = 60.0
+    """A partition is written at the latest this many seconds after the last one."""
     retry_errors: bool = False
+    """Retry inputs for which an earlier run wrote an error row."""
     shard: tuple[int, int] = (1, 1)
+    """(i, n) with 1 ≤ i ≤ n: only that part of the inputs, chosen by a hash of their ids."""
     ray_address: str | None = None
+    """Of a running cluster; None = RAY_ADDRESS, or a cluster on this machine alone."""
     gpus: float = 0.0
+    """GPUs of each Ray actor; may be a fraction."""
 
     def __post_init__(self) -> None:
         if self.engine not in ENGINES:
             raise OptionError(f"unknown engine {self.engine!r}: choose from {', '.join(ENGINES)}")
         if self.engine != "ray" and (self.ray_address is not None or self.gpus):
-            raise OptionError("--ray-address and --gpus are of --engine ray: add it or drop them")
+            raise OptionError("--ray-address and --gpus need --engine ray: add it or drop them")
         if self.workers is not None:
             _at_least(1, workers=self.workers)
         _at_least(1, batch_files=self.batch_files, partition_rows=self.partition_rows)
@@ -89,7 +89,7 @@ class BatchOptions:
             raise OptionError(f"gpus is {self.gpus!r}: give a number from 0")
 
     def settings(self, bundle_hash: str) -> dict[str, Any]:
-        """What rows depend on: two runs may share an output folder when these are equal."""
+        """The settings that rows depend on: two runs may share an output folder if these are equal."""
         return {
             "bundle_hash": bundle_hash,
             "loader": self.worker.loader,

@@ -1,8 +1,8 @@
 """Inputs → batches: files of similar length together, the longest first.
 
-The longest first, so that no worker is left alone with a long file at the end; similar lengths together,
-because windows that are decoded as one batch wait for the longest of them. Parts of one file count as one
-long file and stay together: a batch reads it once, however many of its parts it holds.
+The longest first, so that no worker is left with a long file at the end; similar lengths together, because
+windows that are decoded in one batch wait for the longest of them. Parts of one file count as one long file
+and stay together: a batch reads the file once, however many of its parts it has.
 """
 
 from __future__ import annotations
@@ -16,9 +16,10 @@ Batch = tuple[Input, ...]
 
 
 def pack(inputs: Iterable[Input], batch_seconds: float, batch_files: int, workers: int) -> list[Batch]:
-    """Batches of at most `batch_seconds` of audio and `batch_files` files; a longer file is one alone.
+    """Batches of at most `batch_seconds` of audio and `batch_files` files; a longer file is a batch of its
+    own.
 
-    With little to do, batches are made smaller, so that every worker gets several.
+    If there is little to do, batches are smaller, so that every worker gets several.
     """
     ordered = _ordered(list(inputs))
     total = sum(entry.seconds for entry in ordered)
@@ -37,7 +38,7 @@ def pack(inputs: Iterable[Input], batch_seconds: float, batch_files: int, worker
 
 
 def _ordered(inputs: list[Input]) -> list[Input]:
-    """The longest first, a file's parts in their order where its first would be."""
+    """The longest first; the parts of a file in order, in the place of its first part."""
     parts: dict[str, float] = defaultdict(float)
     for entry in inputs:
         if entry.part is not None:

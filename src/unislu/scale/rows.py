@@ -1,4 +1,4 @@
-"""The result table: one row a file. Its columns are described in docs/how-to/batch.md."""
+"""The result table: one row per file. Its columns are described in docs/how-to/batch.md."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ KINDS = {
     "fetch": "could not be fetched",
     "crash": "crashed the worker",
     "timeout": "took too long",
-    "memory": "did not fit the memory",
+    "memory": "ran out of memory",
     "failed": "the model failed on it",
 }
 """Causes of failure, as `error.kind` names them."""
@@ -31,7 +31,7 @@ KINDS = {
 
 @dataclass(frozen=True)
 class Origin:
-    """What made a row: the same for all rows of a worker."""
+    """The origin of a row, the same for all rows of a worker."""
 
     model: str
     bundle_hash: str
@@ -40,7 +40,7 @@ class Origin:
 
 
 def ok_row(entry: Input, content_key: str, analysis: Analysis, origin: Origin) -> Row:
-    """The row of a file that was heard."""
+    """The row of a file that was transcribed."""
     plain = analysis.to_dict()
     segments = plain["segments"]
     spoken = [segment["words"] for segment in segments if segment.get("words") is not None]
@@ -87,7 +87,9 @@ def _common(entry: Input, content_key: str | None, origin: Origin) -> Row:
 
 
 def schema() -> pyarrow.Schema:
-    """The columns. `None` is "not asked for or not known"; `error` is null for a file that was heard."""
+    """The columns. `None` means "not requested or not known"; `error` is null for a file that was
+    transcribed.
+    """
     pa = require_pyarrow()
     text, number, whole = pa.string(), pa.float64(), pa.int64()
     scores = pa.map_(text, number)
@@ -115,7 +117,7 @@ def schema() -> pyarrow.Schema:
 
 
 def table(rows: Sequence[Mapping[str, Any]]) -> pyarrow.Table:
-    """Rows as a table of `schema`; keys that a row lacks are null."""
+    """Rows as a table of `schema`; missing keys are null."""
     return require_pyarrow().Table.from_pylist([dict(row) for row in rows], schema=schema())
 
 
@@ -130,7 +132,7 @@ def to_parquet(data: pyarrow.Table) -> bytes:
 
 
 def require_pyarrow() -> Any:
-    """pyarrow. Raises `MissingDependencyError` when it is not installed."""
+    """The module pyarrow. Raises `MissingDependencyError` if it is not installed."""
     try:
         import pyarrow
     except ImportError:

@@ -1,4 +1,4 @@
-"""A batch run from end to end: inputs, what is left of them, workers, partitions, summary."""
+"""A batch run from end to end: inputs, remaining work, workers, partitions, summary."""
 
 from __future__ import annotations
 
@@ -35,35 +35,47 @@ _HASHERS = 8
 
 @dataclass(frozen=True)
 class Summary:
-    """How a run ended.
-
-    inputs, heard, failed: files, of all sessions. causes: of the failures, by `error.kind`.
-    new: files of this run; audio_seconds, wall_seconds: of this run.
-    kept: files that changed or are gone and could not be heard again; their earlier rows stay, and count
-        as heard.
-    """
+    """How a run ended."""
 
     out: str
+    """The output folder."""
     inputs: int
-    heard: int
+    """Files of all sessions."""
+    done: int
+    """Files of all sessions that were transcribed."""
     failed: int
+    """Files of all sessions that failed."""
     causes: dict[str, int]
+    """Number of failures by `error.kind`."""
     new: int
+    """Files of this run."""
     audio_seconds: float
+    """Audio of this run."""
     wall_seconds: float
+    """Duration of this run."""
     kept: int = 0
+    """Files that changed or are missing and could not be transcribed again; their earlier rows stay, and
+    count as done.
+    """
     notes: tuple[str, ...] = ()
+    """Messages for the user."""
     first: Mapping[str, str] = field(default_factory=dict)
     """The first file that failed, by `error.kind`."""
 
+    @property
+    def heard(self) -> int:
+        """Another name of `done`."""
+        return self.done
+
 
 def run_batch(specs: Sequence[str], out: str, options: BatchOptions, *, quiet: bool = False) -> Summary:
-    """Hear every input that has no row in `out` yet; return when each has exactly one.
+    """Transcribe every input that has no row in `out` yet; returns when each has exactly one.
 
     Raises:
-        OptionError: inputs that name nothing, options that do not fit what `out` was begun with.
+        OptionError: inputs that do not exist, or options that differ from those with which `out` was begun.
         RecordError: a bad line of a manifest.
-        BatchError: the run cannot go on, or half of what was heard is gone; what was committed is kept.
+        BatchError: the run cannot continue, or half of the transcribed files are missing; what was committed
+            is kept.
         MissingDependencyError: pyarrow, fsspec, a storage package or Ray is not installed.
         BundleError: the model cannot be used.
     """
@@ -79,7 +91,7 @@ def run_batch(specs: Sequence[str], out: str, options: BatchOptions, *, quiet: b
 
 @dataclass
 class _Session:
-    """One start of the command; the run is all of them together."""
+    """One start of the command; the run consists of all of them."""
 
     inputs: list[Input]
     ledger: Ledger
@@ -88,9 +100,9 @@ class _Session:
     known: dict[str, Known]
     quiet: bool
     replaced: dict[str, Known] = field(default_factory=dict)
-    """Rows that go as soon as new ones of the same inputs are written."""
+    """Rows that are deleted as soon as new ones of the same inputs are written."""
     stand: dict[str, str] = field(default_factory=dict)
-    """Inputs whose earlier row stays, and why they could not be heard again."""
+    """Inputs whose earlier row stays, and why they could not be transcribed again."""
     waiting: list[Row] = field(default_factory=list)
     written: float = 0.0
     wall_seconds: float = 0.0
@@ -111,17 +123,15 @@ class _Session:
             self.wall_seconds = time.monotonic() - started
         missing = [entry.id for entry in todo if entry.id not in self.new]
         if missing:
-            raise BatchError(
-                f"{len(missing)} files came back without a row, the first is {missing[0]!r}; run again"
-            )
+            raise BatchError(f"{len(missing)} files have no row, the first is {missing[0]!r}; run again")
         summary = self._summary()
         self._finish(manifest, summary)
         return summary
 
     def _manifest(self) -> dict[str, Any]:
-        """The run manifest of the folder, or a new one. Raises `OptionError` when another run began it."""
+        """The run manifest of the folder, or a new one. Raises `OptionError` if another run began it."""
         found = self.ledger.manifest()
-        if found is None or not self.known:  # a start that came to nothing binds nobody to its options
+        if found is None or not self.known:  # a start without results does not fix the options
             sessions = found["sessions"] if found else []
             found = {"schema_version": SCHEMA_VERSION, "settings": self.settings, "sessions": sessions}
         if changed := _changed(found["settings"], self.settings):
@@ -134,7 +144,7 @@ class _Session:
         return found
 
     def _todo(self) -> list[Input]:
-        """Inputs without a row that still holds."""
+        """Inputs without a valid row."""
         self._refuse_vanished()
         changed = [
             entry
@@ -156,14 +166,16 @@ class _Session:
         return [entry for entry in self.inputs if entry.id not in self.known]
 
     def _refuse_vanished(self) -> None:
-        """Half of what was heard is not deleted in a day: a disk is not mounted, a right was taken away."""
-        heard = [entry for entry in self.inputs if entry.id in self.known and not self.known[entry.id].error]
-        gone = [entry for entry in heard if entry.stamp is None]
-        if gone and 2 * len(gone) >= len(heard):
+        """If half of the transcribed files are missing, they were hardly deleted: a disk is not mounted, or a
+        right was revoked.
+        """
+        known = [entry for entry in self.inputs if entry.id in self.known and not self.known[entry.id].error]
+        gone = [entry for entry in known if entry.stamp is None]
+        if gone and 2 * len(gone) >= len(known):
             raise BatchError(
-                f"{len(gone)} of {len(heard)} files that were heard before are not to be found, the first is "
-                f"{gone[0].place}: is their storage mounted and readable? Nothing was changed; if they are "
-                "gone for good, take them out of the inputs (their rows stay)"
+                f"{len(gone)} of {len(known)} files that were transcribed before cannot be found, the first "
+                f"is {gone[0].place}: is their storage mounted and readable? Nothing was changed; if they "
+                "were deleted, remove them from the inputs (their rows stay)"
             )
 
     def _transcribe(self, todo: list[Input]) -> None:
@@ -188,7 +200,7 @@ class _Session:
         self.new[identity] = (failure, row.get("duration") or 0.0)
         before = self.replaced.get(identity)
         if failure is not None and before is not None and before.error is None:
-            self.known[identity] = self.replaced.pop(identity)  # only what was heard replaces what was heard
+            self.known[identity] = self.replaced.pop(identity)  # only a success replaces a success
             self.stand[identity] = failure
             return
         self.waiting.append(row)
@@ -228,12 +240,12 @@ class _Session:
         notes = list(self.ledger.notes)
         extra = len(set(self.known) - {entry.id for entry in self.inputs})
         if extra:
-            notes.append(f"{extra} rows are of files that are no longer among the inputs; they were kept")
+            notes.append(f"{extra} rows belong to files that are no longer among the inputs; they were kept")
         if self.stand:
             first = min(self.stand)
             notes.append(
-                f"{len(self.stand)} files could not be heard again; their earlier rows were kept, the first "
-                f"is {first} ({self.stand[first]})"
+                f"{len(self.stand)} files could not be transcribed again; their earlier rows were kept, the "
+                f"first is {first} ({self.stand[first]})"
             )
         return Summary(
             self.ledger.url, len(self.inputs), len(failures) - causes.total(), causes.total(),
@@ -254,7 +266,7 @@ class _Session:
             "finished_at": _now(),
             "totals": {
                 "rows": sum(commit["rows"] for commit in commits),
-                "heard": summary.heard,
+                "heard": summary.done,
                 "failed": summary.failed,
                 "causes": summary.causes,
                 "audio_seconds": round(sum(commit["audio_seconds"] for commit in commits), 3),
@@ -279,7 +291,7 @@ def _changed(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
 
 
 def _completed(asked: Mapping[str, Any]) -> Mapping[str, Any]:
-    """What an earlier run asked for, with the defaults, which older versions did not write down."""
+    """The settings of an earlier run, completed with the defaults, which older versions did not store."""
     try:
         return Request(**asked).to_dict()
     except (TypeError, OptionError):  # another version's options

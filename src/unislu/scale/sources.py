@@ -1,7 +1,7 @@
-"""What is to be heard: paths, globs, folders, manifests and object storage → a list of `Input`.
+"""The inputs of a run: paths, globs, folders, manifests and object storage → a list of `Input`.
 
-An input has an id, by which its row is known, and a stamp: size and modification time, or the ETag of
-object storage. A stamp is had without reading the file, so an unchanged one costs a restart nothing.
+An input has an id, which identifies its row, and a stamp: size and modification time, or the ETag of object
+storage. A stamp does not need the file to be read, so unchanged files cost nothing at a restart.
 """
 
 from __future__ import annotations
@@ -22,17 +22,17 @@ _WILD = "*?["
 
 @dataclass(frozen=True)
 class Found:
-    """The inputs, each once, in their order; `notes`: what was left out, a line for each reason."""
+    """The inputs, each once, in order; `notes`: what was left out, one line for each reason."""
 
     inputs: list[Input]
     notes: tuple[str, ...]
 
 
 def find_inputs(specs: Sequence[str]) -> Found:
-    """Every input that paths, globs, folders and manifests name.
+    """Find every input that paths, globs, folders and manifests refer to.
 
     Raises:
-        OptionError: a path or pattern that names nothing, or storage that does not answer.
+        OptionError: a path or pattern without files, or storage that does not answer.
         RecordError: a bad line of a manifest, or one id for two files.
         MissingDependencyError: the package of a kind of storage is not installed.
     """
@@ -43,7 +43,7 @@ def find_inputs(specs: Sequence[str]) -> Found:
             known = found.setdefault(entry.id, entry)
             if known.place != entry.place:
                 raise RecordError(
-                    f"{printable(spec)}: the id {entry.id!r} is of two files, {known.place} and "
+                    f"{printable(spec)}: two files have the id {entry.id!r}, {known.place} and "
                     f"{entry.place}; give each its own"
                 )
     return Found(list(found.values()), left_out.notes())
@@ -60,11 +60,11 @@ def _from_spec(spec: str, left_out: LeftOut) -> Iterator[Input]:
         files = dict(_listed(fs, path, left_out))
     except FileNotFoundError:
         raise OptionError(f"{name}: no such file; check the path") from None
-    except Exception as error:  # storage packages raise what they like, e.g. for missing credentials
+    except Exception as error:  # storage packages raise any exception, e.g. for missing credentials
         raise OptionError(f"{name}: cannot be listed ({error}); check the address and the rights") from None
     if not files:
         raise OptionError(
-            f"{name}: names no sound file; check the pattern or the folder"
+            f"{name}: there is no audio file; check the pattern or the folder"
             + "".join(f" ({note})" for note in left_out.notes())
         )
     for file, info in files.items():
@@ -77,7 +77,9 @@ def _from_spec(spec: str, left_out: LeftOut) -> Iterator[Input]:
 
 
 def _listed(fs: Any, path: str, left_out: LeftOut) -> Iterator[tuple[str, Mapping[str, Any]]]:
-    """(path, details) of the files that a path names; what exists is itself, whatever its name holds."""
+    """(path, details) of the files that a path refers to; an existing file is itself, whatever characters its
+    name has.
+    """
     if any(character in path for character in _WILD) and not fs.exists(path):
         details = fs.glob(path, detail=True)
     elif not fs.isdir(path):
@@ -92,7 +94,7 @@ def _listed(fs: Any, path: str, left_out: LeftOut) -> Iterator[tuple[str, Mappin
             if is_sound(file):
                 details[file] = info
             elif info.get("size"):  # not what marks a folder
-                left_out.add("of no known kind of sound", full_url(fs, file))
+                left_out.add("of unknown type", full_url(fs, file))
     for file, info in sorted(details.items()):
         companion = is_companion(posixpath.basename(file), left_out, full_url(fs, file))
         if info.get("type") != "directory" and not companion:

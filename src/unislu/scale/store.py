@@ -33,7 +33,7 @@ def open_store(url: str) -> tuple[Any, str]:
         import fsspec
     except ImportError:
         raise MissingDependencyError(f'{url}: reading it needs fsspec: pip install "unislu[scale]"') from None
-    if "://" not in url:  # a path, also one that holds `::`, which chains URLs
+    if "://" not in url:  # a path, even if it contains `::`, which chains URLs
         return fsspec.filesystem("file"), os.path.abspath(url)
     protocol = url.partition("://")[0]
     try:
@@ -54,12 +54,12 @@ def open_store(url: str) -> tuple[Any, str]:
 
 
 def is_local(fs: Any) -> bool:
-    """Whether a file system is this machine's own."""
+    """Whether a file system is local."""
     return "file" in _protocols(fs)
 
 
 def full_url(fs: Any, path: str) -> str:
-    """The name under which any machine finds a path: a URL, or a plain local path."""
+    """The name of a path for any machine: a URL, or a plain local path."""
     return path if is_local(fs) else str(fs.unstrip_protocol(path))
 
 
@@ -71,7 +71,7 @@ class Store:
     """One folder. Names are relative to it, with `/`."""
 
     def __init__(self, url: str) -> None:
-        """Raises as `open_store`, and `OptionError` when the folder cannot be made."""
+        """Raises as `open_store`, and `OptionError` if the folder cannot be created."""
         self.url = url
         self._fs, self._root = open_store(url)
         self._root = self._root.rstrip("/") or "/"
@@ -87,7 +87,7 @@ class Store:
         return f"{self._root}/{name}"
 
     def names(self, pattern: str) -> list[str]:
-        """Sorted names whose last part matches a pattern; the folder's own name may hold any character."""
+        """Sorted names whose last part matches a pattern; the folder's own name may have any characters."""
         folder, _, last = pattern.rpartition("/")
         self._fs.invalidate_cache()
         try:
@@ -115,7 +115,7 @@ class Store:
         return self._fs.open(self.path(name), "rb")
 
     def write(self, name: str, data: bytes) -> None:
-        """Write in one atomic step: whoever reads sees the old content or the new one, never a part."""
+        """Write atomically: readers see the old content or the new one, never a part."""
         final = self.path(name)
         self._fs.makedirs(final.rpartition("/")[0], exist_ok=True)
         try:
@@ -135,7 +135,7 @@ class Store:
 
     @contextmanager
     def lock(self) -> Iterator[None]:
-        """Keeps a second run out of a local folder; the system frees it when the process dies.
+        """Keep a second run out of a local folder; the system releases the lock when the process dies.
 
         Object storage has no such lock.
 

@@ -1,7 +1,7 @@
-"""A model in a process of its own, guarded: what a file does to it costs that file alone.
+"""A model in a supervised process: a file that crashes it costs only that file.
 
-A batch that crashes or hangs its process is heard again file by file in a new one; the file that does it
-again, up to the retries, gets an error row. The same holds on one machine and inside the actors of a cluster.
+A batch that crashes or hangs its process is retried file by file in a new one; a file that does so again gets
+an error row once its retries are used up. This is the same on one machine and inside the actors of a cluster.
 """
 
 from __future__ import annotations
@@ -24,14 +24,14 @@ from .rows import Origin, Row, error_row
 from .worker import Failed, Ready, main
 
 MAX_STARTS = 3
-"""Starts in a row that may fail before the run is given up: then it is the machine and not a file."""
+"""Failed starts in a row after which the run is given up: then the machine is at fault, not a file."""
 _FETCH_PAUSE = 1.0
 _JOIN_SECONDS = 5.0
 _MAIN = threading.Lock()
 
 
 class Supervisor:
-    """Runs batches in a process that it starts when needed. Use as a context manager, from one thread."""
+    """Runs batches in a process that it starts on demand. Use as a context manager, from one thread."""
 
     def __init__(self, options: WorkerOptions, bundle_hash: str) -> None:
         self._options = options
@@ -50,7 +50,7 @@ class Supervisor:
         self.close()
 
     def close(self) -> None:
-        """End the process; may be called from another thread to break off what it does."""
+        """End the process; may be called from another thread to abort its work."""
         self._closed = True
         self._stop()
 
@@ -58,8 +58,8 @@ class Supervisor:
         """One row for each input.
 
         Raises:
-            UnisluError: the model cannot be loaded, or cannot do what is asked.
-            BatchError: processes die before they have a model.
+            UnisluError: the model cannot be loaded, or cannot fulfil the request.
+            BatchError: processes die before they have loaded the model.
         """
         answer = self._attempt(inputs)
         rows = {} if isinstance(answer, Failed) else {row["id"]: row for row in answer}
@@ -71,7 +71,8 @@ class Supervisor:
     def _alone(self, entry: Input, first: Any, single: bool) -> Row:
         """A file on its own, until it succeeds or the retries are used up.
 
-        A failed batch is an attempt of each of its files, but proof only against one that was alone in it.
+        A failed batch counts as an attempt of each of its files, but proves a file guilty only if it was
+        alone.
         """
         last, attempts, allowed = first, 1, 1 + self._options.retries
         if isinstance(first, Failed) and not single:
@@ -99,14 +100,14 @@ class Supervisor:
             connection.send(list(inputs))
             if not connection.poll(limit):
                 self._stop()
-                return Failed("timeout", f"took more than {limit:.0f} s; raise --timeout or cut the file")
+                return Failed("timeout", f"took more than {limit:.0f} s; raise --timeout or split the file")
             answer: list[Row] | Failed = connection.recv()
             return answer
         except (EOFError, OSError):
             return Failed("crash", f"the worker ended with {self._ending()}")
 
     def _started(self) -> Connection:
-        """The connection to a process that has its model."""
+        """The connection to a process that has loaded its model."""
         if self._connection is not None and self._process.is_alive():
             return self._connection
         for _ in range(MAX_STARTS):
@@ -126,7 +127,7 @@ class Supervisor:
         )
 
     def _start(self) -> Any:
-        """Start a process; its first message, or None when it died or took too long."""
+        """Start a process; returns its first message, or None if it died or took too long."""
         # Spawned, not forked: threads of the parent do not survive a fork.
         context = multiprocessing.get_context("spawn")
         self._connection, theirs = context.Pipe()
@@ -146,7 +147,7 @@ class Supervisor:
         return None
 
     def _ending(self) -> str:
-        """How the process ended, in words; after it has been waited for."""
+        """How the process ended, in words, after waiting for it."""
         if self._process is None:
             return "no exit code"
         self._process.join(_JOIN_SECONDS)
@@ -170,7 +171,7 @@ class Supervisor:
 
 @contextmanager
 def _without_main() -> Iterator[None]:
-    """Processes started inside do not import the parent's main module once more.
+    """Processes started inside do not import the parent's main module again.
 
     That would be all of Ray in an actor, or a script that starts its run again.
     """
@@ -184,5 +185,5 @@ def _without_main() -> Iterator[None]:
 
 
 def _worth_repeating(row: Row) -> bool:
-    """Whether a failure may pass by itself: storage and networks fail and recover."""
+    """Whether a failure may be temporary: storage and networks fail and recover."""
     return bool(row.get("error")) and row["error"]["kind"] == "fetch"

@@ -1,6 +1,6 @@
 """The worker process: one model, batches in, rows out.
 
-It may crash or hang: `supervisor` watches it from outside. What it can say itself, it says as error rows.
+It may crash or hang; `supervisor` watches it from outside. Errors that it can catch become error rows.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ class Ready:
 
 @dataclass(frozen=True)
 class Failed:
-    """A worker cannot work at all, or a batch as a whole failed."""
+    """The worker cannot work at all, or a batch as a whole failed."""
 
     kind: str
     message: str
@@ -47,10 +47,10 @@ class Failed:
 
 
 def main(connection: Connection, options: WorkerOptions, bundle_hash: str) -> None:
-    """Serve batches until the other side closes the connection or is gone."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the run's own process ends us
+    """Serve batches until the other side closes the connection or dies."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the run's process ends this one
     _end_with_parent()
-    # One model a process: threads beyond the ones asked for only contend with the other workers.
+    # One model per process: more threads would only compete with the other workers.
     for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
         os.environ[name] = str(options.threads)
     try:
@@ -59,7 +59,7 @@ def main(connection: Connection, options: WorkerOptions, bundle_hash: str) -> No
     except UnisluError as error:
         connection.send(Failed("start", str(error), error))
         return
-    except Exception as error:  # of a loader of somebody's own, perhaps: the run must hear of it
+    except Exception as error:  # perhaps from a custom loader: the run must be told
         connection.send(Failed("start", f"{type(error).__name__}: {error}"))
         return
     origin = Origin(model.name, bundle_hash, __version__, f"{socket.gethostname()}:{os.getpid()}")
@@ -73,7 +73,7 @@ def main(connection: Connection, options: WorkerOptions, bundle_hash: str) -> No
 
 
 def _check_bundle(options: WorkerOptions, expected: str) -> None:
-    """Rows of one run are of one model, on whatever machine they are made."""
+    """All rows of a run must come from the same model, on every machine."""
     found = file_digest(open_bundle(options.bundle).path / MANIFEST)
     if found != expected:
         raise BatchError(
@@ -83,9 +83,9 @@ def _check_bundle(options: WorkerOptions, expected: str) -> None:
 
 
 def load_model(options: WorkerOptions) -> Model:
-    """The model that the options' loader makes, checked against what it is asked to do.
+    """The model from the options' loader, checked against the request.
 
-    Raises `BatchError` for a loader that is not there, and whatever the loader raises.
+    Raises `BatchError` for a missing loader, and whatever the loader raises.
     """
     module, _, function = options.loader.partition(":")
     try:
@@ -103,13 +103,13 @@ def _answer(
     try:
         return transcribe(model, inputs, options, origin)
     except MemoryError:
-        return Failed("memory", "the memory of the machine did not suffice")
-    except Exception as error:  # a fault of ours or of a library must cost one file, not the run
+        return Failed("memory", "the machine ran out of memory")
+    except Exception as error:  # a bug in our code or a library must cost one file, not the run
         return Failed("failed", f"{type(error).__name__}: {error}")
 
 
 def transcribe(model: Model, inputs: Sequence[Input], options: WorkerOptions, origin: Origin) -> list[Row]:
-    """One row for each input, in their order. Raises what the model raises besides `UnisluError`."""
+    """One row for each input, in their order. Raises what the model raises, except `UnisluError`."""
     rows: dict[str, Row] = {}
     files: dict[str, list[Input]] = {}
     for entry in inputs:
@@ -123,7 +123,7 @@ def transcribe(model: Model, inputs: Sequence[Input], options: WorkerOptions, or
                 rows |= {e.id: error_row(e, "missing", f"{e.place}: no such file", origin) for e in entries}
             except MemoryError:
                 raise
-            except Exception as error:  # storage packages raise what they like
+            except Exception as error:  # storage packages raise any exception
                 rows |= {e.id: error_row(e, "fetch", f"{e.place}: {_say(error)}", origin) for e in entries}
             else:
                 ready += _with_paths(entries, file, stack)
@@ -142,7 +142,7 @@ def transcribe(model: Model, inputs: Sequence[Input], options: WorkerOptions, or
 
 @dataclass(frozen=True)
 class _Item:
-    """An input, its file, and the path of what is to be transcribed of it, or why it cannot be."""
+    """An input, its file, and the path to transcribe, or the error that prevents it."""
 
     entry: Input
     file: Fetched
@@ -150,7 +150,7 @@ class _Item:
 
 
 def _with_paths(entries: Sequence[Input], file: Fetched, stack: ExitStack) -> list[_Item]:
-    """Whole files as they are; parts as files of their own, which last as long as `stack`."""
+    """Whole files as they are; parts as temporary files that live as long as `stack`."""
     whole = [_Item(entry, file, file.path) for entry in entries if entry.part is None]
     parts = {entry.id: entry.part for entry in entries if entry.part is not None}
     if not parts:
@@ -177,7 +177,7 @@ def _say(error: Exception) -> str:
 
 
 def _end_with_parent() -> None:
-    """End at once when the parent is killed, even in the middle of a batch: nobody would read the rows."""
+    """End at once if the parent is killed, even in the middle of a batch: nobody would read the rows."""
     from multiprocessing import parent_process
 
     parent = parent_process()

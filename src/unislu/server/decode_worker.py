@@ -8,7 +8,7 @@ it.
     out: {"seconds": …, "warnings": […]} or {"code": …, "message": …}
 
 Without a target it only says how long the source says it is, or null. With {"covers": [[start, end], …],
-"how": …, "heard": …} it writes a redacted copy instead, with {"heard_of": path, "target": path} what is heard
+"how": …, "duration": …} it writes a redacted copy instead, with {"copy": path, "target": path} what is heard
 of such a copy.
 """
 
@@ -52,8 +52,8 @@ def _answer(task: dict[str, Any]) -> dict[str, Any]:
     from ..errors import UnisluError
 
     try:
-        if "heard_of" in task:
-            return _write_heard(task)
+        if "copy" in task:
+            return _without_tone(task)
         if "target" not in task:
             return _probe(task)
         return _redact(task) if "covers" in task else _decode(task)
@@ -124,13 +124,13 @@ def _redact(task: dict[str, Any]) -> dict[str, Any]:
     covers = [(start, end) for start, end in task["covers"]]
     copy = redact_audio(
         task["source"], task["target"], covers, task["how"], 0.0,
-        heard=task["heard"], name=task["name"],
+        heard=task["duration"], name=task["name"],
     )  # fmt: skip
     return {"notes": list(copy.notes), "format": copy.format}
 
 
-def _write_heard(task: dict[str, Any]) -> dict[str, Any]:
+def _without_tone(task: dict[str, Any]) -> dict[str, Any]:
     """Write a redacted copy as input for its verification."""
-    from ..redact.listening import write_heard
+    from ..redact.listening import write_without_tone
 
-    return {"channels": write_heard(task["heard_of"], task["target"], name=task["name"])}
+    return {"channels": write_without_tone(task["copy"], task["target"], name=task["name"])}

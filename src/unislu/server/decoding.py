@@ -102,7 +102,7 @@ class DecoderPool:
         name: str,
         covers: Sequence[tuple[float, float]],
         how: str,
-        heard: float,
+        duration: float,
     ) -> dict[str, Any]:
         """Write `source` to `target` with `covers`, in seconds; `format` and `notes` of `redact_audio`.
 
@@ -110,16 +110,16 @@ class DecoderPool:
         """
         task = {
             "source": str(source), "target": str(target), "name": name, "covers": list(covers), "how": how,
-            "heard": heard,
+            "duration": duration,
         }  # fmt: skip
         return await self._done(task)
 
-    async def heard(self, copy: Path, target: Path) -> int:
+    async def without_tone(self, copy: Path, target: Path) -> int:
         """Write a redacted copy as input for its verification; returns its number of channels. Raises
         `ApiError`.
         """
         task = {
-            "heard_of": str(copy),
+            "copy": str(copy),
             "source": str(copy),
             "target": str(target),
             "name": "the redacted audio",

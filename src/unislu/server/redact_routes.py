@@ -102,11 +102,11 @@ async def _again(
     service: Service, copy: Copy, sent: Submission[RedactForm], request: Asked, seconds: float
 ) -> list[Analysis]:
     """The transcriptions of the redacted recording: mixed, and of each channel if there are several."""
-    heard = Decoded(sent.folder / "heard.wav", seconds, ())
-    channels = await service.decoders.heard(copy.path, heard.path)
+    silenced = Decoded(sent.folder / "silenced.wav", seconds, ())
+    channels = await service.decoders.without_tone(copy.path, silenced.path)
     ways = ("mix",) if channels == 1 else ("mix", "split")
     name = sent.upload.name
-    return [await service.transcribe(heard, name, replace(request, channels=way)) for way in ways]
+    return [await service.transcribe(silenced, name, replace(request, channels=way)) for way in ways]
 
 
 async def _answer(redaction: Redaction, copy: Copy | None, form: RedactForm, upload: Upload) -> Response:
