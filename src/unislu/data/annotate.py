@@ -1,8 +1,9 @@
-"""`annotate`: label transcripts with open entity types by a language model (OpenAI-compatible endpoint).
+"""`annotate`: label transcripts with open entity types using a language model (OpenAI-compatible
+endpoint).
 
-The model is asked for JSON of one schema; every answer is checked (shape, phrases that stand in the text,
-types that were asked for) and asked for again with the reason when it fails. Answers are appended to a
-journal as they come, so a run that was stopped goes on where it was and pays for nothing twice.
+The model must answer with JSON of one schema. Every answer is checked (schema, phrases that are in the text,
+requested types); if it fails, the model is asked again with the reason. Answers are appended to a journal as
+they arrive, so that a run that was stopped resumes where it was and pays for nothing twice.
 """
 
 from __future__ import annotations
@@ -54,26 +55,28 @@ SCHEMA: dict[str, Any] = {
 
 @dataclass(frozen=True)
 class AnnotateOptions:
-    """How to ask.
-
-    endpoint: base URL, such as `http://127.0.0.1:8000/v1`. types: the only types wanted; None = any.
-    attempts: requests for one text before it is given up. timeout: seconds of one request.
-    prices: per million tokens, read and written, for the estimate.
-    """
+    """Options of annotation."""
 
     endpoint: str
+    """Base URL, such as `http://127.0.0.1:8000/v1`."""
     model: str
+    """The model's name at the endpoint."""
     types: tuple[str, ...] | None = None
+    """The only types wanted; None = any."""
     attempts: int = 3
+    """Requests for one text before it is given up."""
     workers: int = 4
+    """Parallel requests."""
     timeout: float = 60.0
+    """Seconds of one request."""
     prices: tuple[float, float] = (0.0, 0.0)
+    """Per million tokens read and written, for the estimate."""
 
     def __post_init__(self) -> None:
         if not self.endpoint.startswith(("http://", "https://")):
             raise OptionError(f"endpoint {self.endpoint!r}: give a URL such as http://127.0.0.1:8000/v1")
         if self.types is not None and (not self.types or not all(map(normalize_type, self.types))):
-            raise OptionError(f"types {self.types!r}: name at least one, none of them empty")
+            raise OptionError(f"types {self.types!r}: list at least one, none of them empty")
         for name in ("attempts", "workers", "timeout"):
             if getattr(self, name) <= 0:
                 raise OptionError(f"{name}: {getattr(self, name)!r} is not a positive number")
@@ -81,7 +84,7 @@ class AnnotateOptions:
 
 @dataclass(frozen=True)
 class Estimate:
-    """What a run will take. Tokens are guessed from the characters of the texts."""
+    """The estimated cost of a run. Tokens are estimated from the characters of the texts."""
 
     records: int
     tokens_read: int
@@ -114,7 +117,7 @@ class _BadAnswerError(UnisluError):
 
 
 def estimate(records: Iterable[Record], options: AnnotateOptions) -> Estimate:
-    """Tokens and cost of asking for these records."""
+    """Estimate the tokens and the cost of these records."""
     count = read = written = 0
     overhead = len(_system(options)) / _CHARS_PER_TOKEN
     for record in records:
@@ -131,8 +134,8 @@ def annotate(
 ) -> AnnotateReport:  # fmt: skip
     """Annotate the records of `texts` into `out/manifest.jsonl`.
 
-    The key is read from `OPENAI_API_KEY` (servers that want none ignore it). Records whose answers stay
-    bad are left out of the manifest and listed with the reason in `failed.jsonl`.
+    The key is read from `OPENAI_API_KEY` (servers without keys ignore it). Records without a valid answer are
+    left out of the manifest and listed with the reason in `failed.jsonl`.
 
     Raises:
         MissingDependencyError: the openai package is not installed.
@@ -142,7 +145,7 @@ def annotate(
     """
     records = list(islice(read_records(texts), limit))
     if not records:
-        raise RecordError(f"{os.fspath(texts)}: holds no record; nothing can be annotated")
+        raise RecordError(f"{os.fspath(texts)}: has no records; nothing to annotate")
     folder = output_folder(out, texts)
     journal = folder / _JOURNAL
     known = {row["id"]: row for row in read_journal(journal) if "id" in row}
@@ -183,7 +186,7 @@ _Answer = tuple[list[tuple[str, str]], tuple[int, int]]
 def _asked(
     client: Any, records: Sequence[Record], options: AnnotateOptions
 ) -> Iterable[tuple[Record, _Answer | _BadAnswerError]]:
-    """Answers as they come, a bounded number of requests under way."""
+    """Answers as they arrive, with a bounded number of parallel requests."""
     waiting: dict[Future[_Answer | _BadAnswerError], Record] = {}
     queue = iter(records)
     with ThreadPoolExecutor(options.workers) as pool:
@@ -200,7 +203,7 @@ def _asked(
 
 
 def _ask(client: Any, record: Record, options: AnnotateOptions) -> _Answer | _BadAnswerError:
-    """One text, asked until its answer is good."""
+    """Ask about one text until the answer is valid."""
     import openai
 
     messages: list[dict[str, str]] = [
@@ -260,7 +263,7 @@ def checked_answer(content: str, text: str, types: Sequence[str] | None) -> list
         if not phrase or phrase not in text:
             raise _BadAnswerError(f"the phrase {phrase!r} is not in the text as it is written")
         if not kind or (wanted is not None and kind not in wanted):
-            raise _BadAnswerError(f"the type {item['type']!r} is not one of those that are wanted")
+            raise _BadAnswerError(f"the type {item['type']!r} is not one of the wanted ones")
         pairs.append((phrase, kind))
     return pairs
 

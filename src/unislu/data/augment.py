@@ -36,7 +36,7 @@ DEFAULT: Mapping[str, float] = {
     "codec": 0.08,
     "gain": 0.5,
 }
-"""Probabilities of the steps that a usual training corpus is made with."""
+"""Usual probabilities of the steps for a training corpus."""
 
 _TELEPHONE_RATE = 8000
 _TELEPHONE_BAND = [(0.0, 0.0), (200.0, 0.0), (300.0, 1.0), (3400.0, 1.0), (3700.0, 0.0)]
@@ -74,7 +74,7 @@ def parse_probabilities(text: str | Mapping[str, float]) -> dict[str, float]:
 
 
 def draw(probabilities: Mapping[str, float], rng: np.random.Generator) -> tuple[Step, ...]:
-    """Decide the steps of one clip, in the order in which sound meets them: speaker, room, line, receiver.
+    """Draw the steps of one clip, in the order in which they affect sound: speaker, room, line, receiver.
 
     The same number of random values is taken for every step whether it happens or not, so a probability
     can be changed without changing what is drawn for the other steps.
@@ -178,7 +178,7 @@ def make_noise(kind: str, length: int, rate: int, seed: int) -> Samples:
     elif kind in _SLOPES:
         size = length + length % 2
         spectrum = np.fft.rfft(rng.standard_normal(size))
-        # Below 20 Hz the slope would put all the power where nobody hears it.
+        # Below 20 Hz the slope would put all the power where it is inaudible.
         frequencies = np.maximum(np.fft.rfftfreq(size, 1 / rate), 20.0)
         signal = np.fft.irfft(spectrum * frequencies ** _SLOPES[kind], size)[:length]
     else:

@@ -1,8 +1,7 @@
 """Clips without speech, whose transcript is empty: silence, noise, hum, tones and chords, clicks.
 
-A recogniser trained only on speech writes words for anything it hears; some hundreds of these teach it to
-stay silent. `unislu tools no-speech OUT` writes `OUT/manifest.jsonl` and WAV
-files.
+A recogniser trained only on speech writes words for any audio; a few hundred of these clips teach it to stay
+silent. `unislu tools no-speech OUT` writes `OUT/manifest.jsonl` and WAV files.
 """
 
 from __future__ import annotations

@@ -15,7 +15,7 @@ from unislu.data.type_names import TypeTable
 from unislu.sequence import Target, normalize_type
 
 RENAMED = 0.5
-"""Share of types that are asked for under any name of the table; the rest keep their corpus' name."""
+"""Share of types that are requested under any name of the table; the rest keep the name of their corpus."""
 FEW = 4
 """Types are described in prompts of so many at most: there is no room for more sentences."""
 
@@ -32,15 +32,14 @@ class OpenPrompt:
 
 @dataclass(frozen=True)
 class PromptMix:
-    """How people ask, besides all at once: shares of examples.
-
-    alone: one of the types that are present. absent: one that is not, so that nothing is found. described: of
-    prompts of a few types, those that say what some of them are.
-    """
+    """Shares of examples that are prompted otherwise than with all of their types."""
 
     alone: float = 0.0
+    """With only one of the present types."""
     absent: float = 0.0
+    """With one absent type, so that nothing is found."""
     described: float = 0.0
+    """Of prompts with few types, those that describe some of them."""
 
 
 def open_prompt(
@@ -62,8 +61,8 @@ def open_prompt(
 
     Args:
         target: text and entities (annotated); types are normalised here.
-        others: type sets of other examples, from which `negatives` are drawn: of all ("random sample"), or
-            of similar ones ("hard").
+        others: type sets of other examples, from which `negatives` are drawn: of all ("random sample"), or of
+            similar ones ("hard").
         generator: the example's own generator.
         negatives: how many other examples give their types as negatives.
         dropout: probability with which each present type is dropped, from prompt and target alike.
@@ -72,7 +71,7 @@ def open_prompt(
         never: normalised names that may not be negatives, since they are other names of what is present.
         universe: draw from these types one by one instead, as many as the drawn example has ("random type").
         table: other names of types, and which may not be told apart: those are no negatives.
-        mix: shares of examples that are asked otherwise than for all of their types.
+        mix: shares of examples that are prompted otherwise than with all of their types.
         described: the record's own descriptions of its types, by normalised name.
     """
     spans = [(span, normalize_type(span.type)) for span in target.entities or ()]
@@ -94,7 +93,7 @@ def open_prompt(
             kept, absent = [generator.choice(kept)], []
         elif absent and mix.alone <= draw < mix.alone + mix.absent:
             kept, absent = [], [generator.choice(absent)]
-    if not kept and not absent:  # nothing to ask for: ask for what was dropped after all
+    if not kept and not absent:  # nothing left to request: request what was dropped after all
         kept = present
     generator.shuffle(absent)
     types = kept[:max_types] + absent[: max(0, max_types - len(kept))]

@@ -59,7 +59,7 @@ class Record:
     augmentation: tuple[Mapping[str, Any], ...] | None = None
     """The steps applied to the audio, in order; see `unislu.data.augment`."""
     spoken: str | None = None
-    """What a synthesiser says where that is not `text`: figures and addresses in words, hesitations."""
+    """What a synthesiser says if that differs from `text`: figures and addresses in words, hesitations."""
     extra: Mapping[str, Any] = field(default_factory=dict)
     """Keys that the schema does not know, kept as they were."""
 
@@ -86,7 +86,7 @@ class Record:
 
     @property
     def said(self) -> str:
-        """What a voice says: `spoken`, or the text where there is none."""
+        """What a voice says: `spoken`, or otherwise the text."""
         return self.text if self.spoken is None else self.spoken
 
     def audio_path(self, root: str | os.PathLike[str]) -> Path:
@@ -105,8 +105,8 @@ class Record:
             )
         if self.extra.get("offset"):
             raise RecordError(
-                f"record {self.id!r}: field `offset`: {self.extra['offset']!r}: only `unislu batch` hears "
-                "parts of files; cut the audio into a file for each record"
+                f"record {self.id!r}: field `offset`: {self.extra['offset']!r}: only `unislu batch` takes "
+                "parts of files; cut the audio into one file per record"
             )
         return Path(root) / self.audio
 
@@ -214,7 +214,7 @@ def manifest_names(paths: Sequence[str | os.PathLike[str]], depth: int = 1) -> l
         own = place.parts[1:] if place.stem != "manifest" else place.parent.parts[1:]
         parts.append((*own[:-1], Path(own[-1]).stem if place.stem != "manifest" else own[-1]))
         if parts.count(parts[-1]) > 1:
-            raise OptionError(f"{path}: is listed twice; name each manifest once")
+            raise OptionError(f"{path}: is listed twice; list each manifest once")
     names = []
     for own in parts:
         length = depth
@@ -225,10 +225,10 @@ def manifest_names(paths: Sequence[str | os.PathLike[str]], depth: int = 1) -> l
 
 
 def output_folder(out: str | os.PathLike[str], source: str | os.PathLike[str]) -> Path:
-    """The folder `out`, made if missing; its `manifest.jsonl` is made from `source` and must not replace it.
+    """The folder `out`, created if missing; its `manifest.jsonl` must not replace `source`.
 
     Raises:
-        OptionError: it cannot be made or written, or its manifest is `source`.
+        OptionError: it cannot be created or written, or its manifest is `source`.
     """
     folder = Path(out)
     try:
@@ -245,7 +245,7 @@ def output_folder(out: str | os.PathLike[str], source: str | os.PathLike[str]) -
 def write_records(path: str | os.PathLike[str], records: Iterable[Record]) -> int:
     """Write a JSON-lines file in one atomic step and return the number of records.
 
-    A reader never sees half a file: the lines go to a file beside it, which is then renamed.
+    A reader never sees a partial file: the lines go to a file beside it, which is then renamed.
     """
     count = 0
     with replacing(path) as partial, open(partial, "w", encoding="utf-8") as out:

@@ -122,7 +122,7 @@ class Speaker:
         return [self.options.voices[index][0] for index in np.argsort(keys, kind="stable")]
 
     def _speak(self, specification: str, text: str, speed: float) -> Samples:
-        """Level, trimmed speech at the target rate, without the outer silence."""
+        """Trimmed speech at a uniform level and the target rate, without silence at the ends."""
         if specification not in self._voices:
             self._voices[specification] = self.opener(specification)
         samples, rate = self._voices[specification].speak(text, speed=speed)

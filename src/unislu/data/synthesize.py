@@ -1,7 +1,7 @@
-"""`synthesize`: speak a text corpus with several voices, in parallel, and write a manifest.
+"""`synthesize`: synthesise a text corpus with several voices, in parallel, and write a manifest.
 
 Everything about a clip (voice, speed, augmentation) is drawn from a hash of the seed, the record's id and the
-copy's number, so a clip is the same whatever ran before it, on any number of workers, after any interruption.
+copy's number, so a clip does not depend on what ran before it, on the number of workers, or on interruptions.
 
 The output folder holds `audio/`, and while the work goes on one journal a worker: a line is added after its
 clip was moved into place, so a killed run has lost at most the clips in progress. At the end the journals
@@ -67,16 +67,16 @@ def synthesize(
     audio_format: str = "flac",
     progress: bool = True,
 ) -> SynthesisReport:
-    """Speak every record of `texts` (JSON lines) into `out_dir`.
+    """Synthesise every record of `texts` (JSON lines) into `out_dir`.
 
     Args:
         texts: a corpus as `unislu.data.records` reads it.
-        out_dir: made if missing; a run that was interrupted is continued there.
+        out_dir: created if missing; a run that was interrupted is resumed there.
         voices: specifications with weights, `"hibari:us=3,flite:awb=1"`.
         augment: probabilities by step, `"noise=0.3,reverb=0.2"`, `"default"` or `"none"`.
         copies: clips for each record, each with its own voice and augmentation.
         limit: only the first `limit` records.
-        seed: changes every draw.
+        seed: of all random choices.
         speed: range of the speaking rate, 1 being a voice's own pace.
         workers: processes; with 1 the work is done in this process.
         sample_rate: of the clips, in Hz; mono.
@@ -86,7 +86,7 @@ def synthesize(
         progress: show a progress line with the time left on stderr.
 
     Raises:
-        OptionError: on a bad option, or a folder that cannot be written or was made with other options.
+        OptionError: on a bad option, or a folder that cannot be written or was begun with other options.
         RecordError: on a malformed or empty corpus.
         MissingDependencyError: when a voice's engine is not installed; before any work is done.
         VoiceError: when a voice does not exist, or a worker died.
@@ -105,7 +105,7 @@ def synthesize(
     _check_counts(copies=copies, workers=workers, limit=limit)
     jobs = list(_jobs(texts, copies, limit))
     if not jobs:
-        raise RecordError(f"{os.fspath(texts)}: holds no record; nothing can be spoken")
+        raise RecordError(f"{os.fspath(texts)}: has no records; nothing to synthesise")
     out = output_folder(out_dir, texts)
     fresh = not _claimed(out, options)
     done = journal.load(out)

@@ -1,4 +1,5 @@
-"""What a recogniser wrote beside what was said: its words put right, and annotations carried over to it.
+"""Aligning a recogniser's transcript with the reference: its words corrected, and annotations carried over to
+it.
 
 A decoder that is trained on annotated texts must not learn their spelling and punctuation, and a tagger must
 see transcripts as the recogniser writes them. Both follow from aligning the two, word by word.

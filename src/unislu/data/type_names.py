@@ -1,8 +1,8 @@
-"""The names of entity types: synonyms, descriptions, and which of them may not be told apart.
+"""The names of entity types: synonyms, descriptions, and which of them may mean the same.
 
 One table (`recipes/default-base/types.yml` for the default bundle) says for each type its other names, the
-broader types that it is under, the types that it is near to, and sentences about it. Training asks under any
-of the names, and takes as negatives only names that cannot mean what is present.
+broader types that it is under, the types that it is near to, and sentences about it. Training prompts with
+any of the names, and takes as negatives only names that cannot mean a present type.
 """
 
 from __future__ import annotations

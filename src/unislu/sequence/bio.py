@@ -1,7 +1,7 @@
 """A tag after every word (WhisperNER-BIO): `The(O) astronaut(B-occupation) explored(O)`.
 
-A word is what stands between blanks, cut where an entity starts or ends inside it, so that every
-entity can be written: `Paris(B-city).(O)`.
+A word is what stands between blanks, split where an entity starts or ends inside it, so that every entity can
+be written: `Paris(B-city).(O)`.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ class BioFormat(EntityFormat):
         return finished(pen, target.sentiment)
 
     def parse(self, ids: Sequence[int], prompt: Prompt) -> Parsed:
-        """Read any ids; never raises. Words whose tag was not asked for, or is missing, are plain text."""
+        """Read any ids; never raises. Words whose tag was not requested, or is missing, are plain text."""
         reader = Reader(len(ids))
         words = _Words(reader, self._types.readable(prompt), prompt.ner)
         tail = Tail()
@@ -83,7 +83,7 @@ class _Words:
     reader: Reader
     wanted: frozenset[str]
     tagged: bool
-    _start: int | None = None  # of the word that waits for its tag
+    _start: int | None = None  # of the word whose tag is still to come
     _first: int = 0
     _entity: _Entity | None = None
 
@@ -94,7 +94,7 @@ class _Words:
         self.reader.text(event.first, event.content)
 
     def tag(self, event: Event) -> None:
-        """The tag of the word before it."""
+        """The tag of the previous word."""
         start, self._start = self._start, None
         if start is None or not self.reader.visible:
             self.reader.repair(event.first, "tag without a word, ignored")
@@ -109,14 +109,14 @@ class _Words:
             if not self.tagged:
                 self.reader.repair(event.first, "tag without the task ner, ignored")
         elif event.name not in self.wanted:
-            self.reader.repair(event.first, f"{event.name} was not asked for, ignored")
+            self.reader.repair(event.first, f"{event.name} was not requested, ignored")
         else:
             if event.kind is Kind.INSIDE:
                 self.reader.repair(event.first, f"inside {event.name} without a beginning, begun here")
             self._entity = _Entity(event.name, start, end, event.first, event.last)
 
     def end(self) -> None:
-        """The transcript is over."""
+        """End of the transcript."""
         if self._start is not None and self.tagged:
             self.reader.repair(self._first, "words without a tag")
         self._close()

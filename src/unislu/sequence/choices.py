@@ -1,7 +1,7 @@
-"""What there is to choose when the words of a transcript are given: its tags, their types, the sentiment.
+"""The choices that remain if the words of a transcript are given: its tags, their types, the sentiment.
 
-A decoder that tags a transcript (see `unislu.decoding.tagging`) writes forced words; between them the grammar
-leaves open whether a tag comes, and which. Training learns these choices alone, among what may be chosen.
+A decoder that tags a transcript (see `unislu.decoding.tagging`) writes forced words; between them it chooses
+whether a tag comes, and which one. Training learns only these choices, among the allowed ones.
 """
 
 from __future__ import annotations
@@ -20,25 +20,26 @@ from unislu.sequence.vocabulary import END, SA, TRANSCRIPT_END, Vocabulary
 
 @dataclass(frozen=True)
 class Choices:
-    """A sequence of which only some tokens were chosen.
-
-    prefix, ids: what is fed, and what follows it. allowed: for each id the ids that could stand in its place,
-    itself among them, sorted; empty where there was no choice.
-    """
+    """A sequence of which only some tokens are chosen."""
 
     prefix: tuple[int, ...]
+    """What is fed before `ids`."""
     ids: tuple[int, ...]
+    """The sequence."""
     allowed: tuple[tuple[int, ...], ...]
+    """For each id the sorted ids that could stand in its place, including itself; empty if there was no
+    choice.
+    """
 
 
 def tag_choices(fmt: InlineFormat, vocabulary: Vocabulary, target: Target, prompt: Prompt) -> Choices:
     """The choices of tagging a transcript.
 
-    Entities are widened to where a tag may stand: to whole words and whole tokens.
+    Entities are widened to whole words and whole tokens, where tags may stand.
 
     Raises:
         OptionError: a type outside the closed set.
-        RecordError: entities are asked for but not annotated.
+        RecordError: entities are requested but not annotated.
         VocabularyError: the format's tags are not tokens of their own.
     """
     style = Style.OPEN if fmt.open else Style.CLOSED
@@ -55,9 +56,9 @@ def tag_choices(fmt: InlineFormat, vocabulary: Vocabulary, target: Target, promp
 
 
 def sentiment_choice(vocabulary: Vocabulary, text: str, sentiment: str) -> Choices:
-    """The one choice of the sentiment after the words of a transcript, by the first token of its label.
+    """The choice of the sentiment after the words of a transcript, by the first token of its label.
 
-    Raises `VocabularyError` for a label that the vocabulary does not have.
+    Raises `VocabularyError` for a label that is not in the vocabulary.
     """
     encode = vocabulary.tokenizer.encode
     labels = vocabulary.labels.sentiments

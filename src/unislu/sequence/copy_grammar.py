@@ -15,10 +15,9 @@ from unislu.sequence.vocabulary import SA, Vocabulary
 
 
 class Copied:
-    """A finished transcript as it is copied: its tokens, and where a tag may stand between them.
+    """A finished transcript to copy: its tokens, and the positions between them where a tag may stand.
 
-    A tag may stand wherever no character and no word runs across. Position i is before token i, the last
-    position is the end.
+    A tag may not split a character or a word. Position i is before token i, the last position is the end.
     """
 
     def __init__(self, vocabulary: Vocabulary, ids: Sequence[int]) -> None:
@@ -32,7 +31,7 @@ class Copied:
             length += len(pieces[-1])
         pieces.append(decoder.decode(b"", True))
         self.text = "".join(pieces)
-        """What the tokens write, with the blank that precedes the first word."""
+        """The text of the tokens, with the blank before the first word."""
         self.starts = (*starts, len(self.text))
         """The characters of `text` where each position is."""
         self.edges = tuple(
@@ -62,9 +61,8 @@ class Copied:
 
 
 class CopyState(NamedTuple):
-    """A node of the automaton; the transcript `written` so far, or its copy and where that stands.
-
-    `opened`: the position where the open entity began.
+    """A node of the automaton; the transcript `written` so far, or the transcript `copied` and the `cursor`
+    in it.
     """
 
     node: int
@@ -72,6 +70,7 @@ class CopyState(NamedTuple):
     copied: Copied | None = None
     cursor: int = 0
     opened: int = 0
+    """The position where the open entity began."""
 
 
 class CopyMachine:
@@ -85,7 +84,7 @@ class CopyMachine:
         question: tuple[int, ...],
         sa: bool = False,
     ) -> None:
-        """`question`: what leads from the transcript to its copy; empty = nothing does, `begin` alone."""
+        """`question`: the tokens between the transcript and its copy; empty = none, only `begin`."""
         self._vocabulary, self._symbols = vocabulary, symbols
         self._automaton = automaton = Automaton(symbols)
         self._text, self._end, self._outside, self._done = (automaton.node() for _ in range(4))
@@ -109,7 +108,7 @@ class CopyMachine:
         return CopyState(self._text)
 
     def begin(self, ids: Sequence[int]) -> CopyState:
-        """The state before the copy of a transcript that is known, whatever led there."""
+        """The state before the copy of a given transcript."""
         return self._settled(CopyState(self._outside, (), Copied(self._vocabulary, ids)))
 
     def allowed(self, state: State) -> Allowed:
@@ -161,7 +160,7 @@ class CopyMachine:
         return _copy_state(state).node in self._inside
 
     def expected(self, state: State) -> int | None:
-        """What comes next if no tag does, or whatever comes next; None where only a model can tell."""
+        """The next token if no tag comes; None if only the model can tell."""
         at = _copy_state(state)
         if (
             at.copied is not None
@@ -180,7 +179,7 @@ class CopyMachine:
         return at.cursor if token in at.copied.ids[at.cursor : at.cursor + 1] else None
 
     def symbols_after(self, state: State) -> frozenset[int]:
-        """All that can follow in the copy: the words, the tags and the end."""
+        """All symbols that can follow in the copy: the words, the tags and the end."""
         copied = _copy_state(state).copied
         words = () if copied is None else copied.ids
         tags = (symbol for node in self._automaton.nodes for symbol in node.ids)

@@ -1,11 +1,11 @@
 """Entities in a copy of the transcript: `hello Anna[T/L] person; drug[NER] hello[<]person[>] Anna[>>]`.
 
-UniSLU's template with WhisperNER's output. The transcript does not depend on what is asked for; the copy
-comes after all of it, so whatever chooses a tag knows the whole sentence. The words of the copy are the
+UniSLU's template with WhisperNER's output. The transcript does not depend on the request; the copy comes
+after all of it, so that tags are chosen with knowledge of the whole sentence. The words of the copy are the
 transcript's own tokens: the grammar forces them, and only tags are chosen.
 
-Two formats: `copy` has a tag for every type of a closed set, `copy-open` delimiters for any type. The types
-asked for (with descriptions, where the prompt has some) stand between `[T/L]` and `[NER]`.
+Two formats: `copy` has a tag for every type of a closed set, `copy-open` delimiters for any type. The
+requested types (with descriptions, if the prompt has some) stand between `[T/L]` and `[NER]`.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ Found = list[tuple[Span, tuple[int, int]]]
 
 
 def copied_text(text: str, vocabulary: Vocabulary) -> Copied:
-    """A transcript's tokens as they are copied."""
+    """The tokens of a transcript, prepared for copying."""
     return Copied(vocabulary, vocabulary.tokenizer.encode(f" {text}") if text else ())
 
 
@@ -71,7 +71,9 @@ class CopyFormat(EntityFormat):
         self._atomic = AtomicNotation(vocabulary, style)
 
     def prefix(self, prompt: Prompt) -> list[int]:
-        """Whisper's prefix, whatever is asked. Raises `OptionError` for a type outside the closed set."""
+        """Whisper's prefix, independent of the request. Raises `OptionError` for a type outside the closed
+        set.
+        """
         self._types.asked(prompt)
         return whisper_prefix(self._vocabulary, prompt)
 
@@ -88,7 +90,7 @@ class CopyFormat(EntityFormat):
         return [self._vocabulary[TRANSCRIPT_END], *words, self._vocabulary[NER]]
 
     def canonical(self, target: Target, prompt: Prompt) -> Target:
-        """Resolved, with the types asked for, and with entities widened to whole words.
+        """Resolved, with the requested types, and with entities widened to whole words.
 
         Raises `RecordError` for a label outside the label set.
         """
@@ -160,7 +162,7 @@ class CopyFormat(EntityFormat):
                 copy.open(event.first, event.name)
             elif event.kind is Kind.OPEN:
                 copy.discard(event.first)
-                copy.repair(event.first, f"{event.name} was not asked for, ignored")
+                copy.repair(event.first, f"{event.name} was not requested, ignored")
             elif event.kind is Kind.CLOSE:
                 copy.close(event.last, event.name)
             else:

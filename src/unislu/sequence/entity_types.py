@@ -1,4 +1,4 @@
-"""Which entity types a prompt asks for, and what they are called in a sequence."""
+"""The entity types that a prompt requests, and their names in a sequence."""
 
 from __future__ import annotations
 
@@ -15,20 +15,20 @@ class EntityTypes(Protocol):
     """The types that a format can write."""
 
     def asked(self, prompt: Prompt) -> tuple[str, ...]:
-        """The types a prompt asks for, as the format writes them; none without the task.
+        """The types that a prompt requests, as the format writes them; none without the task.
 
         Raises `OptionError` for a type that the format cannot write.
         """
         ...
 
     def readable(self, prompt: Prompt) -> frozenset[str]:
-        """As `asked`, passing over what the format cannot write: for parsers, which never raise."""
+        """As `asked`, but skips what the format cannot write: for parsers, which never raise."""
         ...
 
     def entities(self, target: Target, prompt: Prompt) -> tuple[Span, ...] | None:
-        """The target's entities of the types asked for, under the format's names; None without the task.
+        """The target's entities of the requested types, under the format's names; None without the task.
 
-        Raises `RecordError` for a type that the format does not know, `OptionError` as `asked` does.
+        Raises `RecordError` for a type that is unknown to the format, and `OptionError` as `asked` does.
         """
         ...
 
@@ -99,10 +99,10 @@ class OpenTypes:
 
 
 def expressible(target: Target, prompt: Prompt, types: EntityTypes, labels: LabelSet) -> Target:
-    """The target resolved and reduced to what the prompt asks for.
+    """The target, resolved and reduced to what the prompt requests.
 
-    Entities of types that are not asked for are left out before overlaps are resolved.
-    Raises `RecordError` for an entity type or a sentiment that the format does not know.
+    Entities of types that are not requested are left out before overlaps are resolved. Raises `RecordError`
+    for an entity type or a sentiment that is unknown to the format.
     """
     sentiment = None
     if prompt.sa and target.sentiment is not None:
@@ -114,7 +114,7 @@ def expressible(target: Target, prompt: Prompt, types: EntityTypes, labels: Labe
 
 
 def check_annotated(target: Target, prompt: Prompt) -> None:
-    """Raises `RecordError` if entities are asked for of a target that does not know them.
+    """Raises `RecordError` if entities are requested but not annotated in the target.
 
     A format that marks entities inside the transcript would write "not annotated" as "none present".
     """

@@ -1,7 +1,7 @@
-"""What a format answers for: its contract, and what its implementations share.
+"""The contract of a format, and what its implementations share.
 
-Nobody else needs to know which formats there are: whether one writes closed or open types, what follows its
-transcript and what opens its entities are its own answers.
+No other module needs to know which formats exist: a format itself tells whether it writes closed or open
+types, what follows its transcript and what opens its entities.
 """
 
 from __future__ import annotations
@@ -24,16 +24,16 @@ from unislu.sequence.writing import notation_of, symbols_of
 
 @dataclass(frozen=True)
 class Branch:
-    """A task that follows a finished transcript and is decoded from its caches.
-
-    task: the task's token. ids: what is fed after the transcript, from `[T/L]` to the task's token. kind:
-    "listed" = decoded under the grammar, "copied" = the same with few choices among many forced words,
-    "read" = the probabilities of the labels are read.
-    """
+    """A task that follows a finished transcript and is decoded from its caches."""
 
     task: str
+    """The task's token."""
     ids: tuple[int, ...]
+    """What is fed after the transcript, from `[T/L]` to the task's token."""
     kind: Literal["listed", "copied", "read"]
+    """"listed" = decoded under the grammar; "copied" = the same with few choices among many forced words;
+    "read" = the probabilities of the labels are read.
+    """
 
 
 class Format(Protocol):
@@ -44,7 +44,7 @@ class Format(Protocol):
 
     @property
     def closed(self) -> bool:
-        """Whether it knows a closed set of types: those of a prompt that names none."""
+        """Whether it writes the closed set of types, which a prompt without types requests."""
         ...
 
     @property
@@ -59,17 +59,17 @@ class Format(Protocol):
 
     @property
     def inside(self) -> bool:
-        """Whether entities stand inside the transcript, and not after it."""
+        """Whether entities stand inside the transcript rather than after it."""
         ...
 
     @property
     def closers(self) -> frozenset[int]:
-        """The tokens that end an entity; none where tags stand alone or are text."""
+        """The tokens that end an entity; none if tags stand alone or are text."""
         ...
 
     @property
     def length_factor(self) -> float:
-        """How many times longer than with tags around entities its output may be."""
+        """How much longer its output may be than that of a format with tags around entities."""
         ...
 
     def prefix(self, prompt: Prompt) -> list[int]:
@@ -81,9 +81,9 @@ class Format(Protocol):
         ...
 
     def openers(self, prompt: Prompt) -> Mapping[str, tuple[int, ...]] | None:
-        """For each type asked for the ids that open an entity.
+        """For each requested type the ids that open an entity.
 
-        None where openers are text: then the grammar tells where they may begin.
+        None if openers are text: then the grammar tells where they may begin.
         """
         ...
 
@@ -92,25 +92,29 @@ class Format(Protocol):
         ...
 
     def parse(self, ids: Sequence[int], prompt: Prompt) -> Parsed:
-        """Read ids after the prefix. Never raises, whatever the ids are."""
+        """Parse any ids after the prefix. Never raises."""
         ...
 
     def grammar(self, prompt: Prompt) -> Grammar:
-        """The ids after the prefix that parse without repairs. Kept for the prompts asked last."""
+        """The grammar of ids after the prefix that parse without repairs. Cached for the most recent
+        prompts.
+        """
         ...
 
     def canonical(self, target: Target, prompt: Prompt) -> Target:
-        """What the format can express of a target: `parse(render(t)).target == canonical(t)`; idempotent."""
+        """The part of a target that the format can express: `parse(render(t)).target == canonical(t)`;
+        idempotent.
+        """
         ...
 
 
 def tags_transcript(fmt: Format) -> bool:
-    """Whether the format writes tags of the closed set, and no other, inside the transcript."""
+    """Whether the format writes only tags of the closed set, inside the transcript."""
     return fmt.closed and fmt.inside and not fmt.open
 
 
 class EntityFormat(ABC):
-    """What formats share: one style in one alphabet, its types, and the grammars of the last prompts."""
+    """What formats share: a style in an alphabet, its types, and the grammars of the most recent prompts."""
 
     inside = True
 
@@ -153,8 +157,8 @@ class EntityFormat(ABC):
     def prefix(self, prompt: Prompt) -> list[int]:
         """Open types as previous text, Whisper's prefix, and `[NER]` if entities stand in the transcript.
 
-        In the plain alphabet there is no `[NER]`: the published checkpoint knows no such token.
-        Raises `OptionError` for a type outside the closed set.
+        In the plain alphabet there is no `[NER]`: the published checkpoint has no such token. Raises
+        `OptionError` for a type outside the closed set.
         """
         types = self._types.asked(prompt)
         ids = whisper_prefix(self._vocabulary, prompt, with_descriptions(types, prompt) if self.open else ())
@@ -162,7 +166,7 @@ class EntityFormat(ABC):
         return [*ids, self._vocabulary[NER]] if atomic and prompt.ner and self.inside else ids
 
     def branches(self, prompt: Prompt) -> tuple[Branch, ...]:
-        """See `Format.branches`: the sentiment, where the vocabulary has its token."""
+        """See `Format.branches`: the sentiment, if the vocabulary has its token."""
         return (self._branch(SA, "read"),) if prompt.sa and SA in self._vocabulary else ()
 
     def openers(self, prompt: Prompt) -> Mapping[str, tuple[int, ...]] | None:
@@ -175,16 +179,16 @@ class EntityFormat(ABC):
         return {name: notation.opener(name) for name in self._types.asked(prompt)}
 
     def canonical(self, target: Target, prompt: Prompt) -> Target:
-        """Resolved, with the types that the prompt asks for under the format's names.
+        """Resolved, with the types that the prompt requests, under the format's names.
 
-        Raises `RecordError` for a label outside the label set, and if entities are asked for but not
+        Raises `RecordError` for a label outside the label set, and if entities are requested but not
         annotated.
         """
         check_annotated(target, prompt)
         return expressible(target, prompt, self._types, self._vocabulary.labels)
 
     def grammar(self, prompt: Prompt) -> Grammar:
-        """What may be written. Raises `OptionError` for a type outside the closed set."""
+        """The grammar of a prompt. Raises `OptionError` for a type outside the closed set."""
         return self._grammars(prompt)
 
     @abstractmethod

@@ -1,7 +1,7 @@
 """What may be written next, as a function of what has been written.
 
-A grammar is made for one prompt. Its states are small hashable values; `Grammar.allowed` returns
-the same object for equal answers, so that a decoder can keep one mask for each.
+A grammar belongs to one prompt. Its states are small hashable values; `Grammar.allowed` returns the same
+object for equal answers, so that a decoder can cache one mask for each.
 
 The rules are written once, over *symbols*: the tokens themselves in the atomic alphabet, bytes in
 the plain one, where `plain_grammar` lifts them to tokens.
@@ -48,22 +48,19 @@ class Grammar(Protocol):
         ...
 
     def biased_openers(self) -> Mapping[str, tuple[int, ...]]:
-        """For each type asked for the ids that begin its opener (shared between the types of an open set)."""
+        """For each requested type the ids that begin its opener (shared between the types of an open set)."""
         ...
 
 
 @dataclass(frozen=True)
 class Symbols:
-    """How one alphabet spells what a grammar is made of, as sequences of symbols.
-
-    `blank`: the part of `text` that writes only whitespace. `inner`: text that goes on within a
-    character. `escape`: a symbol and those that may follow it as text. `not_first`: text that may
-    not directly follow an opener.
-    """
+    """How an alphabet spells the parts of a grammar, as sequences of symbols."""
 
     text: frozenset[int]
     blank: frozenset[int]
+    """The part of `text` that writes only whitespace."""
     inner: frozenset[int]
+    """Text that continues within a character."""
     end: int
     opener: Callable[[str], tuple[int, ...]]
     closer: Callable[[str], tuple[int, ...]]
@@ -71,8 +68,10 @@ class Symbols:
     section: Callable[[str], tuple[int, ...]]
     labels: tuple[tuple[int, ...], ...]
     escape: int | None = None
+    """A symbol and those that may follow it as text."""
     escapable: frozenset[int] = frozenset()
     not_first: frozenset[int] = frozenset()
+    """Text that may not directly follow an opener."""
     lift: Callable[[Machine], Grammar] | None = None
 
     def grammar(self, machine: Machine) -> Grammar:
@@ -84,11 +83,11 @@ class Machine(Grammar, Protocol):
     """A grammar over symbols."""
 
     def step(self, state: State, symbol: int) -> State | None:
-        """As `advance`, with None for a symbol that is not allowed."""
+        """As `advance`, but None for a symbol that is not allowed."""
         ...
 
     def key(self, state: State) -> State:
-        """A state that allows the same, and is the same for as many states as is cheap to tell."""
+        """A representative of the states that allow the same, as far as that is cheap to determine."""
         ...
 
     def opening(self) -> tuple[Automaton, Iterable[int]]:
@@ -97,7 +96,7 @@ class Machine(Grammar, Protocol):
 
 
 class Text(NamedTuple):
-    """The nodes that free text leads to; `blank` where nothing but whitespace follows."""
+    """The nodes that free text leads to; `blank` if only whitespace follows."""
 
     visible: int
     blank: int
@@ -139,7 +138,7 @@ class Automaton:
     def path(
         self, node: int, symbols: Iterable[int], target: int, entity_type: str = "", copy: bool = False
     ) -> None:
-        """Let the sequence `symbols` lead from `node` to `target`, sharing what other paths began with.
+        """Add the path `symbols` from `node` to `target`, sharing the beginnings of other paths.
 
         `entity_type`: mark the path as its opener. `copy`: share nothing below `node` by identity.
         """
@@ -210,10 +209,10 @@ def openers(automaton: Automaton, starts: Iterable[int]) -> dict[str, tuple[int,
 
 
 def inline_grammar(symbols: Symbols, types: tuple[str, ...], sa: bool) -> Grammar:
-    """Entities around their words, each with at least one that is not blank; then a sentiment.
+    """Delimiters around the words of entities, at least one of which is not blank; then a sentiment.
 
-    The sentiment may be missing: training data without it teaches to end after the transcript, and
-    a decoder that asks for it takes either end for the fork.
+    The sentiment may be missing: training data without it teaches the model to end after the transcript, and
+    a decoder that needs the sentiment forks at either end.
     """
     automaton = Automaton(symbols)
     text, end = automaton.node(), automaton.node()

@@ -1,8 +1,8 @@
 """Entities written around their words: `this[ORG] council[/ORG] made great progress[T/L][SA]Positive`.
 
-Two formats. `inline` has a tag for every type of a closed set. `inline-open` has delimiters for any
-type, whose name is written as text: `the[<]occupation[>] astronaut[>>] explored`; the types asked
-for stand in Whisper's previous-text slot.
+Two formats. `inline` has a tag for every type of a closed set. `inline-open` has delimiters for any type,
+whose name is written as text: `the[<]occupation[>] astronaut[>>] explored`; the requested types stand in
+Whisper's previous-text slot.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ class InlineFormat(EntityFormat):
     def prefix(self, prompt: Prompt) -> list[int]:
         """As in `EntityFormat`. Raises `OptionError` for masking in the closed style."""
         if prompt.mask and not self.open:
-            raise OptionError("masking needs the types in the prompt: ask for entities of open types")
+            raise OptionError("masking needs types in the prompt: request open types")
         return super().prefix(prompt)
 
     def canonical(self, target: Target, prompt: Prompt) -> Target:
@@ -58,7 +58,7 @@ class InlineFormat(EntityFormat):
         return finished(pen, target.sentiment)
 
     def parse(self, ids: Sequence[int], prompt: Prompt) -> Parsed:
-        """Read any ids; never raises. The words of an entity that was not asked for are plain text."""
+        """Read any ids; never raises. The words of an entity that was not requested are plain text."""
         wanted = self._types.readable(prompt)
         reader = Reader(len(ids))
         tail = Tail()
@@ -71,7 +71,7 @@ class InlineFormat(EntityFormat):
                 if event.name in wanted:
                     reader.open(event.first, event.name)
                 else:
-                    reader.repair(event.first, f"{event.name} was not asked for, ignored")
+                    reader.repair(event.first, f"{event.name} was not requested, ignored")
             elif event.kind is Kind.CLOSE:
                 if prompt.mask:
                     self._unmask(reader, event, wanted)
@@ -85,14 +85,14 @@ class InlineFormat(EntityFormat):
         return reader.finish(prompt.ner, tail.sentiment, tail.sentiment_index)
 
     def tags_around(self, prompt: Prompt) -> CopyMachine:
-        """The grammar of tags around words that are known: `CopyMachine.begin` takes them."""
+        """The grammar of tags around given words, which `CopyMachine.begin` takes."""
         return self._machines(self._types.asked(prompt))
 
     def _machine(self, types: tuple[str, ...]) -> CopyMachine:
         return CopyMachine(self._symbols(), self._vocabulary, types, ())
 
     def _unmask(self, reader: Reader, event: Event, wanted: frozenset[str]) -> None:
-        """Before a closer: a placeholder in place of the words that were not written."""
+        """Before a closer, insert a placeholder for the words that were not written."""
         if reader.opened is None and event.name in wanted:  # the plain alphabet writes the closer alone
             reader.open(event.first, event.name)
         name = reader.opened
@@ -104,7 +104,7 @@ class InlineFormat(EntityFormat):
 
 
 def placeholder(entity_type: str) -> str:
-    """What a masked entity is in a transcript: `[PHONE-NUMBER]`."""
+    """A masked entity in a transcript: `[PHONE-NUMBER]`."""
     return f"[{entity_type.upper()}]"
 
 

@@ -1,7 +1,7 @@
 """Label sets, and the one function that normalises the name of an entity type.
 
-Data, prompts, parsers and metrics all call `normalize_type`: two normalisations of one name is how
-the published code of this field scores its own correct output as wrong.
+Data, prompts, parsers and metrics all call `normalize_type`: with two different normalisations, published
+code in this field scores its own correct output as wrong.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ _SEPARATORS = re.compile(r"[\s/:_,;<>\[\](){}\\|-]+")
 
 
 def normalize_type(name: str) -> str:
-    """The name of an entity type as data, prompts, parsers and metrics compare it.
+    """The normalised name of an entity type, which data, prompts, parsers and metrics compare.
 
     Lower case; runs of blanks, `/`, `:`, `_`, `-`, commas and brackets become one `-`; none at the
     ends. Idempotent. May be empty, which callers reject.

@@ -1,4 +1,4 @@
-"""Finds phrases in a text again, in order: where the entities of the `suffix` format stand."""
+"""Locates phrases in a text, in order: the positions of the entities of the `suffix` format."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Place:
-    """Where a phrase starts (None = nowhere), and what had to be overlooked to find it there."""
+    """Where a phrase starts (None = nowhere), and the repair that was needed to find it."""
 
     start: int | None
     repair: str = ""
@@ -18,10 +18,10 @@ class Place:
 def locate(text: str, phrases: Sequence[str]) -> list[Place]:
     """A place for each phrase, without overlaps, from left to right.
 
-    Each phrase is looked for at or after the end of the one before, first between word boundaries,
-    then inside words; but never so far right that a later phrase loses its place. So phrases that
-    can be placed in order all are, and finding them a second time gives the same places. A phrase
-    that fits no order is put where the text is still free, and that is a repair.
+    Each phrase is searched at or after the end of the previous one, first at word boundaries, then inside
+    words, but never so far right that a later phrase loses its place. So all phrases that can be placed in
+    order are, and locating them again gives the same places. A phrase that is out of order is put where the
+    text is still free, which is a repair.
     """
     latest = _latest(text, phrases)
     places = [Place(None)] * len(phrases)
@@ -40,7 +40,7 @@ def locate(text: str, phrases: Sequence[str]) -> list[Place]:
 
 
 def is_boundary(text: str, position: int) -> bool:
-    """Whether no word runs on across `position`."""
+    """Whether `position` is not inside a word."""
     if not 0 < position < len(text):
         return True
     return not (_in_word(text[position - 1]) and _in_word(text[position]))

@@ -1,7 +1,7 @@
-"""How the parts of a sequence are written: a pen for rendering, a scanner for parsing.
+"""How the parts of a sequence are spelled: a pen for rendering, a scanner for parsing.
 
-A format says what stands where, a notation how it is spelled. This module spells with tokens of our
-own (`Alphabet.ATOMIC`); `plain` does it with text.
+A format defines what stands where, a notation how it is spelled. This module spells with special tokens
+(`Alphabet.ATOMIC`), `plain` with text.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ class Style(Enum):
 
 
 class Kind(Enum):
-    """What an event of a scan is."""
+    """The kind of an event."""
 
     TEXT = auto()
     OPEN = auto()
@@ -54,17 +54,18 @@ class Kind(Enum):
 
 
 class Event(NamedTuple):
-    """One thing a scanner read, from the id at index `first` to the one at `last`.
-
-    `name`: the entity type (empty for a closer that does not repeat it), the section, or for junk
-    the message. `content`: the UTF-8 bytes of text.
-    """
+    """One thing that a scanner read."""
 
     kind: Kind
+    """What it is."""
     first: int
+    """Index of its first id."""
     last: int
+    """Index of its last id."""
     name: str = ""
+    """The entity type (empty for a closer that does not repeat it), the section, or for junk the message."""
     content: bytes = b""
+    """The UTF-8 bytes of text."""
 
 
 class Pen(Protocol):

@@ -1,8 +1,8 @@
 """Delimiters written as text (`Alphabet.PLAIN`), as the published WhisperNER was trained.
 
-`the <occupation>astronaut<occupation>> explored`, `this [ORG]council[/ORG]`, `astronaut(B-occupation)`.
-The whole sequence is one text for the tokenizer, whose tokens may straddle a delimiter's edge. What
-would be read as a delimiter in a transcript is escaped: `\\<` for `<`, `\\\\` for a backslash.
+`the <occupation>astronaut<occupation>> explored`, `this [ORG]council[/ORG]`, `astronaut(B-occupation)`. The
+whole sequence is one text for the tokenizer, whose tokens may straddle a delimiter's edge. Text that looks
+like a delimiter is escaped: `\\<` for `<`, `\\\\` for a backslash.
 """
 
 from __future__ import annotations
@@ -90,7 +90,7 @@ class PlainNotation:
         yield from _text(text, owners, done, len(text))
 
     def _event(self, match: re.Match[str], first: int, last: int) -> Event | None:
-        """The event of a match; None if it is text after all: a delimiter with an empty name."""
+        """The event of a match; None if it is text: a delimiter with an empty name."""
         if match["escaped"]:
             return Event(Kind.TEXT, last, last, "", match["escaped"].encode())
         if match["section"]:
@@ -159,7 +159,7 @@ class PlainPen:
         parts, position = [], 0
         for id_ in ids:
             stop = position + len(vocabulary.tokenizer.text_bytes[id_])
-            # A token that writes any part of a delimiter is the task's.
+            # A token that writes any part of a delimiter belongs to the task.
             parts.append(max(task[position:stop]))
             position = stop
         return Rendered((*ids, vocabulary[END]), (*parts, part))

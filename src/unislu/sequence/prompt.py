@@ -1,4 +1,4 @@
-"""What is asked of the model: tasks, entity types, language; and how that starts the decoder."""
+"""The prompt of the model: tasks, entity types, language; and the decoder's prefix for it."""
 
 from __future__ import annotations
 
@@ -12,24 +12,27 @@ from unislu.sequence.vocabulary import NO_TIMESTAMPS, PREVIOUS, START, TRANSCRIB
 
 TASKS = frozenset({"ner", "sa"})
 MASK = "<|mask|>"
-"""Asks a model that was trained to mask to do so: text, in front of the types."""
+"""Makes a model that was trained for it mask entities: text in front of the types."""
 
 
 @dataclass(frozen=True)
 class Prompt:
-    """The question. `types` None = the closed set; a tuple = these types, kept in normalised form.
+    """What is asked of the model.
 
-    In a closed format `types` picks from the label set; in an open one it is the prompt. `mask`: write
-    `<type>>` in place of an entity's words (`inline-open` in the plain alphabet).
-    Raises `OptionError` for an unknown task and for an empty or duplicate type.
+    In a closed format `types` picks from the label set; in an open one it is the prompt. Raises `OptionError`
+    for an unknown task and for an empty or duplicate type.
     """
 
     tasks: frozenset[str] = TASKS
+    """Any of "ner", "sa"."""
     types: tuple[str, ...] | None = None
+    """None = the closed set; otherwise these types, in normalised form."""
     language: str = "en"
+    """ISO 639-1 code."""
     mask: bool = False
+    """Write `<type>>` in place of an entity's words (`inline-open` in the plain alphabet)."""
     descriptions: tuple[tuple[str, str], ...] = ()
-    """What some types are, as (type, sentence); formats of open types tell the model."""
+    """What some types are, as (type, sentence); formats of open types pass them to the model."""
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "tasks", frozenset(self.tasks))
@@ -42,30 +45,30 @@ class Prompt:
             if not name:
                 raise OptionError(f"empty entity type {self.types[number]!r}: name it")
             if name in names[:number]:
-                raise OptionError(f"duplicate entity type {self.types[number]!r}: ask for it once")
+                raise OptionError(f"duplicate entity type {self.types[number]!r}: list it once")
         object.__setattr__(self, "types", names)
         described = tuple((normalize_type(name), " ".join(text.split())) for name, text in self.descriptions)
         object.__setattr__(self, "descriptions", described)
 
     @classmethod
     def of(cls, target: Target, types: tuple[str, ...] | None = None) -> Prompt:
-        """The prompt that asks for exactly what the target's annotation knows."""
+        """The prompt that requests exactly what is annotated in the target."""
         tasks = {"ner": target.entities, "sa": target.sentiment}
         return cls(frozenset(task for task, known in tasks.items() if known is not None), types)
 
     @property
     def ner(self) -> bool:
-        """Whether entities are asked for."""
+        """Whether entities are requested."""
         return "ner" in self.tasks
 
     @property
     def sa(self) -> bool:
-        """Whether the sentiment is asked for."""
+        """Whether the sentiment is requested."""
         return "sa" in self.tasks
 
 
 def with_descriptions(types: Sequence[str], prompt: Prompt) -> tuple[str, ...]:
-    """The types as the model reads them: `drug: the name of a medicine`."""
+    """The types in the form that the model reads: `drug: the name of a medicine`."""
     described = dict(prompt.descriptions)
     return tuple(f"{name}: {described[name]}" if name in described else name for name in types)
 

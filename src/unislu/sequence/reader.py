@@ -1,7 +1,7 @@
-"""What formats write and read: rendered ids, parsed ids, and the two halves of the work on them.
+"""Rendered ids and parsed ids, and the code that formats share for both.
 
-`segments` cuts a text at its entities for rendering; `Reader` puts a text with entities together
-while a parser walks over the ids.
+`segments` splits a text at its entities for rendering; `Reader` assembles a text with entities while a parser
+walks over the ids.
 """
 
 from __future__ import annotations
@@ -19,35 +19,38 @@ ASR_PART, TASK_PART, GIVEN_PART = 0, 1, 2
 
 @dataclass(frozen=True)
 class Rendered:
-    """A target as the ids after the prefix. `parts`: for each, 0 = ASR, 1 = task (UniSLU eq. 4-5)."""
+    """A target as the ids after the prefix."""
 
     ids: tuple[int, ...]
+    """Ending in `<|endoftext|>`."""
     parts: tuple[int, ...]
+    """For each id 0 = transcript, 1 = task (UniSLU eq. 4-5)."""
 
 
 @dataclass(frozen=True)
 class Parsed:
-    """What a parser read, and where.
-
-    `target` is resolved. `repairs`: one message for everything that had to be ignored or guessed.
-    `entity_tokens`: for each entity the indices in the ids of its opener and its closer.
-    `sentiment_index`: index of the first token of the sentiment's label.
-    `token_spans`: for each id the characters of `target.text` it wrote in the transcript, or None.
-    A character made of several tokens belongs to the last of them; the others have an empty span.
-    `listed`: (type, phrase) as they were written in a list after the transcript, those included that the
-    transcript does not hold; None where a format has no such list.
-    """
+    """The result of a parser."""
 
     target: Target
+    """Resolved."""
     repairs: tuple[str, ...] = ()
+    """One message for everything that had to be ignored or guessed."""
     entity_tokens: tuple[tuple[int, int], ...] = ()
+    """For each entity the indices in the ids of its opener and its closer."""
     sentiment_index: int | None = None
+    """Index of the first token of the sentiment's label."""
     token_spans: tuple[tuple[int, int] | None, ...] = ()
+    """For each id the characters of `target.text` that it wrote in the transcript, or None. A character made
+    of several tokens belongs to the last of them; the others have an empty span.
+    """
     listed: tuple[tuple[str, str], ...] | None = None
+    """(type, phrase) as written in a list after the transcript, including phrases that are not in the
+    transcript; None for formats without such a list.
+    """
 
 
 def segments(target: Target) -> Iterator[tuple[str, Span | None]]:
-    """A resolved target's text, with one leading blank, cut at its entities: (piece, entity or None).
+    """A resolved target's text, with one leading blank, split at its entities: (piece, entity or None).
 
     The blank before an entity goes inside it, so that the pieces' tokens are those of plain text.
     """
@@ -103,13 +106,13 @@ class Reader:
         return self._length
 
     def open(self, index: int, entity_type: str) -> None:
-        """An entity starts; one that is still open is given up."""
+        """An entity starts; one that is still open is discarded."""
         self.discard(index)
         self._open = _Open(entity_type, self.mark(), index)
 
     @property
     def opened(self) -> str | None:
-        """The type of the entity that is open."""
+        """The type of the open entity."""
         return None if self._open is None else self._open.type
 
     def close(self, index: int, entity_type: str = "") -> None:
@@ -131,7 +134,7 @@ class Reader:
         self._tokens.append(tokens)
 
     def discard(self, index: int) -> None:
-        """Give up the open entity, if any; its words stay in the transcript."""
+        """Discard the open entity, if any; its words stay in the transcript."""
         if self._open is not None:
             self.repair(index, f"{self._open.type} opened at {self._open.token} is never closed, dropped")
             self._open = None
@@ -153,8 +156,8 @@ class Reader:
     ) -> Parsed:
         """The result; `annotated` False gives `entities=None`.
 
-        `found`: more entities, as spans of `transcript()` and their tokens; with them there may be
-        none that were opened and closed in the transcript.
+        `found`: entities as spans of `transcript()` and their tokens; then none may have been opened in the
+        transcript.
         """
         self._flush()
         raw = "".join(self._pieces)
@@ -171,7 +174,7 @@ class Reader:
         )
 
     def _flush(self) -> None:
-        """End a run of text: half a character does not continue on the other side of a delimiter."""
+        """End a run of text: a character does not continue on the other side of a delimiter."""
         piece = self._decode(b"", True)
         self._pieces.append(piece)
         self._length += len(piece)

@@ -1,7 +1,7 @@
 """Entities listed after the transcript (UniSLU): `this council made progress[T/L][NER][ORG] council[/ORG]`.
 
-The list has phrases, not places. They are found again from left to right, each after the one
-before; `SuffixFormat.canonical` says where that puts them.
+The list has phrases, not offsets. They are located from left to right, each after the previous one;
+`SuffixFormat.canonical` tells where that puts them.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ class SuffixFormat(EntityFormat):
         return listed + super().branches(prompt)
 
     def canonical(self, target: Target, prompt: Prompt, which: str | None = None) -> Target:
-        """Resolved, with the closed set's tags, and with entities where their phrases are found again.
+        """Resolved, with the closed set's tags, and with entities where their phrases are located.
 
         `which`: keep the annotation of this task only (`ner` or `sa`).
         Raises `RecordError` for a label outside the label set.
@@ -57,8 +57,8 @@ class SuffixFormat(EntityFormat):
     def render(self, target: Target, prompt: Prompt, which: str | None = None) -> Rendered:
         """The ids after the prefix. Raises `RecordError` for a label outside the label set.
 
-        `which`: the one task to write (`ner` or `sa`), as UniSLU trains; None writes a branch for
-        every task that is annotated and asked for, entities first.
+        `which`: the one task to write (`ner` or `sa`), as UniSLU trains; None writes a branch for every task
+        that is annotated and requested, entities first.
         """
         target = self.canonical(target, prompt, which)
         pieces = list(segments(target))
@@ -79,7 +79,7 @@ class SuffixFormat(EntityFormat):
         return pen.end(TASK_PART)
 
     def parse(self, ids: Sequence[int], prompt: Prompt) -> Parsed:
-        """Read any ids; never raises. The branches may follow in any order, or joined after a fork."""
+        """Read any ids; never raises. The branches may come in any order, or joined after a fork."""
         reader = Reader(len(ids))
         tail = Tail()
         events = self._notation.scan(ids)
@@ -112,7 +112,7 @@ class SuffixFormat(EntityFormat):
         wanted = []
         for item in items:
             if item.type not in types:
-                reader.repair(item.opener, f"{item.type} was not asked for, dropped")
+                reader.repair(item.opener, f"{item.type} was not requested, dropped")
             elif item.phrase:  # else it has nothing but blanks outside ASCII
                 wanted.append(item)
         found = []

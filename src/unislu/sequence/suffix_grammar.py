@@ -26,7 +26,9 @@ class Words:
         self._edge.append(True)
 
     def is_edge(self, position: int) -> bool:
-        """Whether a phrase may start or end before the symbol at `position`: not within a character."""
+        """Whether a phrase may start or end before the symbol at `position`, which must not be within a
+        character.
+        """
         return self._edge[position]
 
     def starts(self, cursor: int) -> tuple[int, ...]:
@@ -35,24 +37,25 @@ class Words:
 
 
 class SuffixState(NamedTuple):
-    """A node of the automaton, and what else a phrase must fit.
-
-    `written`: the transcript so far. `words`: the finished one, `cursor` its first symbol that may
-    be listed next. `places`: where the open phrase may go on. `visible`: it has a visible character.
-    """
+    """A node of the automaton, and what else a phrase must fit."""
 
     node: int
     written: tuple[int, ...] = ()
+    """The transcript so far."""
     words: Words | None = None
+    """The finished transcript."""
     cursor: int = 0
+    """Its first symbol that may be listed next."""
     places: tuple[int, ...] = ()
+    """Where the open phrase may continue."""
     visible: bool = False
+    """Whether the open phrase has a visible character."""
 
 
 class SuffixMachine:
     """The automaton of the template, with the phrases of the list bound to the transcript.
 
-    A phrase must stand at or after the end of the one before, taken at its first place: so a list
+    A phrase must stand at or after the end of the previous one, which counts at its first place; so a list
     always ends, and the parser finds every phrase.
     """
 
@@ -146,7 +149,7 @@ class SuffixMachine:
         return SuffixState(node, at.written, words, cursor)
 
     def _between(self, words: Words, cursor: int) -> SuffixState:
-        """Between two entities; without openers when nothing is left to list."""
+        """Between two entities; without openers if nothing is left to list."""
         return SuffixState(self._list if words.starts(cursor) else self._listed, (), words, cursor)
 
     def _ends(self, at: SuffixState) -> bool:
@@ -155,7 +158,7 @@ class SuffixMachine:
 
 
 def suffix_grammar(symbols: Symbols, types: tuple[str, ...], ner: bool, sa: bool) -> Grammar:
-    """A transcript, then the branches asked for: `[NER]` and its list, `[SA]` and its label, or both."""
+    """A transcript, then the requested branches: `[NER]` and its list, `[SA]` and its label, or both."""
     return symbols.grammar(SuffixMachine(symbols, types, ner, sa))
 
 

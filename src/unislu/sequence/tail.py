@@ -24,16 +24,17 @@ class Item:
 
 @dataclass
 class Tail:
-    """What was read after the transcript. `items` None: there was no `[NER]` branch."""
+    """What was read after the transcript."""
 
     items: list[Item] | None = None
+    """The list of entities; None = there was no `[NER]` branch."""
     sentiment: str | None = None
     sentiment_index: int | None = None
 
 
 @dataclass
 class TailReader:
-    """Reads the branches of one sequence; `lists`: whether an `[NER]` branch belongs to the format."""
+    """Reads the branches of one sequence; `lists`: whether the format has an `[NER]` branch."""
 
     reader: Reader
     labels: LabelSet

@@ -1,7 +1,7 @@
-"""What a person annotated: a text, its entities, its sentiment; each of the last two may be unknown.
+"""An annotated text: its entities and its sentiment, each of which may be unknown.
 
-`None` is "not annotated" and `()` is "annotated, none present". The difference decides what a
-training example teaches, so no function here turns one into the other.
+`None` means "not annotated" and `()` "annotated, none present". The difference decides what a training
+example teaches, so no function here turns one into the other.
 """
 
 from __future__ import annotations
@@ -14,25 +14,30 @@ from unislu.errors import RecordError
 
 @dataclass(frozen=True, order=True)
 class Span:
-    """An entity: `start` and `end` in characters of the text, `end` exclusive, and its type."""
+    """An entity."""
 
     start: int
+    """First character of the text."""
     end: int
+    """End in characters, exclusive."""
     type: str
+    """The entity type."""
 
 
 @dataclass(frozen=True)
 class Target:
-    """A transcript with what is known about it.
+    """A transcript with its annotation.
 
-    `entities`: None = not annotated, `()` = annotated and none present. `sentiment`: None = not
-    annotated. Raises `RecordError` for a span outside the text or without a type, and for text
-    that is not valid Unicode (a lone surrogate).
+    Raises `RecordError` for a span outside the text or without a type, and for text that is not valid Unicode
+    (a lone surrogate).
     """
 
     text: str
+    """The transcript."""
     entities: tuple[Span, ...] | None = None
+    """None = not annotated, `()` = annotated and none present."""
     sentiment: str | None = None
+    """None = not annotated."""
 
     def __post_init__(self) -> None:
         try:
@@ -51,9 +56,9 @@ class Target:
     def resolved(self) -> Target:
         """The same target as a flat, sorted annotation of tidy text.
 
-        Runs of whitespace become one blank and none is left at the ends, with offsets moved along;
-        spans lose their outer whitespace; empty spans vanish; of overlapping spans the longest
-        stays (then the earlier, then the smaller type). Idempotent.
+        Runs of whitespace become one blank and none is left at the ends, with offsets adjusted; spans lose
+        their outer whitespace; empty spans are dropped; of overlapping spans the longest is kept (then the
+        earlier, then the smaller type). Idempotent.
         """
         text, spans, _ = resolve(self.text, self.entities or ())
         return replace(self, text=text, entities=None if self.entities is None else spans)

@@ -1,7 +1,7 @@
 """Whisper's byte-level BPE: the one module that touches the `tokenizers` package.
 
-Decoding is done here, from each token's bytes: it is exact (no clean-up of blanks), never fails on
-an id it does not know, and tells which bytes each token contributed.
+Decoding is done here, from each token's bytes: it is exact (no clean-up of blanks), never fails on an unknown
+id, and knows which bytes each token contributed.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
-"""Which ids exist and what they are called: ids by name, never by arithmetic.
+"""The vocabulary: ids by name, never by arithmetic.
 
-Whisper's `tokenizer.json` lists 50,364 tokens while the embedding has 51,865 rows: the timestamps
-are rows without a name. Whoever numbers new tokens by the tokenizer's length lands among them, so
-new tokens start after the embedding's last row, and a text token is one the tokenizer lists.
+Whisper's `tokenizer.json` lists 50,364 tokens while the embedding has 51,865 rows: the timestamps are rows
+without a name. Numbering new tokens by the tokenizer's length would collide with them, so new tokens start
+after the embedding's last row, and a text token is one that the tokenizer lists.
 """
 
 from __future__ import annotations
@@ -88,7 +88,7 @@ class Vocabulary:
     ids: Mapping[str, int] = field(repr=False)
     labels: LabelSet
     required: tuple[str, ...] = field(default=_REQUIRED, repr=False)
-    """Control tokens that must be there: Whisper's, or fewer for a decoder that is not Whisper's."""
+    """Required control tokens: Whisper's, or fewer for a decoder that is not Whisper's."""
 
     def __post_init__(self) -> None:
         ids = dict(self.ids)
@@ -122,9 +122,9 @@ class Vocabulary:
     ) -> Vocabulary:  # fmt: skip
         """Add the control tokens to a Whisper vocabulary, with the ids `rows`, `rows + 1`, …
 
-        `rows`: rows of the embedding as it is (not the tokenizer's length). `existing`: Whisper's
-        special tokens by name; names of ours that it holds already keep their ids.
-        Raises `VocabularyError` as the class does.
+        `rows`: rows of the embedding as it is (not the tokenizer's length). `existing`: Whisper's special
+        tokens by name; names of ours that are already in it keep their ids. Raises `VocabularyError` as the
+        class does.
         """
         cls(tokenizer, rows, existing, labels, required)  # validates against the embedding as it is
         new = [name for name in control_names(labels) if name not in existing]
@@ -153,7 +153,7 @@ class Vocabulary:
 
     @cached_property
     def inner_ids(self) -> frozenset[int]:
-        """The text ids whose first byte goes on within a character of UTF-8."""
+        """The text ids whose first byte continues a UTF-8 character."""
         return frozenset(i for i, b in self.tokenizer.text_bytes.items() if b[0] & 0xC0 == 0x80)
 
     @cached_property

@@ -37,17 +37,16 @@ class Clip:
 
 @dataclass(frozen=True)
 class BuildOptions:
-    """What is wanted of a corpus.
-
-    split: as the corpus calls it (`fine-tune`, `test-clean`, …). text: SLUE's normalised or raw text.
-    types: SLUE's combined entity types, or the 18 of OntoNotes. mixed: whether utterances labelled
-    Mixed are kept (Disagreement never is: it is no label).
-    """
+    """What is wanted of a corpus."""
 
     split: str = "train"
+    """The corpus's name of the split (`fine-tune`, `test-clean`, …)."""
     text: Literal["normalized", "raw"] = "normalized"
+    """SLUE's normalised or raw text."""
     types: Literal["combined", "raw"] = "combined"
+    """SLUE's combined entity types, or the 18 of OntoNotes."""
     mixed: Literal["drop", "keep"] = "drop"
+    """Whether utterances labelled Mixed are kept (Disagreement never is: it is not a label)."""
 
 
 @dataclass
@@ -58,7 +57,7 @@ class Tally:
     cases: list[str] = field(default_factory=list)
 
     def count(self, reason: str, case: str) -> None:
-        """One thing more that did not fit."""
+        """Count a case that was left out."""
         self.reasons[reason] += 1
         if len(self.cases) < _SHOWN:
             self.cases.append(f"{reason}: {case}")

@@ -107,5 +107,5 @@ def _downloaded(name: str, revision: str | None, config: str, split: str) -> Pat
         )
     except (HfHubHTTPError, OSError) as error:
         raise RecordError(
-            f"hf:{name}: cannot be had from the hub: {error}; check the name, and whether it needs a login"
+            f"hf:{name}: could not be downloaded: {error}; check the name, and whether it needs a login"
         ) from error
