@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from unislu.errors import VerificationError
 from unislu.redact import Pseudonyms, Redaction
 from unislu.redact.cover import Cover
-from unislu.redact.places import UNHEARD, Hidden, covers_of, is_covered
+from unislu.redact.places import EDGE, UNHEARD, Hidden, covers_of, is_covered
 from unislu.result import Analysis, Entity, Segment, Word
 
 RATE = 8000
@@ -104,7 +104,8 @@ def test_a_short_word_within_the_guard_is_part_of_the_replacement() -> None:
     narrow, usual = Redaction(analysis, guard=0.05), Redaction(analysis, guard=0.15)
     assert left(narrow) == {"w0x", "w1x", "w3x", "w4x"} and agrees(narrow)
     assert usual.redacted(Pseudonyms("type")).text == "w0x [PERSON] w4x" and agrees(usual)
-    assert usual.spans == ((1.5, 2.0),) and usual.covers == ((1.35, 2.15),)
+    assert usual.spans == ((1.5, 2.0),)
+    assert np.allclose(usual.covers, [(1.3, 2.2)]), "and what is covered beside it has an edge of its own"
     (entity,) = usual.redacted(Pseudonyms("type")).entities or ()
     assert (entity.type, entity.text) == ("person", "[PERSON]")
 
@@ -158,8 +159,10 @@ def test_what_a_later_hearing_finds_is_neither_heard_nor_read() -> None:
 
 
 def test_too_little_between_two_covers_is_covered() -> None:
-    assert covers_of([Hidden("", "a", (1.0, 1.5)), Hidden("", "a", (1.52, 2.0))], 0.0) == ((1.0, 2.0),)
-    apart = covers_of([Hidden("", "a", (1.6, 2.0)), Hidden("", "a", (1.0, 1.5))], 0.0)
+    first = Hidden("", "a", (1.0, 1.5))
+    silence = recording([[]])
+    assert covers_of(silence, [first, Hidden("", "a", (1.52, 2.0))], 0.0) == ((1.0, 2.0),)
+    apart = covers_of(silence, [Hidden("", "a", (1.6, 2.0)), first], 0.0)
     assert apart == ((1.0, 1.5), (1.6, 2.0))
     assert is_covered(1.0, 1.5, apart) and not is_covered(1.4, 1.7, apart) and not is_covered(0.0, 0.1, apart)
 
@@ -172,8 +175,8 @@ def said(draw: st.DrawFn) -> list[Said]:
 
 
 @st.composite
-def redactions(draw: st.DrawFn) -> Redaction:
-    """Of one or two channels that were heard, after none to three hearings of a copy."""
+def redactions(draw: st.DrawFn) -> tuple[Redaction, float]:
+    """Of one or two channels that were heard, after none to three hearings of a copy; and its guard."""
     channels = draw(st.lists(said(), min_size=1, max_size=2))
     count = sum(map(len, channels))
     tagged = draw(st.lists(st.integers(0, count - 1), max_size=4))
@@ -194,12 +197,17 @@ def redactions(draw: st.DrawFn) -> Redaction:
                 break
         except VerificationError:
             pytest.fail("the filler is enough to vouch for it")
-    return done
+    return done, guard
 
 
 @given(redactions())
-def test_sound_and_text_agree(done: Redaction) -> None:
+def test_sound_and_text_agree(drawn: tuple[Redaction, float]) -> None:
+    done, guard = drawn
     assert agrees(done)
+    edge, read = min(EDGE, guard), left(done)
+    for word in all_words(done.analysis):
+        if word.text not in read:
+            assert is_covered(max(0.0, word.start - edge), word.end + edge, done.covers)
     result = done.redacted(Pseudonyms("type"))
     assert Analysis.from_dict(result.to_dict()) == result, "offsets and indices hold"
     ordered = [(entity.start_char, entity.end_char) for entity in result.entities or ()]

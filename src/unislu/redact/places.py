@@ -19,6 +19,9 @@ from .matches import Match, Span, times
 from .phrases import letters
 
 UNHEARD = "part that was not understood"
+EDGE = 0.1
+"""Seconds covered around a word that is masked only because of what stands beside it, at most the guard: word
+times are so inexact."""
 _LEAST_LEFT = 3 * FADE
 """Seconds between two covers that are covered as well: the fades of both leave nothing to hear."""
 
@@ -65,10 +68,29 @@ def at(analysis: Analysis, span: Span, wide: Span, type_: str) -> Hidden:
     return Hidden(words, type_, (start, end))
 
 
-def covers_of(places: Iterable[Hidden], guard: float) -> tuple[Span, ...]:
-    """What is covered, in seconds: the places, `guard` around each, and what is too short between them."""
+def covers_of(analysis: Analysis, places: Iterable[Hidden], guard: float) -> tuple[Span, ...]:
+    """What is covered, in seconds: the places with `guard` around each, and what is too short between them.
+
+    No word of `analysis` ends right at the edge of a cover that holds it: there it might still be heard.
+    """
+    edge = min(EDGE, guard)
+    words = [(word.start, word.end) for segment in analysis.segments for word in _words(segment)]
+    covers = _joined(_wider(place.span, guard) for place in places)
+    while True:
+        inside = [_wider(word, edge) for word in words if is_covered(*word, covers)]
+        more = [span for span in inside if not is_covered(*span, covers)]
+        if not more:
+            return covers
+        covers = _joined([*covers, *more])
+
+
+def _wider(span: Span, seconds: float) -> Span:
+    return max(0.0, span[0] - seconds), span[1] + seconds
+
+
+def _joined(spans: Iterable[Span]) -> tuple[Span, ...]:
     joined: list[Span] = []
-    for start, end in sorted((max(0.0, p.span[0] - guard), p.span[1] + guard) for p in places):
+    for start, end in sorted(spans):
         if joined and start - joined[-1][1] <= _LEAST_LEFT:
             joined[-1] = joined[-1][0], max(joined[-1][1], end)
         else:

@@ -80,7 +80,7 @@ class Redaction:
 
         Raises as `spans` does.
         """
-        return covers_of(self._places(), self._guard)
+        return covers_of(self.analysis, self._places(), self._guard)
 
     @property
     def spans(self) -> tuple[Span, ...]:
@@ -107,7 +107,8 @@ class Redaction:
         matches = self.matches
         if self._sound:
             places = self._places()
-            matches = masked(self.analysis, matches, places, covers_of(places, self._guard))
+            covers = covers_of(self.analysis, places, self._guard)
+            matches = masked(self.analysis, matches, places, covers)
         result = apply(self.analysis, matches, pseudonyms, self.matches)
         if self.verified:
             said = "verified: the copy was transcribed again, and no redacted phrase was found in it"
