@@ -1,6 +1,7 @@
 """Log-mel features in numpy, numerically the same as those of Whisper's feature extractor.
 
-Unlike the original, audio is never padded to 30 s: a clip of n samples gives ceil(n / HOP) frames.
+Unlike the original, audio is not padded to 30 s: a clip of n samples gives ceil(n / HOP) frames. For
+models that heard nothing else, `padded_log_mel` is the original to the last frame.
 The last partial hop is filled with zeros, then both ends are padded by reflection, as `torch.stft`
 does. One second is 100 frames; the encoder halves that.
 """
@@ -69,6 +70,32 @@ def log_mel(samples: NDArray[np.float32], mels: int = MELS) -> NDArray[np.float3
     out += 4.0
     out /= 4.0
     return out
+
+
+def padded_log_mel(samples: NDArray[np.float32], frames: int, mels: int = MELS) -> NDArray[np.float32]:
+    """The spectrogram of a clip with silence behind it up to `frames` frames, as Whisper's own code has it.
+
+    Args:
+        samples: as in `log_mel`; what is longer than `frames` is cut off.
+        frames: 3000 for Whisper.
+        mels: as in `log_mel`.
+
+    Returns:
+        [mels, frames] float32.
+
+    Raises:
+        AudioError: as `log_mel`.
+    """
+    kept = samples[: frames * HOP]
+    if kept.ndim != 1 or kept.size == 0:
+        return log_mel(kept, mels)  # which says what is wrong
+    return log_mel(np.pad(kept, (0, frames * HOP - kept.size)), mels)
+
+
+def silence_level(loudest: Any) -> Any:
+    """What digital silence is in log-mel spectrograms whose largest values are `loudest` (any array)."""
+    quiet = (np.log10(_FLOOR) + 4.0) / 4.0
+    return (loudest - _DYNAMIC_RANGE / 4.0).clip(quiet)
 
 
 def loudness(mel: NDArray[np.float32]) -> NDArray[np.float32]:

@@ -16,7 +16,7 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, get_args
 
 from unislu.errors import BundleError
 
@@ -36,6 +36,7 @@ EMBEDDING = "embedding.bin"
 
 FORMATS = ("suffix", "inline", "inline-open", "bio", "copy", "copy-open")
 ALPHABETS = ("atomic", "plain")
+Padding = Literal["none", "full"]
 
 
 @dataclass(frozen=True)
@@ -52,6 +53,10 @@ class AudioSettings:
     """The probability of speech that the VAD must find somewhere in a short clip before it is decoded at all;
     0 decodes every clip. (Long audio is cut by the VAD anyway.)
     """
+    padding: Padding = "none"
+    """"none" for audio of its own length, "full" for silence behind it up to `max_seconds`: all that a published
+    Whisper has heard.
+    """
 
     def __post_init__(self) -> None:
         if self.sample_rate != 16_000:
@@ -62,6 +67,8 @@ class AudioSettings:
             raise ValueError(f"max_seconds {self.max_seconds} is outside 1…30")
         if not 0.0 <= self.min_speech <= 1.0:
             raise ValueError(f"min_speech {self.min_speech} is not a probability")
+        if self.padding not in get_args(Padding):
+            raise ValueError(f"padding {self.padding!r} is none of {', '.join(get_args(Padding))}")
 
 
 @dataclass(frozen=True)
@@ -80,6 +87,14 @@ class DecoderSettings:
     """Write transcripts with closed entities even if none were requested, and drop these from the result:
     better text from a model that learned little from speech without annotation.
     """
+    suppress: tuple[int, ...] = ()
+    """Tokens that are never written, as a checkpoint's `generation_config.json` says."""
+    begin_suppress: tuple[int, ...] = ()
+    """Tokens that begin no transcript, from the same file."""
+    leading_blank: bool = True
+    """Whether the first word's tokens are those of a word behind a blank, as Whisper has it; the published
+    WhisperNER (alphabet `plain`) does not.
+    """
 
     def __post_init__(self) -> None:
         if self.max_positions < 8:
@@ -87,6 +102,10 @@ class DecoderSettings:
         for name, value in (*self.bias.items(), *self.sentiment_bias.items()):
             if not isinstance(value, int | float) or not math.isfinite(value):
                 raise ValueError(f"bias of {name!r} is {value!r}, not a finite number")
+        for name in ("suppress", "begin_suppress"):
+            ids = getattr(self, name)
+            if not all(isinstance(id_, int) and not isinstance(id_, bool) and id_ >= 0 for id_ in ids):
+                raise ValueError(f"{name} is {list(ids)!r}, not a list of token ids")
 
 
 @dataclass(frozen=True)
@@ -191,6 +210,8 @@ class Manifest:
             values = _known(cls, data, "")
             values["audio"] = AudioSettings(**_known(AudioSettings, data.get("audio", {}), "audio."))
             decoder = _known(DecoderSettings, data.get("decoder", {}), "decoder.")
+            for key in {"suppress", "begin_suppress"} & decoder.keys():
+                decoder[key] = tuple(_typed(decoder[key], list, f"decoder.{key}"))
             values["decoder"] = DecoderSettings(**decoder)
             for key in ("formats", "languages", "types_seen", "corpora"):
                 if key in values:

@@ -88,6 +88,12 @@ def _cache_options(parser: ArgumentParser) -> None:
     parser.add_argument(
         "--workers", type=positive, default=2, metavar="N", help="clips per batch (default: 2)"
     )
+    parser.add_argument(
+        "--padding",
+        choices=["none", "full"],
+        default="none",
+        help="full: silence behind clips up to 30 s, for recipes with audio.padding: full (default: none)",
+    )
 
 
 def _cache(arguments: argparse.Namespace) -> None:
@@ -97,7 +103,7 @@ def _cache(arguments: argparse.Namespace) -> None:
     name = arguments.encoder
     encode, d = onnx_encoder(Path(name)) if name.endswith(".onnx") else torch_encoder(name)
     for manifest in arguments.manifests:
-        added = fill(manifest, arguments.out, encode, d, arguments.workers)
+        added = fill(manifest, arguments.out, encode, d, arguments.workers, arguments.padding)
         print(f"{manifest}: {added} clips added", flush=True)
 
 

@@ -19,7 +19,14 @@ from unislu.decoding.alignment import alignment_matrix
 from unislu.decoding.labels import label_probabilities, reweighed
 from unislu.decoding.openers import bias_processors
 from unislu.decoding.options import Decoded, DecodeOptions, Stop
-from unislu.decoding.processors import GrammarMask, Masks, Processor, RepetitionPenalty, Suppress
+from unislu.decoding.processors import (
+    GrammarMask,
+    Masks,
+    Processor,
+    RepetitionPenalty,
+    Suppress,
+    Suppression,
+)
 from unislu.decoding.repetition import loop_start, no_loop
 from unislu.decoding.search import (
     Anchor,
@@ -64,8 +71,22 @@ class _Fork:
 class Decoder:
     """Decodes windows with one engine and vocabulary; keeps the grammar's masks between calls."""
 
-    def __init__(self, engine: Engine, vocabulary: Vocabulary, forks: bool = True) -> None:
-        """`forks`: whether the model was trained to write `[T/L]` at the end of a transcript."""
+    def __init__(
+        self,
+        engine: Engine,
+        vocabulary: Vocabulary,
+        forks: bool = True,
+        suppression: Suppression | None = None,
+    ) -> None:
+        """Prepare the grammar's masks.
+
+        Args:
+            engine: the model.
+            vocabulary: its tokens.
+            forks: whether the model was trained to write `[T/L]` at the end of a transcript.
+            suppression: tokens that are not written although the grammar allows them.
+        """
+        self._suppression = (suppression or Suppression()).processors()
         self._forks_known = forks and SA in vocabulary
         self._engine = engine
         self._vocabulary = vocabulary
@@ -171,6 +192,7 @@ class Decoder:
             processors.append(GrammarMask(fmt.grammar(prompt), self._masks))
         else:
             processors.append(self._suppress)
+        processors += self._suppression
         stops = {self._vocabulary[name] for name in (END, TRANSCRIPT_END, SA) if name in self._vocabulary}
         find_loop = loop_start if options.guard_repetition else no_loop
         return Rules(tuple(processors), frozenset(stops), find_loop)

@@ -52,6 +52,40 @@ class Suppress:
         scores[self._ids] = -np.inf
 
 
+@dataclass(frozen=True)
+class Suppression:
+    """Tokens that a checkpoint's own settings forbid, whatever the grammar allows."""
+
+    always: tuple[int, ...] = ()
+    first: tuple[int, ...] = ()
+    """Only where nothing has been written yet."""
+
+    def processors(self) -> list[Processor]:
+        """What forbids them."""
+        found: list[Processor] = [Suppress(self.always)] if self.always else []
+        return [*found, SuppressFirst(self.first)] if self.first else found
+
+
+class SuppressFirst:
+    """Tokens that are not written first."""
+
+    def __init__(self, ids: Iterable[int]) -> None:
+        self._ids = np.fromiter(ids, np.int64)
+
+    def start(self) -> bool:
+        """Whether nothing has been written."""
+        return True
+
+    def advance(self, state: bool, token: int) -> bool:
+        """Something has."""
+        return False
+
+    def apply(self, scores: Scores, state: bool) -> None:
+        """Forbid the tokens at the start."""
+        if state:
+            scores[self._ids] = -np.inf
+
+
 class RepetitionPenalty:
     """Makes tokens that were written before less likely: positive scores are divided, others multiplied."""
 

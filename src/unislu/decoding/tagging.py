@@ -21,6 +21,7 @@ from unislu.decoding.decoder import Decoder
 from unislu.decoding.labels import reweighed
 from unislu.decoding.openers import bias_processors
 from unislu.decoding.options import Decoded, DecodeOptions
+from unislu.decoding.processors import Suppression
 from unislu.decoding.repetition import no_loop
 from unislu.decoding.search import Rules, Written, greedy
 from unislu.engines.protocol import DecoderState, EncoderState, Engine, Tagger
@@ -44,9 +45,15 @@ class _Tagged:
 class TaggingDecoder:
     """As `Decoder`, with an engine that has a tagger. Formats are those that tag inside the transcript."""
 
-    def __init__(self, engine: Engine, tagger: Tagger, vocabulary: Vocabulary) -> None:
+    def __init__(
+        self,
+        engine: Engine,
+        tagger: Tagger,
+        vocabulary: Vocabulary,
+        suppression: Suppression | None = None,
+    ) -> None:
         self._engine, self._tagger, self._vocabulary = engine, tagger, vocabulary
-        self._transcriber = Decoder(engine, vocabulary, forks=False)
+        self._transcriber = Decoder(engine, vocabulary, forks=False, suppression=suppression)
         encode = vocabulary.tokenizer.encode
         self._labels = {label: tuple(encode(label)) for label in vocabulary.labels.sentiments}
         self._last: tuple[Any, list[Decoded]] | None = None

@@ -17,9 +17,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from unislu.audio import SAMPLE_RATE
-from unislu.audio.features import frame_count, log_mel, loudness, with_end
+from unislu.audio.features import frame_count, log_mel, loudness, padded_log_mel, with_end
 from unislu.bundle import Bundle, Manifest, open_bundle
 from unislu.decoding import Decoded, Decoder, TaggingDecoder
+from unislu.decoding.processors import Suppression
 from unislu.engines.protocol import EncoderState, Engine, Tagger
 from unislu.errors import BundleError, EngineError, OptionError, UnisluError
 from unislu.sequence import Alphabet, Target, Vocabulary, WhisperTokenizer, get_format
@@ -74,16 +75,19 @@ class Recognizer:
                 "bundle again"
             )
         self.engine, self.vocabulary, self.manifest = engine, vocabulary, manifest
+        suppression = Suppression(manifest.decoder.suppress, manifest.decoder.begin_suppress)
         self._decoder: Decoder | TaggingDecoder = (
-            TaggingDecoder(engine, engine, vocabulary)
+            TaggingDecoder(engine, engine, vocabulary, suppression)
             if isinstance(engine, Tagger) and engine.tags
-            else Decoder(engine, vocabulary)
+            else Decoder(engine, vocabulary, suppression=suppression)
         )
         self._most_frames = frame_count(round(manifest.audio.max_seconds * SAMPLE_RATE))
+        self._padded = manifest.audio.padding == "full"
         self._ends = {vocabulary.ids.get(TRANSCRIPT_END), vocabulary[END]}
         alphabet = Alphabet(manifest.alphabet)
         try:
-            self.formats = tuple(get_format(name, vocabulary, alphabet) for name in manifest.formats)
+            blank = manifest.decoder.leading_blank
+            self.formats = tuple(get_format(name, vocabulary, alphabet, blank) for name in manifest.formats)
         except OptionError as error:
             raise BundleError(f"{manifest.name}: {error}; install a newer unislu") from None
 
@@ -123,15 +127,15 @@ class Recognizer:
     def encode(self, batch: Sequence[Samples], clock: Clock | None = None) -> Encoded:
         """Encode windows, each [n] float32 at 16 kHz and no longer than the model's window.
 
-        Silence is appended to a window that breaks off in the middle of sound.
+        Silence is appended to a window that breaks off in the middle of sound; with `audio.padding: full` to
+        every one, up to the model's window.
 
         Raises:
             AudioError: a window without samples.
             EngineError: the engine cannot encode it.
         """
         clock = clock or Clock()
-        mels = [log_mel(samples, self.manifest.audio.mels) for samples in batch]
-        mels = [with_end(mel, self._most_frames) for mel in mels]
+        mels = [self._mel(samples) for samples in batch]
         frames = np.array([mel.shape[1] for mel in mels], np.int64)
         joined = np.zeros((len(batch), self.manifest.audio.mels, int(frames.max())), np.float32)
         for row, mel in enumerate(mels):
@@ -140,7 +144,17 @@ class Recognizer:
         state = self.engine.encode(joined, frames)
         clock.lap("encode")
         seconds = tuple(len(samples) / SAMPLE_RATE for samples in batch)
-        return Encoded(state, seconds, tuple(loudness(mel) for mel in mels))
+        heard = mels
+        if self._padded:  # what lies behind the clip itself has no words
+            heard = [m[:, : frame_count(len(some))] for m, some in zip(mels, batch, strict=True)]
+        return Encoded(state, seconds, tuple(loudness(mel) for mel in heard))
+
+    def _mel(self, samples: Samples) -> NDArray[np.float32]:
+        """What the model hears of a window."""
+        mels = self.manifest.audio.mels
+        if self._padded:
+            return padded_log_mel(samples, self._most_frames, mels)
+        return with_end(log_mel(samples, mels), self._most_frames)
 
     def decode(self, encoded: Encoded, step: Pass, begin: Target | None = None) -> list[Hypothesis]:
         """One pass over encoded windows; `begin`: the known beginning of their transcripts.
@@ -172,13 +186,16 @@ class Recognizer:
 
     def _hypothesis(self, decoded: Decoded, step: Pass, seconds: float, level: Samples) -> Hypothesis:
         parsed = step.format.parse(decoded.ids, step.prompt)
+        alignment = decoded.alignment
+        if alignment is not None and self._padded:
+            alignment = alignment[:, : max(1, len(level) // 2)]
         return from_parsed(
             parsed,
             decoded.ids,
             decoded.logprobs,
             seconds=seconds,
             length=min(len(self._transcript(decoded.ids)) + 1, len(decoded.ids)),
-            words=words_of(parsed, decoded.logprobs, decoded.alignment, seconds, level),
+            words=words_of(parsed, decoded.logprobs, alignment, seconds, level),
             sentiment=decoded.sentiment,
             failure=STOPS.get(decoded.stop),
         )

@@ -25,9 +25,11 @@ _WORD = re.compile(r" ?[^ ]+")
 class BioFormat(EntityFormat):
     """`bio`, in either alphabet, with open types as in `inline-open`."""
 
-    def __init__(self, vocabulary: Vocabulary, alphabet: Alphabet = Alphabet.ATOMIC) -> None:
+    def __init__(
+        self, vocabulary: Vocabulary, alphabet: Alphabet = Alphabet.ATOMIC, leading_blank: bool = True
+    ) -> None:
         """Raises `VocabularyError` if the vocabulary lacks a token of this format."""
-        super().__init__("bio", vocabulary, Style.BIO, alphabet)
+        super().__init__("bio", vocabulary, Style.BIO, alphabet, leading_blank)
 
     def render(self, target: Target, prompt: Prompt) -> Rendered:
         """The ids after the prefix. Raises as `canonical` does."""

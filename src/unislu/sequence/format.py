@@ -118,12 +118,19 @@ class EntityFormat(ABC):
 
     inside = True
 
-    def __init__(self, name: str, vocabulary: Vocabulary, style: Style, alphabet: Alphabet) -> None:
+    def __init__(
+        self,
+        name: str,
+        vocabulary: Vocabulary,
+        style: Style,
+        alphabet: Alphabet,
+        leading_blank: bool = True,
+    ) -> None:
         """Raises `VocabularyError` if the vocabulary lacks a token of this format."""
         self.name = name
         self._vocabulary, self._style, self._alphabet = vocabulary, style, alphabet
         self._types: EntityTypes = (ClosedTypes if style is Style.CLOSED else OpenTypes)(vocabulary.labels)
-        self._notation: Notation = notation_of(vocabulary, style, alphabet)
+        self._notation: Notation = notation_of(vocabulary, style, alphabet, leading_blank)
         self._grammars = lru_cache(maxsize=16)(self._grammar)
 
     @property

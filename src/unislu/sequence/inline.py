@@ -27,10 +27,15 @@ class InlineFormat(EntityFormat):
     """`inline` (`Style.CLOSED`) and `inline-open` (`Style.OPEN`), in either alphabet."""
 
     def __init__(
-        self, vocabulary: Vocabulary, style: Style = Style.CLOSED, alphabet: Alphabet = Alphabet.ATOMIC
+        self,
+        vocabulary: Vocabulary,
+        style: Style = Style.CLOSED,
+        alphabet: Alphabet = Alphabet.ATOMIC,
+        leading_blank: bool = True,
     ) -> None:
         """Raises `VocabularyError` if the vocabulary lacks a token of this format."""
-        super().__init__("inline-open" if style is Style.OPEN else "inline", vocabulary, style, alphabet)
+        name = "inline-open" if style is Style.OPEN else "inline"
+        super().__init__(name, vocabulary, style, alphabet, leading_blank)
         self._machines = lru_cache(maxsize=16)(self._machine)
 
     def prefix(self, prompt: Prompt) -> list[int]:

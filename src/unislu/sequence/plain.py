@@ -26,8 +26,8 @@ _SECTION = "|".join(re.escape(name) for name in SECTIONS)
 class PlainNotation:
     """Delimiters are text."""
 
-    def __init__(self, vocabulary: Vocabulary, style: Style) -> None:
-        self.vocabulary, self.style = vocabulary, style
+    def __init__(self, vocabulary: Vocabulary, style: Style, leading_blank: bool = True) -> None:
+        self.vocabulary, self.style, self.leading_blank = vocabulary, style, leading_blank
         self._escape = re.compile(f"[{re.escape(ESCAPE + SPECIAL[style])}]")
         if style is Style.CLOSED:
             types = "|".join(re.escape(type_) for type_ in vocabulary.labels.entity_types)
@@ -154,6 +154,9 @@ class PlainPen:
 
     def end(self, part: int) -> Rendered:
         vocabulary = self._notation.vocabulary
+        if self._chunks and not self._notation.leading_blank:
+            first, chunk = self._chunks[0]
+            self._chunks[0] = first, chunk.removeprefix(" ")
         ids = vocabulary.tokenizer.encode("".join(chunk for _, chunk in self._chunks))
         task = b"".join(bytes([chunk_part]) * len(chunk.encode()) for chunk_part, chunk in self._chunks)
         parts, position = [], 0

@@ -27,9 +27,11 @@ class SuffixFormat(EntityFormat):
 
     inside = False
 
-    def __init__(self, vocabulary: Vocabulary, alphabet: Alphabet = Alphabet.ATOMIC) -> None:
+    def __init__(
+        self, vocabulary: Vocabulary, alphabet: Alphabet = Alphabet.ATOMIC, leading_blank: bool = True
+    ) -> None:
         """Raises `VocabularyError` if the vocabulary lacks a token of this format."""
-        super().__init__("suffix", vocabulary, Style.CLOSED, alphabet)
+        super().__init__("suffix", vocabulary, Style.CLOSED, alphabet, leading_blank)
 
     def branches(self, prompt: Prompt) -> tuple[Branch, ...]:
         """A list of entities, then the sentiment."""

@@ -9,11 +9,13 @@ from unislu.sequence.plain_grammar import END_SYMBOL, PlainGrammar
 from unislu.sequence.vocabulary import ASCII_BLANKS, END, Alphabet, Vocabulary
 
 
-def notation_of(vocabulary: Vocabulary, style: Style, alphabet: Alphabet) -> Notation:
+def notation_of(
+    vocabulary: Vocabulary, style: Style, alphabet: Alphabet, leading_blank: bool = True
+) -> Notation:
     """Raises `VocabularyError` if the vocabulary lacks a token that the notation needs."""
     if alphabet is Alphabet.ATOMIC:
         return AtomicNotation(vocabulary, style)
-    return PlainNotation(vocabulary, style)
+    return PlainNotation(vocabulary, style, leading_blank)
 
 
 def symbols_of(vocabulary: Vocabulary, style: Style, alphabet: Alphabet) -> Symbols:

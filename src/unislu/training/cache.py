@@ -18,7 +18,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from unislu.audio import SAMPLE_RATE, load_audio
-from unislu.audio.features import log_mel
+from unislu.audio.features import frame_count, log_mel, padded_log_mel
+from unislu.bundle.manifest import Padding
 from unislu.data.records import Record, read_records
 from unislu.errors import RecipeError
 from unislu.files import Journal, read_journal, write_whole
@@ -40,16 +41,21 @@ class EncoderCache:
     """Read access to every clip of a cache folder.
 
     Raises:
-        RecipeError: the folder is missing or holds no clip.
+        RecipeError: the folder is missing, holds no clip, or clips of another padding.
     """
 
-    def __init__(self, folder: str | Path):
+    def __init__(self, folder: str | Path, padding: Padding = "none"):
         self._rows: dict[str, tuple[str, int, int]] = {}
         self._maps: dict[str, NDArray[np.float16]] = {}
         folder = Path(folder)
         for index in sorted(folder.glob("*.jsonl")):
             data = index.with_suffix(".f16")
             meta = json.loads(index.with_suffix(".meta").read_text())
+            if meta.get("padding", "none") != padding:
+                raise RecipeError(
+                    f"encoder cache {str(index)!r} is of padding {meta.get('padding', 'none')}, the recipe's "
+                    f"audio.padding is {padding}: fill another with `unislu tools cache --padding {padding}`"
+                )
             self._maps[index.stem] = np.memmap(data, np.float16, "r").reshape(-1, meta["d"])
             for row in read_journal(index):
                 self._rows[row["key"]] = (index.stem, row["start"], row["length"])
@@ -72,16 +78,22 @@ class EncoderCache:
         return self._maps[name][start : start + length]
 
 
-def fill(manifest: Path, out: Path, encode: Encoder, d: int, workers: int = 1) -> int:
+def fill(
+    manifest: Path, out: Path, encode: Encoder, d: int, workers: int = 1, padding: Padding = "none"
+) -> int:
     """Encode every clip of a manifest that the cache lacks; return how many were added.
 
     Clips are encoded one by one, as the runtime does: int8 activations are scaled per clip. Those that are
-    longer than the model hears are left out and counted on stderr.
+    longer than the model hears are left out and counted on stderr. `padding`: "full" encodes silence behind
+    each clip up to 30 s, which takes 1,500 positions a clip.
     """
     name = manifest.resolve().parent.name
     out.mkdir(parents=True, exist_ok=True)
     index, data = out / f"{name}.jsonl", out / f"{name}.f16"
-    write_whole(out / f"{name}.meta", json.dumps({"d": d}))
+    meta = out / f"{name}.meta"
+    if meta.exists() and json.loads(meta.read_text()).get("padding", "none") != padding:
+        raise RecipeError(f"{meta}: is of another padding than {padding}; give another folder")
+    write_whole(meta, json.dumps({"d": d, "padding": padding}))
     done = {row["key"]: row for row in read_journal(index)}
     rows = max((row["start"] + row["length"] for row in done.values()), default=0)
     records = [r for r in read_records(manifest) if r.audio and cache_key(manifest, r.audio) not in done]
@@ -90,7 +102,10 @@ def fill(manifest: Path, out: Path, encode: Encoder, d: int, workers: int = 1) -
         samples = load_audio(manifest.parent / str(record.audio))
         if len(samples) > _LONGEST * SAMPLE_RATE:
             return None  # its text is of all of it
-        return encode(log_mel(samples[: _HEARD * SAMPLE_RATE])).astype(np.float16)
+        samples = samples[: _HEARD * SAMPLE_RATE]
+        full = frame_count(_HEARD * SAMPLE_RATE)
+        mel = log_mel(samples) if padding == "none" else padded_log_mel(samples, full)
+        return encode(mel).astype(np.float16)
 
     with (
         Journal(index) as lines,

@@ -8,9 +8,10 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 from unislu.bundle import MANIFEST
+from unislu.bundle.manifest import Padding
 from unislu.errors import BundleError, RecipeError, VocabularyError
 from unislu.files import write_whole
 from unislu.sequence import LabelSet, Vocabulary, WhisperTokenizer
@@ -25,6 +26,8 @@ _TYPES: dict[str, type] = {
     "vocabulary": dict,
     "format": str,
     "alphabet": str,
+    "leading_blank": bool,
+    "padding": str,
     "decode": dict,
     "labels": dict,
     "types_seen": list,
@@ -43,6 +46,8 @@ class Checkpoint:
         vocabulary: control tokens and labels, as in a bundle's manifest; empty for kinds without one.
         format: the format it was trained on.
         alphabet: of its delimiters: "atomic" or "plain".
+        leading_blank: whether it writes a blank before the first word.
+        padding: of the audio it hears: "none" or "full", see `unislu.bundle.AudioSettings`.
         decode: the section `decode` of its recipe.
         labels: its closed sets; None in files that do not say.
         types_seen: the open entity types of its training data.
@@ -55,6 +60,8 @@ class Checkpoint:
     vocabulary: Mapping[str, Any] = field(default_factory=dict)
     format: str = "inline"
     alphabet: str = "atomic"
+    leading_blank: bool = True
+    padding: Padding = "none"
     decode: Mapping[str, Any] = field(default_factory=dict)
     labels: LabelSet | None = None
     types_seen: tuple[str, ...] = ()
@@ -83,6 +90,11 @@ class Checkpoint:
                     f"{path}: key {key!r} is {values[key]!r:.40}, not a JSON {_json(wanted)}; {_REMEDY}"
                 )
         known = {key: values.pop(key) for key in _TYPES if key in values}
+        if known.get("padding", "none") not in get_args(Padding):
+            raise BundleError(
+                f"{path}: key 'padding' is {known['padding']!r}, none of {', '.join(get_args(Padding))}; "
+                f"{_REMEDY}"
+            )
         try:
             if "labels" in known:
                 sets = known["labels"]
@@ -97,7 +109,7 @@ class Checkpoint:
         """A checkpoint that others published without `unislu.json`, such as `aiola/whisper-ner-v1`.
 
         It writes its delimiters as text, so nothing is added to its vocabulary, and its labels are whatever
-        a prompt names.
+        a prompt names. It has heard audio that was padded to 30 s, and begins without a blank.
 
         Raises:
             BundleError: the folder has no readable `config.json`, or its tokenizer is not Whisper's.
@@ -113,6 +125,8 @@ class Checkpoint:
             vocabulary=vocabulary.to_manifest(),
             format="inline-open",
             alphabet="plain",
+            leading_blank=False,
+            padding="full",
             provenance={"checkpoint": folder.name},
         )
 
@@ -154,13 +168,15 @@ class Checkpoint:
     def to_dict(self) -> dict[str, Any]:
         """The content of `unislu.json`."""
         written = {"vocabulary": self.vocabulary, "format": self.format, "alphabet": self.alphabet}
+        blank = {} if self.leading_blank else {"leading_blank": False}
         sets = self.labels and {
             "entity_types": list(self.labels.entity_types),
             "sentiments": list(self.labels.sentiments),
         }
         return {
             "kind": self.kind,
-            **(written if self.vocabulary else {}),
+            **({**written, **blank} if self.vocabulary else {}),
+            **({"padding": self.padding} if self.padding != "none" else {}),
             "decode": self.decode,
             **({"labels": sets} if sets else {}),
             "types_seen": list(self.types_seen),
@@ -200,5 +216,5 @@ def tokenizer_of(folder: Path) -> Path:
 
 
 def _json(kind: type) -> str:
-    names: dict[type, str] = {str: "string", dict: "object", list: "array"}
+    names: dict[type, str] = {str: "string", dict: "object", list: "array", bool: "boolean"}
     return names[kind]

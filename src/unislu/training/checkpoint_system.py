@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from unislu.audio import SAMPLE_RATE, load_audio
-from unislu.bundle import REQUIRED_FILES, AudioSettings, DecoderSettings, Manifest, file_digest
+from unislu.bundle import REQUIRED_FILES, Manifest, file_digest
 from unislu.errors import BundleError, BundleNotFoundError, OptionError
 from unislu.evaluation.predict import AskOptions, check_audio
 from unislu.evaluation.question import Prediction, Question
@@ -27,6 +27,7 @@ from unislu.training.checkpoint import (
     tokenizer_of,
 )
 from unislu.training.export import read_checkpoint
+from unislu.training.served import audio_settings, decoder_settings
 
 LONGEST = 30.0
 """Seconds that a Whisper hears at once."""
@@ -166,9 +167,8 @@ def load_checkpoint_model(folder: Path, device: str = "cpu") -> Model:
     engine.model.to(torch_device(device))
     tokenizer = WhisperTokenizer.from_file(tokenizer_of(folder))
     vocabulary = known.decoded_with(tokenizer)
-    written = get_format(known.format, vocabulary, Alphabet(known.alphabet))
+    written = get_format(known.format, vocabulary, Alphabet(known.alphabet), known.leading_blank)
     formats = {known.format: None} | ({written.open_name: None} if known.types_seen else {})
-    config = engine.model.config
     step = known.provenance.get("step", "checkpoint")
     manifest = Manifest(
         name=folder.resolve().name,
@@ -179,10 +179,8 @@ def load_checkpoint_model(folder: Path, device: str = "cpu") -> Model:
         # A checkpoint has no graphs: the hash of its weights stands for them.
         files=dict.fromkeys(REQUIRED_FILES, file_digest(weights)),
         types_seen=known.types_seen,
-        audio=AudioSettings(
-            mels=int(config.num_mel_bins), max_seconds=min(30.0, int(config.max_source_positions) / 50)
-        ),
-        decoder=DecoderSettings(max_positions=int(config.max_target_positions)),
+        audio=audio_settings(known, engine.model.config),
+        decoder=decoder_settings(known, engine.model, vocabulary, formats),
         provenance=known.provenance,
     )
     return Model(engine, vocabulary, manifest)

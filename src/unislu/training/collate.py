@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from unislu.audio import load_audio
-from unislu.audio.features import MELS, log_mel
+from unislu.audio.features import MELS, frame_count, log_mel, padded_log_mel
 from unislu.data.records import Record
 from unislu.errors import RecipeError
 from unislu.sequence.reader import GIVEN_PART
@@ -140,13 +140,26 @@ class AudioSource:
         return memory, lengths
 
     def mel(
-        self, examples: Sequence[Example], generator: random.Random, mels: int = MELS
+        self,
+        examples: Sequence[Example],
+        generator: random.Random,
+        mels: int = MELS,
+        frames: int | None = None,
     ) -> tuple[Tensor, Tensor]:
-        """Log-mel `[batch, mels, frames]` float32, augmented, and lengths `[batch]` in frames."""
+        """Log-mel `[batch, mels, frames]` float32, augmented, and lengths `[batch]` in frames.
+
+        `frames`: so many, with silence behind each clip; by default clips have their own length.
+        """
         clips = []
         for example in examples:
-            mel = torch.from_numpy(log_mel(self.samples(example), mels))
-            clips.append(spec_augment(mel, self._spec, generator))
+            samples = self.samples(example)
+            if frames is None:
+                clips.append(spec_augment(torch.from_numpy(log_mel(samples, mels)), self._spec, generator))
+                continue
+            mel = torch.from_numpy(padded_log_mel(samples, frames, mels))
+            heard = min(frames, frame_count(len(samples)))
+            mel[:, :heard] = spec_augment(mel[:, :heard], self._spec, generator)
+            clips.append(mel)
         lengths = torch.tensor([mel.shape[1] for mel in clips])
         padded = torch.zeros(len(clips), mels, int(lengths.max()))
         for row, mel in zip(padded, clips, strict=True):
@@ -201,13 +214,18 @@ def padded_choices(examples: Sequence[Example]) -> Tensor | None:
 
 
 def collate(
-    examples: Sequence[Example], source: AudioSource, pad: int, seed: str = "", mels: int = MELS
+    examples: Sequence[Example],
+    source: AudioSource,
+    pad: int,
+    seed: str = "",
+    mels: int = MELS,
+    frames: int | None = None,
 ) -> Batch:
-    """Pad a batch for a Whisper of `mels` mel bins."""
+    """Pad a batch for a Whisper of `mels` mel bins; `frames`: see `AudioSource.mel`."""
     tokens, labels, parts, dynamic = padded_tokens(examples, pad)
     choices = padded_choices(examples)
     if source.cached:
         memory, lengths = source.memory(examples)
         return Batch(tokens, labels, parts, dynamic, lengths, memory=memory, allowed=choices)
-    mel, lengths = source.mel(examples, random.Random(f"{seed}/{examples[0].id}"), mels)
+    mel, lengths = source.mel(examples, random.Random(f"{seed}/{examples[0].id}"), mels, frames)
     return Batch(tokens, labels, parts, dynamic, lengths, mel=mel, allowed=choices)

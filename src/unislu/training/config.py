@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
+from unislu.bundle.manifest import Padding
 from unislu.errors import RecipeError
 from unislu.sequence import normalize_type
 from unislu.training.schema import build, merge, override, read_yaml
@@ -33,6 +34,9 @@ class ModelConfig:
     format: Literal["inline", "inline-open", "suffix", "bio", "copy", "copy-open"] = "inline"
     #: How delimiters are written: as new tokens, or as text like the published WhisperNER.
     alphabet: Literal["atomic", "plain"] = "atomic"
+    #: Whether a blank stands before the first word, as Whisper writes it; the published WhisperNER, whose
+    #: alphabet is `plain`, has none.
+    leading_blank: bool = True
     freeze_encoder: bool = False
     #: Keep the token embedding of the backbone; only the rows of new tokens learn.
     freeze_embeddings: bool = False
@@ -47,6 +51,11 @@ class ModelConfig:
             raise RecipeError(
                 f"recipe key 'model.alphabet': the format {self.format} has tokens of its own, so it is "
                 f"written in the atomic alphabet, not in {self.alphabet!r}"
+            )
+        if not self.leading_blank and self.alphabet != "plain":
+            raise RecipeError(
+                "recipe key 'model.leading_blank': false belongs to the alphabet plain, not to "
+                f"{self.alphabet!r}"
             )
         if self.learns == "tags" and (self.format, self.alphabet) not in _TAGGERS:
             raise RecipeError(
@@ -254,6 +263,14 @@ class OptimizerConfig:
 
 
 @dataclass(frozen=True)
+class AudioConfig:
+    """What Whisper's encoder hears of a clip."""
+
+    #: `none`: the clip. `full`: the clip and silence up to 30 s, as Whisper was pretrained.
+    padding: Padding = "none"
+
+
+@dataclass(frozen=True)
 class SpecAugmentConfig:
     """SpecAugment on the log-mel; spans in frames and mel bins. Not applied to cached encoder outputs."""
 
@@ -306,6 +323,7 @@ class Recipe:
     corpora: tuple[CorpusConfig, ...]
     optimizer: OptimizerConfig = field(default_factory=OptimizerConfig)
     prompts: PromptConfig = field(default_factory=PromptConfig)
+    audio: AudioConfig = field(default_factory=AudioConfig)
     spec_augment: SpecAugmentConfig = field(default_factory=SpecAugmentConfig)
     evaluation: EvaluationConfig = field(default_factory=EvaluationConfig)
     decode: DecodeConfig = field(default_factory=DecodeConfig)

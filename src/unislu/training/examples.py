@@ -116,12 +116,16 @@ class Formats:
     suffix: Format
 
     @classmethod
-    def of(cls, name: str, vocabulary: Vocabulary, alphabet: str = "atomic") -> Formats:
+    def of(
+        cls, name: str, vocabulary: Vocabulary, alphabet: str = "atomic", leading_blank: bool = True
+    ) -> Formats:
         """The formats of a model that writes closed types as `name`; some write open ones as well."""
         letters = Alphabet(alphabet)
-        closed = get_format(name, vocabulary, letters)
-        opened = closed if closed.open else get_format(closed.open_name, vocabulary, letters)
-        return cls(closed, opened, get_format("suffix", vocabulary, letters))
+        closed = get_format(name, vocabulary, letters, leading_blank)
+        opened = closed
+        if not closed.open:
+            opened = get_format(closed.open_name, vocabulary, letters, leading_blank)
+        return cls(closed, opened, get_format("suffix", vocabulary, letters, leading_blank))
 
 
 class ExampleMaker:

@@ -17,8 +17,6 @@ from unislu.bundle import (
     ENCODER,
     MODEL_CARD,
     TOKENIZER,
-    AudioSettings,
-    DecoderSettings,
     Manifest,
     hash_files,
     write_manifest,
@@ -32,6 +30,7 @@ from unislu.training.onnx_decoder import write_decoder
 from unislu.training.onnx_encoder import Shape, write_encoder
 from unislu.training.onnx_graph import EncoderInt8, FloatLinear, GraphWriter
 from unislu.training.saturation import check_saturation
+from unislu.training.served import audio_settings, decoder_settings
 
 if TYPE_CHECKING:
     from transformers import WhisperForConditionalGeneration
@@ -119,7 +118,7 @@ def export(
     vocabulary = _vocabulary(known, model)
     out.mkdir(parents=True, exist_ok=True)
     formats = facts.formats or (known.format,)
-    prefix = get_format(formats[0], vocabulary, letters).prefix(Prompt())
+    prefix = get_format(formats[0], vocabulary, letters, known.leading_blank).prefix(Prompt())
     heads = _heads(facts, model)
     with TemporaryDirectory() as scratch:
         reference = out if quantize is None else Path(scratch)
@@ -129,6 +128,8 @@ def export(
         for graph in sorted(out.glob("*.onnx")):
             check_saturation(graph)
         compared = windows or synthetic_windows(model)
+        if known.padding == "full" and not windows:
+            compared = [silence_behind(window, model) for window in compared]
         float32, quantized = _check(model, reference, out, prefix, compared, quantize)
     shutil.copyfile(tokenizer_of(checkpoint), out / TOKENIZER)
     manifest = _manifest(facts, formats, known, model, vocabulary, quantize, quantized or float32)
@@ -245,6 +246,14 @@ def synthetic_windows(model: WhisperForConditionalGeneration) -> list[NDArray[np
     return windows
 
 
+def silence_behind(
+    window: NDArray[np.float32], model: WhisperForConditionalGeneration
+) -> NDArray[np.float32]:
+    """Features with silence behind them up to what the model hears at most."""
+    missing = 2 * int(model.config.max_source_positions) - window.shape[1]
+    return np.pad(window, ((0, 0), (0, max(0, missing))), constant_values=window.min())
+
+
 def _check(
     model: WhisperForConditionalGeneration,
     reference: Path,
@@ -295,7 +304,6 @@ def _manifest(
     parity: Parity,
 ) -> Manifest:
     """The manifest; the files' hashes are filled in when the files are complete."""
-    positions = int(model.config.max_source_positions)
     placeholder = dict.fromkeys((ENCODER, DECODER, TOKENIZER, MODEL_CARD), "0" * 64)
     return Manifest(
         name=facts.name,
@@ -309,13 +317,12 @@ def _manifest(
         parameters=int(model.num_parameters()),
         languages=facts.languages,
         types_seen=known.types_seen,
-        audio=AudioSettings(
-            mels=int(model.config.num_mel_bins),
-            max_seconds=min(30.0, positions / 50),
-            min_speech=facts.min_speech,
-        ),
-        decoder=DecoderSettings(
-            max_positions=int(model.config.max_target_positions),
+        audio=audio_settings(known, model.config, facts.min_speech),
+        decoder=decoder_settings(
+            known,
+            model,
+            vocabulary,
+            formats,
             bias=dict(facts.bias),
             sentiment_bias=dict(facts.sentiment_bias),
             tag_always=facts.tag_always,

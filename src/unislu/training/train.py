@@ -359,6 +359,7 @@ class Run:
         types = sorted({name for corpus in self.corpora for types in corpus.type_sets for name in types})
         return {
             **self.model.describe(),
+            "padding": self.recipe.audio.padding,
             "decode": asdict(self.recipe.decode),
             "labels": {
                 "entity_types": list(self.labels.entity_types),
@@ -401,7 +402,7 @@ def _schedule(config: OptimizerConfig, total: int) -> Any:
 
 
 def _audio_source(recipe: Recipe, corpora: Sequence[Corpus]) -> AudioSource:
-    cache = EncoderCache(recipe.encoder_cache) if recipe.encoder_cache else None
+    cache = EncoderCache(recipe.encoder_cache, recipe.audio.padding) if recipe.encoder_cache else None
     clips = [(c.manifest, r.audio) for c in corpora for r in c.records if r.audio and (r.duration or 0) <= 10]
     return AudioSource(
         cache, recipe.spec_augment, random.Random(recipe.seed).sample(clips, min(2000, len(clips)))

@@ -1,4 +1,5 @@
 """Loaders of corpora, one file for each layout. All of them yield `unislu.data.records.Record`."""
+
 from __future__ import annotations
 
 from unislu.data.corpora.jsonl import Corpus, load_corpus, split_of

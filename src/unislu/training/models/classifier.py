@@ -124,6 +124,7 @@ def build_system(setting: Setting, config: ClassifierConfig) -> System:
     if len(classes) < 2:
         raise RecipeError(f"recipe key 'corpora': a classifier needs two sentiments, found {list(classes)}")
     model = load_classifier(config, classes)
+    model.encoder.hear(setting.recipe.audio.padding)
     return System(
         model,
         partial(make_example, model.classes, setting.labels),
@@ -188,6 +189,8 @@ class ClassifierPredictor:
         return found
 
 
-def load_predictor(checkpoint: Path, source: AudioSource) -> Predictor:
+def load_predictor(known: Checkpoint, source: AudioSource) -> Predictor:
     """The predictor of a checkpoint."""
-    return ClassifierPredictor(load_classifier(ClassifierConfig(str(checkpoint))), source)
+    model = load_classifier(ClassifierConfig(str(known.folder)))
+    model.encoder.hear(known.padding)
+    return ClassifierPredictor(model, source)

@@ -137,6 +137,7 @@ def build_system(setting: Setting, config: CtcConfig) -> System:
             )
     texts = (record.text for corpus in setting.corpora for record in corpus.records)
     model = load_ctc(config, CtcText.of(texts, setting.labels.entity_types))
+    model.encoder.hear(setting.recipe.audio.padding)
     return System(
         model,
         partial(make_example, model.text, setting.labels),
@@ -211,6 +212,8 @@ def collapse(units: Sequence[int]) -> list[int]:
     return [unit for unit in kept if unit != BLANK]
 
 
-def load_predictor(checkpoint: Path, source: AudioSource) -> Predictor:
+def load_predictor(known: Checkpoint, source: AudioSource) -> Predictor:
     """The predictor of a checkpoint."""
-    return CtcPredictor(load_ctc(CtcConfig(str(checkpoint))), source)
+    model = load_ctc(CtcConfig(str(known.folder)))
+    model.encoder.hear(known.padding)
+    return CtcPredictor(model, source)

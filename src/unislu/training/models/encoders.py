@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from unislu.audio import SAMPLE_RATE
-from unislu.audio.features import log_mel
+from unislu.audio.features import frame_count, log_mel, padded_log_mel, silence_level
+from unislu.bundle.manifest import Padding
 from unislu.engines.torch import encode_hidden
 from unislu.errors import RecipeError
 from unislu.training.checkpoint import UNISLU, write_unislu
@@ -23,6 +24,8 @@ from unislu.training.examples import Example
 
 WEIGHTS = "model.safetensors"
 _MASKED = "encoder.module.masked_spec_embed"
+_OVERLAP = 2
+"""Frames behind a clip whose window still holds some of it."""
 FAMILIES = ("whisper", "wav2vec2", "wav2vec2-bert")
 
 
@@ -38,12 +41,30 @@ class SpeechEncoder(nn.Module):
         self.module, self.family = module, family
         config = module.config
         self.width = int(config.d_model if family == "whisper" else config.hidden_size)
+        self.padding: Padding = "none"
         self._extractor: Any = None
+
+    def hear(self, padding: Padding) -> None:
+        """Set what is heard: the clip alone, or (Whisper) silence behind it up to 30 s, as it was pretrained.
+
+        What follows the encoder gets the clip's own positions either way. Raises `RecipeError` for an encoder
+        that knows no padding.
+        """
+        if padding == "full" and self.family != "whisper":
+            raise RecipeError(
+                f"recipe key 'audio.padding': full belongs to Whisper's encoder; {self.family} hears clips "
+                "as long as they are: leave it out"
+            )
+        self.padding = padding
 
     def features(self, samples: NDArray[np.float32]) -> NDArray[np.float32]:
         """What the encoder hears of mono audio at 16 kHz, `[n]` float32."""
         if self.family == "whisper":
-            return log_mel(samples, int(self.module.config.num_mel_bins)).T
+            mels = int(self.module.config.num_mel_bins)
+            if self.padding == "none":
+                return log_mel(samples, mels).T
+            frames = min(self._window, frame_count(len(samples)) + _OVERLAP)
+            return padded_log_mel(samples, self._window, mels)[:, :frames].T
         if self.family == "wav2vec2":
             centred = samples - samples.mean()
             return (centred / np.sqrt(centred.var() + 1e-7)).astype(np.float32)
@@ -71,6 +92,8 @@ class SpeechEncoder(nn.Module):
             audio: padded features, `[batch, frames, d]` or `[batch, samples]` float32.
             lengths: true lengths `[batch]` int64 in frames or samples.
         """
+        if self.family == "whisper" and self.padding == "full":
+            return self._in_silence(audio, lengths)
         if self.family == "whisper":
             return encode_hidden(self.module, audio.transpose(1, 2), lengths)
         inside = (torch.arange(audio.shape[1], device=audio.device) < lengths[:, None]).long()
@@ -79,6 +102,26 @@ class SpeechEncoder(nn.Module):
         if self.family == "wav2vec2":
             lengths = self.module._get_feat_extract_output_lengths(lengths).long()
         return hidden, lengths
+
+    @property
+    def _window(self) -> int:
+        """Frames that Whisper hears at most."""
+        return 2 * int(self.module.config.max_source_positions)
+
+    def _in_silence(self, audio: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
+        """As `forward`, each clip followed by silence up to the window, to the number as Whisper pads."""
+        inside = torch.arange(audio.shape[1], device=audio.device) < lengths[:, None]
+        loudest = audio.masked_fill(~inside[..., None], float("-inf")).amax((1, 2))
+        floor = silence_level(loudest)[:, None, None]
+        filled = torch.where(inside[..., None], audio, floor)
+        missing = self._window - audio.shape[1]
+        filled = torch.cat([filled, floor.expand(-1, missing, audio.shape[2])], dim=1)
+        whole = torch.full_like(lengths, self._window)
+        hidden, _ = encode_hidden(self.module, filled.transpose(1, 2), whole)
+        positions = lengths // 2
+        longest = int(positions.max())
+        own = torch.arange(longest, device=audio.device) < positions[:, None]
+        return hidden[:, :longest] * own[..., None], positions
 
     def freeze(self, everything: bool, features: bool) -> None:
         """Keep the whole encoder, or the convolutions that make its features."""

@@ -14,7 +14,7 @@ from unislu.data.records import Record, read_records
 from unislu.errors import BundleError
 from unislu.evaluation.question import Prediction
 from unislu.sequence import WhisperTokenizer
-from unislu.training.checkpoint import UNISLU, Checkpoint
+from unislu.training.checkpoint import UNISLU, Checkpoint, tokenizer_of
 from unislu.training.collate import AudioSource
 from unislu.training.config import DecodeConfig, EvaluationConfig, SpecAugmentConfig
 from unislu.training.protocol import Predictor
@@ -75,11 +75,11 @@ def _of_kind(known: Checkpoint, source: AudioSource, decode: DecodeConfig) -> Pr
     if known.kind == "ctc":
         from unislu.training.models import ctc
 
-        return ctc.load_predictor(folder, source)
+        return ctc.load_predictor(known, source)
     if known.kind == "classifier":
         from unislu.training.models import classifier
 
-        return classifier.load_predictor(folder, source)
+        return classifier.load_predictor(known, source)
     if known.kind == "speech-llm":
         from unislu.training.models import speech_llm_system
 
@@ -92,9 +92,8 @@ def _of_kind(known: Checkpoint, source: AudioSource, decode: DecodeConfig) -> Pr
     corpora = known.provenance.get("recipe", {}).get("corpora", ())
     recognizer = recognizer_of(
         TorchEngine.load(folder),
-        known.decoded_with(WhisperTokenizer.from_file(folder / "tokenizer.json")),
-        known.format,
-        known.alphabet,
+        known.decoded_with(WhisperTokenizer.from_file(tokenizer_of(folder))),
+        known,
         [corpus.get("entities", "closed") for corpus in corpora],
     )
     return WhisperPredictor(recognizer, source, decode)

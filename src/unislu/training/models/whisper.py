@@ -154,6 +154,7 @@ class UnifiedWhisper(nn.Module):
             "vocabulary": self.vocabulary.to_manifest(),
             "format": self.config.format,
             "alphabet": self.config.alphabet,
+            "leading_blank": self.config.leading_blank,
         }
 
     def merged(self) -> WhisperForConditionalGeneration:

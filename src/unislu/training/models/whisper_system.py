@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from functools import partial
+from pathlib import Path
 from typing import Any
 
-from unislu.audio.features import FRAMES_PER_SECOND
-from unislu.bundle import REQUIRED_FILES, AudioSettings, DecoderSettings, Manifest
+from unislu.bundle import REQUIRED_FILES, Manifest
 from unislu.decoding.options import DecodeOptions
 from unislu.engines.torch import TorchEngine
 from unislu.evaluation.question import Prediction
@@ -21,62 +21,71 @@ from unislu.recognition.recover import recognize
 from unislu.recognition.request import Request
 from unislu.sequence import Prompt, Vocabulary
 from unislu.sequence.reader import Parsed
+from unislu.training.checkpoint import Checkpoint
 from unislu.training.collate import AudioSource, collate
 from unislu.training.config import DecodeConfig, ModelConfig
 from unislu.training.examples import ExampleMaker, Formats
 from unislu.training.models.whisper import load_unified
 from unislu.training.protocol import EVERYTHING, Asked, Predictor, Setting, System, unlabelled
+from unislu.training.served import audio_settings, decoder_settings
 
 BATCH = 16
-_POSITIONS_PER_SECOND = FRAMES_PER_SECOND // 2
 
 
 def build_system(setting: Setting, config: ModelConfig) -> System:
     """Whisper from its recipe. Raises `RecipeError`, see `load_unified`."""
     recipe = setting.recipe
     model = load_unified(config, setting.labels)
-    formats = Formats.of(config.format, model.vocabulary, config.alphabet)
+    formats = Formats.of(config.format, model.vocabulary, config.alphabet, config.leading_blank)
     maker = ExampleMaker(recipe, model.vocabulary, setting.corpora, formats)
     pad, mels = model.vocabulary["<|endoftext|>"], int(model.backbone.config.num_mel_bins)
-    batches = partial(collate, source=setting.source, pad=pad, seed=str(recipe.seed), mels=mels)
+    full = recipe.audio.padding == "full"
+    frames = 2 * int(model.backbone.config.max_source_positions) if full else None
+    seed = str(recipe.seed)
+    batches = partial(collate, source=setting.source, pad=pad, seed=seed, mels=mels, frames=frames)
     learned = [corpus.config.entities for corpus in setting.corpora]
+
+    known = Checkpoint(
+        Path(config.backbone),
+        format=config.format,
+        alphabet=config.alphabet,
+        leading_blank=config.leading_blank,
+        padding=recipe.audio.padding,
+    )
 
     def predictor() -> Predictor:
         engine = TorchEngine(model.merged())
-        recognizer = recognizer_of(engine, model.vocabulary, config.format, config.alphabet, learned)
+        recognizer = recognizer_of(engine, model.vocabulary, known, learned)
         return WhisperPredictor(recognizer, setting.source, recipe.decode)
 
     return System(model, maker, batches, predictor)
 
 
 def recognizer_of(
-    engine: TorchEngine, vocabulary: Vocabulary, written: str, alphabet: str, learned: Iterable[str]
+    engine: TorchEngine, vocabulary: Vocabulary, known: Checkpoint, learned: Iterable[str]
 ) -> Recognizer:
-    """The recogniser of a model that is still being trained.
+    """The recogniser of a model that is still being trained, or has been.
 
     Args:
         engine: the model.
         vocabulary: of the model.
-        written: the format of closed entity types.
-        alphabet: of its formats.
+        known: its format and alphabet, and the padding of what it hears.
         learned: how each corpus was learned from: "closed", "open" or "ignore". A model that learned open
             types alone is asked for those of the closed set as open ones.
     """
-    formats = Formats.of(written, vocabulary, alphabet)
+    formats = Formats.of(known.format, vocabulary, known.alphabet, known.leading_blank)
     kinds = set(learned)
     names = [formats.open.name] if "open" in kinds and "closed" not in kinds else []
     names = names or [formats.closed.name, formats.open.name]
-    config = engine.model.config
-    seconds = min(30.0, int(config.max_source_positions) / _POSITIONS_PER_SECOND)
     manifest = Manifest(
         name="checkpoint",
         version="0",
         formats=tuple(dict.fromkeys(names)),
         vocabulary=vocabulary.to_manifest(),
         files=dict.fromkeys(REQUIRED_FILES, "0" * 64),  # it has none yet
-        alphabet=alphabet,
-        audio=AudioSettings(mels=int(config.num_mel_bins), max_seconds=seconds),
-        decoder=DecoderSettings(max_positions=int(config.max_target_positions)),
+        alphabet=known.alphabet,
+        audio=audio_settings(known, engine.model.config),
+        decoder=decoder_settings(known, engine.model, vocabulary, names),
     )
     return Recognizer(engine, vocabulary, manifest)
 
