@@ -14,7 +14,8 @@ pytest.importorskip("onnx")
 
 from unislu.bundle import DECODER, ENCODER, open_bundle
 from unislu.errors import BundleError
-from unislu.training.export import Facts, compare, export, load_checkpoint
+from unislu.training.export import Facts, export, load_checkpoint
+from unislu.training.parity import compare
 
 from ..factories import write_checkpoint
 
@@ -63,7 +64,8 @@ def test_a_given_card_is_copied(checkpoint: Path, tmp_path: Path) -> None:
 def test_a_graph_of_other_weights_is_noticed(checkpoint: Path, tmp_path: Path) -> None:
     from unislu.engines.onnx import OnnxEngine
     from unislu.engines.torch import TorchEngine
-    from unislu.training.export import load_checkpoint, synthetic_windows
+    from unislu.training.export import load_checkpoint
+    from unislu.training.parity import synthetic_windows
 
     export(checkpoint, tmp_path / "bundle", FACTS)
     engine = OnnxEngine(tmp_path / "bundle" / ENCODER, tmp_path / "bundle" / DECODER)

@@ -1,4 +1,4 @@
-"""`audio.padding: full`: what is trained, chosen, exported and served is what Whisper's own code hears and writes."""
+"""`audio.padding: full`: training, evaluation and bundles hear and write what Whisper's own code does."""
 
 from __future__ import annotations
 
@@ -57,7 +57,9 @@ def trained(backbone: Path, manifest: Path, tmp_path_factory: pytest.TempPathFac
 
 
 def test_a_training_batch_is_what_whispers_extractor_gives(backbone: Path, manifest: Path) -> None:
-    recipe = Recipe("x", ModelConfig(str(backbone)), (CorpusConfig(str(manifest)),), audio=AudioConfig("full"))
+    recipe = Recipe(
+        "x", ModelConfig(str(backbone)), (CorpusConfig(str(manifest)),), audio=AudioConfig("full")
+    )
     run = Run(recipe, quiet=True)
     examples = run.plan.batches(0)[0][:2]
     batch = run.system.collate(examples)

@@ -14,6 +14,7 @@ from .folder import (
     write_manifest,
 )
 from .manifest import (
+    DATA,
     DECODER,
     EMBEDDING,
     ENCODER,
@@ -28,6 +29,7 @@ from .manifest import (
 )
 
 __all__ = [
+    "DATA",
     "DECODER",
     "DEFAULT_PATH",
     "EMBEDDING",

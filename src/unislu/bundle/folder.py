@@ -14,7 +14,7 @@ from pathlib import Path
 from unislu.errors import BundleError, BundleNotFoundError, MissingDependencyError
 from unislu.files import write_whole
 
-from .manifest import DECODER, EMBEDDING, ENCODER, MANIFEST, REQUIRED_FILES, TAGGER, TOKENIZER, Manifest
+from .manifest import DATA, DECODER, EMBEDDING, ENCODER, MANIFEST, REQUIRED_FILES, TAGGER, TOKENIZER, Manifest
 
 DEFAULT_PATH = Path(__file__).parent.parent / "assets" / "default"
 
@@ -170,7 +170,7 @@ def _from_hub(name: str, revision: str | None) -> Path:
         raise MissingDependencyError(
             f"hf:{name}: the hub needs huggingface_hub: pip install huggingface_hub"
         ) from None
-    patterns = [MANIFEST, *REQUIRED_FILES, TAGGER, EMBEDDING]
+    patterns = [MANIFEST, *REQUIRED_FILES, ENCODER + DATA, DECODER + DATA, TAGGER, EMBEDDING]
     try:
         return Path(snapshot_download(name, revision=revision, allow_patterns=patterns))
     except Exception as error:  # network, permission and name errors of three libraries

@@ -31,6 +31,8 @@ MODEL_CARD = "MODEL_CARD.md"
 REQUIRED_FILES = (ENCODER, DECODER, TOKENIZER, MODEL_CARD)
 TAGGER = "tagger.onnx"
 """A second decoder that tags what the first has transcribed; a bundle may have one."""
+DATA = ".data"
+"""Ending of the file beside a graph with its weights, where they are more than the graph's own can hold."""
 EMBEDDING = "embedding.bin"
 """The embedding that both decoders read, where it is the same (external data of their graphs)."""
 
@@ -54,8 +56,8 @@ class AudioSettings:
     0 decodes every clip. (Long audio is cut by the VAD anyway.)
     """
     padding: Padding = "none"
-    """"none" for audio of its own length, "full" for silence behind it up to `max_seconds`: all that a published
-    Whisper has heard.
+    """"none" for audio of its own length, "full" for silence behind it up to `max_seconds`: all that a
+    published Whisper has heard.
     """
 
     def __post_init__(self) -> None:

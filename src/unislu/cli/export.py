@@ -19,7 +19,8 @@ from .arguments import names
 from .requirements import require
 
 if TYPE_CHECKING:
-    from ..training.export import Facts, Parity
+    from ..training.export import Facts
+    from ..training.parity import Parity
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -83,7 +84,8 @@ def run(arguments: argparse.Namespace) -> int:
         alphabet=arguments.alphabet,
     )
     if not arguments.quiet:
-        _say("float32 graphs", exported.float32)
+        if exported.float32 is not None:
+            _say("float32 graphs", exported.float32)
         if exported.quantized is not None:
             _say(f"{arguments.quantize} graphs", exported.quantized)
     if arguments.dev is not None:

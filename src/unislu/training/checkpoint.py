@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import math
 import os
@@ -10,7 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, get_args
 
-from unislu.bundle import MANIFEST
+from unislu.bundle import MANIFEST, file_digest
 from unislu.bundle.manifest import Padding
 from unislu.errors import BundleError, RecipeError, VocabularyError
 from unislu.files import write_whole
@@ -20,6 +21,8 @@ from unislu.training.tokenizer_files import NAME, tokenizer_file_of
 UNISLU = "unislu.json"
 """Name of the file beside the weights."""
 WEIGHTS = "model.safetensors"
+INDEX = "model.safetensors.index.json"
+"""Names the files of weights that were saved in several."""
 CONFIG = "config.json"
 _TYPES: dict[str, type] = {
     "kind": str,
@@ -199,15 +202,53 @@ def is_checkpoint(path: str | os.PathLike[str]) -> bool:
     return (Path(path) / CONFIG).is_file() and not (Path(path) / MANIFEST).is_file()
 
 
+def weight_files(folder: Path) -> tuple[Path, ...]:
+    """The files that hold a checkpoint's weights: one, or the shards that an index names.
+
+    Raises:
+        BundleError: there are none, the index is damaged, or a shard is missing.
+    """
+    if (folder / WEIGHTS).is_file():
+        return (folder / WEIGHTS,)
+    index = folder / INDEX
+    if not index.is_file():
+        raise BundleError(f"{folder}: neither {WEIGHTS} nor {INDEX}; save the checkpoint as safetensors")
+    try:
+        names = sorted(set(json.loads(index.read_text(encoding="utf-8"))["weight_map"].values()))
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise BundleError(f"{index}: not an index of weights ({error!r}); {_REMEDY}") from None
+    files = tuple(folder / str(name) for name in names)
+    for file in files:
+        if not file.is_file():
+            raise BundleError(f"{file}: is missing, though {INDEX} names it; download or copy it again")
+    return files
+
+
+def weight_digests(folder: Path) -> dict[str, str]:
+    """The sha256 of each file of weights, by name. Raises `BundleError` as `weight_files` does."""
+    return {file.name: file_digest(file) for file in weight_files(folder)}
+
+
+def one_digest(digests: Mapping[str, str]) -> str:
+    """One sha256 for all files: a single one's own, else that of the list of them."""
+    if len(digests) == 1:
+        return next(iter(digests.values()))
+    return hashlib.sha256(json.dumps(digests, sort_keys=True).encode()).hexdigest()
+
+
 def count_weights(folder: Path) -> int:
-    """How many weights a checkpoint holds. Raises `BundleError` if their file is missing or damaged."""
+    """How many weights a checkpoint holds. Raises `BundleError` if a file of them is missing or damaged."""
+    return sum(map(_count, weight_files(folder)))
+
+
+def _count(path: Path) -> int:
     from safetensors import SafetensorError, safe_open
 
     try:
-        with safe_open(folder / WEIGHTS, framework="numpy") as file:
+        with safe_open(path, framework="numpy") as file:
             return sum(math.prod(file.get_slice(name).get_shape()) for name in file.keys())  # noqa: SIM118
     except (OSError, SafetensorError) as error:
-        raise BundleError(f"{folder / WEIGHTS}: its weights cannot be counted ({error}); {_REMEDY}") from None
+        raise BundleError(f"{path}: its weights cannot be counted ({error}); {_REMEDY}") from None
 
 
 def tokenizer_of(folder: Path) -> Path:

@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from unislu.audio import SAMPLE_RATE, load_audio
-from unislu.bundle import REQUIRED_FILES, Manifest, file_digest
-from unislu.errors import BundleError, BundleNotFoundError, OptionError
+from unislu.bundle import REQUIRED_FILES, Manifest
+from unislu.errors import BundleNotFoundError, OptionError
 from unislu.evaluation.predict import AskOptions, check_audio
 from unislu.evaluation.question import Prediction, Question
 from unislu.evaluation.systems import UnisluSystem
@@ -19,12 +19,15 @@ from unislu.sequence import Alphabet, WhisperTokenizer, get_format
 from unislu.sequence.prompt import TASKS, Prompt
 from unislu.training.checkpoint import (
     CONFIG,
+    INDEX,
     UNISLU,
     WEIGHTS,
     Checkpoint,
     count_weights,
     is_checkpoint,
+    one_digest,
     tokenizer_of,
+    weight_digests,
 )
 from unislu.training.export import read_checkpoint
 from unislu.training.served import audio_settings, decoder_settings
@@ -88,7 +91,7 @@ class CheckpointSystem:
             "kind": self._kind,
             "engine": "torch",
             "device": self._device,
-            "sha256": {WEIGHTS: file_digest(self._folder / WEIGHTS)},
+            "sha256": weight_digests(self._folder),
             "parameters": count_weights(self._folder),
             "decode": self._decode,
             "options": self._options.to_dict(),
@@ -136,9 +139,10 @@ class CheckpointSystem:
 def whisper_system(folder: Path, options: AskOptions | None = None, *, device: str = "cpu") -> UnisluSystem:
     """A Whisper's checkpoint, asked as a bundle is. Arguments and errors as `load_checkpoint_model`."""
     model = load_checkpoint_model(folder, device)
+    weights = WEIGHTS if (folder / WEIGHTS).is_file() else INDEX
     facts = {
         "engine": "torch",
-        "sha256": {WEIGHTS: model.manifest.files[REQUIRED_FILES[0]]},
+        "sha256": {weights: model.manifest.files[REQUIRED_FILES[0]]},
         "parameters": count_weights(folder),
     }
     return UnisluSystem(model, options, facts)
@@ -160,9 +164,7 @@ def load_checkpoint_model(folder: Path, device: str = "cpu") -> Model:
     if not is_checkpoint(folder):
         raise BundleNotFoundError(f"{folder}: no {CONFIG}, so no checkpoint")
     known = read_checkpoint(folder, None if (folder / UNISLU).is_file() else "plain")
-    weights = folder / WEIGHTS
-    if not weights.is_file():
-        raise BundleError(f"{folder}: no {WEIGHTS}; save the checkpoint in one file")
+    digest = one_digest(weight_digests(folder))
     engine = TorchEngine.load(folder)
     engine.model.to(torch_device(device))
     tokenizer = WhisperTokenizer.from_file(tokenizer_of(folder))
@@ -177,7 +179,7 @@ def load_checkpoint_model(folder: Path, device: str = "cpu") -> Model:
         vocabulary=vocabulary.to_manifest(),
         alphabet=known.alphabet,
         # A checkpoint has no graphs: the hash of its weights stands for them.
-        files=dict.fromkeys(REQUIRED_FILES, file_digest(weights)),
+        files=dict.fromkeys(REQUIRED_FILES, digest),
         types_seen=known.types_seen,
         audio=audio_settings(known, engine.model.config),
         decoder=decoder_settings(known, engine.model, vocabulary, formats),

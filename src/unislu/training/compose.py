@@ -36,13 +36,10 @@ from unislu.errors import BundleError
 from unislu.training.export import checkpoint_weights, load_checkpoint
 from unislu.training.onnx_decoder import EMBEDDING, write_decoder
 from unislu.training.onnx_encoder import Shape
-from unislu.training.onnx_graph import UINT8_ZERO
+from unislu.training.onnx_graph import PAGE, UINT8_ZERO
 
 if TYPE_CHECKING:
     import onnx
-
-PAGE = 65_536
-"""Bytes to which data in a file of its own is aligned, so that every system can map it."""
 
 
 def compose(bundle: Path, whisper: Path, out: Path) -> Path:

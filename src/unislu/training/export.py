@@ -13,22 +13,24 @@ import numpy as np
 from numpy.typing import NDArray
 
 from unislu.bundle import (
+    DATA,
     DECODER,
     ENCODER,
     MODEL_CARD,
+    REQUIRED_FILES,
     TOKENIZER,
     Manifest,
     hash_files,
     write_manifest,
 )
 from unislu.engines.heads import Head, alignment_heads, write_heads
-from unislu.engines.protocol import Engine
 from unislu.errors import BundleError, MissingDependencyError
 from unislu.sequence import Alphabet, Prompt, Vocabulary, WhisperTokenizer, get_format
 from unislu.training.checkpoint import UNISLU, Checkpoint, tokenizer_of
 from unislu.training.onnx_decoder import write_decoder
 from unislu.training.onnx_encoder import Shape, write_encoder
-from unislu.training.onnx_graph import EncoderInt8, FloatLinear, GraphWriter
+from unislu.training.onnx_graph import PROTOBUF_LIMIT, EncoderInt8, FloatLinear, GraphWriter
+from unislu.training.parity import Parity, check, silence_behind, synthetic_windows
 from unislu.training.saturation import check_saturation
 from unislu.training.served import audio_settings, decoder_settings
 
@@ -36,14 +38,6 @@ if TYPE_CHECKING:
     from transformers import WhisperForConditionalGeneration
 
 Quantize = Literal["int8", "float16"] | None
-
-SAMPLE_RATE = 16_000
-CHECK_SECONDS = (2.0, 5.0, 3.3)
-CHECK_TOKENS = 24
-FLOAT_LIMIT = 1e-3
-"""Largest difference between the logits of torch and of the float32 graph, in their standard deviations."""
-INT8_AGREEMENT = 0.5
-"""Below this share of equal tokens an int8 graph is broken, not merely coarse."""
 
 
 @dataclass(frozen=True)
@@ -67,23 +61,13 @@ class Facts:
 
 
 @dataclass(frozen=True)
-class Parity:
-    """How two engines agree along the first one's greedy output."""
-
-    tokens: int
-    agreement: float
-    """The share of positions where both find the same token likeliest."""
-    difference: float
-    """The largest difference of any logit, in standard deviations of the logits."""
-
-
-@dataclass(frozen=True)
 class Exported:
     """A written bundle and what was measured on it."""
 
     folder: Path
     manifest: Manifest
-    float32: Parity
+    float32: Parity | None
+    """None where float32 graphs were too large to be written beside the quantized ones."""
     quantized: Parity | None
 
 
@@ -107,6 +91,9 @@ def export(
         windows: log-mel features to compare on, float32 `[mels, frames]` each; synthetic sounds by default.
         alphabet: "plain" also takes a checkpoint published without `unislu.json`, whose delimiters are text.
 
+    A graph of more than 2 GiB has its weights in a file beside it. Quantized graphs of so large a model are
+    compared with the checkpoint alone, not with float32 graphs as well.
+
     Raises:
         BundleError: not a checkpoint of ours, or the graphs do not compute the same, or they would not on
             every processor.
@@ -122,7 +109,9 @@ def export(
     heads = _heads(facts, model)
     with TemporaryDirectory() as scratch:
         reference = out if quantize is None else Path(scratch)
-        write_graphs(model, reference, None, heads)
+        large = quantize is not None and _float_bytes(model) > PROTOBUF_LIMIT
+        if not large:
+            write_graphs(model, reference, None, heads)
         if quantize is not None:
             write_graphs(model, out, quantize, heads)
         for graph in sorted(out.glob("*.onnx")):
@@ -130,13 +119,28 @@ def export(
         compared = windows or synthetic_windows(model)
         if known.padding == "full" and not windows:
             compared = [silence_behind(window, model) for window in compared]
-        float32, quantized = _check(model, reference, out, prefix, compared, quantize)
+        float32, quantized = check(model, None if large else reference, out, prefix, compared, quantize)
     shutil.copyfile(tokenizer_of(checkpoint), out / TOKENIZER)
-    manifest = _manifest(facts, formats, known, model, vocabulary, quantize, quantized or float32)
+    parity = quantized or float32
+    assert parity is not None
+    manifest = _manifest(facts, formats, known, model, vocabulary, quantize, parity)
     _write_card(out / MODEL_CARD, card, manifest)
-    manifest = replace(manifest, files=hash_files(out))
+    manifest = replace(manifest, files=hash_files(out, _written(out)))
     write_manifest(out, manifest)
-    return Exported(out, manifest, float32, quantized if quantize is not None else None)
+    return Exported(out, manifest, float32, quantized)
+
+
+def _float_bytes(model: WhisperForConditionalGeneration) -> int:
+    """Bytes of the larger float32 graph, about."""
+    decoder = sum(p.numel() for p in model.model.decoder.parameters())
+    encoder = sum(p.numel() for p in model.model.encoder.parameters())
+    return 4 * max(decoder, encoder)
+
+
+def _written(folder: Path) -> list[str]:
+    """The bundle's files, with those of weights that stand beside their graphs."""
+    beside = [graph + DATA for graph in (ENCODER, DECODER)]
+    return [*REQUIRED_FILES, *(name for name in beside if (folder / name).is_file())]
 
 
 def export_encoder(checkpoint: Path, out: Path, quantize: Quantize = None, hidden: bool = False) -> Path:
@@ -208,80 +212,6 @@ def read_checkpoint(folder: Path, alphabet: str | None = None) -> Checkpoint:
     if alphabet not in (None, known.alphabet):
         raise BundleError(f"{folder}: was trained with the alphabet {known.alphabet}, not {alphabet}")
     return known
-
-
-def compare(
-    reference: Engine, other: Engine, prefix: Sequence[int], windows: Sequence[NDArray[np.float32]]
-) -> Parity:
-    """Follow the greedy output of `reference` with both engines, window by window."""
-    found: list[tuple[NDArray[np.float32], NDArray[np.float32]]] = []
-    for window in windows:
-        tokens = np.array([prefix], np.int64)
-        frames = np.array([window.shape[1]], np.int64)
-        states = [engine.start(engine.encode(window[None], frames)) for engine in (reference, other)]
-        for _ in range(min(CHECK_TOKENS, reference.max_tokens - len(prefix))):
-            first, states[0] = reference.step(tokens, states[0])
-            second, states[1] = other.step(tokens, states[1])
-            found.append((first[0].copy(), second[0].copy()))
-            tokens = first.argmax(axis=1)[:, None]
-    expected, measured = (np.stack(column) for column in zip(*found, strict=True))
-    same = expected.argmax(axis=1) == measured.argmax(axis=1)
-    difference = float(np.abs(expected - measured).max() / expected.std())
-    return Parity(len(found), float(same.mean()), difference)
-
-
-def synthetic_windows(model: WhisperForConditionalGeneration) -> list[NDArray[np.float32]]:
-    """Features of tones in noise, long enough to tell engines apart: no recording is needed."""
-    from unislu.audio.features import log_mel
-
-    generator = np.random.default_rng(0)
-    windows = []
-    for seconds in CHECK_SECONDS:
-        limit = 2 * int(model.config.max_source_positions)
-        time = np.arange(int(SAMPLE_RATE * min(seconds, limit / 100))) / SAMPLE_RATE
-        tones = sum(np.sin(2 * np.pi * pitch * time) for pitch in generator.uniform(100, 3000, 4))
-        swell = 0.1 * (1 + np.sin(2 * np.pi * 3 * time))
-        audio = swell * tones + 0.01 * generator.standard_normal(len(time))
-        windows.append(log_mel(audio.astype(np.float32), int(model.config.num_mel_bins)))
-    return windows
-
-
-def silence_behind(
-    window: NDArray[np.float32], model: WhisperForConditionalGeneration
-) -> NDArray[np.float32]:
-    """Features with silence behind them up to what the model hears at most."""
-    missing = 2 * int(model.config.max_source_positions) - window.shape[1]
-    return np.pad(window, ((0, 0), (0, max(0, missing))), constant_values=window.min())
-
-
-def _check(
-    model: WhisperForConditionalGeneration,
-    reference: Path,
-    out: Path,
-    prefix: Sequence[int],
-    windows: Sequence[NDArray[np.float32]],
-    quantize: Quantize,
-) -> tuple[Parity, Parity | None]:
-    """Compare the graphs with torch; raises `BundleError` if they compute something else."""
-    from unislu.engines.onnx import OnnxEngine
-    from unislu.engines.torch import TorchEngine
-
-    torch_engine = TorchEngine(model)
-    exact = compare(torch_engine, OnnxEngine(reference / ENCODER, reference / DECODER), prefix, windows)
-    if exact.difference > FLOAT_LIMIT:
-        raise BundleError(
-            f"{out}: onnxruntime's logits differ from torch's by {exact.difference:.2g} "
-            f"standard deviations (limit {FLOAT_LIMIT:g}); report this with the versions of both"
-        )
-    if reference == out:
-        return exact, None
-    coarse = compare(torch_engine, OnnxEngine(out / ENCODER, out / DECODER), prefix, windows)
-    if coarse.agreement < INT8_AGREEMENT:
-        raise BundleError(
-            f"{out}: only {coarse.agreement:.0%} of the {quantize} graph's tokens are the checkpoint's; "
-            "export it without quantization"
-        )
-    return exact, coarse
 
 
 def _vocabulary(known: Checkpoint, model: WhisperForConditionalGeneration) -> Vocabulary:
@@ -382,10 +312,16 @@ def _save(
 ) -> Path:
     metadata = {key: str(value) for key, value in asdict(shape).items()} | dict(extra or {})
     out.parent.mkdir(parents=True, exist_ok=True)
-    model = graph.model(metadata)
-    if half:
-        from onnxruntime.transformers.float16 import convert_float_to_float16
+    if not half:
+        graph.write(out, metadata)
+        return out
+    if graph.size > PROTOBUF_LIMIT:
+        raise BundleError(
+            f"{out}: {graph.size / 1e9:.1f} GB of float32 weights are too many for a conversion to float16; "
+            "quantize to int8, or export float32"
+        )
+    from onnxruntime.transformers.float16 import convert_float_to_float16
 
-        model = convert_float_to_float16(model, keep_io_types=True, disable_shape_infer=True)
+    model = convert_float_to_float16(graph.model(metadata), keep_io_types=True, disable_shape_infer=True)
     out.write_bytes(model.SerializeToString())
     return out

@@ -19,11 +19,13 @@ The matrices are stored in one of four ways:
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Protocol
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, BinaryIO, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
+from unislu.bundle import DATA
 from unislu.training.saturation import PAIR_LIMIT, largest_pairs
 
 if TYPE_CHECKING:
@@ -42,13 +44,19 @@ GELU_DEPTH = 0.17
 TINY = 1e-8
 
 
+PROTOBUF_LIMIT = 1_900_000_000
+"""Bytes of constants that fit a file of a graph: protobuf ends at 2 GiB."""
+PAGE = 65_536
+"""Bytes to which data in a file of its own is aligned, so that every system can map it."""
+
+
 class GraphWriter:
-    """Collects nodes and initializers and builds an `onnx.ModelProto` from them."""
+    """Collects nodes and constants and builds an `onnx.ModelProto` from them."""
 
     def __init__(self, name: str) -> None:
         self.name = name
         self.nodes: list[onnx.NodeProto] = []
-        self.initializers: dict[str, onnx.TensorProto] = {}
+        self.constants: dict[str, NDArray[Any]] = {}
         self.inputs: list[onnx.ValueInfoProto] = []
         self.outputs: list[onnx.ValueInfoProto] = []
         self._counter = 0
@@ -66,11 +74,13 @@ class GraphWriter:
 
     def constant(self, name: str, array: NDArray[Any]) -> str:
         """Store `array` under `name` once; the same name must always carry the same array."""
-        from onnx import numpy_helper
-
-        if name not in self.initializers:
-            self.initializers[name] = numpy_helper.from_array(np.asarray(array, order="C"), name)
+        self.constants.setdefault(name, array)
         return name
+
+    @property
+    def size(self) -> int:
+        """Bytes of all constants."""
+        return sum(array.nbytes for array in self.constants.values())
 
     def ints(self, *values: int) -> str:
         """A constant int64 vector, shared between all its users."""
@@ -106,16 +116,58 @@ class GraphWriter:
         Raises:
             onnx.checker.ValidationError: a node that does not fit its operator's schema.
         """
-        from onnx import checker, helper
+        from onnx import checker, numpy_helper
 
-        graph = helper.make_graph(
-            self.nodes, self.name, self.inputs, self.outputs, list(self.initializers.values())
+        model = self._assembled(
+            [numpy_helper.from_array(np.asarray(a, order="C"), n) for n, a in self.constants.items()],
+            metadata,
         )
+        checker.check_model(model)
+        return model
+
+    def write(self, path: Path, metadata: Mapping[str, str] | None = None) -> None:
+        """Write the model to a file; constants of more than `PROTOBUF_LIMIT` go into `<path>.data` beside it.
+
+        Raises as `model` does.
+        """
+        data = path.with_name(path.name + DATA)
+        if self.size <= PROTOBUF_LIMIT:
+            path.write_bytes(self.model(metadata).SerializeToString())
+            data.unlink(missing_ok=True)  # of a larger model that was here
+            return
+        from onnx import checker
+
+        with data.open("wb") as file:
+            tensors = [_apart(name, array, file, data.name) for name, array in self.constants.items()]
+        path.write_bytes(self._assembled(tensors, metadata).SerializeToString())
+        checker.check_model(str(path))
+
+    def _assembled(
+        self, constants: Sequence[onnx.TensorProto], metadata: Mapping[str, str] | None
+    ) -> onnx.ModelProto:
+        from onnx import helper
+
+        graph = helper.make_graph(self.nodes, self.name, self.inputs, self.outputs, constants)
         opsets = [helper.make_opsetid("", OPSET), helper.make_opsetid(MICROSOFT, MICROSOFT_OPSET)]
         model = helper.make_model(graph, opset_imports=opsets, ir_version=IR_VERSION, producer_name="unislu")
         helper.set_model_props(model, dict(metadata or {}))
-        checker.check_model(model)
         return model
+
+
+def _apart(name: str, array: NDArray[Any], file: BinaryIO, location: str) -> onnx.TensorProto:
+    """A constant; one of a page or more is appended to `file`, which is called `location`."""
+    from onnx import TensorProto, external_data_helper, helper, numpy_helper
+
+    if array.nbytes < PAGE:
+        return numpy_helper.from_array(np.asarray(array, order="C"), name)
+    file.write(bytes(-file.tell() % PAGE))
+    offset = file.tell()
+    file.write(np.ascontiguousarray(array).data)
+    tensor = TensorProto(name=name, dims=array.shape, data_type=helper.np_dtype_to_tensor_dtype(array.dtype))
+    tensor.raw_data = b""
+    external_data_helper.set_external_data(tensor, location, offset, array.nbytes)
+    tensor.ClearField("raw_data")
+    return tensor
 
 
 class Linear(Protocol):

@@ -44,7 +44,7 @@ def check_saturation(graph: Path) -> int:
     """
     import onnx
 
-    model = onnx.load(graph)
+    model = onnx.load(graph, load_external_data=False)  # which may be larger than memory
     count = 0
     for node, weights in _products(graph, model):
         largest = int(largest_pairs(weights.T.astype(np.int32)).max(initial=0))
@@ -72,6 +72,6 @@ def _products(graph: Path, model: onnx.ModelProto) -> Iterator[tuple[onnx.NodePr
                 f"{graph}: cannot tell whether {node.name} ({node.op_type}) is clipped on processors without "
                 "VNNI; export the checkpoint with unislu, or without quantization"
             )
-        weights = numpy_helper.to_array(tensor)
+        weights = numpy_helper.to_array(tensor, str(graph.parent))
         if weights.dtype == np.int8:
             yield node, weights
