@@ -172,3 +172,29 @@ def test_the_estimate_counts_tokens_and_cost() -> None:
 def test_bad_options(change: dict[str, Any]) -> None:
     with pytest.raises(OptionError):
         AnnotateOptions(**{"endpoint": "http://x/v1", "model": "m", **change})
+
+
+@pytest.mark.parametrize(
+    ("prompt", "asked"), [("entities", "named entities"), ("concepts", "fine-grained types")]
+)
+def test_concepts_are_asked_for_beside_entities(
+    tmp_path: Path, endpoint: Endpoint, prompt: str, asked: str
+) -> None:
+    endpoint.answers["he hoped"] = [answer(("hoped", "emotion"))]
+    texts, out = corpus(tmp_path, "he hoped"), tmp_path / "out"
+    arguments = ["annotate", str(texts), str(out), "--endpoint", endpoint.url, "--model", "m", "-q"]
+    assert main([*arguments, "--prompt", prompt]) == 0
+    assert asked in endpoint.requests[0]["messages"][0]["content"]
+    (record,) = read_records(out / "manifest.jsonl")
+    assert [entity.type for entity in record.entities or ()] == ["emotion"]
+
+
+def test_audio_is_still_found_from_the_new_folder(tmp_path: Path, endpoint: Endpoint) -> None:
+    endpoint.answers["he hoped"] = [answer(("hoped", "emotion"))]
+    source = tmp_path / "source"
+    (source / "audio").mkdir(parents=True)
+    (source / "audio" / "a.flac").write_bytes(b"")
+    write_records(source / "manifest.jsonl", [Record("r", "he hoped", audio="audio/a.flac")])
+    report = annotate(source / "manifest.jsonl", tmp_path / "x" / "out", options(endpoint), progress=False)
+    (record,) = read_records(report.manifest)
+    assert record.audio_path(report.manifest.parent).resolve() == source / "audio" / "a.flac"

@@ -17,7 +17,7 @@ import pytest
 
 from unislu.cli import main
 from unislu.data.corpora.build import BuildOptions
-from unislu.data.prepare import PrepareReport, _seconds, prepare
+from unislu.data.prepare import Part, PrepareReport, _seconds, prepare
 from unislu.data.records import Record, read_records
 from unislu.data.speech import write_audio
 from unislu.errors import AudioError, OptionError, RecordError
@@ -229,6 +229,65 @@ def test_librispeech(tmp_path: Path) -> None:
         "1089",
         pytest.approx(2.0, abs=0.01),
     )
+
+
+def test_librispeechs_960_hours_are_one_manifest(tmp_path: Path) -> None:
+    source = tmp_path / "LibriSpeech"
+    parts = ("train-clean-100", "train-clean-360", "train-other-500")
+    for number, part in enumerate(parts):
+        folder = source / part / f"{number}" / "7"
+        clip(folder / f"{number}-7-0000.flac")
+        (folder / f"{number}-7.trans.txt").write_text(f"{number}-7-0000 HE HOPED\n")
+    records, _ = build("librispeech", source, tmp_path / "out", split="train-960")
+    assert [record.id for record in records] == ["0-7-0000", "1-7-0000", "2-7-0000"]
+    assert all(record.audio_path(tmp_path / "out").is_file() for record in records)
+    (source / "train-clean-360").rename(source / "elsewhere")
+    with pytest.raises(RecordError, match="train-clean-360"):
+        build("librispeech", source, tmp_path / "again", split="train-960")
+
+
+def numbered(path: Path, count: int) -> Path:
+    rows = [{"input": f"text {n} of Rome", "output": "['Rome <> city']"} for n in range(count)]
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
+    return path
+
+
+def test_a_sample_is_drawn_from_all_of_a_corpus_and_is_always_the_same(tmp_path: Path) -> None:
+    source = numbered(tmp_path / "nuner.jsonl", 400)
+
+    def drawn(name: str, part: Part) -> list[str]:
+        report = prepare("nuner", source, tmp_path / name, BuildOptions(), part=part)
+        return [record.id for record in read_records(report.manifest)]
+
+    first = drawn("a", Part(sample=100))
+    assert first == drawn("b", Part(sample=100)) != drawn("c", Part(sample=100, seed=1))
+    assert len(set(first)) == 100
+    numbers = [int(id_.removeprefix("nuner-")) for id_ in first]
+    assert numbers == sorted(numbers) and min(numbers) < 40 and max(numbers) >= 360
+    train = drawn("train", Part(100, 0, "train", 0.2))
+    dev = drawn("dev", Part(100, 0, "dev", 0.2))
+    assert sorted(train + dev) == sorted(first) and 8 <= len(dev) <= 35
+    # A larger sample moves no record from one part to the other.
+    assert not set(dev) & set(drawn("all", Part(None, 0, "train", 0.2)))
+
+
+@pytest.mark.parametrize(("name", "share"), [("dev", 0.0), (None, 0.1), ("train", 1.5)])
+def test_a_part_needs_its_share(name: Any, share: float) -> None:
+    with pytest.raises(OptionError, match="dev share"):
+        Part(name=name, dev_share=share)
+
+
+def test_mit_gets_a_dev_part_by_command(tmp_path: Path) -> None:
+    lines = "".join(f"O\tword{n}\nB-GENRE\tdrama\n\n" for n in range(60))
+    (tmp_path / "engtrain.bio").write_text(lines, encoding="utf-8")
+    found = {}
+    for part in ("train", "dev"):
+        out = tmp_path / part
+        arguments = ["prepare", "mit", str(tmp_path / "engtrain.bio"), str(out)]
+        assert main([*arguments, "--part", part, "--dev-share", "0.2"]) == 0
+        found[part] = list(read_records(out / "manifest.jsonl"))
+        assert {record.split for record in found[part]} == {part}
+    assert sum(map(len, found.values())) == 60 and 3 <= len(found["dev"]) <= 25
 
 
 def test_fleurs_in_both_layouts(tmp_path: Path) -> None:

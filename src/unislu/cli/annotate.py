@@ -26,6 +26,12 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "--types", type=names, action="extend", metavar="TYPE,…", help="only these types (default: any)"
     )
     parser.add_argument(
+        "--prompt",
+        choices=("entities", "concepts"),
+        default="entities",
+        help="named entities, or fine-grained concepts as in NuNER (default: entities)",
+    )
+    parser.add_argument(
         "--attempts", type=positive, default=3, metavar="N", help="requests for one text (default: 3)"
     )
     parser.add_argument(
@@ -58,6 +64,7 @@ def run(arguments: argparse.Namespace) -> int:
         attempts=arguments.attempts,
         workers=arguments.workers,
         prices=tuple(arguments.prices),
+        prompt=arguments.prompt,
     )
     expected = estimate(islice(read_records(arguments.texts), arguments.limit), options)
     if arguments.estimate:

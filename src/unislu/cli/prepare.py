@@ -4,9 +4,9 @@ examples:
   unislu prepare slue-voxpopuli slue-voxpopuli/ out/ --split fine-tune
   unislu prepare slue-voxceleb slue-voxceleb/ out/ --split dev --mixed keep
   unislu prepare hub-slue-voxpopuli hf:asapp/slue out/ --split dev --types raw
-  unislu prepare nuner hf:numind/NuNER out/ --split entity --limit 50000
-  unislu prepare mit engtrain.bio out/
-  unislu prepare librispeech LibriSpeech/ out/ --split test-clean
+  unislu prepare nuner hf:numind/NuNER out/ --split entity --sample 350000 --part train --dev-share 0.01
+  unislu prepare mit engtrain.bio out/ --part dev --dev-share 0.1
+  unislu prepare librispeech LibriSpeech/ out/ --split train-960
 """
 
 from __future__ import annotations
@@ -45,12 +45,22 @@ def configure(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--copy-audio", action="store_true", help="also copy whole audio files into OUT")
     parser.add_argument("--limit", type=positive, metavar="N", help="only the first N records")
+    parser.add_argument("--sample", type=positive, metavar="N", help="only N records, drawn at random")
+    parser.add_argument(
+        "--seed", type=int, default=0, metavar="N", help="of --sample; the same draw every time (default: 0)"
+    )
+    parser.add_argument(
+        "--part", choices=("train", "dev"), help="one of two parts; which one a record is in its id decides"
+    )
+    parser.add_argument(
+        "--dev-share", type=float, default=0.0, metavar="X", help="of --part dev, between 0 and 1"
+    )
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Build the manifest and print the table."""
     from ..data.corpora.build import BuildOptions
-    from ..data.prepare import prepare
+    from ..data.prepare import Part, prepare
 
     report = prepare(
         arguments.corpus,
@@ -61,6 +71,7 @@ def run(arguments: argparse.Namespace) -> int:
         ),
         copy_audio=arguments.copy_audio,
         limit=arguments.limit,
+        part=Part(arguments.sample, arguments.seed, arguments.part, arguments.dev_share),
     )
     for case in report.cases:
         complain(case)

@@ -16,7 +16,7 @@ from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from unislu.data.corpora.build import Tally, find_spans
 from unislu.data.records import Entity, Record, output_folder, read_records, write_records
@@ -35,6 +35,15 @@ INSTRUCTION = (
     "entity type in a few lower-case words. Answer with JSON only: "
     '{"entities": [{"text": "...", "type": "..."}]}. An empty list is a valid answer.'
 )
+CONCEPTS = (
+    "Label the user's text for a data set of entity recognition: as many entities, concepts and ideas as "
+    "it has, under fine-grained types that you invent where the traditional ones do not fit, abstract ones "
+    "among them. A type says what a phrase means, not its part of speech; leave meaningless phrases out. "
+    "Copy each phrase exactly as it is written there, with its type in a few lower-case words. Answer with "
+    'JSON only: {"entities": [{"text": "...", "type": "..."}]}. An empty list is a valid answer.'
+)
+"""What NuNER's annotators were asked for, and WhisperNER's after them, in our words and schema."""
+PROMPTS = {"entities": INSTRUCTION, "concepts": CONCEPTS}
 SCHEMA: dict[str, Any] = {
     "type": "object",
     "properties": {
@@ -71,6 +80,8 @@ class AnnotateOptions:
     """Seconds of one request."""
     prices: tuple[float, float] = (0.0, 0.0)
     """Per million tokens read and written, for the estimate."""
+    prompt: Literal["entities", "concepts"] = "entities"
+    """What is asked for: one of `PROMPTS`."""
 
     def __post_init__(self) -> None:
         if not self.endpoint.startswith(("http://", "https://")):
@@ -164,7 +175,12 @@ def annotate(
             tokens[1] += used[1]
             known[record.id] = {"id": record.id, "source": record.text, "entities": pairs}
             sink.add(known[record.id])
-    done = [_annotated(r, known[r.id]["entities"], tally) for r in records if r.id in known]
+    home = Path(texts).parent
+    done = [
+        _annotated(_heard_from(r, home, folder), known[r.id]["entities"], tally)
+        for r in records
+        if r.id in known
+    ]
     count = write_records(folder / "manifest.jsonl", done)
     lines = "".join(json.dumps(item, ensure_ascii=False) + "\n" for item in failures)
     write_whole(folder / _FAILED, lines)
@@ -178,6 +194,13 @@ def annotate(
 def _annotated(record: Record, pairs: Sequence[Sequence[str]], tally: Tally) -> Record:
     found = find_spans(record.text, [(text, kind) for text, kind in pairs], tally, record.id)
     return replace(record, entities=tuple(Entity(e.start, e.end, normalize_type(e.type)) for e in found))
+
+
+def _heard_from(record: Record, home: Path, folder: Path) -> Record:
+    """The record of a manifest in `home` as one in `folder` names its audio."""
+    if record.audio is None or "://" in record.audio or os.path.isabs(record.audio):
+        return record
+    return replace(record, audio=os.path.relpath(home / record.audio, folder))
 
 
 _Answer = tuple[list[tuple[str, str]], tuple[int, int]]
@@ -269,9 +292,10 @@ def checked_answer(content: str, text: str, types: Sequence[str] | None) -> list
 
 
 def _system(options: AnnotateOptions) -> str:
+    instruction = PROMPTS[options.prompt]
     if options.types is None:
-        return INSTRUCTION
-    return f"{INSTRUCTION} Use only these types: {', '.join(options.types)}."
+        return instruction
+    return f"{instruction} Use only these types: {', '.join(options.types)}."
 
 
 def _client(options: AnnotateOptions) -> Any:

@@ -8,14 +8,18 @@ validated, and everything that was left out is counted under its reason.
 from __future__ import annotations
 
 import os
+import random
 import shutil
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
+from typing import Literal
 
 from unislu.data.corpora import slue, speech, texts
-from unislu.data.corpora.build import Builder, BuildOptions, Clip, Tally
+from unislu.data.corpora.build import Builder, BuildOptions, Built, Clip, Tally
+from unislu.data.corpora.jsonl import in_dev
 from unislu.data.records import Record, output_folder, write_records
 from unislu.errors import AudioError, OptionError, RecordError
 
@@ -54,6 +58,44 @@ PUBLISHED = {
 
 
 @dataclass(frozen=True)
+class Part:
+    """Which records of a split are wanted, where not all are. A sample is drawn first and then divided.
+
+    Raises `OptionError` for a value out of range.
+    """
+
+    sample: int | None = None
+    """So many, drawn at random."""
+    seed: int = 0
+    """Of the draw."""
+    name: Literal["train", "dev"] | None = None
+    """One of two parts that the records are divided into."""
+    dev_share: float = 0.0
+    """Of the part `dev`. A record's part depends on its id alone."""
+
+    def __post_init__(self) -> None:
+        if (self.name is None) != (self.dev_share == 0.0) or not 0 <= self.dev_share < 1:
+            raise OptionError(
+                f"part {self.name!r}, dev share {self.dev_share}: give both, the dev share between 0 and 1"
+            )
+
+    def of(self, build: Callable[[Tally], Built], tally: Tally) -> Built:
+        """The records that are wanted. `build` is called twice for a sample: to count, and to take."""
+        chosen: frozenset[int] | None = None
+        if self.sample is not None:
+            count = sum(1 for _ in build(Tally()))
+            draw = random.Random(self.seed).sample(range(count), min(self.sample, count))
+            chosen = frozenset(draw)
+        for number, (record, clip) in enumerate(build(tally)):
+            if chosen is not None and number not in chosen:
+                continue
+            if self.name is None:
+                yield record, clip
+            elif in_dev(record.id, self.dev_share) == (self.name == "dev"):
+                yield replace(record, split=self.name), clip
+
+
+@dataclass(frozen=True)
 class PrepareReport:
     """What was built and what was left out."""
 
@@ -84,7 +126,7 @@ class PrepareReport:
 
 def prepare(
     corpus: str, source: str | os.PathLike[str], out: str | os.PathLike[str], options: BuildOptions,
-    *, copy_audio: bool = False, limit: int | None = None,
+    *, copy_audio: bool = False, limit: int | None = None, part: Part | None = None,
 ) -> PrepareReport:  # fmt: skip
     """Build the manifest of a corpus.
 
@@ -95,6 +137,7 @@ def prepare(
         options: split, text, types, and what is kept.
         copy_audio: copy whole audio files too, so that `out` can be moved.
         limit: only the first records.
+        part: only some of them.
 
     Raises:
         OptionError: an unknown corpus; `out` cannot be written, or its manifest is the source.
@@ -109,10 +152,12 @@ def prepare(
     sentiments: Counter[str] = Counter()
     seen: set[str] = set()
     seconds = 0.0
+    wanted = part or Part()
 
     def placed() -> Iterator[Record]:
         nonlocal seconds
-        for record, clip in BUILDERS[corpus](Path(source), options, tally):
+        built = partial(BUILDERS[corpus], Path(source), options)
+        for record, clip in wanted.of(built, tally):
             if limit is not None and len(seen) >= limit:
                 return
             if record.id in seen:
@@ -128,7 +173,7 @@ def prepare(
     count = write_records(manifest, placed())
     if not count:
         raise RecordError(f"{source}: no record of split {options.split!r} was found")
-    published = PUBLISHED.get((corpus.removeprefix("hub-"), options.split))
+    published = PUBLISHED.get((corpus.removeprefix("hub-"), options.split)) if wanted == Part() else None
     return PrepareReport(
         manifest, count, seconds, entities, sentiments, tally.reasons, tuple(tally.cases), published
     )

@@ -71,8 +71,13 @@ def split_of(record: Record, dev_share: float = 0.0) -> str:
     """
     if record.split not in (None, "train"):
         return str(record.split)
-    digest = hashlib.blake2b(record.id.partition("#")[0].encode(), digest_size=8).digest()
-    return "dev" if int.from_bytes(digest, "big") < dev_share * 2**64 else "train"
+    return "dev" if in_dev(record.id, dev_share) else "train"
+
+
+def in_dev(id_: str, share: float) -> bool:
+    """Whether a record belongs to the `share` of records that are cut off for development."""
+    digest = hashlib.blake2b(id_.partition("#")[0].encode(), digest_size=8).digest()
+    return int.from_bytes(digest, "big") < share * 2**64
 
 
 def _with_types(record: Record, corpus: Corpus) -> Record:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import chain
 from pathlib import Path
 
 from unislu.data.corpora.build import BuildOptions, Built, Clip, Tally, listed
@@ -12,12 +13,18 @@ from unislu.errors import RecordError
 
 _FLEURS = ["id", "file", "raw", "normalized", "characters", "samples", "gender"]
 _FLEURS_RATE = 16000
+_TOGETHER = {"train-960": ("train-clean-100", "train-clean-360", "train-other-500")}
+"""Splits that are published in parts."""
 
 
 def librispeech(source: Path, options: BuildOptions, tally: Tally) -> Built:
-    """LibriSpeech: `<split>/<speaker>/<chapter>/<speaker>-<chapter>.trans.txt` beside the FLAC files."""
-    folder = source / options.split
-    for transcripts in listed(folder, "*/*/*.trans.txt", "LibriSpeech transcripts"):
+    """LibriSpeech: `<split>/<speaker>/<chapter>/<speaker>-<chapter>.trans.txt` beside the FLAC files.
+
+    The split `train-960` is its three training sets together.
+    """
+    folders = [source / part for part in _TOGETHER.get(options.split, (options.split,))]
+    every = [listed(folder, "*/*/*.trans.txt", "LibriSpeech transcripts") for folder in folders]
+    for transcripts in chain.from_iterable(every):
         for number, line in read_lines(transcripts):
             name, space, text = line.partition(" ")
             if not space:

@@ -107,5 +107,6 @@ def _downloaded(name: str, revision: str | None, config: str, split: str) -> Pat
         )
     except (HfHubHTTPError, OSError) as error:
         raise RecordError(
-            f"hf:{name}: could not be downloaded: {error}; check the name, and whether it needs a login"
+            f"hf:{name}: could not be downloaded: {error}; check the name; "
+            "if it is gated, accept the conditions on its page and log in with `hf auth login`"
         ) from error
