@@ -335,6 +335,10 @@ class Recipe:
     accumulate: int = 1
     #: A batch's loss is the mean over its examples, or over their tokens as UniSLU's released code does.
     reduction: Literal["examples", "tokens"] = "tokens"
+    #: `bf16` computes in bfloat16 what bears it; weights and the optimizer stay in float32.
+    precision: Literal["fp32", "bf16"] = "fp32"
+    #: Keep the inputs of layers alone and compute the rest again in the backward pass.
+    gradient_checkpointing: bool = False
     #: Folder of cached encoder outputs; needs a frozen encoder. `null` encodes while training.
     encoder_cache: str | None = None
     checkpoint_every: int = 500

@@ -14,6 +14,7 @@ from typing import Any
 
 import torch
 from accelerate import Accelerator
+from accelerate.state import AcceleratorState
 from accelerate.utils import (
     DistributedDataParallelKwargs,
     DistributedType,
@@ -33,7 +34,8 @@ _SHARDED = (DistributedType.FSDP, DistributedType.DEEPSPEED)
 
 
 def make_accelerator(recipe: Recipe, out: Path, tracker: str | None) -> Accelerator:
-    """The accelerator of this process; precision and sharding are as `accelerate launch` was told.
+    """The accelerator of this process; sharding is as `accelerate launch` was told, and so is the precision
+    of a recipe that leaves it at float32.
 
     Raises:
         RecipeError: fewer examples in a batch than processes.
@@ -42,7 +44,9 @@ def make_accelerator(recipe: Recipe, out: Path, tracker: str | None) -> Accelera
     partial = (
         getattr(recipe.model, "layerdrop", 0) > 0 or getattr(recipe.model, "freeze_encoder_steps", 0) > 0
     )
+    AcceleratorState._reset_state()  # the precision of an earlier run in this process would stay
     accelerator = Accelerator(
+        mixed_precision="bf16" if recipe.precision == "bf16" else None,
         log_with=tracker,
         project_config=ProjectConfiguration(str(out)),
         gradient_accumulation_steps=recipe.accumulate,
@@ -74,7 +78,7 @@ def weight_of(examples: Sequence[Example], reduction: str) -> float:
     """How much a batch counts among others: its learned tokens, or its examples."""
     if reduction == "examples":
         return float(len(examples))
-    return float(sum(len(example.tokens) - example.learned_from for example in examples))
+    return float(sum(example.learned for example in examples))
 
 
 def own_part(

@@ -33,6 +33,7 @@ from unislu.sequence import (
 from unislu.sequence.choices import Choices, sentiment_choice, tag_choices
 from unislu.sequence.format import tags_transcript
 from unislu.sequence.inline import InlineFormat
+from unislu.sequence.reader import GIVEN_PART
 from unislu.training.config import CorpusConfig, PromptConfig, Recipe
 
 _ONTONOTES = {normalize_type(name): tag for name, tag in ONTONOTES_TO_SLUE.items()} | {"year": "WHEN"}
@@ -47,8 +48,8 @@ class Example:
     """One training example.
 
     `tokens` is the decoder's input and target in one: prefix, then the rendered sequence. The first
-    `learned_from` ids are only fed. `parts` runs along `tokens` (0 transcript, 1 task, 2 given). `clip` is
-    the audio: (manifest, path). `allowed`, where only choices are learned, runs along the ids after
+    `learned_from` ids are only fed. `parts` runs along `tokens` (0 transcript, 1 task, 2 fed). `clip` is the
+    audio: (manifest, path). `allowed`, where only choices are learned, runs along the ids after
     `learned_from`: what could stand in an id's place, or nothing where there was no choice.
     """
 
@@ -62,6 +63,13 @@ class Example:
     #: Length of the clip, 0 where the record does not say.
     seconds: float = 0.0
     allowed: tuple[tuple[int, ...], ...] = ()
+
+    @property
+    def learned(self) -> int:
+        """How many tokens are learned from it."""
+        if self.allowed:
+            return sum(map(bool, self.allowed))
+        return sum(part != GIVEN_PART for part in self.parts[self.learned_from :])
 
 
 @dataclass

@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+from functools import partial
+
+from torch import nn
+from torch.utils.checkpoint import checkpoint
+
 from unislu.training.config import ClassifierConfig, CtcConfig, ModelConfig
 from unislu.training.protocol import Setting, System
 
@@ -13,6 +18,14 @@ def build_system(setting: Setting) -> System:
         RecipeError: the backbone cannot be loaded, or a corpus does not suit this kind of model.
         MissingDependencyError: the kind needs a package that is not installed.
     """
+    system = _system(setting)
+    if setting.recipe.gradient_checkpointing:
+        assert isinstance(system.model, nn.Module)
+        _compute_layers_again(system.model)
+    return system
+
+
+def _system(setting: Setting) -> System:
     config = setting.recipe.model
     if isinstance(config, ModelConfig):
         from unislu.training.models.whisper_system import build_system as whisper
@@ -29,3 +42,13 @@ def build_system(setting: Setting) -> System:
     from unislu.training.models.speech_llm_system import build_system as speech_llm
 
     return speech_llm(setting, config)
+
+
+def _compute_layers_again(model: nn.Module) -> None:
+    """Gradient checkpointing of every layer; our models call layers themselves, not their models' loops."""
+    from transformers.modeling_layers import GradientCheckpointingLayer
+
+    for module in model.modules():
+        if isinstance(module, GradientCheckpointingLayer):
+            module.gradient_checkpointing = True
+            module._gradient_checkpointing_func = partial(checkpoint, use_reentrant=False)
