@@ -8,8 +8,9 @@ begins.
 
 from __future__ import annotations
 
+import hashlib
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -77,6 +78,7 @@ class Decoder:
         vocabulary: Vocabulary,
         forks: bool = True,
         suppression: Suppression | None = None,
+        stops: Iterable[int] = (),
     ) -> None:
         """Prepare the grammar's masks.
 
@@ -85,8 +87,10 @@ class Decoder:
             vocabulary: its tokens.
             forks: whether the model was trained to write `[T/L]` at the end of a transcript.
             suppression: tokens that are not written although the grammar allows them.
+            stops: tokens that end a sequence besides those of the format.
         """
         self._suppression = (suppression or Suppression()).processors()
+        self._stops = frozenset(stops)
         self._forks_known = forks and SA in vocabulary
         self._engine = engine
         self._vocabulary = vocabulary
@@ -195,7 +199,7 @@ class Decoder:
         processors += self._suppression
         stops = {self._vocabulary[name] for name in (END, TRANSCRIPT_END, SA) if name in self._vocabulary}
         find_loop = loop_start if options.guard_repetition else no_loop
-        return Rules(tuple(processors), frozenset(stops), find_loop)
+        return Rules(tuple(processors), self._stops | stops, find_loop)
 
     def _write_batch(
         self,
@@ -275,6 +279,9 @@ class Decoder:
             if read:
                 logits, state = logits[listed], self._engine.select(state, listed)
             write = self._write_beams if options.beam > 1 else self._write_batch
+            if options.clips:  # other draws than the transcript's
+                names = tuple(f"{options.clips[forks[place].window]}/list" for place in listed)
+                options = replace(options, clips=names)
             write(state, logits, written, rules, options)
             tails |= {
                 place: _Tail(_body(row), row.logprobs[: len(_body(row))], row.stop or "length")
@@ -323,5 +330,10 @@ def _body(row: Written) -> list[int]:
 def _pickers(options: DecodeOptions, count: int) -> list[Picker]:
     if options.temperature == 0:
         return [greedy] * count
-    generators = [np.random.default_rng([options.seed, row]) for row in range(count)]
+    if options.clips:
+        digests = [hashlib.blake2b(name.encode(), digest_size=8).digest() for name in options.clips]
+        keys = [int.from_bytes(digest, "big") for digest in digests]
+    else:
+        keys = list(range(count))
+    generators = [np.random.default_rng([options.seed, key]) for key in keys]
     return [sampler(options.temperature, options.top_p, generator) for generator in generators]

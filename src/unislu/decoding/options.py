@@ -38,6 +38,8 @@ class DecodeOptions:
     """Above 1, tokens that were written before become less likely (Keskar et al., 2019)."""
     seed: int = 0
     """Seed of the draws; the same seed gives the same output."""
+    clips: tuple[str, ...] = ()
+    """Names of the windows: draws then depend on seed and name, not on a window's place in its batch."""
     bias: float | Mapping[str, float] = 0.0
     """Added to the logit of entity openers: one number, or one by normalised type ("*" = the others)."""
     label_bias: Mapping[str, float] = field(default_factory=dict)

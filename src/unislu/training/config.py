@@ -289,6 +289,8 @@ class DecodeConfig:
     temperature: float = 0.0
     top_p: float = 1.0
     repetition_penalty: float = 1.0
+    #: Of what is drawn; by default the run's.
+    seed: int | None = None
     #: Let the grammar forbid what would not parse; the papers' models wrote freely.
     constrained: bool = False
     #: Entities of a list after the transcript (suffix): those that the transcript holds, or all that are
@@ -366,6 +368,12 @@ class Recipe:
             )
         if not 0 <= self.prompts.dropout < 1:
             raise RecipeError(f"recipe key 'prompts.dropout': {self.prompts.dropout!r} is not in [0, 1)")
+
+
+def drawn_by(recipe: Recipe) -> DecodeConfig:
+    """How a recipe's model decodes, with the seed of its draws."""
+    seed = recipe.seed if recipe.decode.seed is None else recipe.decode.seed
+    return dataclasses.replace(recipe.decode, seed=seed)
 
 
 def load_recipe(path: str | Path, overrides: Sequence[str] = (), *, tiny: str | Path | None = None) -> Recipe:

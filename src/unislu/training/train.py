@@ -29,7 +29,7 @@ from unislu.training.cache import EncoderCache
 from unislu.training.checkpoint import Checkpoint
 from unislu.training.checkpoints import Checkpoints, replace_folder, restore_folder
 from unislu.training.collate import AudioSource, EpochPlan
-from unislu.training.config import OptimizerConfig, Recipe, load_recipe, to_dict
+from unislu.training.config import OptimizerConfig, Recipe, drawn_by, load_recipe, to_dict
 from unislu.training.distributed import (
     Balance,
     is_sharded,
@@ -360,7 +360,7 @@ class Run:
         return {
             **self.model.describe(),
             "padding": self.recipe.audio.padding,
-            "decode": asdict(self.recipe.decode),
+            "decode": asdict(drawn_by(self.recipe)),
             "labels": {
                 "entity_types": list(self.labels.entity_types),
                 "sentiments": list(self.labels.sentiments),

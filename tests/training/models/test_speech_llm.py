@@ -12,11 +12,22 @@ torch = pytest.importorskip("torch")
 pytest.importorskip("peft")
 
 from unislu.errors import MissingDependencyError, RecipeError  # noqa: E402
-from unislu.sequence import SLUE  # noqa: E402
-from unislu.training.config import CorpusConfig, LoraConfig, OptimizerConfig, Recipe, SpeechLlmConfig  # noqa: E402
+from unislu.sequence import SLUE, Prompt  # noqa: E402
+from unislu.training.collate import AudioSource  # noqa: E402
+from unislu.training.config import (  # noqa: E402
+    CorpusConfig,
+    DecodeConfig,
+    LoraConfig,
+    OptimizerConfig,
+    Recipe,
+    SpecAugmentConfig,
+    SpeechLlmConfig,
+)
 from unislu.training.models.encoders import pad_audio  # noqa: E402
 from unislu.training.models.llm_engine import LlmEngine  # noqa: E402
 from unislu.training.models.speech_llm import Adapter, LlmBatch, SpeechLlm, load_speech_llm  # noqa: E402
+from unislu.training.models.speech_llm_system import AfterSpeech, LlmPredictor  # noqa: E402
+from unislu.training.protocol import Asked  # noqa: E402
 from unislu.training.train import Run  # noqa: E402
 
 pytestmark = pytest.mark.filterwarnings("ignore")
@@ -168,3 +179,60 @@ def test_the_first_stage_learns_transcripts_alone(tiny: Path, tmp_path: Path) ->
     recipe = Recipe("x", config_for(tiny), (CorpusConfig(manifest, entities="closed"),), out=str(tmp_path))
     with pytest.raises(RecipeError, match=r"without model\.lora"):
         Run(recipe, quiet=True)
+
+
+def test_lora_learns_in_float32_beside_a_bfloat16_model(tiny: Path) -> None:
+    model = load_speech_llm(config_for(tiny, lora=LoraConfig(r=2, dropout=0.0), dtype="bfloat16"), SLUE)
+    lora = {name: p for name, p in model.named_parameters() if "lora_" in name}
+    assert lora and {p.dtype for p in lora.values()} == {torch.float32}
+    assert next(p for n, p in model.lm.named_parameters() if "base_layer" in n).dtype == torch.bfloat16
+    with torch.no_grad():
+        for name, parameter in lora.items():
+            parameter.fill_(1.0 if "lora_B" in name else 0.5)
+    audio, lengths = audio_of(model, 16000)
+    tokens = torch.randint(0, model.vocabulary.size, (1, 6), generator=torch.Generator().manual_seed(1))
+    zeros = torch.zeros(1, 6, dtype=torch.long)
+    batch = LlmBatch(tokens, tokens.roll(-1, 1), zeros, torch.tensor([False]), audio, lengths)
+    optimizer = torch.optim.AdamW(lora.values(), lr=1e-4, weight_decay=0.0)
+    model(batch).backward()
+    optimizer.step()
+    # A step of 1e-4 from 1.0 is a fortieth of what bfloat16 can tell apart there.
+    changed = [p for n, p in lora.items() if "lora_B" in n and "q_proj" in n]
+    assert changed and all(((p - 1).abs() > 5e-5).any() for p in changed)
+
+
+def predictor_of(model: SpeechLlm, **decode: object) -> LlmPredictor:
+    source = AudioSource(None, SpecAugmentConfig(), ())
+    fmt = AfterSpeech(model.vocabulary, model.after)
+    return LlmPredictor(model, fmt, source, DecodeConfig(**decode))  # type: ignore[arg-type]
+
+
+def test_draws_depend_on_seed_and_clip_alone(tiny: Path, model: SpeechLlm) -> None:
+    manifest = tiny / "corpus" / "manifest.jsonl"
+    asked = [Asked(f"t{n}", (manifest, f"{n}.wav"), Prompt(frozenset({"ner", "sa"}))) for n in range(3)]
+    drawn = predictor_of(model, temperature=1.0, seed=3)
+    together = {answer.id: answer for answer in drawn(asked)}
+    assert {answer.id: answer for answer in drawn(asked[::-1])} == together
+    (alone,) = drawn(asked[1:2])
+    assert alone.text == together["t1"].text
+    assert predictor_of(model, temperature=1.0, seed=4)(asked[:1])[0].text != together["t0"].text
+
+
+def test_the_chats_end_ends_an_answer(tiny: Path, model: SpeechLlm, monkeypatch: pytest.MonkeyPatch) -> None:
+    end = model.vocabulary["<|im_end|>"]
+    assert end in model.ends
+    predictor = predictor_of(model)
+    engine, steps = predictor._engine, []
+    step = engine.step
+
+    def preferring(tokens: np.ndarray, state: object) -> tuple[np.ndarray, object]:
+        logits, state = step(tokens, state)  # type: ignore[arg-type]
+        steps.append(tokens.shape)
+        if len(steps) > 2:
+            logits[:, end] = 1e4
+        return logits, state
+
+    monkeypatch.setattr(engine, "step", preferring)
+    manifest = tiny / "corpus" / "manifest.jsonl"
+    (answer,) = predictor([Asked("t0", (manifest, "0.wav"), Prompt(frozenset()))])
+    assert len(steps) == 3 and "im_end" not in (answer.text or "")

@@ -34,6 +34,7 @@ from unislu.training.protocol import decay_groups
 from unislu.training.tokenizer_files import tokenizer_file_of
 
 KIND = "speech-llm"
+CHAT_END = "<|im_end|>"
 
 
 @dataclass
@@ -107,6 +108,13 @@ class SpeechLlm(nn.Module):
     def old_rows(self) -> int:
         """Rows of the language model's own embedding."""
         return int(self.lm.get_input_embeddings().weight.shape[0])
+
+    @property
+    def ends(self) -> frozenset[int]:
+        """The tokens that end the language model's own answers: of its settings, and of Qwen's chat form."""
+        named = getattr(self.lm.generation_config, "eos_token_id", None)
+        listed = named if isinstance(named, list) else [named]
+        return frozenset({*listed, self.vocabulary.ids.get(CHAT_END)} - {None})
 
     @property
     def after(self) -> tuple[int, ...]:
@@ -288,3 +296,6 @@ def _add_lora(lm: Any, config: LoraConfig) -> None:
         peft.inject_adapter_in_model(settings, lm)
     except ValueError as error:
         raise RecipeError(f"recipe key 'model.lora.targets': {list(targets)}: {error}") from error
+    for name, parameter in lm.named_parameters():
+        if "lora_" in name:  # small updates of bfloat16 weights would be rounded away
+            parameter.data = parameter.data.float()

@@ -15,7 +15,7 @@ from unislu.sequence import LabelSet, Prompt, SuffixFormat, Vocabulary
 from unislu.sequence.vocabulary import END
 from unislu.training.checkpoint import Checkpoint
 from unislu.training.collate import AudioSource, padded_tokens
-from unislu.training.config import DecodeConfig, LoraConfig, SpeechLlmConfig
+from unislu.training.config import DecodeConfig, LoraConfig, SpeechLlmConfig, drawn_by
 from unislu.training.examples import Example, ExampleMaker, Formats
 from unislu.training.models.encoders import SpeechEncoder, pad_audio, pad_clips
 from unislu.training.models.llm_engine import LlmEngine
@@ -62,7 +62,7 @@ def build_system(setting: Setting, config: SpeechLlmConfig) -> System:
         model,
         maker,
         partial(collate, model.encoder, setting.source, pad),
-        lambda: LlmPredictor(model, fmt, setting.source, setting.recipe.decode),
+        lambda: LlmPredictor(model, fmt, setting.source, drawn_by(setting.recipe)),
     )
 
 
@@ -80,7 +80,7 @@ class LlmPredictor:
     def __init__(self, model: SpeechLlm, fmt: AfterSpeech, source: AudioSource, decode: DecodeConfig):
         self._engine, self._format, self._source = LlmEngine(model), fmt, source
         self._encoder = model.encoder
-        self._decoder = Decoder(self._engine, model.vocabulary)
+        self._decoder = Decoder(self._engine, model.vocabulary, stops=model.ends)
         self._options = decode_options(decode)
         self._phrases = decode.phrases
 
@@ -95,7 +95,8 @@ class LlmPredictor:
         samples = [self._source.samples(clip) for clip in unlabelled(asked)]
         encoded = self._engine.encode(*pad_audio([self._encoder.features(s) for s in samples]))
         seconds = [len(s) / SAMPLE_RATE for s in samples]
-        outputs = self._decoder.decode(encoded, self._format, prompt, seconds, self._options)
+        options = replace(self._options, clips=tuple(item.id for item in asked))
+        outputs = self._decoder.decode(encoded, self._format, prompt, seconds, options)
         return [
             prediction(
                 item.id, self._format.parse(decoded.ids, prompt), prompt, decoded.sentiment, self._phrases

@@ -23,7 +23,7 @@ from unislu.sequence import Prompt, Vocabulary
 from unislu.sequence.reader import Parsed
 from unislu.training.checkpoint import Checkpoint
 from unislu.training.collate import AudioSource, collate
-from unislu.training.config import DecodeConfig, ModelConfig
+from unislu.training.config import DecodeConfig, ModelConfig, drawn_by
 from unislu.training.examples import ExampleMaker, Formats
 from unislu.training.models.whisper import load_unified
 from unislu.training.protocol import EVERYTHING, Asked, Predictor, Setting, System, unlabelled
@@ -56,7 +56,7 @@ def build_system(setting: Setting, config: ModelConfig) -> System:
     def predictor() -> Predictor:
         engine = TorchEngine(model.merged())
         recognizer = recognizer_of(engine, model.vocabulary, known, learned)
-        return WhisperPredictor(recognizer, setting.source, recipe.decode)
+        return WhisperPredictor(recognizer, setting.source, drawn_by(recipe))
 
     return System(model, maker, batches, predictor)
 
@@ -145,7 +145,7 @@ def decode_options(config: DecodeConfig) -> DecodeOptions:
     """The decoder's options of a recipe's."""
     return DecodeOptions(
         beam=config.beam, temperature=config.temperature, top_p=config.top_p,
-        repetition_penalty=config.repetition_penalty, constrained=config.constrained,
+        repetition_penalty=config.repetition_penalty, constrained=config.constrained, seed=config.seed or 0,
     )  # fmt: skip
 
 
