@@ -101,6 +101,8 @@ class CtcConfig(EncoderConfig):
     """A speech encoder that writes characters and entity symbols by CTC (SLUE's NER baseline)."""
 
     kind: Literal["ctc"] = "ctc"
+    #: Which entity types it learns: SLUE's, or OntoNotes' 18, mapped to SLUE's in its answers.
+    types: Literal["combined", "raw"] = "combined"
 
 
 @dataclass(frozen=True)

@@ -11,16 +11,25 @@ from hypothesis import strategies as st
 torch = pytest.importorskip("torch")
 transformers = pytest.importorskip("transformers")
 
-from unislu.data.records import Record, read_records  # noqa: E402
+from unislu.data.records import Entity, Record, read_records  # noqa: E402
 from unislu.errors import RecipeError  # noqa: E402
 from unislu.recognition.style import normalize  # noqa: E402
-from unislu.sequence import SLUE, Span, Target  # noqa: E402
-from unislu.training.config import CorpusConfig, CtcConfig  # noqa: E402
+from unislu.sequence import SLUE, Prompt, Span, Target  # noqa: E402
+from unislu.training.collate import AudioSource  # noqa: E402
+from unislu.training.config import CorpusConfig, CtcConfig, SpecAugmentConfig  # noqa: E402
 from unislu.training.examples import Corpus  # noqa: E402
 from unislu.training.loss import IGNORE  # noqa: E402
-from unislu.training.models.ctc import CtcTagger, collapse, load_ctc, make_example  # noqa: E402
+from unislu.training.models.ctc import (  # noqa: E402
+    RAW,
+    CtcPredictor,
+    CtcTagger,
+    collapse,
+    load_ctc,
+    make_example,
+)
 from unislu.training.models.ctc_text import BLANK, CtcText  # noqa: E402
 from unislu.training.models.encoders import AudioBatch, load_encoder, pad_audio  # noqa: E402
+from unislu.training.protocol import Asked  # noqa: E402
 
 pytestmark = pytest.mark.filterwarnings("ignore")
 
@@ -128,6 +137,39 @@ def test_examples_need_audio_annotation_and_room(tiny: Path) -> None:
     assert made(audio=None) is None
     assert made(entities=None) is None  # "not annotated" must not teach "none present"
     assert made(duration=0.3) is None  # fewer positions than units
+
+
+def test_ontonotes_types_are_learned_and_slues_answered(tiny: Path, tmp_path: Path) -> None:
+    record = Record(
+        "r", "anna met the irs in rome at six", audio="0.wav", duration=3.0,
+        entities=(Entity(0, 4, "PERSON"), Entity(9, 16, "ORG"), Entity(20, 24, "PLACE", {"type18": "GPE"}),
+                  Entity(28, 31, "TIME"), Entity(5, 8, "EVENT")),
+    )  # fmt: skip
+    corpus = Corpus(CorpusConfig("m", entities="closed"), tiny / "corpus" / "manifest.jsonl", [record])
+    text = CtcText.of([record.text], RAW.entity_types)
+    assert len(text.types) == 18
+    example = make_example(text, RAW, corpus, record, 0)
+    assert example is not None
+    learned = text.parse(example.tokens).target
+    assert [span.type for span in learned.entities or ()] == ["PERSON", "EVENT", "ORG", "GPE", "TIME"]
+
+    model = CtcTagger(load_encoder(str(tiny / "wav2vec2"), "k"), text, CtcConfig("unused"))
+    forced = torch.full((1, len(example.tokens) * 2, text.size), -9.0)
+    for place, unit in enumerate(example.tokens):
+        forced[0, 2 * place, unit] = 9.0
+        forced[0, 2 * place + 1, BLANK] = 9.0
+    model.log_probabilities = lambda audio, lengths: (forced, torch.tensor([forced.shape[1]]))  # type: ignore[method-assign]
+    predictor = CtcPredictor(model, AudioSource(None, SpecAugmentConfig(), ()), SLUE)
+    (answer,) = predictor([Asked("r", (corpus.manifest, "0.wav"), Prompt(frozenset({"ner"})))])
+    assert answer.text == record.text
+    assert answer.entities == (("PERSON", "anna"), ("ORG", "the irs"), ("PLACE", "rome"), ("WHEN", "six"))
+
+
+def test_slues_types_are_no_ontonotes_types(tiny: Path) -> None:
+    record = Record("r", "in rome", audio="0.wav", duration=3.0, entities=(Entity(3, 7, "PLACE"),))
+    corpus = Corpus(CorpusConfig("m", entities="closed"), tiny / "corpus" / "manifest.jsonl", [record])
+    with pytest.raises(RecipeError, match="--types raw"):
+        make_example(CtcText.of([record.text], RAW.entity_types), RAW, corpus, record, 0)
 
 
 def test_a_character_without_a_unit_is_named() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import partial
 from itertools import pairwise
 from pathlib import Path
@@ -15,7 +16,7 @@ from torch.nn import functional as F
 from unislu.data.records import Record
 from unislu.errors import RecipeError
 from unislu.evaluation.question import Prediction
-from unislu.sequence import LabelSet, Target
+from unislu.sequence import ONTONOTES_TO_SLUE, SLUE, LabelSet, Target
 from unislu.training.checkpoint import Checkpoint
 from unislu.training.collate import AudioSource
 from unislu.training.config import CtcConfig, OptimizerConfig
@@ -33,6 +34,8 @@ from unislu.training.models.encoders import (
 from unislu.training.protocol import Asked, Predictor, Setting, System, decay_groups, unlabelled
 
 KIND = "ctc"
+RAW = LabelSet(tuple(ONTONOTES_TO_SLUE), ())
+"""OntoNotes' types, with which SLUE's baselines are trained."""
 _BATCH = 8
 _FRAMES_PER_SECOND = 49.5
 """wav2vec 2.0 gives 50 a second, and one less a clip."""
@@ -136,13 +139,14 @@ def build_system(setting: Setting, config: CtcConfig) -> System:
                 f"corpus {corpus.config.manifest!r}: a model of kind ctc learns closed entities from audio"
             )
     texts = (record.text for corpus in setting.corpora for record in corpus.records)
-    model = load_ctc(config, CtcText.of(texts, setting.labels.entity_types))
+    learned = RAW if config.types == "raw" else setting.labels
+    model = load_ctc(config, CtcText.of(texts, learned.entity_types))
     model.encoder.hear(setting.recipe.audio.padding)
     return System(
         model,
-        partial(make_example, model.text, setting.labels),
+        partial(make_example, model.text, learned),
         partial(collate, model.encoder, setting.source),
-        lambda: CtcPredictor(model, setting.source),
+        lambda: CtcPredictor(model, setting.source, setting.labels),
     )
 
 
@@ -150,8 +154,8 @@ def make_example(
     text: CtcText, labels: LabelSet, corpus: Corpus, record: Record, epoch: int
 ) -> Example | None:
     """The units of a record; None without audio or the annotation asked for, or when they do not fit."""
-    target = record.target()
     tagged = corpus.config.entities == "closed"
+    target = (_with_raw_types(record, corpus) if tagged and labels is RAW else record).target()
     if record.audio is None or (tagged and target.entities is None):
         return None
     target = closed_target(target, labels) if tagged else Target(target.text)
@@ -162,6 +166,20 @@ def make_example(
         return None
     clip = (corpus.manifest, record.audio)
     return Example(record.id, units, (0,) * len(units), 0, clip, False, seconds=seconds)
+
+
+def _with_raw_types(record: Record, corpus: Corpus) -> Record:
+    """The record with OntoNotes' types, which `prepare` keeps beside SLUE's as `type18`."""
+    if record.entities is None:
+        return record
+    entities = tuple(replace(e, type=str(e.extra.get("type18", e.type))) for e in record.entities)
+    for entity in entities:
+        if RAW.entity_type(entity.type) is None:
+            raise RecipeError(
+                f"corpus {corpus.config.manifest!r}, record {record.id!r}: {entity.type!r} is none of "
+                "OntoNotes' types: prepare it again, with `--types raw`, or set model.types to combined"
+            )
+    return replace(record, entities=entities)
 
 
 def collate(encoder: SpeechEncoder, source: AudioSource, examples: Sequence[Example]) -> AudioBatch:
@@ -178,8 +196,9 @@ class CtcPredictor:
 
     answers = frozenset({"text", "entities"})
 
-    def __init__(self, model: CtcTagger, source: AudioSource):
-        self._model, self._source = model, source
+    def __init__(self, model: CtcTagger, source: AudioSource, labels: LabelSet):
+        """`labels`: whose entity types are answered; others are mapped to them, as SLUE does, or left out."""
+        self._model, self._source, self._labels = model, source, labels
         self._batch = _BATCH if model.encoder.independent else 1
 
     def __call__(self, asked: Sequence[Asked]) -> list[Prediction]:
@@ -201,6 +220,7 @@ class CtcPredictor:
         answers = []
         for item, row, count in zip(asked, scores.argmax(-1).cpu(), positions.tolist(), strict=True):
             target = model.text.parse(collapse(row[:count].tolist())).target
+            target = closed_target(target, self._labels)
             phrases = tuple((s.type, target.text[s.start : s.end]) for s in target.entities or ())
             answers.append(Prediction(item.id, target.text, phrases if item.prompt.ner else None))
         return answers
@@ -216,4 +236,4 @@ def load_predictor(known: Checkpoint, source: AudioSource) -> Predictor:
     """The predictor of a checkpoint."""
     model = load_ctc(CtcConfig(str(known.folder)))
     model.encoder.hear(known.padding)
-    return CtcPredictor(model, source)
+    return CtcPredictor(model, source, known.labels or SLUE)
