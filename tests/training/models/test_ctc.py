@@ -142,8 +142,8 @@ def test_examples_need_audio_annotation_and_room(tiny: Path) -> None:
 def test_ontonotes_types_are_learned_and_slues_answered(tiny: Path, tmp_path: Path) -> None:
     record = Record(
         "r", "anna met the irs in rome at six", audio="0.wav", duration=3.0,
-        entities=(Entity(0, 4, "PERSON"), Entity(9, 16, "ORG"), Entity(20, 24, "PLACE", {"type18": "GPE"}),
-                  Entity(28, 31, "TIME"), Entity(5, 8, "EVENT")),
+        entities=(Entity(0, 4, "PERSON"), Entity(5, 8, "EVENT"), Entity(9, 16, "ORG"),
+                  Entity(20, 24, "PLACE", {"type18": "GPE"}), Entity(28, 31, "TIME")),
     )  # fmt: skip
     corpus = Corpus(CorpusConfig("m", entities="closed"), tiny / "corpus" / "manifest.jsonl", [record])
     text = CtcText.of([record.text], RAW.entity_types)
