@@ -12,7 +12,9 @@ import numpy as np
 import pytest
 
 from unislu.bundle import (
+    DATA,
     DECODER,
+    EMBEDDING,
     ENCODER,
     MANIFEST,
     MODEL_CARD,
@@ -179,7 +181,8 @@ def test_names_of_the_hub(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None
     hub = types.SimpleNamespace(snapshot_download=snapshot_download)
     monkeypatch.setitem(sys.modules, "huggingface_hub", hub)
     assert resolve_bundle("hf:someone/model@v1") == folder
-    assert calls == [("someone/model", "v1", (MANIFEST, *REQUIRED_FILES, TAGGER))]
+    optional = (ENCODER + DATA, DECODER + DATA, TAGGER, EMBEDDING)
+    assert calls == [("someone/model", "v1", (MANIFEST, *REQUIRED_FILES, *optional))]
     with pytest.raises(BundleNotFoundError, match=r"could not be downloaded \(404 Client Error\)"):
         resolve_bundle("hf:someone/nothing")
     monkeypatch.setitem(sys.modules, "huggingface_hub", None)
