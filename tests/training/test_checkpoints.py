@@ -142,3 +142,18 @@ def test_the_mean_of_two_checkpoints(checkpoint: Path, tmp_path: Path) -> None:
     ]
     with pytest.raises(RecipeError, match="add up"):
         averaging.average([(checkpoint, 0.5), (second, 0.6)], tmp_path / "bad")
+
+
+def test_the_mean_of_plain_whispers_keeps_what_is_equal(backbone: Path, tmp_path: Path) -> None:
+    from transformers import WhisperForConditionalGeneration
+
+    model = WhisperForConditionalGeneration.from_pretrained(backbone)
+    before = {name: weight.clone() for name, weight in model.state_dict().items()}
+    moved = "model.decoder.layers.0.fc1.bias"
+    model.state_dict()[moved].add_(1.0)
+    model.save_pretrained(tmp_path / "moved")
+    shutil.copyfile(backbone / "tokenizer.json", tmp_path / "moved" / "tokenizer.json")
+    averaging.average([(backbone, 0.3), (tmp_path / "moved", 0.7)], tmp_path / "mean")
+    mean = WhisperForConditionalGeneration.from_pretrained(tmp_path / "mean").state_dict()
+    torch.testing.assert_close(mean[moved], before[moved] + 0.7)
+    assert all(torch.equal(mean[name], weight) for name, weight in before.items() if name != moved)

@@ -2,7 +2,8 @@
 
 A run that goes on from another gains on what it trains most and loses a little elsewhere; the mean of both
 ends keeps most of either (model soups, Wortsman et al., 2022). Everything but the weights is taken from the
-last checkpoint named.
+last checkpoint named. Plain Whisper folders, such as `ears-train` writes, can be averaged too; weights that
+are equal everywhere stay as they are, bit for bit.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from unislu.errors import RecipeError
-from unislu.training.checkpoint import Checkpoint
+from unislu.training.checkpoint import UNISLU, Checkpoint
 
 
 def average(checkpoints: Sequence[tuple[Path, float]], out: Path) -> None:
@@ -25,12 +26,14 @@ def average(checkpoints: Sequence[tuple[Path, float]], out: Path) -> None:
     """
     import shutil
 
+    import torch
     from transformers import WhisperForConditionalGeneration
 
     if not math.isclose(math.fsum(weight for _, weight in checkpoints), 1.0, abs_tol=1e-6):
         raise RecipeError(f"the weights {[weight for _, weight in checkpoints]} do not add up to 1")
     last = checkpoints[-1][0]
-    read = [Checkpoint.read(folder) for folder, _ in checkpoints]
+    plain = not any((folder / UNISLU).exists() for folder, _ in checkpoints)
+    read = [] if plain else [Checkpoint.read(folder) for folder, _ in checkpoints]
     vocabularies = [checkpoint.vocabulary for checkpoint in read]
     if any(vocabulary != vocabularies[-1] for vocabulary in vocabularies):
         raise RecipeError("the checkpoints have different vocabularies: their rows do not mean the same")
@@ -40,10 +43,15 @@ def average(checkpoints: Sequence[tuple[Path, float]], out: Path) -> None:
     for name, tensor in states[-1].items():
         if any(state[name].shape != tensor.shape for state in states):
             raise RecipeError(f"{name} has different shapes: these checkpoints are not of one backbone")
+        if all(torch.equal(state[name], tensor) for state in states):
+            mean[name] = tensor
+            continue
         parts = [weight * state[name] for state, (_, weight) in zip(states, checkpoints, strict=True)]
         mean[name] = sum(parts[1:], parts[0])
     models[-1].load_state_dict(mean)  # all at once: tied weights are one tensor under two names
     models[-1].save_pretrained(out)
     shutil.copyfile(last / "tokenizer.json", out / "tokenizer.json")
+    if plain:
+        return
     parents = [[folder.parent.name, weight] for folder, weight in checkpoints]
     replace(read[-1], provenance={**read[-1].provenance, "average": parents}).write(out)
