@@ -29,18 +29,21 @@ PARTS = ("fine-tune", "dev", "test")
 SPOKEN = "he hoped for rome"
 
 
-def commands(folder: Path, **variables: str) -> Iterator[list[str]]:
-    """The page's commands about data as bash hands them over, its loops and variables expanded."""
+def commands(
+    folder: Path, first: str = "## 2. The data", last: str = "## 3.", **variables: str
+) -> Iterator[list[str]]:
+    """The commands between two headings of the page, loops and variables expanded by bash."""
     page = PAGE.read_text(encoding="utf-8")
-    section = page[page.index("## 2. The data") : page.index("## 3.")]
+    section = page[page.index(first) : page.index(last)]
     blocks = re.findall(r"^```sh\n(.*?)^```", section, re.MULTILINE | re.DOTALL)
     script = "".join(blocks).replace("export DATA=", ": ").replace("\nVOICES=", "\n: ")
-    record = 'unislu() { printf "%s\\0" "$@" >> calls; printf "\\n\\0" >> calls; }\n'
+    record = 'unislu() { printf "%s\\0" "$@" >> calls; printf "\\n\\0" >> calls; }\nhf() { :; }\n'
     subprocess.run(
         ["bash", "-euc", record + script], cwd=folder, env=variables | {"PATH": "/bin:/usr/bin"}, check=True
     )
     call: list[str] = []
-    for word in (folder / "calls").read_text().split("\0"):
+    calls, _ = (folder / "calls").read_text(), (folder / "calls").unlink()
+    for word in calls.split("\0"):
         if word == "\n":
             yield call
             call = []
@@ -48,25 +51,28 @@ def commands(folder: Path, **variables: str) -> Iterator[list[str]]:
             call.append(word)
 
 
-def published(folder: Path) -> None:
-    """Every source of the page, a sentence or a few each."""
+SENTIMENTS = (("Positive", "i love it"), ("Negative", "that was bad"), ("Neutral", "well it was there"))
+
+
+def published(folder: Path, blind: bool = True) -> None:
+    """Every source of the page, a few sentences each; `blind`: SLUE-VoxPopuli's test set has no labels."""
     vp, vc = folder / "slue-voxpopuli", folder / "slue-voxceleb"
+    vp.mkdir()
+    vc.mkdir()
     for part in PARTS:
-        labels = "" if part == "test" else "\traw_ner\tnormalized_ner"
-        values = "" if part == "test" else "\t[]\t[['ORG', 4, 19], ['GPE', 27, 10], ['DATE', 45, 6]]"
-        name = f"slue-voxpopuli_{part}{'_blind' if part == 'test' else ''}.tsv"
-        vp.mkdir(exist_ok=True)
-        (vp / name).write_text(
+        unlabelled = blind and part == "test"
+        labels = "" if unlabelled else "\traw_ner\tnormalized_ner"
+        values = "" if unlabelled else "\t[]\t[['ORG', 4, 19], ['GPE', 27, 10], ['DATE', 45, 6]]"
+        (vp / f"slue-voxpopuli_{part}{'_blind' if unlabelled else ''}.tsv").write_text(
             f"id\traw_text\tnormalized_text\tspeaker_id\tsplit{labels}\n"
             f"p-{part}\t{TEXT}.\t{TEXT}\t23\t{part}{values}\n"
         )
-        clip(vp / part / "a.flac").rename(vp / part / f"p-{part}.ogg")
-        vc.mkdir(exist_ok=True)
-        (vc / f"slue-voxceleb_{part}.tsv").write_text(
-            "id\tnormalized_text\tsentiment\tspeaker_id\tsplit\tstart_second\tend_second\n"
-            f"c-{part}\ti love it\tPositive\tid1\t{part}\t0.5\t1.25\n"
-        )
-        clip(vc / f"{part}_raw" / f"c-{part}.flac", 2.0)
+        clip(vp / part / "a.flac", 3.0).rename(vp / part / f"p-{part}.ogg")
+        rows = ["id\tnormalized_text\tsentiment\tspeaker_id\tsplit\tstart_second\tend_second"]
+        for number, (label, text) in enumerate(SENTIMENTS):
+            rows.append(f"c-{part}-{number}\t{text}\t{label}\tid1\t{part}\t0.5\t1.75")
+            clip(vc / f"{part}_raw" / f"c-{part}-{number}.flac", 2.0)
+        (vc / f"slue-voxceleb_{part}.tsv").write_text("\n".join(rows) + "\n")
     for number, part in enumerate(
         ("train-clean-100", "train-clean-360", "train-other-500", "dev-clean", "test-clean")
     ):
@@ -88,6 +94,18 @@ def published(folder: Path) -> None:
     (folder / "nuner.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
 
 
+def prepared(folder: Path, endpoint: Endpoint, blind: bool = True) -> Path:  # noqa: F811
+    """`DATA` in a folder, after every command of the page."""
+    published(folder, blind)
+    endpoint.answers[SPOKEN] = [answer(("rome", "city"))]
+    own = {"hf:numind/NuNER": "nuner.jsonl", "350000": "300"}
+    variables = {"DATA": "data", "VOICES": "sine:a", "URL": endpoint.url, "MODEL": "m"}
+    for arguments in commands(folder, **variables):
+        quiet = ["-q"] if arguments[0] in ("synthesize", "annotate") else []
+        assert main([own.get(word, word) for word in arguments] + quiet) == 0, arguments
+    return folder / "data"
+
+
 @pytest.fixture
 def data(
     tmp_path: Path,
@@ -99,14 +117,7 @@ def data(
         pytest.skip("needs bash")
     monkeypatch.setattr(voices, "_registered", {"sine": Sine})
     monkeypatch.chdir(tmp_path)
-    published(tmp_path)
-    endpoint.answers[SPOKEN] = [answer(("rome", "city"))]
-    own = {"hf:numind/NuNER": "nuner.jsonl", "350000": "300"}
-    variables = {"DATA": "data", "VOICES": "sine:a", "URL": endpoint.url, "MODEL": "m"}
-    for arguments in commands(tmp_path, **variables):
-        quiet = ["-q"] if arguments[0] in ("synthesize", "annotate") else []
-        assert main([own.get(word, word) for word in arguments] + quiet) == 0, arguments
-    return tmp_path / "data"
+    return prepared(tmp_path, endpoint)
 
 
 def test_every_manifest_of_the_papers_recipes_is_made_by_a_command_of_the_page(data: Path) -> None:

@@ -114,7 +114,8 @@ class SpeechLlm(nn.Module):
         """The tokens that end the language model's own answers: of its settings, and of Qwen's chat form."""
         named = getattr(self.lm.generation_config, "eos_token_id", None)
         listed = named if isinstance(named, list) else [named]
-        return frozenset({*listed, self.vocabulary.ids.get(CHAT_END)} - {None})
+        found = (*listed, self.vocabulary.ids.get(CHAT_END))
+        return frozenset(int(id_) for id_ in found if id_ is not None)
 
     @property
     def after(self) -> tuple[int, ...]:
