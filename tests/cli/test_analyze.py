@@ -93,8 +93,8 @@ def _bad_files(folder: Path) -> dict[str, tuple[Path, str]]:
     contents: dict[str, tuple[bytes, str]] = {
         "empty.wav": (b"", "is empty"),
         "text.wav": (b"hello, I am a text\n" * 50, "is not an audio or video file"),
-        "zero.wav": (wav(0.0), "holds 0 ms of audio"),
-        "one.wav": (wav(1 / 16_000), "holds 0.0625 ms of audio; at least 100 ms"),
+        "zero.wav": (wav(0.0), "has 0 ms of audio"),
+        "one.wav": (wav(1 / 16_000), "has 0.0625 ms of audio; at least 100 ms"),
         "nan.wav": (wav(0.5, dtype="<f4")[:44] + np.full(8_000, np.nan, "<f4").tobytes(), "not numbers"),
     }
     made = {}

@@ -153,7 +153,7 @@ def test_missing_can_be_allowed(gold: str, tmp_path: Path, capsys: pytest.Captur
 
 def test_empty_gold(ours: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["score", write(tmp_path / "empty.jsonl", []), ours]) == 1
-    assert "holds no record" in capsys.readouterr().err
+    assert "has no records" in capsys.readouterr().err
 
 
 def test_score_writes_a_report(

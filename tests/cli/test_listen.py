@@ -244,4 +244,4 @@ def test_a_sound_file_on_stdin_ends_the_command_at_once() -> None:
         process.stdin.flush()
         assert process.wait(60) == 1
         error = process.stderr.read().decode()
-    assert error.count("\n") == 1 and "holds FLAC" in error
+    assert error.count("\n") == 1 and "is FLAC" in error

@@ -16,7 +16,7 @@ def test_export_options(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> N
     bundle = str(tmp_path / "bundle")
     for content, message in (
         ("{", "is not JSON"),
-        ("[]", "holds a list"),
+        ("[]", "contains a list"),
         ('{"scor": 1}', "unknown key 'scor'"),
     ):
         facts.write_text(content)

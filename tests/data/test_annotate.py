@@ -155,7 +155,7 @@ def test_nothing_is_annotated_in_place_or_for_nothing(tmp_path: Path, endpoint: 
     with pytest.raises(OptionError, match="is the corpus itself"):
         annotate(texts, tmp_path, options(endpoint), progress=False)
     texts.write_text("")
-    with pytest.raises(RecordError, match="holds no record"):
+    with pytest.raises(RecordError, match="has no records"):
         annotate(texts, tmp_path / "out", options(endpoint), progress=False)
 
 

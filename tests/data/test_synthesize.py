@@ -248,7 +248,7 @@ def test_an_empty_corpus_and_a_corpus_in_its_own_place_are_refused(texts: Path, 
     with pytest.raises(OptionError, match="is the corpus itself"):
         speak(own, tmp_path)
     own.write_text("\n")
-    with pytest.raises(RecordError, match="holds no record"):
+    with pytest.raises(RecordError, match="has no records"):
         speak(own, tmp_path / "out")
     with pytest.raises(OptionError, match="is not a folder and cannot be created"):
         speak(texts, own)

@@ -218,7 +218,7 @@ def test_gner_on_a_random_t5(tokenizer: Any, tmp_path: Path) -> None:
     assert tagger.parameters and tagger.facts["model"] == "t5"
     bert = transformers.BertConfig(vocab_size=8)
     bert.save_pretrained(tmp_path / "bert")
-    with pytest.raises(OptionError, match="is no encoder-decoder"):
+    with pytest.raises(OptionError, match="is not an encoder-decoder"):
         Gner(str(tmp_path / "bert"), Setting())
 
 
@@ -245,7 +245,7 @@ def test_whisper_as_published(checkpoint: Path, manifest: Path, tmp_path: Path) 
     with wave.open(str(manifest.parent / "0.wav"), "wb") as file:
         file.setparams((1, 2, 8_000, 0, "NONE", ""))
         file.writeframes(b"\x01\x01" * 8_000 * 31)
-    with pytest.raises(RecordError, match=r"lasts 31\.0 s, Whisper hears 30 s at once"):
+    with pytest.raises(RecordError, match=r"lasts 31\.0 s, Whisper takes at most 30 s"):
         list(system.answers(asked(manifest)))
 
 

@@ -55,7 +55,7 @@ def test_bad_manifests(tmp_path: Path) -> None:
         read_datasets([path, path.parent / ".." / "a" / "manifest.jsonl"])
     empty = tmp_path / "empty.jsonl"
     empty.write_text("")
-    with pytest.raises(RecordError, match="holds no record"):
+    with pytest.raises(RecordError, match="has no records"):
         read_datasets([empty])
     silent = tmp_path / "silent.jsonl"
     silent.write_text('{"id": "a", "text": "x", "entities": []}\n')
@@ -96,7 +96,7 @@ def test_open_questions_are_balanced_or_whole(manifest: Path) -> None:
     assert asked["r2"] is not None and len(asked["r2"]) == 1
     assert {q.types for q in questions(data, "open", asked="all")} == {tuple(sorted(every))}
     none = replace(data, records=tuple(replace(r, entities=()) for r in data.records))
-    with pytest.raises(RecordError, match="no type to ask for"):
+    with pytest.raises(RecordError, match="no types to request"):
         questions(none, "open")
 
 

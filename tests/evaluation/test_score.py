@@ -87,7 +87,7 @@ def test_nothing_annotated_is_nothing_scored() -> None:
             [Prediction("z")],
             "1 ids in the gold have no prediction: a; 1 ids in the predictions are not in the gold: z",
         ),
-        ([], [Prediction("z")], "gold: holds no utterance"),
+        ([], [Prediction("z")], "gold: has no utterances"),
     ],
 )
 def test_ids_must_join(golds: list[Gold], answers: list[Prediction], message: str) -> None:

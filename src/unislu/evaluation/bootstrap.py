@@ -1,4 +1,4 @@
-"""How sure a score is: bootstrap intervals over utterances, and a paired test between two systems.
+"""The uncertainty of scores: bootstrap intervals over utterances, and a paired test between two systems.
 
 Every score here is a function of counts that add up over utterances. So the utterances become a matrix
 of counts, `[utterances, columns]`; a resample is a row of weights, and all resamples are one product.
@@ -41,17 +41,20 @@ class Interval:
 
 @dataclass(frozen=True)
 class Difference:
-    """System A minus system B in one score, in points.
-
-    `p`: how often a difference at least as large comes from swapping the answers of the two systems at
-    random (approximate randomisation, two-sided). `low`, `high`: bootstrap interval of the difference.
-    """
+    """System A minus system B in one score, in points."""
 
     a: float
+    """Score of system A."""
     b: float
+    """Score of system B."""
     low: float
+    """Lower bound of the bootstrap interval of the difference."""
     high: float
+    """Upper bound of that interval."""
     p: float
+    """Probability of a difference at least as large if the answers of the two systems are swapped at random
+    (approximate randomisation, two-sided).
+    """
 
     @property
     def difference(self) -> float:
@@ -131,7 +134,7 @@ def compare(
 
 
 def _finite(value: float) -> float | None:
-    """JSON has no NaN: a bound is undefined when no resample holds anything to score."""
+    """JSON has no NaN: a bound is undefined if no resample has anything to score."""
     return value if np.isfinite(value) else None
 
 

@@ -1,4 +1,4 @@
-"""`unislu calibrate`: curves from how sure a bundle is of its answers to how often they are right.
+"""`unislu calibrate`: curves from a bundle's confidences to how often its answers are right.
 
 An answer is a word, an entity or a sentiment with its confidence. A word is right if the word error rate's
 alignment counts it as a hit; an entity if it is in the gold multiset; a sentiment if it is the gold label.
@@ -43,7 +43,7 @@ Label = tuple[Mapping[str, float], str]
 
 FOLDS = 2
 LEAST = 50
-"""Answers below which nothing is fitted."""
+"""Minimum number of answers for a fit."""
 _PRIOR = 1.0
 _STEPS = 50
 _SMALLEST = 1e-9
@@ -61,13 +61,18 @@ class Answers:
 
 @dataclass(frozen=True)
 class Part:
-    """How one kind of confidence was calibrated. `value`: what the manifest stores. Errors in percent."""
+    """How one kind of confidence was calibrated. Errors in percent."""
 
     value: Mapping[str, float]
+    """What the manifest stores."""
     count: int
+    """Number of answers."""
     accuracy: float
+    """Share of right answers."""
     before: float
+    """Expected calibration error before."""
     after: float
+    """Expected calibration error after, over two folds."""
 
     def to_dict(self) -> dict[str, float]:
         return {
@@ -112,12 +117,12 @@ def calibrate(
 
     Args:
         bundle: a folder, a name on the hub, or None for the embedded one.
-        manifests: dev data with audio. Of a manifest whose entity types are all in the closed set, the closed
-            set is asked for; of another its own types.
+        manifests: dev data with audio. If a manifest's entity types are all in the closed set, the closed set
+            is requested; otherwise its own types.
         limit: the first so many records of each.
-        profile: the treatment of texts.
+        profile: the text normalisation.
         threads: of the model.
-        say: told what is being done.
+        say: called with messages about the progress.
 
     Raises:
         BundleError: the bundle is missing or damaged.
@@ -129,7 +134,7 @@ def calibrate(
     answers: list[Answers] = []
     for manifest in manifests:
         clips = read_clips([manifest], limit)
-        say(f"hearing {len(clips)} clips of {manifest.resolve().parent.name}")
+        say(f"transcribing {len(clips)} clips of {manifest.resolve().parent.name}")
         answers += collect(model, clips, treatment)
     parts = fit(answers)
     if not parts:
@@ -150,7 +155,7 @@ def store(bundle: Bundle, fitted: Fitted, output: Path | None) -> Path:
 
 
 def collect(model: Model, clips: Sequence[Clip], profile: Profile) -> list[Answers]:
-    """What the model answers on the clips of one manifest, judged."""
+    """The model's answers on the clips of one manifest, judged."""
     records = [clip.record for clip in clips]
     types = sorted({normalize_type(e.type) for r in records for e in r.entities or ()})
     closed = set(types) <= {normalize_type(name) for name in model.entity_types}
@@ -183,7 +188,7 @@ def _judged(clip: Clip, analysis: Analysis, profile: Profile) -> Answers:
 
 
 def judge_words(words: Sequence[Word], reference: str, profile: Profile) -> list[Answer]:
-    """(confidence, right?) of every word of which the profile leaves something.
+    """(confidence, right?) of every word that the profile does not remove entirely.
 
     A word that the profile spells as several (`$25` against `25 dollars`) is right if all of them are.
     """
@@ -232,7 +237,7 @@ def _part(
 
 
 def fit_curve(answers: Sequence[Answer]) -> dict[str, float]:
-    """Platt's slope and offset by Newton's method with halved steps, drawn a little to (1, 0)."""
+    """Platt's slope and offset by Newton's method with halved steps, regularised towards (1, 0)."""
     inputs = np.array([[logit(confidence), 1.0] for confidence, _ in answers]).reshape(-1, 2)
     right = np.array([correct for _, correct in answers], np.float64)
     start = np.array([1.0, 0.0])
@@ -258,7 +263,7 @@ def fit_curve(answers: Sequence[Answer]) -> dict[str, float]:
 
 
 def fit_temperature(labels: Sequence[Label]) -> dict[str, float]:
-    """The temperature under which the gold labels are likeliest, drawn a little to 1."""
+    """The temperature under which the gold labels are likeliest, regularised towards 1."""
     losses: list[float] = []
     for temperature in _TEMPERATURES:
         missed = -math.fsum(math.log(tempered(scores, temperature)[gold]) for scores, gold in labels)

@@ -1,4 +1,4 @@
-"""Whether confidences mean what they say: expected calibration error over bins of equal width."""
+"""Expected calibration error of confidences, over bins of equal width."""
 
 from __future__ import annotations
 

@@ -108,7 +108,7 @@ def compare_runs(
         labels: the closed set of entity types.
 
     Raises:
-        OptionError: two runs of one name, or runs that were asked other questions.
+        OptionError: two runs with the same name, or runs with different questions.
         RecordError: ids on one side only, and whatever `score_dataset` refuses.
     """
     names = [run.name for run in runs]
@@ -122,7 +122,7 @@ def compare_runs(
 
 
 def _check_questions(datasets: Sequence[Dataset], runs: Sequence[PredictedRun]) -> None:
-    """One protocol: where two runs say what they were asked, it must be the same."""
+    """One protocol: runs that record their questions must have the same ones."""
     for dataset in datasets:
         asked = {run.name: run.facts.get(dataset.name, {}).get("questions") for run in runs}
         known = {name: key for name, key in asked.items() if key is not None}

@@ -1,10 +1,10 @@
-"""What is wrong with each entity: its type, its boundary, the words that were heard, or all of it.
+"""Error analysis of entities: wrong type, wrong boundary, misrecognised words, or all of them.
 
 The scores (`ner.py`) only know right and wrong. Here each gold entity is paired with at most one found
 entity, through the word alignment of the two transcripts, and every pair gets a kind:
 
     correct    type and phrase agree (the only kind that scores)
-    misheard   the same type on the same words, but the words were heard differently
+    misheard   the same type on the same words, but the words were recognised differently
     type       the same phrase under another type
     boundary   the same type on overlapping words
     overlap    another type on overlapping words
@@ -92,7 +92,7 @@ def pair_entities(
     hypothesis: Sequence[str],
     edits: Sequence[Edit],
 ) -> tuple[Pair, ...]:
-    """Pair the entities of one utterance, gold ones in their order, then what was found besides.
+    """Pair the entities of one utterance, gold ones in order, then additional ones.
 
     Args:
         gold, found: (type, phrase), both normalised as the words are.

@@ -1,4 +1,4 @@
-"""An evaluation: a system asked over manifests, judged, pooled, and written down with where it came from."""
+"""An evaluation: a system run over manifests, judged, pooled, and stored with its provenance."""
 
 from __future__ import annotations
 
@@ -25,21 +25,19 @@ GROUPS = ("closed", "open", "sentiment", "all")
 
 @dataclass(frozen=True)
 class Settings:
-    """What is evaluated and how.
-
-    entities: "closed", "open", or "auto": closed for manifests whose types are the system's own.
-    asked: the open types asked for; see `predict.questions`.
-    classes: 3 or 4 sentiment classes.
-    samples: bootstrap samples of the intervals.
-    seed: of the negative types and of the bootstrap.
-    """
+    """What is evaluated and how."""
 
     profile: str = "unislu"
     entities: Literal["auto", "closed", "open"] = "auto"
+    """"closed", "open", or "auto": closed for manifests whose types are the system's own."""
     asked: TypesAsked = "balanced"
+    """Which open types are requested; see `predict.questions`."""
     classes: int = 3
+    """3 or 4 sentiment classes."""
     samples: int = SAMPLES
+    """Bootstrap samples of the intervals."""
     seed: int = 0
+    """Of the negative types and of the bootstrap."""
     allow_missing: bool = False
 
     def __post_init__(self) -> None:
@@ -63,7 +61,7 @@ class Part:
     scores: Scores
     intervals: Mapping[str, Interval]
     protocol: Protocols | None = None
-    """How entities were asked for; None without entities, or mixed."""
+    """How entities were requested; None without entities, or if mixed."""
     rtfx: float | None = None
     seconds: float = 0.0
     """Length of the audio."""
@@ -135,13 +133,13 @@ def evaluate(
     labels: Sequence[str] | None = None,
     quiet: bool = False,
 ) -> Evaluation:
-    """Ask a system about every manifest and score it; its answers are kept in `out/predictions`.
+    """Run a system over all manifests and score it; its predictions are kept in `out/predictions`.
 
     Args:
         system: answers.
         datasets: see `read_datasets`.
         settings: how.
-        out: the report's folder; an interrupted evaluation goes on there.
+        out: the report's folder; an interrupted evaluation is resumed there.
         labels: the system's closed set of entity types; None = it has none, everything is open.
         quiet: no progress on stderr.
 
@@ -165,7 +163,7 @@ def evaluate(
 def protocol_of(
     dataset: Dataset, wanted: Literal["auto", "closed", "open"], labels: Sequence[str] | None
 ) -> Protocols | None:
-    """How the entities of a manifest are asked for; None if it annotates none.
+    """How the entities of a manifest are requested; None if it has no entity annotation.
 
     Raises:
         RecordError: a type outside the closed set, unless all are.
@@ -180,7 +178,7 @@ def protocol_of(
         return "open" if outside else "closed"
     raise RecordError(
         f"{dataset.path}: entity type {outside[0]!r} is outside the label set {', '.join(labels)}; "
-        "rename it, or ask for open types (--entities open)"
+        "rename it, or use open types (--entities open)"
     )
 
 

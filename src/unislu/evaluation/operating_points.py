@@ -1,4 +1,4 @@
-"""Solving operating points: the bias of each entity type that reaches a wanted precision or recall.
+"""Solving operating points: the bias of each entity type that reaches a target precision or recall.
 
 A type's curve mostly depends on its own bias, so one sweep with a bias shared by all types gives the curves
 of all of them. Each type is then solved on its own curve, and one run with all the solutions together says
@@ -24,7 +24,7 @@ Match = Literal["phrase", "label"]
 MATCHES: tuple[Match, ...] = ("phrase", "label")
 METRICS: tuple[Metric, ...] = ("precision", "recall")
 MIN_STEP = 1 / 64
-"""Biases closer than this are not told apart."""
+"""Biases closer than this are considered equal."""
 
 
 @dataclass(frozen=True)
@@ -46,7 +46,7 @@ class Target:
         return f"{self.type}:{self.metric}={self.share:g}"
 
     def value(self, counts: Counts) -> float | None:
-        """What some counts reach of it, as a share; None where it is undefined."""
+        """The value that some counts reach, as a share; None if undefined."""
         percent = counts.precision if self.metric == "precision" else counts.recall
         return None if percent is None else percent / 100
 
@@ -78,15 +78,16 @@ Run = Callable[[Mapping[str, float]], Mapping[str, Counts]]
 
 @dataclass(frozen=True)
 class Solved:
-    """The end of the search.
-
-    `bias` and `counts`: by type, of the best joint run; `unmet`: targets it misses; `rounds`: joint runs.
-    """
+    """The result of the search."""
 
     bias: Mapping[str, float]
+    """By type, of the best joint run."""
     counts: Mapping[str, Counts]
+    """By type, of the best joint run."""
     unmet: tuple[Target, ...]
+    """Targets that it misses."""
     rounds: int
+    """Number of joint runs."""
 
 
 def type_counts(
@@ -118,8 +119,8 @@ def check_targets(targets: Sequence[Target], types: Iterable[str], golds: Iterab
     """Refuse what cannot be solved.
 
     Raises:
-        OptionError: no target, a type that is not asked for, or two shares of one metric.
-        RecordError: a type that the dev data does not hold.
+        OptionError: no target, a type that is not requested, or two shares for one metric.
+        RecordError: a type that is not in the dev data.
     """
     known = {normalize_type(name) for name in types}
     if not targets:
@@ -131,11 +132,11 @@ def check_targets(targets: Sequence[Target], types: Iterable[str], golds: Iterab
     for target in targets:
         if target.type not in known:
             raise OptionError(
-                f"target {target}: the type is not asked for; the types are {', '.join(sorted(known))}"
+                f"target {target}: the type is not requested; the types are {', '.join(sorted(known))}"
             )
         if not support[target.type]:
             found = ", ".join(f"{name} ({count})" for name, count in sorted(support.items())) or "no entity"
-            raise RecordError(f"target {target}: the dev data holds no {target.type}; it holds {found}")
+            raise RecordError(f"target {target}: the dev data has no {target.type}; it has {found}")
 
 
 def solve_type(curve: Sequence[Point], targets: Sequence[Target]) -> Solution:

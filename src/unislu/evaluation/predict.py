@@ -1,8 +1,8 @@
 """Runs a system over manifests and keeps its predictions as JSON lines: resumable, and with its speed.
 
-A *system* is anything that answers questions about audio: a bundle, a checkpoint, a baseline. It is asked
-for one clip at a time, in its own order; each answer is on its way to the disk before the next is asked
-for, so a run that was killed goes on where it stopped.
+A *system* is anything that answers questions about audio: a bundle, a checkpoint, a baseline. It gives one
+answer at a time, in any order; each answer is on its way to the disk before the next one, so that a killed
+run resumes where it stopped.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ TypesAsked = Literal["balanced", "all"]
 
 @dataclass(frozen=True)
 class Dataset:
-    """The records of one manifest under a name that no other one of the run has."""
+    """The records of one manifest under a name that is unique in the run."""
 
     name: str
     path: Path
@@ -83,7 +83,7 @@ def read_datasets(
     for path, name in zip(map(Path, manifests), manifest_names(manifests), strict=True):
         records = tuple(read_records(path))[:limit]
         if not records:
-            raise RecordError(f"{path}: holds no record; nothing can be evaluated on it")
+            raise RecordError(f"{path}: has no records; nothing to evaluate")
         found.append(Dataset(name, path, records))
     return tuple(found)
 
@@ -91,13 +91,13 @@ def read_datasets(
 def questions(
     dataset: Dataset, entities: Protocols = "closed", *, asked: TypesAsked = "balanced", seed: int = 0
 ) -> list[Question]:
-    """What a system is asked about each record: its text, and whatever the dataset annotates.
+    """The question about each record: its text, and whatever is annotated in the dataset.
 
     Args:
         dataset: with audio.
-        entities: "closed" asks for the system's own set; "open" for the types of the dataset.
-        asked: which of them: "balanced" = the record's own and as many absent ones (the WhisperNER
-            protocol, see `open_ner`), "all" = every type of the dataset for every record.
+        entities: "closed" = the system's own types; "open" = the types of the dataset.
+        asked: which of them: "balanced" = the record's own and as many absent ones (the WhisperNER protocol,
+            see `open_ner`), "all" = every type of the dataset for every record.
         seed: of the absent types.
 
     Raises:
@@ -115,15 +115,17 @@ def questions(
                 types = balanced_types(record.id, positives, every, seed=seed)
             if not types:
                 raise RecordError(
-                    f"{dataset.path}: no entity is annotated, so there is no type to ask for; "
-                    "use the closed set"
+                    f"{dataset.path}: no entity is annotated, so there are no types to request; use the "
+                    "closed set"
                 )
         wanted.append(Question(record.id, dataset.audio(record), tasks, types, record.duration))
     return wanted
 
 
 def check_audio(clips: Iterable[tuple[str, Path]]) -> None:
-    """Every (id, path) is there: seen before hours of work. Raises `RecordError` that names the first."""
+    """Check that every file of (id, path) exists, before hours of work. Raises `RecordError` naming the first
+    missing one.
+    """
     missing = [(key, path) for key, path in clips if not path.is_file()]
     if missing:
         key, path = missing[0]
@@ -134,16 +136,16 @@ def check_audio(clips: Iterable[tuple[str, Path]]) -> None:
 def predict(
     system: System, asked: Sequence[Question], out: str | os.PathLike[str], *, quiet: bool = False
 ) -> tuple[Prediction, ...]:
-    """Ask a system, or go on asking it; returns the answers in the questions' order.
+    """Run a system, or resume a run; returns the answers in the questions' order.
 
     Args:
         system: answers.
         asked: the questions.
-        out: the JSON-lines file of the answers. Beside it, `<out>.run.json` says what made it.
+        out: the JSON-lines file of the answers. Beside it, `<out>.run.json` describes the run.
         quiet: no progress line on stderr.
 
     Raises:
-        OptionError: `out` cannot be written, holds answers to other questions, or of another system.
+        OptionError: `out` cannot be written, or has answers to other questions or of another system.
         RecordError: the system invented an id, or left one out.
     """
     path = Path(out)
@@ -163,7 +165,9 @@ def predict(
     ):
         for answer in system.answers(left) if left else ():
             if answer.id not in ids:
-                raise RecordError(f"{system.name} answered {answer.id!r}, which was not asked (again)")
+                raise RecordError(
+                    f"{system.name} answered {answer.id!r}, which was not asked for, or answered it twice"
+                )
             ids.remove(answer.id)
             journal.add(prediction_values(answer))
             done[answer.id] = answer
@@ -184,7 +188,7 @@ def rtfx(predictions: Iterable[Prediction]) -> float | None:
 
 
 def _claim(path: Path, system: System, asked: Sequence[Question]) -> None:
-    """Write down what makes `path`, or check that the same made what is there."""
+    """Record the run that writes `path`, or check that an existing file is of the same run."""
     key = [[q.id, list(q.tasks), None if q.types is None else list(q.types)] for q in asked]
     run = {
         "system": system.name,
@@ -203,7 +207,7 @@ def _claim(path: Path, system: System, asked: Sequence[Question]) -> None:
             facts = before.get("facts") or {}
             details = [name for name, value in run["facts"].items() if facts.get(name) != value]
             raise OptionError(
-                f"{path}: holds predictions of another run (other {', '.join(changed)}"
+                f"{path}: has predictions of another run (other {', '.join(changed)}"
                 f"{': ' * bool(details)}{', '.join(details)}); "
                 "name another folder, or remove it"
             )
@@ -219,15 +223,13 @@ def _resumed(path: Path) -> Iterator[Prediction]:
 
 @dataclass(frozen=True)
 class AskOptions:
-    """How a unislu model decodes; see `unislu.Model.analyze`.
-
-    beam, constrained: None = as the system does by itself: a bundle greedily and constrained, a checkpoint of
-        `unislu train` as its recipe says.
-    """
+    """How a unislu model decodes; see `unislu.Model.analyze`."""
 
     bias: float | Mapping[str, float] = 0.0
     beam: int | None = None
+    """None = the system's own: 1 for a bundle, the recipe's for a checkpoint of `unislu train`."""
     constrained: bool | None = None
+    """None = the system's own: True for a bundle, the recipe's for a checkpoint of `unislu train`."""
     operating_point: str | None = None
 
     def to_dict(self) -> dict[str, Any]:
@@ -240,7 +242,7 @@ class AskOptions:
         }
 
     def about(self, question: Question) -> AskOptions:
-        """The same for one question: only what it asks for has a bias."""
+        """The options for one question: only requested types have a bias."""
         if "ner" not in question.tasks:
             return replace(self, bias=0.0, operating_point=None)
         if question.types is None or not isinstance(self.bias, Mapping):

@@ -1,4 +1,5 @@
-"""Anyone's predictions as `Prediction`s: our JSON lines, SLUE's submission TSV, WhisperNER's tagged text.
+"""Predictions of any system as `Prediction`s: our JSON lines, SLUE's submission TSV, WhisperNER's tagged
+text.
 
     JSON lines   {"id": …, "text": …, "entities": [{"type": …, "text": …}], "sentiment": …}
     TSV          id <tab> pred_text <tab> pred_ner <tab> pred_sentiment, with pred_ner [['GPE', 'strasbourg']]

@@ -1,8 +1,8 @@
-"""Text treatment before comparing: the two profiles of every report.
+"""Text normalisation before comparing: the two profiles of every report.
 
-`slue` is the treatment of the SLUE benchmark's `normalized_text`; `unislu` puts both sides through
-Whisper's English normaliser, so that "article twenty one" equals "article 21". Scores under
-different profiles do not compare, hence every report names its profile.
+`slue` is the normalisation of the SLUE benchmark's `normalized_text`; `unislu` puts both sides through
+Whisper's English normaliser, so that "article twenty one" equals "article 21". Scores under different
+profiles do not compare, hence every report names its profile.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ _ADDED_BY_THE_WHEEL = (r"\bkinda\b", r"\bsorta\b", r"\bdunno\b", r"\bcause\b")
 
 @dataclass(frozen=True)
 class Profile:
-    """A named text treatment; calling it normalises one text or phrase."""
+    """A named text normalisation; calling it normalises one text or phrase."""
 
     name: str
     normalize: Callable[[str], str]
@@ -41,7 +41,7 @@ def profile(name: str) -> Profile:
 
     Raises:
         OptionError: there is no such profile.
-        MissingDependencyError: `unislu` was asked for and its normaliser is not installed.
+        MissingDependencyError: `unislu` was requested, but its normaliser is not installed.
     """
     if name == "slue":
         return Profile("slue", lambda text: normalize(text, ())[0])

@@ -1,4 +1,4 @@
-"""What evaluation asks, what a system answers, and what was annotated.
+"""Questions, answers and annotations of an evaluation.
 
 A *system* is anything that answers questions about audio: a bundle, a checkpoint, a baseline.
 """
@@ -16,7 +16,7 @@ from unislu.errors import RecordError
 
 @dataclass(frozen=True)
 class Gold:
-    """What was annotated for one utterance: `None` = not annotated, `()` = annotated, none present."""
+    """The annotation of one utterance: `None` = not annotated, `()` = annotated, none present."""
 
     id: str
     text: str | None = None
@@ -27,7 +27,7 @@ class Gold:
 
 @dataclass(frozen=True)
 class Prediction:
-    """What a system answered for one utterance; `None` = no answer, or not known.
+    """A system's answer for one utterance; `None` = no answer, or unknown.
 
     Raises:
         RecordError: a score or a confidence is not a number from 0 to 1.
@@ -45,7 +45,7 @@ class Prediction:
     duration: float | None = None
     """Seconds of audio."""
     seconds: float | None = None
-    """Seconds of computing."""
+    """Seconds of computation."""
 
     def __post_init__(self) -> None:
         for name, value in (self.sentiment_scores or {}).items():
@@ -67,7 +67,7 @@ class Prediction:
 
 @dataclass(frozen=True)
 class Question:
-    """One clip and what is asked about it."""
+    """One clip and what to find in it."""
 
     id: str
     audio: Path
@@ -84,7 +84,7 @@ class System(Protocol):
 
     @property
     def name(self) -> str:
-        """What reports call it."""
+        """Its name in reports."""
         ...
 
     @property

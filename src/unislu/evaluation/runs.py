@@ -1,4 +1,4 @@
-"""Predictions that exist already, found where `unislu evaluate` keeps them."""
+"""Existing predictions, as `unislu evaluate` stores them."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ def joinable(answers: Sequence[Prediction], dataset: Dataset) -> list[Prediction
     found = []
     for answer in answers:
         named = by_file.get(answer.id, [])
-        # Two files of one name: which is meant, nobody knows.
+        # Two files with the same name are ambiguous.
         sure = answer.id not in ids and len(named) == 1
         found.append(replace(answer, id=named[0]) if sure else answer)
     return found

@@ -82,7 +82,7 @@ class Scores:
     entity_calibration: Calibration | None = None
     """Of the confidences of found entities, where the system gave any."""
     silent: int = 0
-    """Utterances in which nothing is said, by the gold."""
+    """Utterances without speech in the gold annotation."""
     invented: int = 0
     """Those of them for which the system wrote words."""
 
@@ -139,9 +139,9 @@ def judge(
     Args:
         golds: what was annotated.
         predictions: what a system answered, in any order.
-        profile: the treatment of texts and phrases.
+        profile: the normalisation of texts and phrases.
         classes: sentiment labels that are scored; utterances of other labels are dropped.
-        labels: the entity types there are; `None` = any.
+        labels: the entity types; `None` = any.
         allow_missing: judge gold without a prediction as an empty answer, ignore predictions without gold.
 
     Raises:
@@ -152,7 +152,7 @@ def judge(
     chosen = find_profile(profile) if isinstance(profile, str) else profile
     reference, answers = _by_id("gold", golds), _by_id("predictions", predictions)
     if not reference:
-        raise RecordError("gold: holds no utterance; nothing can be scored")
+        raise RecordError("gold: has no utterances; nothing to score")
     if not allow_missing:
         _check_ids(reference.keys(), answers.keys())
     if labels is not None:

@@ -35,7 +35,7 @@ from unislu.recognition.recover import recovered
 from unislu.recognition.request import MAX_BIAS, Request
 
 FRONT_END = 2
-"""Of journals: answers of another front end are not mixed with those of this one."""
+"""Version for journals: answers of different front ends are not mixed."""
 
 
 @dataclass(frozen=True)
@@ -81,10 +81,10 @@ def biases(low: float, high: float, step: float) -> tuple[float, ...]:
 
 
 class Bench:
-    """A recogniser for measuring: clips are encoded once and decoded as often as asked.
+    """A recogniser for measuring: clips are encoded once and decoded any number of times.
 
-    Each clip is one window, and alone: int8 kernels round otherwise for several rows than for one, and what
-    a bias does must not depend on which other clips are decoded beside it.
+    Each clip is one window in a batch of its own: int8 kernels round differently for several rows, and the
+    effect of a bias must not depend on other clips in the batch.
     """
 
     def __init__(self, recognizer: Recognizer) -> None:
@@ -107,14 +107,14 @@ class Bench:
         return Ready(samples, self.recognizer.encode([samples]))
 
     def decode(self, ready: Ready, plan: Plan) -> tuple[Hypothesis, ...]:
-        """What a plan gives for an encoded clip, further tries included."""
+        """The hypotheses of a plan for an encoded clip, retries included."""
         (first,) = self.recognizer.transcribe(ready.encoded, plan.passes)
         return tuple(recovered(self.recognizer, ready.samples, first, plan))
 
 
 @dataclass(frozen=True)
 class Ready:
-    """A clip, [n] float32 at 16 kHz, and what the encoder made of it."""
+    """A clip, [n] float32 at 16 kHz, and its encoder state."""
 
     samples: NDArray[np.float32]
     encoded: Encoded
@@ -171,8 +171,8 @@ def sweep(
         grid: biases in rising order, added to the bundle's default of each type.
         entities: open types, or None for the closed set.
         only: the one (normalised) type whose bias moves; None moves all together.
-        journal: file that keeps what is done; the same call goes on from there.
-        progress: say on stderr how far it is.
+        journal: file that stores finished clips; the same call resumes from it.
+        progress: show the progress on stderr.
 
     Raises:
         OptionError: the types need several prompts, or the journal belongs to another sweep.
@@ -199,7 +199,7 @@ def sweep(
 
 
 def entity_request(entities: Sequence[str] | None = None, bias: Mapping[str, float] | None = None) -> Request:
-    """The question that biases are measured with; `bias`: added to the bundle's defaults."""
+    """The request with which biases are measured; `bias`: added to the bundle's defaults."""
     return Request(tasks=("asr", "ner"), entities=entities, bias=bias or 0.0, words=False)
 
 
@@ -280,7 +280,7 @@ def _unpacked(runs: Sequence[Sequence[Any]]) -> tuple[Answer, ...]:
 
 
 def _resume(journal: Path, key: str) -> Mapping[str, tuple[Answer, ...]]:
-    """What a journal holds. Raises `OptionError` if it belongs to another sweep."""
+    """The content of a journal. Raises `OptionError` if it belongs to another sweep."""
     found: dict[str, tuple[Answer, ...]] = {}
     for number, values in enumerate(read_journal(journal)):
         if number == 0 and values.get("key") != key:

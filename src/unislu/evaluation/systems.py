@@ -14,7 +14,7 @@ from unislu.result import Analysis
 
 
 class UnisluSystem:
-    """A unislu model with the options it is asked with."""
+    """A unislu model with its decoding options."""
 
     def __init__(
         self, model: Model, options: AskOptions | None = None, facts: Mapping[str, Any] | None = None
@@ -35,7 +35,7 @@ class UnisluSystem:
     ) -> UnisluSystem:
         """Open a bundle (None = the embedded default). Raises `BundleError` if it is none, or damaged."""
         bundle = open_bundle(path)
-        # The card may be rewritten, with these very scores for instance, and changes no answer.
+        # The model card may be rewritten, for instance with these scores, and does not change answers.
         hashes = {name: digest for name, digest in bundle.manifest.files.items() if name != MODEL_CARD}
         facts = {"engine": "onnx", "sha256": hashes, "parameters": bundle.manifest.parameters}
         return cls(load(path, threads=threads, device=device), options, facts)
@@ -57,7 +57,7 @@ class UnisluSystem:
         }
 
     def answers(self, questions: Sequence[Question]) -> Iterator[Prediction]:
-        """Answers; clips that are asked the same are heard together. Raises `RecordError`."""
+        """Answers; clips with the same question are transcribed together. Raises `RecordError`."""
         check_audio((question.id, question.audio) for question in questions)
         groups: dict[tuple[tuple[str, ...], tuple[str, ...] | None], list[Question]] = {}
         for question in questions:

@@ -41,22 +41,22 @@ GRID = tuple(step / 2 for step in range(-12, 13))
 
 @dataclass(frozen=True)
 class TuneOptions:
-    """What is wanted and how it is measured.
-
-    name: of the operating point. entities: open types to ask for; None = the closed set. match: whether
-    an entity needs the right phrase (`phrase`) or only the right type (`label`). limit: the first so
-    many records of each manifest. journal: file that keeps the sweep, to go on after a kill.
-    """
+    """What is wanted and how it is measured."""
 
     targets: Sequence[Target]
     name: str = "default"
+    """Of the operating point."""
     entities: Sequence[str] | None = None
+    """Open types to look for; None = the closed set."""
     profile: str = "unislu"
     match: Match = "phrase"
+    """Whether an entity needs the right phrase (`phrase`) or only the right type (`label`)."""
     grid: Sequence[float] = GRID
     rounds: int = 4
     limit: int | None = None
+    """Only the first records of each manifest."""
     journal: Path | None = None
+    """File that stores the sweep, to resume from after a kill."""
     threads: int | None = None
     progress: bool = False
 
@@ -71,16 +71,14 @@ class TuneOptions:
 
 @dataclass(frozen=True)
 class Tuned:
-    """An operating point and how it was found.
-
-    `point` is what the manifest stores. `best`: for each unmet target the most that its curve reaches
-    and the bias there (None where it is undefined everywhere).
-    """
+    """An operating point and how it was found."""
 
     point: Mapping[str, Any]
+    """What the manifest stores."""
     solved: Solved
     targets: tuple[Target, ...]
     best: Mapping[Target, Point | None] = field(default_factory=dict)
+    """For each unmet target the best value on its curve and the bias there (None if undefined everywhere)."""
 
     @property
     def met(self) -> bool:
@@ -147,8 +145,8 @@ def _curves(
 ) -> dict[str, list[Point]]:
     """The curve of each type that has a target.
 
-    All types are swept together first. Where that leaves a target out of reach, the type is swept alone:
-    it may be the others' equal bias that stands in its way.
+    All types are swept together first. If that leaves a target out of reach, the type is swept alone: the
+    equal bias of the others may stand in its way.
     """
 
     def swept(only: str | None, journal: Path | None) -> dict[str, list[Point]]:
@@ -207,7 +205,7 @@ def store_manifest(bundle: Bundle, manifest: Manifest, output: Path | None) -> P
 def _predict(
     model: Model, clips: Sequence[Clip], options: TuneOptions, bias: Mapping[str, float]
 ) -> list[Prediction]:
-    """What the model answers through the door every user takes; each clip alone, as in the sweep."""
+    """The model's answers through the public API, one clip at a time, as in the sweep."""
     found: list[Prediction] = []
     for clip in clips:
         analysis = model.analyze(clip.path, entity_request(options.entities, bias))
@@ -276,6 +274,6 @@ def _share(percent: float | None) -> float | None:
 
 
 def describe_data(manifest: Path, limit: int | None) -> dict[str, Any]:
-    """A manifest without its place on this machine: folder and file name, and its hash."""
+    """A manifest without its local path: folder and file name, and its hash."""
     name = f"{manifest.resolve().parent.name}/{manifest.name}"
     return {"name": name, "sha256": file_digest(manifest), "limit": limit}

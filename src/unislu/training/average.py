@@ -1,7 +1,7 @@
 """The weighted mean of the weights of checkpoints of one lineage (`unislu tools average`).
 
-A run that goes on from another gains on what it trains most and loses a little elsewhere; the mean of both
-ends keeps most of either (model soups, Wortsman et al., 2022). Everything but the weights is taken from the
+A run that continues another one improves on what it trains most and loses a little elsewhere; the mean of
+both keeps most of either (model soups, Wortsman et al., 2022). Everything but the weights is taken from the
 last checkpoint named. Plain Whisper folders, such as `ears-train` writes, can be averaged too; weights that
 are equal everywhere stay as they are, bit for bit.
 """

@@ -83,8 +83,8 @@ def fill(
 ) -> int:
     """Encode every clip of a manifest that the cache lacks; return how many were added.
 
-    Clips are encoded one by one, as the runtime does: int8 activations are scaled per clip. Those that are
-    longer than the model hears are left out and counted on stderr. `padding`: "full" encodes silence behind
+    Clips are encoded one by one, as the runtime does: int8 activations are scaled per clip. Clips that are
+    longer than the model's window are left out and counted on stderr. `padding`: "full" encodes silence after
     each clip up to 30 s, which takes 1,500 positions a clip.
     """
     name = manifest.resolve().parent.name

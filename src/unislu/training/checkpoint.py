@@ -1,4 +1,4 @@
-"""What `unislu.json` says of a checkpoint, read and checked in one place."""
+"""`unislu.json`, the description of a checkpoint, read and checked in one place."""
 
 from __future__ import annotations
 
@@ -41,35 +41,32 @@ _REMEDY = "train or copy it again"
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """A folder that `unislu train` wrote, or a published Whisper whose delimiters are text.
-
-    Attributes:
-        folder: of the weights.
-        kind: "whisper", "ctc", "classifier" or "speech-llm".
-        vocabulary: control tokens and labels, as in a bundle's manifest; empty for kinds without one.
-        format: the format it was trained on.
-        alphabet: of its delimiters: "atomic" or "plain".
-        leading_blank: whether it writes a blank before the first word.
-        padding: of the audio it hears: "none" or "full", see `unislu.bundle.AudioSettings`.
-        decode: the section `decode` of its recipe.
-        labels: its closed sets; None in files that do not say.
-        types_seen: the open entity types of its training data.
-        provenance: recipe, step and scores.
-        details: what only its kind has: `text` (ctc), `classes` (classifier), `model` (speech LLM).
-    """
+    """A folder that `unislu train` wrote, or a published Whisper whose delimiters are text."""
 
     folder: Path
+    """Of the weights."""
     kind: str = "whisper"
+    """"whisper", "ctc", "classifier" or "speech-llm"."""
     vocabulary: Mapping[str, Any] = field(default_factory=dict)
+    """Control tokens and labels, as in a bundle's manifest; empty for kinds without one."""
     format: str = "inline"
+    """The format it was trained on."""
     alphabet: str = "atomic"
+    """Of its delimiters: "atomic" or "plain"."""
     leading_blank: bool = True
+    """Whether it writes a blank before the first word."""
     padding: Padding = "none"
+    """Of the audio it was trained on: "none" or "full", see `unislu.bundle.AudioSettings`."""
     decode: Mapping[str, Any] = field(default_factory=dict)
+    """The section `decode` of its recipe."""
     labels: LabelSet | None = None
+    """Its closed sets; None in older files."""
     types_seen: tuple[str, ...] = ()
+    """The open entity types of its training data."""
     provenance: Mapping[str, Any] = field(default_factory=dict)
+    """Recipe, step and scores."""
     details: Mapping[str, Any] = field(default_factory=dict)
+    """Specific to its kind: `text` (ctc), `classes` (classifier), `model` (speech LLM)."""
 
     @classmethod
     def read(cls, folder: str | os.PathLike[str]) -> Checkpoint:
@@ -111,8 +108,8 @@ class Checkpoint:
     def published(cls, folder: Path) -> Checkpoint:
         """A checkpoint that others published without `unislu.json`, such as `aiola/whisper-ner-v1`.
 
-        It writes its delimiters as text, so nothing is added to its vocabulary, and its labels are whatever
-        a prompt names. It has heard audio that was padded to 30 s, and begins without a blank.
+        It writes its delimiters as text, so nothing is added to its vocabulary, and its labels are those of
+        the prompt. It was trained on audio padded to 30 s, and begins without a blank.
 
         Raises:
             BundleError: the folder has no readable `config.json`, or its tokenizer is not Whisper's.

@@ -1,4 +1,4 @@
-"""Checkpoints of `unislu train`, of every kind, as systems: asked as training itself asks them."""
+"""Checkpoints of `unislu train`, of every kind, as systems, evaluated as in training."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ from unislu.training.export import read_checkpoint
 from unislu.training.served import audio_settings, decoder_settings
 
 LONGEST = 30.0
-"""Seconds that a Whisper hears at once."""
+"""Longest window of a Whisper in seconds."""
 DEVICES = ("cpu", "cuda", "auto")
 _CHUNK = 64
 
@@ -54,10 +54,10 @@ def torch_device(device: str) -> str:
 
 
 class CheckpointSystem:
-    """A checkpoint asked through `unislu.training.models.predict`.
+    """A checkpoint evaluated through `unislu.training.models.predict`.
 
-    It decodes as its recipe says where the options say nothing else. Clips that are longer than a Whisper
-    hears at once are heard in windows, as a bundle hears them.
+    It decodes as its recipe says unless the options say otherwise. Clips longer than a Whisper's window are
+    transcribed in windows, as by a bundle.
     """
 
     def __init__(self, folder: Path, options: AskOptions, *, device: str = "cpu"):
@@ -103,7 +103,7 @@ class CheckpointSystem:
         return self._known.labels.entity_types if self._known.labels else ()
 
     def answers(self, questions: Sequence[Question]) -> Iterator[Prediction]:
-        """Answers in order; time is split over the clips heard together by their length."""
+        """Answers in order; the time of a batch is split over its clips by their length."""
         check_audio((question.id, question.audio) for question in questions)
         for first in range(0, len(questions), _CHUNK):
             some = questions[first : first + _CHUNK]
@@ -137,7 +137,7 @@ class CheckpointSystem:
 
 
 def whisper_system(folder: Path, options: AskOptions | None = None, *, device: str = "cpu") -> UnisluSystem:
-    """A Whisper's checkpoint, asked as a bundle is. Arguments and errors as `load_checkpoint_model`."""
+    """A Whisper checkpoint, evaluated like a bundle. Arguments and errors as `load_checkpoint_model`."""
     model = load_checkpoint_model(folder, device)
     weights = WEIGHTS if (folder / WEIGHTS).is_file() else INDEX
     facts = {

@@ -30,21 +30,24 @@ _BORROWED_POSITIONS = 75
 
 @dataclass
 class Batch:
-    """Padded tensors of a batch.
-
-    tokens, labels, parts: `[batch, tokens]` int64; `labels` are shifted by one and `IGNORE` where nothing is
-    learned. dynamic: `[batch]` bool. memory: `[batch, positions, d]` float32 encoder outputs with lengths in
-    positions, or mel: `[batch, 80, frames]` float32 with lengths in frames. allowed: see `choice_losses`.
-    """
+    """Padded tensors of a batch."""
 
     tokens: Tensor
+    """`[batch, tokens]` int64."""
     labels: Tensor
+    """`[batch, tokens]` int64, shifted by one, and `IGNORE` where nothing is learned."""
     parts: Tensor
+    """`[batch, tokens]` int64."""
     dynamic: Tensor
+    """`[batch]` bool."""
     lengths: Tensor
+    """True lengths of `memory` in positions, or of `mel` in frames."""
     memory: Tensor | None = None
+    """Encoder outputs `[batch, positions, d]` float32."""
     mel: Tensor | None = None
+    """`[batch, 80, frames]` float32."""
     allowed: Tensor | None = None
+    """See `choice_losses`."""
 
     def to(self, device: torch.device | str) -> Batch:
         """The same batch on a device."""

@@ -1,13 +1,14 @@
-"""Teach a Whisper decoder to hear audio at its true length, with the Whisper it came from as its teacher.
+"""Teach a Whisper decoder to transcribe audio at its true length, with the original Whisper as its
+teacher.
 
 A released Whisper expects every clip padded to 30 s; on shorter input its decoder runs into loops. The
-teacher hears the padded clip and writes its greedy text; the student gets the encoder's output for the true
-length and is held to the teacher's distribution (its likeliest tokens at every position, KL divergence) along
-that text. The encoder, the embedding and the cross-attention's key and value projections stay as released.
-Clips whose record has an empty text teach silence: the end at once. With `--given` no teacher is asked: the
-records' own texts are what is learned, for names and figures that a teacher mishears (see
-`unislu.training.transcripts`, whose `right.jsonl` has them in the teacher's spelling). `listen` goes on where
-it was stopped; `train` takes the caches of several (`unislu tools ears-listen`, `ears-train`).
+teacher transcribes the padded clip greedily; the student gets the encoder's output for the true length and is
+held to the teacher's distribution (its likeliest tokens at every position, KL divergence) along that text.
+The encoder, the embedding and the cross-attention's key and value projections stay as released. Clips whose
+record has an empty text teach silence: the end at once. With `--given` there is no teacher: the records' own
+texts are learned, for names and figures that a teacher mishears (see `unislu.training.transcripts`, whose
+`right.jsonl` has them in the teacher's spelling). `listen` resumes where it was stopped; `train` takes the
+caches of several (`unislu tools ears-listen`, `ears-train`).
 """
 
 from __future__ import annotations
@@ -46,7 +47,7 @@ KEPT = 32
 """Tokens of the teacher's distribution that are kept at each position."""
 LONGEST = 200
 LOOP = 3
-"""A text in which the same three tokens come more often is a loop, and nothing to learn from."""
+"""A text that repeats the same three tokens more often is a loop, and is left out."""
 BATCH = 8
 WARMUP = 10
 SILENCE_WEIGHT = 0.3
@@ -70,14 +71,15 @@ def listen(
     whisper: Path, cache: Path, manifests: Sequence[Path], clips: int, steps: str = "none", seed: int = 0,
     given: bool = False,
 ) -> int:  # fmt: skip
-    """Let the teacher hear clips of manifests, drawn at random; returns how many the cache holds.
+    """Transcribe randomly drawn clips of manifests with the teacher; returns the number of clips in the
+    cache.
 
     Args:
         whisper: a Hugging Face Whisper folder.
-        cache: gets one file a clip; those that are there are kept.
+        cache: folder for one file per clip; existing ones are kept.
         manifests: of records with audio of at most 30 s.
-        clips: how many to hear in all.
-        steps: augmentation, as in `unislu synthesize`; both teacher and student hear it.
+        clips: total number of clips.
+        steps: augmentation, as in `unislu synthesize`; for teacher and student alike.
         seed: of the draws.
         given: learn the records' texts in place of the teacher's.
 
@@ -116,7 +118,7 @@ def _hear(
     model: UnifiedWhisper, engine: TorchEngine, prefix: Sequence[int], folder: Path, record: Record,
     probabilities: Any, generator: np.random.Generator, given: bool,
 ) -> Heard | None:  # fmt: skip
-    """What student and teacher hear; None for a clip that teaches nothing."""
+    """The input of the student and the teacher's output; None for a clip without anything to learn."""
     samples = load_audio(folder / str(record.audio))
     samples = augment.apply(samples, SAMPLE_RATE, augment.draw(probabilities, generator))
     behind = round(float(generator.choice([0.0, 0.1, 0.2, 0.3, 0.5, 0.8])) * SAMPLE_RATE)
@@ -152,7 +154,7 @@ def _hear(
 
 
 def _teaches(ids: Sequence[int]) -> bool:
-    """Whether a text came to its end, and not by way of a loop."""
+    """Whether a text is complete and not a loop."""
     often = Counter(zip(ids, ids[1:], ids[2:], strict=False)).most_common(1)
     return len(ids) < LONGEST and not (often and often[0][1] > LOOP)
 

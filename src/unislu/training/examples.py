@@ -45,24 +45,25 @@ MAX_POSITIONS = 448
 
 @dataclass(frozen=True)
 class Example:
-    """One training example.
-
-    `tokens` is the decoder's input and target in one: prefix, then the rendered sequence. The first
-    `learned_from` ids are only fed. `parts` runs along `tokens` (0 transcript, 1 task, 2 fed). `clip` is the
-    audio: (manifest, path). `allowed`, where only choices are learned, runs along the ids after
-    `learned_from`: what could stand in an id's place, or nothing where there was no choice.
-    """
+    """One training example."""
 
     id: str
     tokens: tuple[int, ...]
+    """The decoder's input and target in one: prefix, then the rendered sequence."""
     parts: tuple[int, ...]
+    """For each token 0 = transcript, 1 = task, 2 = fed."""
     learned_from: int
+    """Number of leading ids that are only fed."""
     clip: tuple[Path, str] | None
+    """The audio: (manifest, path)."""
     dynamic: bool
     task_only: bool = False
     #: Length of the clip, 0 where the record does not say.
     seconds: float = 0.0
     allowed: tuple[tuple[int, ...], ...] = ()
+    """If only choices are learned, for each id after `learned_from` what could stand in its place, or nothing
+    if there was no choice.
+    """
 
     @property
     def learned(self) -> int:
@@ -83,7 +84,7 @@ class Corpus:
     type_sets: list[tuple[str, ...]] = field(default_factory=list)
     #: Id of each of those examples, in the same order, and its text.
     tagged: list[tuple[str, str]] = field(default_factory=list)
-    #: Records left out because the model hears no more than `LONGEST` seconds.
+    # : Records left out because they are longer than `LONGEST` seconds.
     too_long: int = 0
 
     @cached_property

@@ -1,4 +1,4 @@
-"""From a trained checkpoint to a model bundle: graphs, tokenizer, manifest, and the proof that they agree."""
+"""From a trained checkpoint to a model bundle: graphs, tokenizer, manifest, and the check that they agree."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ Quantize = Literal["int8", "float16"] | None
 
 @dataclass(frozen=True)
 class Facts:
-    """What goes into the manifest besides what the checkpoint knows."""
+    """Fields of the manifest that are not in the checkpoint."""
 
     name: str
     version: str = "0"

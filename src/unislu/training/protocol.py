@@ -1,4 +1,4 @@
-"""What the training loop asks of a model, whatever its kind: one loop trains them all.
+"""What the training loop needs from a model, whatever its kind: one loop trains them all.
 
 A kind of model is a module with a `build_system` function; `unislu.training.models.build` finds it by
 `model.kind` of the recipe. Predictions come through one contract too, so that every kind is evaluated by the
@@ -38,7 +38,9 @@ class Trainable(Protocol):
         ...
 
     def at_step(self, step: int) -> None:
-        """Told the number of steps taken before each step, for parts that learn only from some step on."""
+        """Called before each step with the number of steps so far, for parts that learn only from some step
+        on.
+        """
         ...
 
     def parameter_groups(self, config: OptimizerConfig) -> list[dict[str, Any]]:
@@ -56,10 +58,11 @@ class Trainable(Protocol):
 
 @dataclass(frozen=True)
 class Asked:
-    """One clip and what is asked of it. `clip`: (manifest, path relative to its folder)."""
+    """One clip and what to find in it."""
 
     id: str
     clip: tuple[Path, str]
+    """(manifest, path relative to its folder)."""
     prompt: Prompt
 
 
@@ -69,17 +72,15 @@ def unlabelled(asked: Sequence[Asked]) -> list[Example]:
 
 
 class Predictor(Protocol):
-    """Answers questions about clips, in their order; it batches as it likes.
-
-    answers: what this kind of model can tell, of `text`, `entities`, `sentiment`.
-    """
+    """Answers questions about clips, in order; it batches as it likes."""
 
     answers: frozenset[str]
+    """What this kind of model can give, of `text`, `entities`, `sentiment`."""
 
     def __call__(self, asked: Sequence[Asked]) -> list[Prediction]: ...
 
     def to(self, device: str) -> None:
-        """Compute there from now on."""
+        """Move the computation to a device."""
         ...
 
 
@@ -88,16 +89,15 @@ EVERYTHING = frozenset({"text", "entities", "sentiment"})
 
 @dataclass(frozen=True)
 class System:
-    """A kind of model as the loop sees it.
-
-    make: the example of a record in an epoch, or None when nothing is to be learned from it.
-    collate: pads examples to a batch. predictor: answers with the model's current weights.
-    """
+    """A kind of model as the training loop sees it."""
 
     model: Any
     make: Callable[[Corpus, Record, int], Example | None]
+    """Gives the example of a record in an epoch, or None if nothing can be learned from it."""
     collate: Callable[[Sequence[Example]], AnyBatch]
+    """Pads examples to a batch."""
     predictor: Callable[[], Predictor]
+    """Answers with the model's current weights."""
 
 
 @dataclass(frozen=True)

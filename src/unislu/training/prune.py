@@ -1,4 +1,4 @@
-"""A checkpoint without the text tokens that nobody needs (`unislu tools prune`).
+"""Removing unneeded text tokens from a checkpoint (`unislu tools prune`).
 
 A third of Whisper's tokens write words of languages that a fine-tuned model never writes, and every
 decoder step computes a logit for each. What stays: the tokens that the texts are made of (one text a line;

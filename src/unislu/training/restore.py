@@ -1,4 +1,4 @@
-"""Ask a recogniser where a normalised text needs punctuation, over the audio that speaks it.
+"""Restore the punctuation of a normalised text with a recogniser, given its audio.
 
 The gold words are fed to Whisper's decoder (teacher forcing). After each word it says how likely a mark is
 and how likely the next word: a mark that wins is inserted. The words stay the annotated ones; only what a

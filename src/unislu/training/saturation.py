@@ -1,4 +1,4 @@
-"""No sum of an int8 graph is clipped, on any processor: checked on the graph as it was written.
+"""Checks on a written int8 graph that no sum of products saturates on any processor.
 
 x86 processors with AVX2 but without VNNI multiply unsigned activations by signed weights with an instruction
 that adds the products of two neighbouring inputs in 16 bits and clips what does not fit. Other processors add

@@ -55,11 +55,11 @@ def train(
     quiet: bool = False,
     tiny: str | Path | None = None,
 ) -> Path:
-    """Run a recipe to its end, from its last checkpoint if there is one.
+    """Run a recipe to completion, from its last checkpoint if there is one.
 
     Args:
         recipe_path, overrides, tiny: see `load_recipe`.
-        quiet: say nothing on stderr.
+        quiet: write nothing to stderr.
 
     Returns:
         The folder of the best checkpoint (or the last, when nothing is evaluated), ready for `unislu export`.
@@ -95,9 +95,9 @@ def train_seeds(
     for seed in range(recipe.seed, recipe.seed + seeds):
         try:
             Run(replace(recipe, seed=seed, name=f"{recipe.name}/seed-{seed}"), quiet=quiet).run()
-        except RecipeError:  # says nothing of this seed alone
+        except RecipeError:  # not specific to this seed
             raise
-        except Exception as error:  # memory, a disk, a library: the other seeds cost days, too
+        except Exception as error:  # memory, a disk, a library: the other seeds took days as well
             failed[seed] = error
     if done := [seed for seed in range(recipe.seed, recipe.seed + seeds) if seed not in failed]:
         write_scores(out, averaged(out, done))
@@ -105,7 +105,7 @@ def train_seeds(
         seed, first = next(iter(failed.items()))
         raise TrainingError(
             f"{out}: {len(failed)} of {seeds} seeds failed, the first is {seed} ({type(first).__name__}: "
-            f"{first}); the others are averaged; give the command again to go on with what is missing"
+            f"{first}); the others are averaged; run the command again to train the missing ones"
         ) from first
     return out
 

@@ -1,4 +1,4 @@
-"""Write down what a bundle recognises in annotated clips, for decoders that learn from it.
+"""Transcribe annotated clips with a bundle, for training decoders on the transcripts.
 
 Beside each manifest come two, with the same clips: `recognised.jsonl`, the transcripts as the bundle writes
 them, and `right.jsonl`, the same with the annotated words (see `unislu.data.transcripts`). Annotations are
@@ -53,7 +53,7 @@ def write_transcripts(model: Model, manifest: Path) -> tuple[int, int]:
 
 
 def retold(record: Record, text: str) -> Record | None:
-    """The record in other words, with its entities on them; None where they have no place there."""
+    """The record with another transcript and its entities on it; None if they have no place there."""
     target = carried_over(record.target(), text, profile("unislu"))
     if target is None:
         return None
@@ -70,7 +70,7 @@ def retold(record: Record, text: str) -> Record | None:
 def _texts(model: Model, manifest: Path, records: Sequence[Record]) -> dict[str, str]:
     """The transcript of each clip by its id; none for one that cannot be read, with a line that says so.
 
-    A journal beside the manifest keeps them until both manifests are written: an interrupted run goes on.
+    A journal beside the manifest keeps them until both manifests are written: an interrupted run is resumed.
     """
     path = manifest.with_name(JOURNAL)
     texts = {row["id"]: row["text"] for row in read_journal(path) if row.get("model") == model.name}

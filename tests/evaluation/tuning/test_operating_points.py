@@ -125,8 +125,8 @@ def test_counts_by_phrase_and_by_label() -> None:
     ("targets", "error", "message"),
     [
         ([], OptionError, "no target"),
-        ([target("recall", 0.9, "drug")], OptionError, "drug:recall=0.9: the type is not asked for"),
-        ([target("recall", 0.9, "law")], RecordError, r"holds no law; it holds org \(1\)"),
+        ([target("recall", 0.9, "drug")], OptionError, "drug:recall=0.9: the type is not requested"),
+        ([target("recall", 0.9, "law")], RecordError, r"has no law; it has org \(1\)"),
         ([target("recall", 0.9, "org"), target("recall", 0.8, "ORG")], OptionError, "given 2 times"),
     ],
 )

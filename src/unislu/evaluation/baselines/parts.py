@@ -1,4 +1,4 @@
-"""What the parts of a baseline have in common."""
+"""What the parts of a baseline share."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class Part(Protocol):
 
     @property
     def facts(self) -> Mapping[str, Any]:
-        """What its answers depend on."""
+        """Everything its answers depend on."""
         ...
 
 
@@ -49,7 +49,7 @@ class Tagger(Part, Protocol):
     """From text to entities."""
 
     def tag(self, text: str, types: tuple[str, ...] | None) -> Pairs:
-        """(type, phrase) pairs; `types` None asks for SLUE's closed set."""
+        """(type, phrase) pairs; `types` None = SLUE's closed set."""
         ...
 
 
@@ -63,7 +63,7 @@ class Classifier(Part, Protocol):
 
 @dataclass(frozen=True)
 class Heard:
-    """A transcript, the length of its audio, and the seconds it took where it was made elsewhere."""
+    """A transcript, the length of its audio, and the seconds that it took if it comes from another run."""
 
     text: str
     duration: float | None
@@ -79,12 +79,12 @@ def needed(module: str, package: str) -> Any:
 
 
 def shown(model: str) -> str:
-    """A model's name without its place on this machine."""
+    """A model's name without its local path."""
     return Path(model).name if Path(model).exists() else model
 
 
 def is_local(model: str) -> bool:
-    """Whether a model is a folder here; otherwise it is looked up on the hub."""
+    """Whether a model is a local folder; otherwise it is looked up on the hub."""
     return Path(model).is_dir()
 
 
@@ -94,6 +94,6 @@ def torch_parameters(model: Any) -> int:
 
 
 def limit_threads(threads: int | None) -> None:
-    """torch's threads are the process's."""
+    """Set torch's threads for the process."""
     if threads is not None:
         needed("torch", "torch").set_num_threads(threads)

@@ -1,4 +1,4 @@
-"""Recognisers: faster-whisper, Whisper through transformers, and transcripts that exist already."""
+"""Recognisers: faster-whisper, Whisper through transformers, and existing transcripts."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ class FasterWhisper:
     def hear(self, question: Question) -> Heard:
         """Transcribe one clip; of any length."""
         samples = load_audio(question.audio)
-        # Each window stands for itself, as in every other system here.
+        # Windows are independent, as in every other system here.
         segments, _ = self._model.transcribe(
             samples,
             language="en",
@@ -57,7 +57,7 @@ class FasterWhisper:
 
     @property
     def parameters(self) -> int | None:
-        """Not known: CTranslate2 does not say."""
+        """Unknown: CTranslate2 does not report it."""
         return None
 
     @property
@@ -88,8 +88,8 @@ class TransformersWhisper:
         seconds = len(samples) / RATE
         if seconds > WINDOW:
             raise RecordError(
-                f"{question.audio}: lasts {seconds:.1f} s, Whisper hears {WINDOW:.0f} s at once; "
-                "cut it, or use faster-whisper"
+                f"{question.audio}: lasts {seconds:.1f} s, Whisper takes at most {WINDOW:.0f} s; cut it, or "
+                "use faster-whisper"
             )
         torch = needed("torch", "torch")
         features = self._features(samples, sampling_rate=RATE, return_tensors="pt").input_features
@@ -99,7 +99,7 @@ class TransformersWhisper:
 
     @cached_property
     def _asked(self) -> dict[str, str]:
-        """English models know neither languages nor tasks."""
+        """English-only models have no language or task tokens."""
         many = getattr(self._model.generation_config, "is_multilingual", False)
         return {"language": "en", "task": "transcribe"} if many else {}
 
@@ -119,7 +119,9 @@ class TransformersWhisper:
 
 
 class Transcripts:
-    """Transcripts, and their times, of predictions that exist: several taggers over one recogniser's run."""
+    """Transcripts, and their times, of existing predictions: for several taggers over one recogniser's
+    run.
+    """
 
     def __init__(self, path: str, setting: Setting) -> None:
         """`path`: predictions in any format that `unislu score` reads."""
@@ -137,12 +139,12 @@ class Transcripts:
 
     @property
     def parameters(self) -> int | None:
-        """Those of the system that made them are not known."""
+        """Unknown: those of the system that wrote the transcripts."""
         return None
 
     @property
     def facts(self) -> Mapping[str, Any]:
-        """Which file."""
+        """The file."""
         from unislu.bundle import file_digest
 
         return {"model": self._path.name, "sha256": file_digest(self._path)}

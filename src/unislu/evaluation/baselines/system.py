@@ -37,24 +37,24 @@ DEFAULT_MODELS = {
     "whisper": "openai/whisper-base",
     "faster-whisper": "base",
 }
-"""What a part without a model means; names on the hub, or of an installed spaCy pipeline."""
+"""The models of parts without one: names on the hub, or of an installed spaCy pipeline."""
 
 
 @dataclass(frozen=True)
 class Baseline:
-    """A pipeline; it satisfies `unislu.evaluation.predict.System`.
-
-    `name`: what reports call it. What it lacks (no tagger, no classifier) it does not answer.
+    """A pipeline; it satisfies `unislu.evaluation.question.System`. Without a tagger or a classifier it gives
+    no entities or sentiments.
     """
 
     name: str
+    """The name in reports."""
     recognizer: Recognizer
     tagger: Tagger | None = None
     classifier: Classifier | None = None
 
     @property
     def parts(self) -> tuple[Part, ...]:
-        """What it is made of, in the order of its work."""
+        """Its parts, in order."""
         parts: tuple[Part | None, ...] = (self.recognizer, self.tagger, self.classifier)
         return tuple(part for part in parts if part is not None)
 
@@ -67,14 +67,14 @@ class Baseline:
         return {"parts": about, "parameters": sum(known) if len(known) == len(counts) else None}
 
     def answers(self, questions: Sequence[Question]) -> Iterator[Prediction]:
-        """One clip after the other; `seconds` counts all parts and reading the audio."""
+        """One clip after the other; `seconds` includes all parts and reading the audio."""
         for question in questions:
             yield self._answer(question)
 
     def _answer(self, question: Question) -> Prediction:
         start = time.perf_counter()
         heard = self.recognizer.hear(question)
-        before = heard.seconds  # of a transcript that was made elsewhere
+        before = heard.seconds  # of a transcript from another run
         entities = None
         if "ner" in question.tasks and self.tagger is not None:
             entities = self.tagger.tag(heard.text, question.types) if heard.text else ()
@@ -94,7 +94,7 @@ class Baseline:
 
 
 def is_baseline(specification: str) -> bool:
-    """Whether a system's name is the specification of a baseline, and not a bundle."""
+    """Whether a system's name is the specification of a baseline rather than a bundle."""
     return specification.partition("+")[0].partition(":")[0] in RECOGNIZERS
 
 
@@ -144,7 +144,7 @@ def _open(openers: Mapping[str, Opener], chosen: tuple[str, str] | None, setting
         return openers[name](model, setting)
     except UnisluError:
         raise
-    except (OSError, ValueError) as error:  # what the packages raise for a model that they cannot get
+    except (OSError, ValueError) as error:  # what the packages raise for a model that they cannot load
         reason = " ".join(str(error).split())[:200]
         raise BundleNotFoundError(
             f"{name}:{model}: cannot be loaded ({reason}); check the name and the network, or give a folder"

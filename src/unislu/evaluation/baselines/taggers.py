@@ -30,7 +30,7 @@ CLOSED_NAMES: Mapping[str, str] = {
     "QUANT": "number or quantity",
     "WHEN": "date or time",
 }
-"""What zero-shot taggers are asked for in place of SLUE's tags, which say nothing to them."""
+"""The names that zero-shot taggers get in place of SLUE's tags, which mean nothing to them."""
 
 ONTONOTES_NAMES: Mapping[str, tuple[str, ...]] = {
     "person": ("PERSON",), "people": ("PERSON",), "name": ("PERSON",),
@@ -39,16 +39,18 @@ ONTONOTES_NAMES: Mapping[str, tuple[str, ...]] = {
     "number": ("CARDINAL",), "quant": ("CARDINAL", "ORDINAL", "QUANTITY", "MONEY", "PERCENT"),
     "when": ("DATE", "TIME"), "nationality": ("NORP",), "facility": ("FAC",),
 }  # fmt: skip
-"""Open types that mean OntoNotes ones. Any other means the label of its own name (`work-of-art`), if any."""
+"""Open types that mean OntoNotes types. Any other means the label of the same name (`work-of-art`), if there
+is one.
+"""
 
 
 class Spacy:
-    """An installed spaCy pipeline with OntoNotes' types, mapped to what is asked."""
+    """An installed spaCy pipeline with OntoNotes' types, mapped to the requested ones."""
 
     def __init__(self, model: str, setting: Setting) -> None:
         """`model`: the name or the folder of a pipeline. Raises `BundleNotFoundError`: not installed."""
         spacy = needed("spacy", "spacy")
-        # Only what entities need: the other parts of a pipeline would cost time for nothing.
+        # Only what entities need: the other parts of a pipeline would only cost time.
         unused = ["tagger", "parser", "attribute_ruler", "lemmatizer", "senter", "morphologizer"]
         try:
             self._model = spacy.load(model, exclude=unused)
@@ -67,7 +69,7 @@ class Spacy:
             )
 
     def tag(self, text: str, types: tuple[str, ...] | None) -> Pairs:
-        """Its entities as SLUE's types, or as those of the open types asked for that it knows."""
+        """Its entities as SLUE's types, or as the requested open types that it knows."""
         if types is None:
             found = [(ONTONOTES_TO_SLUE.get(e.label_), e.text) for e in self._model(text).ents]
         else:
@@ -141,7 +143,7 @@ class Nuner(Gliner):
 
 
 def _asked(types: tuple[str, ...] | None) -> dict[str, str]:
-    """The names to ask for, in lower case and with blanks, and the type each stands for."""
+    """The names to request, in lower case and with blanks, and the type that each stands for."""
     if types is None:
         return {CLOSED_NAMES[tag]: tag for tag in SLUE.entity_types}
     return {normalize_type(name).replace("-", " "): name for name in types}
@@ -160,7 +162,7 @@ def _merged(spans: Sequence[tuple[int, int, str]]) -> list[tuple[int, int, str]]
 
 _WORD = re.compile(r"\w+(?:[-_'’]\w+)*|\S")
 _TAGGED = re.compile(r"(\S+?)\(([BI]-[^()]+|O)\)")
-# The instruction the published GNER models were trained with; another wording asks another question.
+# The exact instruction that the published GNER models were trained with.
 _INSTRUCTION = (
     "Please analyze the sentence provided, identifying the type of entity for each word on a token-by-token "
     "basis.\nOutput format is: word_1(label_1), word_2(label_2), ...\n"
@@ -180,7 +182,7 @@ class Gner:
         limit_threads(setting.threads)
         load = {"local_files_only": is_local(model)}
         if not transformers.AutoConfig.from_pretrained(model, **load).is_encoder_decoder:
-            raise OptionError(f"gner:{model}: is no encoder-decoder; give one of the GNER-T5 models")
+            raise OptionError(f"gner:{model}: is not an encoder-decoder; give one of the GNER-T5 models")
         self._name = model
         self._model = transformers.AutoModelForSeq2SeqLM.from_pretrained(model, **load).eval()
         self._tokenizer = transformers.AutoTokenizer.from_pretrained(model, **load)
@@ -215,8 +217,8 @@ class Gner:
 def read_bio(answer: str, words: Sequence[str], asked: Mapping[str, str]) -> list[tuple[int, int, str]]:
     """Entities in an answer such as `in(O) new(B-city) york(I-city)`: first word, word after the last, type.
 
-    Words the model left out, repeated or changed are aligned away; types that were not asked for are
-    dropped. `asked`: the type that each name of the question stands for.
+    Words that the model left out, repeated or changed are handled by alignment; types that were not requested
+    are dropped. `asked`: the type that each name in the prompt stands for.
     """
     tagged = _TAGGED.findall(answer)
     edits = align([word.lower() for word in words], [word.lower() for word, _ in tagged])

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 def ask_language(
     recognizer: Recognizer, clips: Sequence[Clip], asked: Sequence[Question], language: str
 ) -> list[Prediction]:
-    """Ask about clips of another language, with its token in the prompt; greedy.
+    """Transcribe clips of another language greedily, with its token in the prompt.
 
     Raises:
         OptionError: the model's vocabulary has no such language.

@@ -1,4 +1,4 @@
-"""The report of an evaluation: one HTML page that needs nothing else, a Markdown page, and JSON."""
+"""The report of an evaluation: a self-contained HTML page, a Markdown page, and JSON."""
 
 from __future__ import annotations
 
@@ -29,8 +29,8 @@ def write_report(
 
     Args:
         evaluation: what is shown.
-        folder: where; it is made.
-        audio: how the worst utterances become audible.
+        folder: the report's folder, which is created.
+        audio: how the page plays the worst utterances.
         figures: SVG or PNG files (curves) to include.
         count: worst utterances shown.
 

@@ -20,14 +20,12 @@ BIT_RATE = 24_000
 
 @dataclass(frozen=True)
 class AudioOptions:
-    """How audio becomes part of a report.
-
-    mode: "embed" = inside the page, "link" = where it lies, "none".
-    megabytes: of embedded audio at most; what does not fit is linked.
-    """
+    """How audio becomes part of a report."""
 
     mode: Literal["embed", "link", "none"] = "embed"
+    """"embed" = inside the page, "link" = a link to the file, "none"."""
     megabytes: float = 8.0
+    """Maximum embedded audio; the rest is linked."""
 
     def __post_init__(self) -> None:
         if self.mode not in ("embed", "link", "none"):
@@ -38,7 +36,7 @@ class AudioOptions:
 
 @dataclass(frozen=True)
 class Player:
-    """Where a player finds its audio, or why there is none."""
+    """The source of a player's audio, or the reason why there is none."""
 
     source: str | None = None
     fault: str | None = None

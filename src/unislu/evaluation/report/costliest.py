@@ -1,4 +1,4 @@
-"""The utterances that cost most, and their words marked for showing."""
+"""The worst utterances by cost, and their words with marks for display."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ class Piece:
 
 
 def costliest(evaluation: Evaluation, count: int = SHOWN) -> list[Case]:
-    """The costliest utterances of all manifests, the worst first; none that is right."""
+    """The costliest utterances of all manifests, worst first, without those that are right."""
     cases = []
     for dataset in evaluation.datasets:
         records = {record.id: record for record in dataset.records}

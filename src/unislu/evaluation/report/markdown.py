@@ -80,7 +80,7 @@ def _entities(group: str, part: Part | None) -> list[str]:
         f"macro-F1 {rate(scores.macro_f1, 1)}, label-F1 {rate(scores.label_f1, 1)}, "
         f"partial F1 {rate(errors.partial_f1, 1)}.",
         "",
-        *_row(["what became of each entity", "", "count"]),
+        *_row(["outcome of each entity", "", "count"]),
         "|---|---|---:|",
     ]
     for kind in KINDS:

@@ -40,7 +40,7 @@ def length(seconds: float) -> str:
 
 
 def entities_asked(part: Part) -> str:
-    """How the entities of a manifest were asked for."""
+    """How the entities of a manifest were requested."""
     names = {"closed": "closed set", "open": "open types"}
     kinds = [names[part.protocol]] if part.protocol else []
     if part.scores.sentiment is not None:

@@ -32,8 +32,8 @@ FAMILIES = ("whisper", "wav2vec2", "wav2vec2-bert")
 class SpeechEncoder(nn.Module):
     """A pretrained encoder: Whisper's, wav2vec 2.0 or W2V-BERT 2.0.
 
-    What it hears depends on the family: log-mel `[frames, mels]`, the normalised waveform `[samples]`, or
-    stacked filter banks `[frames, 160]`, float32 all.
+    Its input depends on the family: log-mel `[frames, mels]`, the normalised waveform `[samples]`, or stacked
+    filter banks `[frames, 160]`, float32 all.
     """
 
     def __init__(self, module: Any, family: str):
@@ -58,7 +58,7 @@ class SpeechEncoder(nn.Module):
         self.padding = padding
 
     def features(self, samples: NDArray[np.float32]) -> NDArray[np.float32]:
-        """What the encoder hears of mono audio at 16 kHz, `[n]` float32."""
+        """The encoder's input features of mono audio at 16 kHz, `[n]` float32."""
         if self.family == "whisper":
             mels = int(self.module.config.num_mel_bins)
             if self.padding == "none":
@@ -137,15 +137,14 @@ class SpeechEncoder(nn.Module):
 
 @dataclass
 class AudioBatch:
-    """Padded features with their lengths and what is to be learned.
-
-    audio: `[batch, frames, d]` or `[batch, samples]` float32. lengths: `[batch]` int64. labels: `[batch, n]`
-    int64, padded with -100 (CTC), or `[batch]` class numbers.
-    """
+    """Padded features with their lengths and labels."""
 
     audio: Tensor
+    """`[batch, frames, d]` or `[batch, samples]` float32."""
     lengths: Tensor
+    """`[batch]` int64."""
     labels: Tensor
+    """`[batch, n]` int64, padded with -100 (CTC), or `[batch]` class numbers."""
 
     def to(self, device: Any) -> AudioBatch:
         """The same batch on a device."""

@@ -34,13 +34,13 @@ def predict(
     decode: Mapping[str, Any] | None = None,
     device: str = "cpu",
 ) -> Iterator[Prediction]:
-    """Hear the records of a manifest with a checkpoint's model, in order.
+    """Predict the records of a manifest with a checkpoint's model, in order.
 
     Args:
         checkpoint: a folder that training wrote (`best`, `last`).
         manifest: JSON lines; audio paths are relative to its folder.
         records: which of its records; all of them by default. Records without audio are left out.
-        entities: ask for the closed set, for open types, or for none.
+        entities: request the closed set, open types, or none.
         asked: which open types: a record's own and as many absent ones, or all of the manifest.
         decode: values of the recipe's section `decode` that replace the checkpoint's own.
         device: where to compute.

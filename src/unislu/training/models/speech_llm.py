@@ -39,17 +39,16 @@ CHAT_END = "<|im_end|>"
 
 @dataclass
 class LlmBatch:
-    """A batch for a speech LLM; tokens, labels, parts, dynamic as in `unislu.training.collate.Batch`.
-
-    audio: features `[batch, frames, …]` float32 with their true lengths `[batch]` int64.
-    """
+    """A batch for a speech LLM; tokens, labels, parts, dynamic as in `unislu.training.collate.Batch`."""
 
     tokens: Tensor
     labels: Tensor
     parts: Tensor
     dynamic: Tensor
     audio: Tensor
+    """Features `[batch, frames, …]` float32."""
     lengths: Tensor
+    """True lengths `[batch]` int64."""
 
     def to(self, device: Any) -> LlmBatch:
         """The same batch on a device."""

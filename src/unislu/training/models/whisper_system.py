@@ -93,7 +93,7 @@ def recognizer_of(
 class WhisperPredictor:
     """Answers with a Whisper in a torch engine, through the recogniser that serves bundles.
 
-    Clips about which the same is asked are recognised together.
+    Clips with the same question are recognised together.
     """
 
     answers = EVERYTHING
