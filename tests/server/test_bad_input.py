@@ -40,7 +40,7 @@ def bad_files() -> dict[str, tuple[bytes, str]]:
         "huge values": (float_wav(np.full(16_000, 1e30)), "float samples reach"),
         "header bomb": (bomb + bytes(64), ""),
         "playlist": (b"#EXTM3U\n#EXT-X-TARGETDURATION:9\n#EXTINF:9,\nfile:///etc/passwd\n", ""),
-        "mp4 cut off": (b"\0\0\0\x20ftypisom\0\0\x02\0isomiso2mp41\0\0\0\x08free", "cut off"),
+        "mp4 cut off": (b"\0\0\0\x20ftypisom\0\0\x02\0isomiso2mp41\0\0\0\x08free", "without its index"),
     }
 
 

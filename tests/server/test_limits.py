@@ -96,7 +96,7 @@ def drip(client: socket.socket, seconds: float, piece: bytes = b"x") -> bytes:
 def test_a_byte_now_and_then_is_no_upload(start: Any) -> None:
     with start(read_timeout=0.5, max_queue=1) as server, closing(begin(server)) as client:
         said = drip(client, 20)
-        assert said.startswith(b"HTTP/1.1 408") and b"less than 1000 bytes a second" in said
+        assert said.startswith(b"HTTP/1.1 408") and b"slower than 1000 bytes a second" in said
         assert b"upload_too_slow" in said
         assert server.service.places.held == 0
 
