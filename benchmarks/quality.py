@@ -18,7 +18,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, Literal
 
-from unislu.evaluation.evaluate import Part, Settings, evaluate
+from unislu.evaluation.evaluate import EvaluationSettings, ScoredPart, evaluate
 from unislu.evaluation.predict import AskOptions, Dataset, read_datasets
 from unislu.evaluation.systems import UnisluSystem
 
@@ -42,7 +42,7 @@ def row(system: UnisluSystem, question: str, limit: int | None, profile: str, as
     if kind not in KINDS or not paths:
         raise SystemExit(f"{question!r}: expected KIND:MANIFEST[+MANIFEST…] with KIND of {', '.join(KINDS)}")
     datasets = [only(kind, dataset) for dataset in read_datasets(paths.split("+"), limit)]
-    settings = Settings(profile, "open" if kind == "open" else "closed", ask, samples=1)
+    settings = EvaluationSettings(profile, "open" if kind == "open" else "closed", ask, samples=1)
     types = system.model.entity_types
     with TemporaryDirectory() as scratch:
         found = evaluate(system, datasets, settings, Path(scratch), labels=types, quiet=True)
@@ -56,7 +56,7 @@ def row(system: UnisluSystem, question: str, limit: int | None, profile: str, as
     }
 
 
-def figures(kind: str, part: Part) -> dict[str, Any]:
+def figures(kind: str, part: ScoredPart) -> dict[str, Any]:
     """The figures that there are."""
     scores = part.scores
     if kind == "empty":

@@ -11,7 +11,7 @@ import pytest
 
 from unislu.cli.output import Output, OutputOptions
 from unislu.cli.writing import Writing
-from unislu.recognition.longform import Progress
+from unislu.recognition.longform import FileProgress
 from unislu.recognition.request import Request
 from unislu.writers import SubtitleStyle
 
@@ -76,8 +76,8 @@ def test_progress_of_a_long_file(monkeypatch: pytest.MonkeyPatch, capsys: pytest
         ["talks/call.mp3"],
         Request(),
     )
-    output.advance(Progress(0, 0.0, 5400.0))
-    output.advance(Progress(0, 600.0, 5400.0))
+    output.advance(FileProgress(0, 0.0, 5400.0))
+    output.advance(FileProgress(0, 600.0, 5400.0))
     output.clear_progress()
     shown = [line.strip() for line in capsys.readouterr().err.split("\r")]
     assert "Transcribing call.mp3  0 % · 0:00 of 1:30:00" in shown
@@ -86,7 +86,7 @@ def test_progress_of_a_long_file(monkeypatch: pytest.MonkeyPatch, capsys: pytest
         OutputOptions(None, None, "never", True, Writing(SubtitleStyle(), "link")), ["call.mp3"], Request()
     )
     monkeypatch.setattr("time.monotonic", lambda: 0.0)
-    quiet.advance(Progress(0, 600.0, 5400.0))
+    quiet.advance(FileProgress(0, 600.0, 5400.0))
     assert capsys.readouterr().err == ""
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from unislu.data.corpora import Corpus, load_corpus, split_of
+from unislu.data.corpora import CorpusSource, load_corpus, split_of
 from unislu.data.records import Record
 from unislu.errors import OptionError, RecordError
 
@@ -27,14 +27,14 @@ def test_a_folder_is_its_manifest_and_audio_lies_beside_it(tmp_path: Path) -> No
 def test_train_and_dev_are_a_stable_partition(tmp_path: Path) -> None:
     path = make(tmp_path / "c.jsonl", [{"id": f"r{n}", "text": "t"} for n in range(2000)])
     parts = {
-        name: [r.id for r in load_corpus(Corpus(path, split=name, dev_share=0.1))]
+        name: [r.id for r in load_corpus(CorpusSource(path, split=name, dev_share=0.1))]
         for name in ("train", "dev")
     }
     assert sorted(parts["train"] + parts["dev"]) == sorted(f"r{n}" for n in range(2000))
     assert 150 < len(parts["dev"]) < 250
     # Pinned: a split that moves with a version of the code would leak dev into train.
     assert parts["dev"][:3] == ["r27", "r35", "r36"]
-    larger = {r.id for r in load_corpus(Corpus(path, split="dev", dev_share=0.2))}
+    larger = {r.id for r in load_corpus(CorpusSource(path, split="dev", dev_share=0.2))}
     assert set(parts["dev"]) <= larger
 
 
@@ -53,15 +53,15 @@ def test_type_key_and_map(tmp_path: Path) -> None:
     path = make(
         tmp_path / "c.jsonl", [{"id": "x", "text": "abc", "entities": entities}, {"id": "y", "text": ""}]
     )
-    wanted = Corpus(path, type_key="type18", type_map={"GPE": "place", "ORDINAL": None})
+    wanted = CorpusSource(path, type_key="type18", type_map={"GPE": "place", "ORDINAL": None})
     first, second = load_corpus(wanted)
     assert [(e.start, e.type) for e in first.entities or ()] == [(0, "place"), (2, "ORG")]
     assert second.entities is None
     with pytest.raises(RecordError, match=r"c.jsonl: record 'x': field `entities\[0\].no`: is missing"):
-        list(load_corpus(Corpus(path, type_key="no")))
+        list(load_corpus(CorpusSource(path, type_key="no")))
 
 
 @pytest.mark.parametrize("bad", [{"split": "tests"}, {"dev_share": 1.0}, {"dev_share": float("nan")}])
 def test_bad_options(bad: dict[str, Any]) -> None:
     with pytest.raises(OptionError):
-        Corpus("x", **bad)
+        CorpusSource("x", **bad)

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from unislu.data.records import Entity, Record, output_folder, read_records, write_records
+from unislu.data.records import AnnotatedEntity, Record, output_folder, read_records, write_records
 from unislu.errors import OptionError, RecordError
 from unislu.sequence.target import Span
 
@@ -109,7 +109,7 @@ def test_a_bad_line_is_named_with_file_line_and_field(tmp_path: Path, line: Any,
 
 def test_overlapping_and_unsorted_entities_are_refused() -> None:
     with pytest.raises(RecordError, match=r"entities\[1\]`: starts at 1, before the previous entity's end 3"):
-        Record("x", "abcdef", entities=(Entity(0, 3, "A"), Entity(1, 4, "B")))
+        Record("x", "abcdef", entities=(AnnotatedEntity(0, 3, "A"), AnnotatedEntity(1, 4, "B")))
 
 
 def test_a_repeated_id_names_both_lines(tmp_path: Path) -> None:
@@ -168,7 +168,9 @@ def test_a_failed_write_leaves_the_old_file(tmp_path: Path) -> None:
 
 
 def test_types_from_another_key() -> None:
-    record = Record("x", "abc", entities=(Entity(0, 1, "PLACE", {"type18": "GPE"}), Entity(1, 2, "ORG")))
+    record = Record(
+        "x", "abc", entities=(AnnotatedEntity(0, 1, "PLACE", {"type18": "GPE"}), AnnotatedEntity(1, 2, "ORG"))
+    )
     with pytest.raises(RecordError, match=r"'x': field `entities\[1\].type18`: is missing"):
         record.with_types("type18")
     first = Record("x", "abc", entities=record.entities[:1] if record.entities else None)
@@ -187,7 +189,7 @@ def test_a_record_without_audio_says_what_to_do() -> None:
     st.lists(st.tuples(st.integers(0, 20), st.integers(0, 20)), max_size=4),
 )
 def test_any_valid_record_survives_json(text: str, spans: list[tuple[int, int]]) -> None:
-    entities = tuple(Entity(start, end, "T") for start, end in spans)
+    entities = tuple(AnnotatedEntity(start, end, "T") for start, end in spans)
     try:
         record = Record("x", text, entities=entities)
     except RecordError:

@@ -25,7 +25,7 @@ from numpy.typing import NDArray
 from unislu.cli import main
 from unislu.data import voices
 from unislu.data.records import Record, read_records
-from unislu.data.speech import Job, write_audio
+from unislu.data.speech import SpeechJob, write_audio
 from unislu.data.synthesize import parse_range, synthesize
 from unislu.errors import OptionError, RecordError, VoiceError
 from unislu.progress import Progress
@@ -264,7 +264,7 @@ def test_a_bad_corpus_stops_before_any_work(texts: Path, tmp_path: Path) -> None
 
 def test_file_names_are_legal_and_distinct() -> None:
     ids = ["a:b", "a/b", "a b", "A:b", "../../etc", "x" * 300, "é", ""]
-    stems = {Job(Record(name or "e", "t"), copy).file_stem for name in ids for copy in (0, 1)}
+    stems = {SpeechJob(Record(name or "e", "t"), copy).file_stem for name in ids for copy in (0, 1)}
     assert len(stems) == 16
     assert all(
         s.isascii() and len(s) < 90 and s.count("/") == 1 and ".." not in s.split("/")[0] for s in stems

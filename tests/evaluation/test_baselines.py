@@ -12,7 +12,7 @@ import pytest
 
 from unislu.errors import BundleNotFoundError, MissingDependencyError, OptionError, RecordError
 from unislu.evaluation.baselines import is_baseline, open_baseline
-from unislu.evaluation.baselines.parts import Setting
+from unislu.evaluation.baselines.parts import PartSetting
 from unislu.evaluation.baselines.taggers import CLOSED_NAMES, Gner, Spacy, _merged, read_bio
 from unislu.evaluation.predict import questions, read_datasets
 from unislu.evaluation.question import Question
@@ -121,7 +121,7 @@ def test_spacy_in_the_closed_set_and_for_open_types(
     found = list(system.answers(asked(manifest)))
     assert found[0].entities == (("PERSON", "Anna Smith"), ("PLACE", "Berlin"), ("WHEN", "Monday"))
     assert found[1].entities == ()  # SLUE drops events
-    tagger = Spacy(str(spacy_folder), Setting())
+    tagger = Spacy(str(spacy_folder), PartSetting())
     assert tagger.tag("It met Anna Smith in Berlin", ("location", "event", "drug")) == (
         ("event", "It"),
         ("location", "Berlin"),
@@ -132,10 +132,10 @@ def test_spacy_in_the_closed_set_and_for_open_types(
 def test_spacy_pipelines_that_do_not_fit(tmp_path: Path) -> None:
     spacy = pytest.importorskip("spacy")
     with pytest.raises(BundleNotFoundError, match="no such pipeline"):
-        Spacy("en_core_web_nowhere", Setting())
+        Spacy("en_core_web_nowhere", PartSetting())
     spacy.blank("en").to_disk(tmp_path / "blank")
     with pytest.raises(OptionError, match="are not OntoNotes'"):
-        Spacy(str(tmp_path / "blank"), Setting())
+        Spacy(str(tmp_path / "blank"), PartSetting())
 
 
 def test_bio_answers_are_aligned_with_the_text() -> None:
@@ -191,7 +191,7 @@ def test_a_transformer_as_classifier(
     model = transformers.BertForSequenceClassification(config)
     for saved in (model, tokenizer):
         saved.save_pretrained(tmp_path / "bert")
-    system = open_baseline(f"transcripts:{transcripts}+sentiment:{tmp_path / 'bert'}", Setting(threads=1))
+    system = open_baseline(f"transcripts:{transcripts}+sentiment:{tmp_path / 'bert'}", PartSetting(threads=1))
     found = list(system.answers(asked(manifest)))
     scores = found[0].sentiment_scores or {}
     assert set(scores) == {"negative", "neutral", "positive"} and sum(scores.values()) == pytest.approx(1)
@@ -212,14 +212,14 @@ def test_gner_on_a_random_t5(tokenizer: Any, tmp_path: Path) -> None:
     )  # fmt: skip
     for saved in (transformers.T5ForConditionalGeneration(config), tokenizer):
         saved.save_pretrained(tmp_path / "t5")
-    tagger = Gner(str(tmp_path / "t5"), Setting())
+    tagger = Gner(str(tmp_path / "t5"), PartSetting())
     found = tagger.tag("anna smith met the council", ("person", "location"))
     assert all(name in ("person", "location") for name, _ in found)
     assert tagger.parameters and tagger.facts["model"] == "t5"
     bert = transformers.BertConfig(vocab_size=8)
     bert.save_pretrained(tmp_path / "bert")
     with pytest.raises(OptionError, match="is not an encoder-decoder"):
-        Gner(str(tmp_path / "bert"), Setting())
+        Gner(str(tmp_path / "bert"), PartSetting())
 
 
 @pytest.mark.filterwarnings("ignore")
@@ -235,7 +235,7 @@ def test_whisper_as_published(checkpoint: Path, manifest: Path, tmp_path: Path) 
     folder = tmp_path / "whisper"
     transformers.WhisperForConditionalGeneration(config).save_pretrained(folder)
     _plain_tokenizer(folder)
-    system = open_baseline(f"whisper:{folder}", Setting(threads=1))
+    system = open_baseline(f"whisper:{folder}", PartSetting(threads=1))
     found = list(system.answers(asked(manifest)))
     assert [p.duration for p in found] == pytest.approx([0.5, 0.55, 0.6, 0.65])
     assert all(isinstance(p.text, str) and (p.seconds or 0) > 0 for p in found)
@@ -279,7 +279,9 @@ def test_gliner_on_a_random_model(tokenizer: Any, tmp_path: Path) -> None:
     for name in ("gliner", "nuner"):
         path = tmp_path / "asr.jsonl"
         path.write_text(json.dumps({"id": "a", "text": "anna smith met the council in berlin"}) + "\n")
-        system = open_baseline(f"transcripts:{path}+{name}:{tmp_path / 'gliner'}", Setting(threshold=0.01))
+        system = open_baseline(
+            f"transcripts:{path}+{name}:{tmp_path / 'gliner'}", PartSetting(threshold=0.01)
+        )
         question = Question("a", path, ("asr", "ner"), ("person", "restaurant-name"))
         (found,) = system.answers([question])
         assert found.entities and {name for name, _ in found.entities} <= {"person", "restaurant-name"}

@@ -11,8 +11,8 @@ from unislu.bundle import Manifest, hash_files, open_bundle, write_manifest
 from unislu.bundle.calibration import Calibration, Curve
 from unislu.evaluation.calibrate import (
     Answers,
+    CalibratedPart,
     Fitted,
-    Part,
     fit,
     fit_curve,
     fit_temperature,
@@ -91,7 +91,7 @@ def bundle(folder: Path) -> Path:
 def test_parts_that_were_not_fitted_stay(tmp_path: Path) -> None:
     (tmp_path / "b").mkdir()
     opened = open_bundle(bundle(tmp_path / "b"))
-    part = Part({"slope": 0.5, "offset": 0.1}, 100, 90.0, 12.344, 3.0)
+    part = CalibratedPart({"slope": 0.5, "offset": 0.1}, 100, 90.0, 12.344, 3.0)
     folder = store(opened, Fitted({"words": part}, 7, "unislu"), tmp_path / "copy")
     stored = open_bundle(folder).manifest.calibration
     assert stored["words"] == {"slope": 0.5, "offset": 0.1} and stored["sentiment"] == {"temperature": 2.0}

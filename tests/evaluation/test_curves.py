@@ -13,7 +13,7 @@ import pytest
 
 from unislu.bundle import REQUIRED_FILES, Manifest
 from unislu.cli import main
-from unislu.data.records import Entity, Record
+from unislu.data.records import AnnotatedEntity, Record
 from unislu.errors import BundleError, OptionError, RecordError
 from unislu.evaluation.curves.bias import bias_figure, bias_table
 from unislu.evaluation.curves.figure import Table, save
@@ -23,7 +23,7 @@ from unislu.evaluation.curves.length import length_figure, length_table
 from unislu.evaluation.curves.negatives import Trained, negatives_figure, negatives_table, trained_with
 from unislu.evaluation.question import Gold, Prediction
 from unislu.evaluation.score import Judged, judge, score
-from unislu.evaluation.sweep import Answer, Clip, Swept
+from unislu.evaluation.sweep import Answer, RecordClip, Swept
 
 pytest.importorskip("matplotlib")
 
@@ -44,9 +44,9 @@ def drawn(paths: Sequence[Path]) -> str:
     return svg.read_text()
 
 
-def clip(number: int, text: str, *spans: tuple[int, int, str]) -> Clip:
-    entities = tuple(Entity(start, end, name) for start, end, name in spans)
-    return Clip(f"c{number}", Path("x.wav"), Record(f"c{number}", text, entities=entities))
+def clip(number: int, text: str, *spans: tuple[int, int, str]) -> RecordClip:
+    entities = tuple(AnnotatedEntity(start, end, name) for start, end, name in spans)
+    return RecordClip(f"c{number}", Path("x.wav"), Record(f"c{number}", text, entities=entities))
 
 
 def test_bias(tmp_path: Path) -> None:
@@ -63,7 +63,7 @@ def test_bias(tmp_path: Path) -> None:
     first = drawn(save(table, bias_figure(table, "Bias"), tmp_path / "a", "bias"))
     assert drawn(save(table, bias_figure(table, "Bias"), tmp_path / "b", "bias")) == first
     for entities in (None, ()):
-        bare = Clip("a", Path("x"), Record("a", "text", entities=entities))
+        bare = RecordClip("a", Path("x"), Record("a", "text", entities=entities))
         with pytest.raises(RecordError, match="no record has entities"):
             bias_table([bare], Swept((0.0,), {"a": (none,)}), "slue")
 

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from unislu.evaluation.entity_errors import EntityErrors, Placed, count_pairs, pair_entities, place
+from unislu.evaluation.entity_errors import EntityErrors, PlacedEntity, count_pairs, pair_entities, place
 from unislu.evaluation.ner import entity_scores
 from unislu.evaluation.wer import align
 
@@ -67,7 +67,7 @@ def test_places_go_left_to_right_and_never_overlap() -> None:
     words = "paris met paris hilton in paris".split()
     entities = [("place", "paris"), ("person", "paris hilton"), ("place", "paris"), ("place", "paris")]
     assert [p.words for p in place(words, entities)] == [(0, 1), (2, 4), (5, 6), None]
-    assert place(words, [("place", "")]) == [Placed("place", "")]
+    assert place(words, [("place", "")]) == [PlacedEntity("place", "")]
 
 
 def test_partial_f1_counts_overlap_of_the_right_type_half() -> None:

@@ -13,7 +13,7 @@ pytest.importorskip("onnx")
 
 from unislu.cli.systems import open_unislu
 from unislu.errors import BundleError, BundleNotFoundError, OptionError, RecordError
-from unislu.evaluation.evaluate import Evaluation, Settings, evaluate, protocol_of
+from unislu.evaluation.evaluate import Evaluation, EvaluationSettings, evaluate, protocol_of
 from unislu.evaluation.predict import AskOptions, read_datasets
 from unislu.sequence import SLUE
 from unislu.training.checkpoint import is_checkpoint
@@ -33,11 +33,18 @@ def bundle(checkpoint: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return out
 
 
-def run(model: Path, out: Path, manifests: list[Path], settings: Settings | None = None) -> Evaluation:
+def run(
+    model: Path, out: Path, manifests: list[Path], settings: EvaluationSettings | None = None
+) -> Evaluation:
     system = open_unislu(model, AskOptions(bias=0.5), threads=1)
     sets = read_datasets(manifests)
     return evaluate(
-        system, sets, settings or Settings(samples=20), out, labels=system.model.entity_types, quiet=True
+        system,
+        sets,
+        settings or EvaluationSettings(samples=20),
+        out,
+        labels=system.model.entity_types,
+        quiet=True,
     )
 
 
@@ -78,7 +85,7 @@ def test_an_evaluation_is_not_computed_twice(
     again = run(checkpoint, tmp_path / "out", [manifest])
     assert again.parts["tones"].scores == first.parts["tones"].scores
     with pytest.raises(OptionError, match="other questions"):
-        run(checkpoint, tmp_path / "out", [manifest], Settings(entities="open"))
+        run(checkpoint, tmp_path / "out", [manifest], EvaluationSettings(entities="open"))
 
 
 def test_a_type_outside_the_closed_set_is_named(tmp_path: Path) -> None:
@@ -113,12 +120,12 @@ def test_bad_checkpoints(checkpoint: Path, tmp_path: Path) -> None:
         load_checkpoint_model(tmp_path)
     shutil.copytree(checkpoint, tmp_path / "copy")
     (tmp_path / "copy" / "model.safetensors").rename(tmp_path / "copy" / "pytorch_model.bin")
-    with pytest.raises(BundleError, match=r"no model\.safetensors"):
+    with pytest.raises(BundleError, match=r"neither model\.safetensors nor"):
         load_checkpoint_model(tmp_path / "copy")
 
 
 def test_bad_settings() -> None:
     with pytest.raises(OptionError, match="5 sentiment classes"):
-        Settings(classes=5)
+        EvaluationSettings(classes=5)
     with pytest.raises(OptionError, match="0 bootstrap samples"):
-        Settings(samples=0)
+        EvaluationSettings(samples=0)

@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 
 from unislu.errors import MissingDependencyError, OptionError, UnisluError
-from unislu.evaluation.evaluate import Evaluation, Settings, assemble, score_dataset
+from unislu.evaluation.evaluate import Evaluation, EvaluationSettings, assemble, score_dataset
 from unislu.evaluation.predict import read_datasets
 from unislu.evaluation.profiles import profile
 from unislu.evaluation.provenance import provenance
@@ -44,7 +44,7 @@ ANSWERS = [
 
 
 def evaluated(manifest: Path, system: str = "<i>tiny</i> 1", **changes: Any) -> Evaluation:
-    settings = Settings(samples=30, **changes)
+    settings = EvaluationSettings(samples=30, **changes)
     (data,) = read_datasets([manifest])
     part = score_dataset(data, ANSWERS, settings, profile("slue"), "closed", None)
     made = assemble(system, settings, [data], {data.name: part})
@@ -107,7 +107,7 @@ def test_names_of_types_cannot_leave_their_attributes(tmp_path: Path) -> None:
     hostile = """x" onmouseover="alert(1)'<script>"""
     manifest = write_corpus(tmp_path / "tones", {"PERSON": hostile})
     (data,) = read_datasets([manifest])
-    settings = Settings(samples=5)
+    settings = EvaluationSettings(samples=5)
     answers = [replace(ANSWERS[0], entities=(("PLACE", hostile),), confidences=None), *ANSWERS[1:]]
     part = score_dataset(data, answers, settings, profile("slue"), "open", None)
     page = write_report(assemble(hostile, settings, [data], {data.name: part}), tmp_path / "out")
@@ -198,7 +198,7 @@ def test_four_classes_and_no_errors(manifest: Path, tmp_path: Path) -> None:
     assert "4 classes" in page.read_text(encoding="utf-8")
     (data,) = read_datasets([manifest])
     bare = replace(data, records=tuple(replace(r, entities=None, sentiment=None) for r in data.records[:1]))
-    settings = Settings(samples=5)
+    settings = EvaluationSettings(samples=5)
     part = score_dataset(
         bare, [Prediction("r0", bare.records[0].text)], settings, profile("slue"), None, None
     )

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from unislu.errors import AudioNotFoundError, OptionError
-from unislu.recognition.longform import Progress
+from unislu.recognition.longform import FileProgress
 from unislu.recognition.model import Model
 from unislu.result import Analysis
 from unislu.sequence import Vocabulary
@@ -57,7 +57,7 @@ def test_work_can_end_early_and_keeps_what_was_heard(vocabulary: Vocabulary, tmp
     model, engine = make(vocabulary, Always(SCRIPT[300]))
     seen: list[tuple[int, float, float | None]] = []
 
-    def watch(progress: Progress) -> bool:
+    def watch(progress: FileProgress) -> bool:
         seen.append((progress.file, progress.seconds, progress.total))
         return len(engine.batches) >= 2
 

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from unislu.cli.batch import render
 from unislu.errors import OptionError, RecordError, UnisluError
-from unislu.scale.inputs import BYTES_PER_SECOND, Part, printable
+from unislu.scale.inputs import BYTES_PER_SECOND, FileStretch, printable
 from unislu.scale.sources import find_inputs
 
 Batch = Callable[..., Any]
@@ -168,7 +168,7 @@ def test_manifests_may_be_lists_and_match_patterns(tmp_path: Path) -> None:
     manifest_of(tmp_path / "b.json", {"audio": "c.wav"})
     found = find_inputs([str(tmp_path / "*.json")]).inputs
     assert [(Path(entry.uri).name, entry.part) for entry in found] == [
-        ("a.wav", None), ("b.wav", Part(1.0)), ("c.wav", None)
+        ("a.wav", None), ("b.wav", FileStretch(1.0)), ("c.wav", None)
     ]  # fmt: skip
 
 

@@ -24,7 +24,7 @@ from unislu.recognition.model import Model
 from unislu.server.app import create_app
 from unislu.server.run import Server, make_server
 from unislu.server.service import Service
-from unislu.server.settings import Settings
+from unislu.server.settings import ServerSettings
 
 JFK = Path(__file__).parents[2] / "examples" / "jfk.flac"
 FIRST_WORDS = 3.3  # seconds of it: "And so my fellow Americans"
@@ -59,7 +59,7 @@ class Running:
 
 
 @contextmanager
-def running(settings: Settings, load_model: Callable[[], Model]) -> Iterator[Running]:
+def running(settings: ServerSettings, load_model: Callable[[], Model]) -> Iterator[Running]:
     """A server in a thread of this process."""
     app = create_app(settings, load_model)
     server = make_server(settings, app)
@@ -93,7 +93,7 @@ def start(model: Model, tmp_path_factory: pytest.TempPathFactory) -> Callable[..
 
     def begin(load_model: Callable[[], Model] | None = None, **settings: Any) -> Any:
         settings.setdefault("data", str(tmp_path_factory.mktemp("data")))
-        return running(Settings(port=0, **settings), load_model or (lambda: model))
+        return running(ServerSettings(port=0, **settings), load_model or (lambda: model))
 
     return begin
 

@@ -13,9 +13,9 @@ from typing import Any
 import pytest
 
 from unislu.errors import AudioError
-from unislu.recognition.longform import Progress
+from unislu.recognition.longform import FileProgress
 from unislu.recognition.request import Request
-from unislu.server.batching import SHORT_SECONDS, Clip, ModelWorker
+from unislu.server.batching import SHORT_SECONDS, ModelWorker, WaitingClip
 
 ASR = Request(tasks=("asr",))
 
@@ -72,8 +72,8 @@ def test_like_requests_are_heard_together(model: Any, clip: Path) -> None:
     async def run() -> list[int]:
         recorder = Recorder(model)
         async with held(recorder, max_batch=3) as (worker, release):
-            alike = [asyncio.create_task(worker.analyze(Clip(clip, 0.5, ASR))) for _ in range(4)]
-            other = asyncio.create_task(worker.analyze(Clip(clip, 0.5, Request(tasks=("sa",)))))
+            alike = [asyncio.create_task(worker.analyze(WaitingClip(clip, 0.5, ASR))) for _ in range(4)]
+            other = asyncio.create_task(worker.analyze(WaitingClip(clip, 0.5, Request(tasks=("sa",)))))
             results = await release(*alike, other)
             assert [result.text for result in results] == ["", "", "", "", None]
             assert worker.counters.files == 5 and worker.counters.largest_batch == 3
@@ -87,7 +87,7 @@ def test_short_audio_goes_before_long(model: Any, clip: Path) -> None:
         done: list[str] = []
 
         async def ask(worker: ModelWorker, name: str, seconds: float) -> None:
-            await worker.analyze(Clip(clip, seconds, ASR))
+            await worker.analyze(WaitingClip(clip, seconds, ASR))
             done.append(name)
 
         async with held(model) as (worker, release):
@@ -108,16 +108,16 @@ def test_time_is_counted_once_when_a_long_file_makes_way(clip: Path) -> None:
                 return "short"
             begun.set()
             queued.wait(30)
-            watch(Progress(0, 1.0, None))
+            watch(FileProgress(0, 1.0, None))
             return "long"
 
     async def run() -> tuple[list[Any], float, float]:
         worker = ModelWorker(lambda: Waits(), 8, 0.0)  # type: ignore[arg-type, return-value]
         worker.start()
         start = time.perf_counter()
-        long = asyncio.create_task(worker.analyze(Clip(clip, SHORT_SECONDS + 1, ASR)))
+        long = asyncio.create_task(worker.analyze(WaitingClip(clip, SHORT_SECONDS + 1, ASR)))
         await asyncio.to_thread(begun.wait, 30)
-        short = asyncio.create_task(worker.analyze(Clip(clip, 0.5, ASR)))
+        short = asyncio.create_task(worker.analyze(WaitingClip(clip, 0.5, ASR)))
         while not worker.waiting:
             await asyncio.sleep(0.001)
         queued.set()
@@ -137,7 +137,7 @@ def test_a_bad_file_does_not_spoil_its_batch(model: Any, clip: Path, tmp_path: P
         async with held(model) as (worker, release):
             files = [clip, bad, clip]
             return await release(
-                *[asyncio.create_task(worker.analyze(Clip(path, 0.5, ASR))) for path in files]
+                *[asyncio.create_task(worker.analyze(WaitingClip(path, 0.5, ASR))) for path in files]
             )
 
     first, second, third = asyncio.run(run())
@@ -152,7 +152,7 @@ def test_a_batch_that_fails_is_tried_one_by_one(model: Any, clip: Path) -> None:
     async def run() -> list[Any]:
         async with held(Fragile(model)) as (worker, release):
             return await release(
-                *[asyncio.create_task(worker.analyze(Clip(clip, 0.5, ASR))) for _ in range(2)]
+                *[asyncio.create_task(worker.analyze(WaitingClip(clip, 0.5, ASR))) for _ in range(2)]
             )
 
     assert [result.text for result in asyncio.run(run())] == ["", ""]
@@ -162,7 +162,7 @@ def test_what_nobody_waits_for_is_not_heard(model: Any, clip: Path) -> None:
     async def run() -> list[int]:
         recorder = Recorder(model)
         async with held(recorder) as (worker, release):
-            tasks = [asyncio.create_task(worker.analyze(Clip(clip, 0.5, ASR))) for _ in range(2)]
+            tasks = [asyncio.create_task(worker.analyze(WaitingClip(clip, 0.5, ASR))) for _ in range(2)]
             await asyncio.sleep(0)
             tasks[0].cancel()
             await asyncio.sleep(0)

@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 
 from unislu.audio import load_audio
-from unislu.recognition.longform import Progress
+from unislu.recognition.longform import FileProgress
 from unislu.server.streaming import transcribing
 
 websockets = pytest.importorskip("websockets")
@@ -142,7 +142,7 @@ def test_what_was_heard_is_told_before_the_end() -> None:
 
         async def hear(told: Any) -> Any:
             for text in ("And so", "And so", "And so my fellow"):
-                await asyncio.to_thread(told, Progress(0, 1.0, 9.0, lambda text=text: text))
+                await asyncio.to_thread(told, FileProgress(0, 1.0, 9.0, lambda text=text: text))
                 await asyncio.sleep(0)
             await go.wait()
             return "the analysis"
@@ -218,7 +218,7 @@ def test_a_listener_of_a_stream_who_leaves(start: Any, model: Any, make_wav: Any
 
         def analyze(self, source: Any, watch: Any = None, **options: Any) -> Any:
             begun.append(1)
-            while not watch(Progress(0, 1.0, 100.0, lambda: "And so")):
+            while not watch(FileProgress(0, 1.0, 100.0, lambda: "And so")):
                 time.sleep(0.01)
             ended.append(1)
             return model.analyze(np.zeros(16_000, np.float32), sample_rate=16_000, **options)

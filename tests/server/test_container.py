@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from unislu.server.settings import PREFIX, Settings
+from unislu.server.settings import PREFIX, ServerSettings
 from unislu.telemetry import OFF
 
 ROOT = Path(__file__).parents[2]
@@ -19,7 +19,7 @@ COMPOSE = (ROOT / "compose.yaml").read_text(encoding="utf-8")
 
 @pytest.mark.parametrize("text", [DOCKERFILE, COMPOSE], ids=["Dockerfile", "compose.yaml"])
 def test_variables_are_settings(text: str) -> None:
-    names = {item.name for item in fields(Settings)}
+    names = {item.name for item in fields(ServerSettings)}
     found = {name.lower() for name in re.findall(rf"\b{PREFIX}([A-Z_]+)", text)}
     assert found and found <= names
 

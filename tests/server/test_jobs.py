@@ -70,10 +70,10 @@ class Slow:
         return getattr(self.model, name)
 
     def analyze(self, source: Any, watch: Callable[[Any], bool] | None = None, **options: Any) -> Any:
-        from unislu.recognition.longform import Progress
+        from unislu.recognition.longform import FileProgress
 
         for step in range(400 if watch else 0):
-            if watch is not None and watch(Progress(0, step / 4, 100.0)):
+            if watch is not None and watch(FileProgress(0, step / 4, 100.0)):
                 break
             time.sleep(0.02)
         return self.model.analyze(source, **options)

@@ -18,7 +18,7 @@ import pytest
 from unislu.cli import main
 from unislu.errors import BundleError, OptionError
 from unislu.server.run import check_address
-from unislu.server.settings import Settings, is_loopback
+from unislu.server.settings import ServerSettings, is_loopback
 
 KEY = "correct-horse-battery"
 
@@ -231,7 +231,7 @@ def test_settings_from_flags_and_environment() -> None:
         "UNISLU_KEYS": "one-rather-long-key, two-rather-long-key",
         "UNISLU_INSECURE": "yes",
     }
-    settings = Settings.read({"max_queue": 5, "port": None}, environment)
+    settings = ServerSettings.read({"max_queue": 5, "port": None}, environment)
     assert (settings.max_queue, settings.port, settings.insecure) == (5, 8000, True)
     assert settings.keys == ("one-rather-long-key", "two-rather-long-key")
     assert "one-rather" not in repr(settings)
@@ -247,14 +247,14 @@ def test_settings_from_flags_and_environment() -> None:
 )  # fmt: skip
 def test_settings_that_cannot_be_meant(values: dict[str, Any], words: str) -> None:
     with pytest.raises(OptionError, match=words):
-        Settings(**values)
+        ServerSettings(**values)
 
 
 def test_other_addresses_need_a_key_or_a_word(tmp_path: Path) -> None:
     keys = tmp_path / "keys"
     keys.write_text("# ours\nlong-enough-a-key\n")
-    assert Settings(host="0.0.0.0", key_file=str(keys)).keys == ("long-enough-a-key",)
-    assert Settings(host="0.0.0.0", insecure=True).keys == ()
+    assert ServerSettings(host="0.0.0.0", key_file=str(keys)).keys == ("long-enough-a-key",)
+    assert ServerSettings(host="0.0.0.0", insecure=True).keys == ()
     assert is_loopback("127.0.0.3") and is_loopback("::1") and not is_loopback("10.0.0.1")
 
 

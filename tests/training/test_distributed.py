@@ -20,7 +20,7 @@ pytest.importorskip("fsspec")
 from unislu.errors import RecipeError  # noqa: E402
 from unislu.training.config import CorpusConfig, Recipe, load_recipe  # noqa: E402
 from unislu.training.distributed import own_part, weight_of  # noqa: E402
-from unislu.training.examples import Corpus, Example, load_corpora  # noqa: E402
+from unislu.training.examples import Example, TrainingCorpus, load_corpora  # noqa: E402
 from unislu.training.shards import Reference, ShardPlan, ShardReader, in_shards, write_shards  # noqa: E402
 
 pytestmark = pytest.mark.filterwarnings("ignore")  # torch and accelerate warn about their own defaults
@@ -131,13 +131,13 @@ def test_shards_are_tar_files_that_hold_every_clip(manifest: Path, index: Path) 
         assert told["id"] == corpus.records[0].id and told["text"] == corpus.records[0].text
 
 
-def plan(corpora: list[Corpus], rank: int, processes: int, **changes: Any) -> ShardPlan:
+def plan(corpora: list[TrainingCorpus], rank: int, processes: int, **changes: Any) -> ShardPlan:
     from unislu.training.config import ModelConfig
 
     values: dict[str, Any] = {"name": "x", "model": ModelConfig("x"), "corpora": (corpora[0].config,)}
     recipe = Recipe(**{**values, "batch_size": 2, **changes})
 
-    def make(corpus: Corpus, record: Any, epoch: int) -> Example:
+    def make(corpus: TrainingCorpus, record: Any, epoch: int) -> Example:
         tokens = (0,) * (4 + len(record.text))
         return Example(record.id, tokens, tokens, 2, (corpus.manifest, record.audio), False)
 

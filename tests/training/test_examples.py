@@ -14,7 +14,7 @@ from unislu.errors import RecipeError
 from unislu.sequence import SLUE, Vocabulary, WhisperTokenizer
 from unislu.training.collate import padded_tokens
 from unislu.training.config import CorpusConfig, ModelConfig, PromptConfig, Recipe
-from unislu.training.examples import Corpus, Example, ExampleMaker, Formats, load_corpora
+from unislu.training.examples import Example, ExampleMaker, Formats, TrainingCorpus, load_corpora
 from unislu.training.loss import IGNORE
 
 
@@ -135,7 +135,7 @@ def test_closed_spans_map_ontonotes_and_drop_what_slue_drops(vocabulary: Vocabul
     assert record.entities is not None
     types = ["gpe", "WORK_OF_ART", "DATE"]
     entities = tuple(replace(e, type=t) for e, t in zip(record.entities, types, strict=True))
-    corpus = Corpus(corpora[0].config, manifest, corpora[0].records)
+    corpus = TrainingCorpus(corpora[0].config, manifest, corpora[0].records)
     example = ExampleMaker(recipe, vocabulary, corpora, Formats.of("inline", vocabulary))(
         corpus, replace(record, entities=entities), 0
     )

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from unislu.data.records import Entity, Record
+from unislu.data.records import AnnotatedEntity, Record
 from unislu.data.restore import Truecaser, insert_punctuation
 from unislu.sequence.target import Span, Target
 
@@ -65,7 +65,7 @@ def test_a_punctuated_record_keeps_what_its_entities_say() -> None:
     from unislu.training.restore import punctuated
 
     text = "we met anna smith in bonn it rained"
-    entities = (Entity(7, 17, "person", {"type18": "PERSON"}), Entity(21, 25, "place"))
+    entities = (AnnotatedEntity(7, 17, "person", {"type18": "PERSON"}), AnnotatedEntity(21, 25, "place"))
     record = Record("r", text, audio="r.wav", duration=2.0, entities=entities, extra={"source": "x"})
     done = punctuated(record, {3: ",", 5: ".", 7: "."})
     assert done.text == "we met anna smith, in bonn. It rained."

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 import unislu
-from unislu.data.records import Entity, Record, read_records
+from unislu.data.records import AnnotatedEntity, Record, read_records
 from unislu.errors import RecipeError
 from unislu.training.transcripts import JOURNAL, RECOGNISED, RIGHT, retold, write_transcripts
 
@@ -60,7 +60,7 @@ def test_an_interrupted_run_goes_on(tmp_path: Path) -> None:
 def test_a_record_in_other_words_keeps_what_is_not_annotated() -> None:
     found = retold(Record("a", "we met", sentiment="positive"), "We met.")
     assert found is not None and found.entities is None and found.sentiment == "positive"
-    assert retold(Record("a", "we met anna", entities=(Entity(7, 11, "person"),)), "We met.") is None
+    assert retold(Record("a", "we met anna", entities=(AnnotatedEntity(7, 11, "person"),)), "We met.") is None
 
 
 def test_a_manifest_without_audio_is_named(tmp_path: Path) -> None:

@@ -66,7 +66,7 @@ def container_blocks(media: Media) -> Blocks:
         expected = _declared_seconds(container, track)
         report.seconds = expected or None
         present = 0.0
-        clock = Clock(container, track)
+        clock = ContainerClock(container, track)
         frames = (
             frame for packet in packets(container, [track], report) for frame in decoded(packet, report)
         )
@@ -165,7 +165,7 @@ def decoded(packet: av.Packet[Any], report: Report) -> list[av.AudioFrame]:
         return []
 
 
-class Clock:
+class ContainerClock:
     """Where the frames of a track lie in the container's time, which begins with its first picture or
     sound.
     """
@@ -196,7 +196,9 @@ class Clock:
         return missing
 
 
-def _timed(frames: Iterator[av.AudioFrame], clock: Clock, name: str) -> Iterator[tuple[int, Float32]]:
+def _timed(
+    frames: Iterator[av.AudioFrame], clock: ContainerClock, name: str
+) -> Iterator[tuple[int, Float32]]:
     """(samples a second, [channels, n] float32) of each frame, with silence in the gaps between time
     codes.
     """

@@ -22,9 +22,9 @@ from .interrupt import Interrupt
 
 if TYPE_CHECKING:
     from ..audio import AudioSource
-    from ..recognition.longform import Progress
+    from ..recognition.longform import FileProgress
     from ..recognition.model import Model
-    from ..recognition.request import Options, Request
+    from ..recognition.request import Request, RequestOptions
     from .output import Output
 
 STDIN = "-"
@@ -64,7 +64,7 @@ def run(arguments: argparse.Namespace) -> int:
 
     _check_stdin(arguments.files)
     # Report wrong usage before a model is loaded.
-    fields: Options = {
+    fields: RequestOptions = {
         **request_options.file_options(arguments),
         "window": arguments.window,
         "pad": arguments.pad,
@@ -109,7 +109,7 @@ def _transcribe(
 
     from ..errors import UnisluError
 
-    def watch(progress: Progress) -> bool:
+    def watch(progress: FileProgress) -> bool:
         interrupt.armed = True
         output.advance(progress)
         return interrupt.asked

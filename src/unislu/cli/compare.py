@@ -96,11 +96,11 @@ def _write(output: Path | None, table: str, rows: list[dict[str, Any]], facts: d
 def _predicted(arguments: argparse.Namespace) -> int:
     require("eval", *(["whisper_normalizer"] if arguments.profile == "unislu" else []))
     from ..evaluation.compare import compare_runs
-    from ..evaluation.evaluate import Settings
+    from ..evaluation.evaluate import EvaluationSettings
     from ..evaluation.predict import read_datasets
     from ..evaluation.runs import read_run
 
-    settings = Settings(
+    settings = EvaluationSettings(
         arguments.profile,
         arguments.entities,
         classes=arguments.classes,

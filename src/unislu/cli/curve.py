@@ -175,13 +175,13 @@ def _formats(arguments: argparse.Namespace) -> tuple[Table, Figure]:
 
 def _negatives(arguments: argparse.Namespace) -> tuple[Table, Figure]:
     from ..evaluation.curves.negatives import Trained, negatives_figure, negatives_table, trained_with
-    from ..evaluation.evaluate import Settings, evaluate
+    from ..evaluation.evaluate import EvaluationSettings, evaluate
     from ..evaluation.predict import read_datasets
     from ..evaluation.score import Scores
     from .systems import open_unislu
 
     datasets = read_datasets(_paths(arguments), arguments.limit)
-    settings = Settings(arguments.profile, "open", samples=1)
+    settings = EvaluationSettings(arguments.profile, "open", samples=1)
     models: dict[str, tuple[Trained, Scores]] = {}
     for specification in arguments.model:
         name, equals, place = specification.partition("=")

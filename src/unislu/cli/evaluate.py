@@ -126,11 +126,11 @@ def add_reporting(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Evaluate, print the table, and print the page's path."""
     require("eval", "jinja2", "jiwer", *(["whisper_normalizer"] if arguments.profile == "unislu" else []))
-    from ..evaluation.evaluate import Settings, evaluate
+    from ..evaluation.evaluate import EvaluationSettings, evaluate
     from ..evaluation.predict import AskOptions, read_datasets
     from .systems import open_system
 
-    settings = Settings(
+    settings = EvaluationSettings(
         arguments.profile, arguments.entities, arguments.ask, arguments.classes, arguments.samples,
         arguments.seed, arguments.allow_missing,
     )  # fmt: skip

@@ -21,7 +21,7 @@ from . import complain
 from .writing import Writing, make_folder
 
 if TYPE_CHECKING:
-    from ..recognition.longform import Progress
+    from ..recognition.longform import FileProgress
 
 _NARROW, _WIDE = 40, 100
 _LONG = 60.0  # seconds of audio from which on progress within a file is shown
@@ -118,7 +118,7 @@ class Output:
         if len(self._inputs) > 1:
             self._show(f"Transcribing {self._name(number)}")
 
-    def advance(self, progress: Progress) -> None:
+    def advance(self, progress: FileProgress) -> None:
         """Show on a terminal the progress of a long file and the time left."""
         if progress.file != self._file:
             self._file, self._since, self._from = progress.file, time.monotonic(), progress.seconds

@@ -9,7 +9,7 @@ from ..engines.devices import DEVICES
 from .arguments import bias, names, positive
 
 if TYPE_CHECKING:
-    from ..recognition.request import Options
+    from ..recognition.request import RequestOptions
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -84,15 +84,15 @@ def configure_device(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def options(arguments: argparse.Namespace) -> Options:
+def options(arguments: argparse.Namespace) -> RequestOptions:
     """The values of `configure` as fields of a `Request`."""
-    given: Options = {"entities": arguments.entities, "bias": arguments.bias}
+    given: RequestOptions = {"entities": arguments.entities, "bias": arguments.bias}
     if arguments.tasks is not None:
         given["tasks"] = tuple(arguments.tasks)
     return given
 
 
-def file_options(arguments: argparse.Namespace) -> Options:
+def file_options(arguments: argparse.Namespace) -> RequestOptions:
     """The values of `configure_files` as fields of a `Request`."""
     return {
         **options(arguments),

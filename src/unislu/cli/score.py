@@ -24,7 +24,7 @@ from .requirements import require
 
 if TYPE_CHECKING:
     from ..evaluation.bootstrap import Difference
-    from ..evaluation.evaluate import Evaluation, Settings
+    from ..evaluation.evaluate import Evaluation, EvaluationSettings
     from ..evaluation.predict import Dataset
 
 
@@ -62,10 +62,10 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Score, and print the table or JSON."""
     require("eval", "jinja2", "jiwer", *(["whisper_normalizer"] if arguments.profile == "unislu" else []))
-    from ..evaluation.evaluate import Settings
+    from ..evaluation.evaluate import EvaluationSettings
     from ..evaluation.predict import read_datasets
 
-    settings = Settings(
+    settings = EvaluationSettings(
         arguments.profile, classes=arguments.classes, samples=arguments.samples, seed=arguments.seed,
         allow_missing=arguments.allow_missing,
     )  # fmt: skip
@@ -92,7 +92,9 @@ def run(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def _evaluation(dataset: Dataset, path: str, settings: Settings, arguments: argparse.Namespace) -> Evaluation:
+def _evaluation(
+    dataset: Dataset, path: str, settings: EvaluationSettings, arguments: argparse.Namespace
+) -> Evaluation:
     from ..evaluation.evaluate import assemble, score_dataset
     from ..evaluation.ontonotes import mapped_dataset, mapped_prediction
     from ..evaluation.prediction_files import read_predictions

@@ -12,14 +12,14 @@ import argparse
 from dataclasses import fields
 from typing import Any
 
-from ..server.settings import PREFIX, Settings, parse
+from ..server.settings import PREFIX, ServerSettings, parse
 from .requirements import require
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """One option for each setting."""
     parser.epilog = f"Every option can also be set in the environment: --max-queue 8 is {PREFIX}MAX_QUEUE=8."
-    for item in fields(Settings):
+    for item in fields(ServerSettings):
         if (
             item.name == "keys"
         ):  # options are visible to every user of the machine, so keys are given otherwise
@@ -40,13 +40,13 @@ def _shown(value: Any) -> str:
 def run(arguments: argparse.Namespace) -> int:
     """Serve until the process is stopped."""
     flags: dict[str, Any] = {}
-    for item in fields(Settings):
+    for item in fields(ServerSettings):
         value = getattr(arguments, item.name, None)
         if value is not None:
             flags[item.name] = (
                 value if value is True else parse(item, value, f"--{item.name.replace('_', '-')}")
             )
-    settings = Settings.read(flags)
+    settings = ServerSettings.read(flags)
     require("server", "fastapi", "uvicorn", "python_multipart", "prometheus_client", "websockets")
 
     from ..server.run import serve

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from ..errors import OptionError
 from ..evaluation.baselines import is_baseline, open_baseline
-from ..evaluation.baselines.parts import Setting
+from ..evaluation.baselines.parts import PartSetting
 from ..evaluation.predict import AskOptions
 from ..evaluation.question import System
 from ..evaluation.systems import UnisluSystem
@@ -34,7 +34,7 @@ def open_system(
     if is_baseline(name) and not Path(name).exists():
         if options != AskOptions(beam=options.beam):
             raise OptionError(f"{name}: a baseline has no bias, no operating point and no grammar")
-        return open_baseline(name, Setting(threads, options.beam or 1)), SLUE.entity_types
+        return open_baseline(name, PartSetting(threads, options.beam or 1)), SLUE.entity_types
     path = None if name == EMBEDDED and not Path(name).exists() else name
     known = Checkpoint.read(path) if path is not None and Path(path, UNISLU).is_file() else None
     as_bundle = known is None or (known.kind == "whisper" and (options.bias or options.operating_point))

@@ -21,7 +21,7 @@ from ..errors import OptionError
 from .arguments import names, positive
 
 if TYPE_CHECKING:
-    from ..evaluation.operating_points import Target
+    from ..evaluation.operating_points import WantedShare
     from ..evaluation.tune import Tuned
 
 EMBEDDED = "default"
@@ -101,9 +101,9 @@ def run(arguments: argparse.Namespace) -> int:
     return 0 if tuned.met else 1
 
 
-def read_target(text: str) -> Target:
+def read_target(text: str) -> WantedShare:
     """`person:recall=0.95`. Raises `OptionError`."""
-    from ..evaluation.operating_points import METRICS, Target
+    from ..evaluation.operating_points import METRICS, WantedShare
 
     what, equals, share = text.partition("=")
     name, colon, metric = what.rpartition(":")
@@ -114,7 +114,7 @@ def read_target(text: str) -> Target:
         value = None
     if not (equals and colon and name.strip()) or known is None or value is None:
         raise OptionError(f"--target {text}: give TYPE:precision=SHARE or TYPE:recall=SHARE, share 0 to 1")
-    return Target(name, known, value)
+    return WantedShare(name, known, value)
 
 
 def report(tuned: Tuned) -> list[str]:
@@ -139,7 +139,7 @@ def report(tuned: Tuned) -> list[str]:
     return lines
 
 
-def _best(tuned: Tuned, target: Target) -> str:
+def _best(tuned: Tuned, target: WantedShare) -> str:
     point = tuned.best[target]
     if point is None:
         return ": nothing of that type was found at any bias"

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from unislu.data.corpora.build import Tally, find_spans
-from unislu.data.records import Entity, Record, output_folder, read_records, write_records
+from unislu.data.records import AnnotatedEntity, Record, output_folder, read_records, write_records
 from unislu.errors import MissingDependencyError, OptionError, RecordError, UnisluError
 from unislu.files import Journal, read_journal, write_whole
 from unislu.progress import Progress
@@ -193,7 +193,9 @@ def annotate(
 
 def _annotated(record: Record, pairs: Sequence[Sequence[str]], tally: Tally) -> Record:
     found = find_spans(record.text, [(text, kind) for text, kind in pairs], tally, record.id)
-    return replace(record, entities=tuple(Entity(e.start, e.end, normalize_type(e.type)) for e in found))
+    return replace(
+        record, entities=tuple(AnnotatedEntity(e.start, e.end, normalize_type(e.type)) for e in found)
+    )
 
 
 def _heard_from(record: Record, home: Path, folder: Path) -> Record:

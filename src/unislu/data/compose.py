@@ -23,7 +23,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from unislu.data.records import Entity
+from unislu.data.records import AnnotatedEntity
 from unislu.errors import RecordError
 
 
@@ -47,7 +47,7 @@ class Sentence:
 
     text: str
     spoken: str
-    entities: tuple[Entity, ...]
+    entities: tuple[AnnotatedEntity, ...]
 
 
 @dataclass(frozen=True)
@@ -131,9 +131,9 @@ def compose(pattern: str, sources: Mapping[str, Source], rng: random.Random) -> 
     Raises:
         RecordError: a slot names no source, or refers to a value that was not kept.
     """
-    text, spoken = _Writer(), _Writer()
+    text, spoken = _Joiner(), _Joiner()
     kept: dict[str, str] = {}
-    entities: list[Entity] = []
+    entities: list[AnnotatedEntity] = []
     for piece in _PIECE.findall(pattern):
         slot = _SLOT.fullmatch(piece)
         if slot is None:
@@ -152,11 +152,11 @@ def compose(pattern: str, sources: Mapping[str, Source], rng: random.Random) -> 
         start, written = text.add(value.written)
         spoken.add(value.said)
         if type_ is not None:
-            entities.append(Entity(start + value.lead, start + len(written), type_))
+            entities.append(AnnotatedEntity(start + value.lead, start + len(written), type_))
     return Sentence(text.close(), spoken.close(), tuple(entities))
 
 
-class _Writer:
+class _Joiner:
     """Joins pieces into tidy text: single blanks and marks, "an" before vowels, capitals after full stops."""
 
     def __init__(self) -> None:

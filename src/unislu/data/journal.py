@@ -36,7 +36,7 @@ class Entry:
     """The record's `spoken`, if it has one."""
 
 
-class Writer:
+class JournalWriter:
     """Appends entries to one journal of `out`; each is on its way to the disk before `add` returns."""
 
     def __init__(self, out: Path, worker: int) -> None:

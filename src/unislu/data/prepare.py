@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Literal
 
 from unislu.data.corpora import slue, speech, texts
-from unislu.data.corpora.build import Builder, BuildOptions, Built, Clip, Tally
+from unislu.data.corpora.build import Builder, BuildOptions, Built, CorpusAudio, Tally
 from unislu.data.corpora.jsonl import in_dev
 from unislu.data.records import Record, output_folder, write_records
 from unislu.errors import AudioError, OptionError, RecordError
@@ -179,7 +179,7 @@ def prepare(
     )
 
 
-def _with_audio(record: Record, clip: Clip, out: Path, copy_audio: bool) -> Record:
+def _with_audio(record: Record, clip: CorpusAudio, out: Path, copy_audio: bool) -> Record:
     """The record with the path of its audio, written or copied into `out` where needed, and its duration."""
     if isinstance(clip.audio, Path) and not clip.is_cropped:
         if not clip.audio.is_file():

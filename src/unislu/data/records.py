@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Entity:
+class AnnotatedEntity:
     """An annotated entity: characters `start` to `end` (exclusive) of the record's text."""
 
     start: int
@@ -51,7 +51,7 @@ class Record:
     """Path of the audio; relative paths are relative to the manifest's folder."""
     duration: float | None = None
     """Seconds."""
-    entities: tuple[Entity, ...] | None = None
+    entities: tuple[AnnotatedEntity, ...] | None = None
     sentiment: str | None = None
     speaker: str | None = None
     voice: str | None = None
@@ -255,7 +255,7 @@ def write_records(path: str | os.PathLike[str], records: Iterable[Record]) -> in
     return count
 
 
-def _check_entities(entities: Iterable[Entity], length: int) -> None:
+def _check_entities(entities: Iterable[AnnotatedEntity], length: int) -> None:
     previous = 0
     for index, entity in enumerate(entities):
         place = f"field `entities[{index}]`"
@@ -287,7 +287,7 @@ def identity(values: Mapping[str, Any]) -> str | None:
     return str(found)
 
 
-def _entities(values: Mapping[str, Any], text: str) -> tuple[Entity, ...] | None:
+def _entities(values: Mapping[str, Any], text: str) -> tuple[AnnotatedEntity, ...] | None:
     if values.get("entities") is None:
         return None
     found = values["entities"]
@@ -296,7 +296,7 @@ def _entities(values: Mapping[str, Any], text: str) -> tuple[Entity, ...] | None
     return tuple(_entity(value, f"entities[{index}]", text) for index, value in enumerate(found))
 
 
-def _entity(value: Any, place: str, text: str) -> Entity:
+def _entity(value: Any, place: str, text: str) -> AnnotatedEntity:
     if not isinstance(value, Mapping):
         raise RecordError(f"field `{place}`: expected an object, found {_kind(value)}")
     for name, wanted in (("start", int), ("end", int), ("type", str)):
@@ -308,7 +308,7 @@ def _entity(value: Any, place: str, text: str) -> Entity:
                 f"found {_kind(value[name])}"
             )
     extra = {key: item for key, item in value.items() if key not in _SPAN}
-    entity = Entity(value["start"], value["end"], value["type"], extra)
+    entity = AnnotatedEntity(value["start"], value["end"], value["type"], extra)
     if 0 <= entity.start < entity.end <= len(text):  # anything else is told by the record
         check_phrase(value.get("text"), text, entity.start, entity.end, place)
     return entity

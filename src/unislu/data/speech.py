@@ -59,7 +59,7 @@ class SpeechOptions:
 
 
 @dataclass(frozen=True)
-class Job:
+class SpeechJob:
     """One clip to make: copy number `copy` of `record`."""
 
     record: Record
@@ -86,7 +86,7 @@ class Speaker:
     opener: Callable[[str], Voice] = open_voice
     _voices: dict[str, Voice] = field(default_factory=dict)
 
-    def run(self, job: Job) -> Entry:
+    def run(self, job: SpeechJob) -> Entry:
         """Make one clip and its file, and say what happened. Engine failures end up in the entry.
 
         Raises:
@@ -112,7 +112,7 @@ class Speaker:
             )
         return replace(entry, status="failed", reasons=tuple(reasons))
 
-    def _generator(self, job: Job) -> np.random.Generator:
+    def _generator(self, job: SpeechJob) -> np.random.Generator:
         words = f"{self.options.seed}\0{job.record.id}\0{job.copy}".encode()
         return np.random.default_rng(int.from_bytes(hashlib.blake2b(words, digest_size=16).digest(), "big"))
 
@@ -134,7 +134,7 @@ class Speaker:
 
     def _keep(
         self,
-        job: Job,
+        job: SpeechJob,
         speech: Samples,
         entry: Entry,
         voice: str,

@@ -24,7 +24,7 @@ from unislu.data import journal
 from unislu.data.augment import parse_probabilities
 from unislu.data.journal import Entry
 from unislu.data.records import Record, output_folder, read_records, write_records
-from unislu.data.speech import Job, SpeechOptions
+from unislu.data.speech import SpeechJob, SpeechOptions
 from unislu.data.voices import open_voice, parse_weights
 from unislu.data.workers import run_jobs
 from unislu.errors import OptionError, RecordError
@@ -155,19 +155,19 @@ def _values(options: SpeechOptions) -> dict[str, Any]:
     return found
 
 
-def _jobs(texts: str | os.PathLike[str], copies: int, limit: int | None) -> Iterator[Job]:
+def _jobs(texts: str | os.PathLike[str], copies: int, limit: int | None) -> Iterator[SpeechJob]:
     for record in islice(read_records(texts), limit):
         for copy in range(copies):
-            yield Job(record, copy)
+            yield SpeechJob(record, copy)
 
 
-def _is_done(entry: Entry | None, job: Job, out: Path) -> bool:
+def _is_done(entry: Entry | None, job: SpeechJob, out: Path) -> bool:
     if entry is None or (entry.source_text, entry.spoken) != (job.record.text, job.record.spoken):
         return False
     return entry.record is None or (out / str(entry.record.get("audio"))).exists()
 
 
-def _finish(out: Path, jobs: Sequence[Job]) -> SynthesisReport:
+def _finish(out: Path, jobs: Sequence[SpeechJob]) -> SynthesisReport:
     """Write the manifest and the list of what was left out, in the corpus's order, then drop the journals."""
     entries = journal.load(out)
     kept: dict[str, Record] = {}

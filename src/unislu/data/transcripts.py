@@ -23,7 +23,7 @@ _KEPT = "$€£+@#"
 
 
 @dataclass(frozen=True)
-class _Word:
+class _KeyedWord:
     start: int
     end: int
     text: str
@@ -93,16 +93,16 @@ def carried_over(target: Target, hypothesis: str, normalize: Normalizer) -> Targ
     return replace(target, text=hypothesis, entities=None if target.entities is None else tuple(spans))
 
 
-def _words(text: str, normalize: Normalizer) -> list[_Word]:
+def _words(text: str, normalize: Normalizer) -> list[_KeyedWord]:
     found = []
     for match in re.finditer(r"\S+", text):
         bare = re.sub(r"[^\w'$€£%]", "", match.group().lower())
         if bare:
-            found.append(_Word(match.start(), match.end(), match.group(), normalize(bare) or bare))
+            found.append(_KeyedWord(match.start(), match.end(), match.group(), normalize(bare) or bare))
     return found
 
 
-def _blocks(ours: list[_Word], theirs: list[_Word], normalize: Normalizer) -> list[_Aligned] | None:
+def _blocks(ours: list[_KeyedWord], theirs: list[_KeyedWord], normalize: Normalizer) -> list[_Aligned] | None:
     """The alignment of two texts, or None if they are not alike."""
     if not ours or not theirs:
         return None

@@ -14,13 +14,13 @@ from multiprocessing.connection import Connection, wait
 from pathlib import Path
 from typing import Any
 
-from unislu.data.journal import Entry, Writer
-from unislu.data.speech import Job, Speaker, SpeechOptions
+from unislu.data.journal import Entry, JournalWriter
+from unislu.data.speech import Speaker, SpeechJob, SpeechOptions
 from unislu.errors import UnisluError, VoiceError
 
 
 def run_jobs(
-    jobs: Sequence[Job],
+    jobs: Sequence[SpeechJob],
     out: Path,
     options: SpeechOptions,
     workers: int,
@@ -33,7 +33,7 @@ def run_jobs(
         VoiceError: when a worker process died; what it had finished is kept.
     """
     if workers == 1 or len(jobs) < 2:
-        writer, speaker = Writer(out, 0), Speaker(options, out)
+        writer, speaker = JournalWriter(out, 0), Speaker(options, out)
         try:
             for job in jobs:
                 advance(_work(speaker, writer, job))
@@ -44,7 +44,11 @@ def run_jobs(
 
 
 def _run_processes(
-    jobs: Sequence[Job], out: Path, options: SpeechOptions, workers: int, advance: Callable[[float], None]
+    jobs: Sequence[SpeechJob],
+    out: Path,
+    options: SpeechOptions,
+    workers: int,
+    advance: Callable[[float], None],
 ) -> None:
     context = multiprocessing.get_context("spawn")
     running: dict[Connection, Any] = {}
@@ -88,14 +92,14 @@ def _receive(ready: Connection, running: dict[Connection, Any], advance: Callabl
 
 def _main(
     number: int,
-    jobs: Sequence[Job],
+    jobs: Sequence[SpeechJob],
     out: Path,
     options: SpeechOptions,
     counter: Any,
     results: Connection,
     parent: int,
 ) -> None:
-    writer, speaker = Writer(out, number), Speaker(options, out)
+    writer, speaker = JournalWriter(out, number), Speaker(options, out)
     with suppress(BrokenPipeError, KeyboardInterrupt):
         while os.getppid() == parent:
             with counter.get_lock():
@@ -112,7 +116,7 @@ def _main(
     results.close()
 
 
-def _work(speaker: Speaker, writer: Writer, job: Job) -> float:
+def _work(speaker: Speaker, writer: JournalWriter, job: SpeechJob) -> float:
     """Make one clip and note it; the clip's seconds, 0 when there is none."""
     entry: Entry = speaker.run(job)
     writer.add(entry)

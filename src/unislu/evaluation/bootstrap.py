@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from unislu.errors import OptionError, RecordError
-from unislu.evaluation.score import Judged, Utterance
+from unislu.evaluation.score import Judged, JudgedUtterance
 
 SAMPLES = 1000
 PERMUTATIONS = 10_000
@@ -222,7 +222,7 @@ class _Table:
             self._fill(row, utterance)
         return table
 
-    def _fill(self, row: Matrix, utterance: Utterance) -> None:
+    def _fill(self, row: Matrix, utterance: JudgedUtterance) -> None:
         at = self.columns
         if utterance.words is not None:
             row[at["errors"]] = utterance.words.errors

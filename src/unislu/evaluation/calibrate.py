@@ -28,7 +28,7 @@ from unislu.evaluation.profiles import profile as find_profile
 from unislu.evaluation.question import Prediction
 from unislu.evaluation.run import gold_of
 from unislu.evaluation.score import judge
-from unislu.evaluation.sweep import Clip, read_clips
+from unislu.evaluation.sweep import RecordClip, read_clips
 from unislu.evaluation.tune import describe_data, store_manifest
 from unislu.evaluation.wer import align
 from unislu.recognition.model import Model
@@ -60,7 +60,7 @@ class Answers:
 
 
 @dataclass(frozen=True)
-class Part:
+class CalibratedPart:
     """How one kind of confidence was calibrated. Errors in percent."""
 
     value: Mapping[str, float]
@@ -87,7 +87,7 @@ class Part:
 class Fitted:
     """What was fitted, by part: "words", "entities", "sentiment". One with too few answers is missing."""
 
-    parts: Mapping[str, Part]
+    parts: Mapping[str, CalibratedPart]
     clips: int
     profile: str
     data: Sequence[Mapping[str, Any]] = field(default_factory=list)
@@ -154,7 +154,7 @@ def store(bundle: Bundle, fitted: Fitted, output: Path | None) -> Path:
     return store_manifest(bundle, replace(bundle.manifest, calibration=merged), output)
 
 
-def collect(model: Model, clips: Sequence[Clip], profile: Profile) -> list[Answers]:
+def collect(model: Model, clips: Sequence[RecordClip], profile: Profile) -> list[Answers]:
     """The model's answers on the clips of one manifest, judged."""
     records = [clip.record for clip in clips]
     types = sorted({normalize_type(e.type) for r in records for e in r.entities or ()})
@@ -169,7 +169,7 @@ def collect(model: Model, clips: Sequence[Clip], profile: Profile) -> list[Answe
     return [_judged(clip, analysis, profile) for clip, analysis in zip(clips, results, strict=True)]
 
 
-def _judged(clip: Clip, analysis: Analysis, profile: Profile) -> Answers:
+def _judged(clip: RecordClip, analysis: Analysis, profile: Profile) -> Answers:
     gold = replace(gold_of(clip.record), id=clip.id)
     entities = analysis.entities or ()
     prediction = Prediction(
@@ -206,7 +206,7 @@ def judge_words(words: Sequence[Word], reference: str, profile: Profile) -> list
     ]
 
 
-def fit(answers: Sequence[Answers]) -> dict[str, Part]:
+def fit(answers: Sequence[Answers]) -> dict[str, CalibratedPart]:
     """Fit every kind of which there are enough answers, some right and some wrong."""
     parts = {}
     for name in ("words", "entities"):
@@ -223,7 +223,7 @@ def _part(
     clips: Sequence[Sequence[Any]],
     fit_all: Callable[[Sequence[Any]], dict[str, float]],
     apply: Callable[[Sequence[Any], Mapping[str, float]], list[Answer]],
-) -> Part:
+) -> CalibratedPart:
     """Fit on all; judge each fold by what was fitted on the others."""
     everything = [answer for clip in clips for answer in clip]
     after: list[Answer] = []
@@ -233,7 +233,7 @@ def _part(
         after += apply(here, fit_all(others))
     raw = apply(everything, {})
     right = sum(correct for _, correct in raw)
-    return Part(fit_all(everything), len(raw), 100 * right / len(raw), _ece(raw), _ece(after))
+    return CalibratedPart(fit_all(everything), len(raw), 100 * right / len(raw), _ece(raw), _ece(after))
 
 
 def fit_curve(answers: Sequence[Answer]) -> dict[str, float]:

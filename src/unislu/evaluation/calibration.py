@@ -28,7 +28,7 @@ class Bin:
 
 
 @dataclass(frozen=True)
-class Calibration:
+class Reliability:
     """Reliability of confidences."""
 
     bins: tuple[Bin, ...]
@@ -57,7 +57,7 @@ class Calibration:
         }
 
 
-def calibration(answers: Iterable[tuple[float, bool]], bins: int = BINS) -> Calibration:
+def calibration(answers: Iterable[tuple[float, bool]], bins: int = BINS) -> Reliability:
     """Sort (confidence 0…1, right?) into bins; the upper edge belongs to a bin, as in the paper."""
     counts, hits, sums = [0] * bins, [0] * bins, [0.0] * bins
     for confidence, right in answers:
@@ -66,4 +66,4 @@ def calibration(answers: Iterable[tuple[float, bool]], bins: int = BINS) -> Cali
         counts[number] += 1
         hits[number] += right
         sums[number] += confidence
-    return Calibration(tuple(Bin(*values) for values in zip(counts, hits, sums, strict=True)))
+    return Reliability(tuple(Bin(*values) for values in zip(counts, hits, sums, strict=True)))

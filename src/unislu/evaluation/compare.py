@@ -8,7 +8,14 @@ from typing import Any
 
 from unislu.errors import OptionError
 from unislu.evaluation.bootstrap import compare as compare_answers
-from unislu.evaluation.evaluate import Evaluation, Part, Settings, assemble, protocol_of, score_dataset
+from unislu.evaluation.evaluate import (
+    Evaluation,
+    EvaluationSettings,
+    ScoredPart,
+    assemble,
+    protocol_of,
+    score_dataset,
+)
 from unislu.evaluation.predict import Dataset, rtfx
 from unislu.evaluation.profiles import profile as find_profile
 from unislu.evaluation.runs import PredictedRun
@@ -96,7 +103,7 @@ class Comparison:
 def compare_runs(
     datasets: Sequence[Dataset],
     runs: Sequence[PredictedRun],
-    settings: Settings,
+    settings: EvaluationSettings,
     labels: Sequence[str] = SLUE.entity_types,
 ) -> Comparison:
     """Score every run alike.
@@ -134,10 +141,10 @@ def _check_questions(datasets: Sequence[Dataset], runs: Sequence[PredictedRun]) 
 
 
 def _evaluation(
-    datasets: Sequence[Dataset], run: PredictedRun, settings: Settings, labels: Sequence[str]
+    datasets: Sequence[Dataset], run: PredictedRun, settings: EvaluationSettings, labels: Sequence[str]
 ) -> Evaluation:
     chosen = find_profile(settings.profile)
-    parts: dict[str, Part] = {}
+    parts: dict[str, ScoredPart] = {}
     for dataset in datasets:
         protocol = protocol_of(dataset, settings.entities, labels)
         known = labels if protocol == "closed" else None
@@ -146,7 +153,7 @@ def _evaluation(
     return assemble(run.name, settings, datasets, parts)
 
 
-def _row(run: PredictedRun, found: Evaluation, first: Evaluation, settings: Settings) -> Row:
+def _row(run: PredictedRun, found: Evaluation, first: Evaluation, settings: EvaluationSettings) -> Row:
     scores: dict[tuple[str, str], tuple[float, float | None, float | None]] = {}
     p: dict[tuple[str, str], float] = {}
     for group, part, other in _groups(found, first):
@@ -163,7 +170,7 @@ def _row(run: PredictedRun, found: Evaluation, first: Evaluation, settings: Sett
     return Row(run.name, run.parameters, rtfx(everything), scores, p, found.slue_score)
 
 
-def _groups(found: Evaluation, first: Evaluation) -> Iterator[tuple[str, Part, Part]]:
+def _groups(found: Evaluation, first: Evaluation) -> Iterator[tuple[str, ScoredPart, ScoredPart]]:
     for group in ("closed", "open", "sentiment"):
         part, other = found.group(group), first.group(group)
         if part is not None and other is not None:

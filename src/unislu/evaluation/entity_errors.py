@@ -29,7 +29,7 @@ Words = tuple[int, int]
 
 
 @dataclass(frozen=True)
-class Placed:
+class PlacedEntity:
     """An entity and where its words stand in its transcript, if they were found there."""
 
     type: str
@@ -42,8 +42,8 @@ class Pair:
     """A gold entity, a found one, or both."""
 
     kind: Kind
-    gold: Placed | None
-    found: Placed | None
+    gold: PlacedEntity | None
+    found: PlacedEntity | None
 
 
 @dataclass(frozen=True)
@@ -120,7 +120,7 @@ def pair_entities(
     return (*pairs, *(Pair("spurious", None, two) for n, two in enumerate(right) if n not in taken))
 
 
-def place(words: Sequence[str], entities: Sequence[Entity]) -> list[Placed]:
+def place(words: Sequence[str], entities: Sequence[Entity]) -> list[PlacedEntity]:
     """Find each phrase in the words: the first free place after the one before, else the first free."""
     taken = [False] * len(words)
     cursor = 0
@@ -133,51 +133,51 @@ def place(words: Sequence[str], entities: Sequence[Entity]) -> list[Placed]:
             if list(words[start : start + len(parts)]) == parts and not any(taken[start : start + len(parts)])
         ]
         if not parts or not starts:
-            placed.append(Placed(type_, phrase))
+            placed.append(PlacedEntity(type_, phrase))
             continue
         start = next((s for s in starts if s >= cursor), starts[0])
         cursor = start + len(parts)
         taken[start:cursor] = [True] * len(parts)
-        placed.append(Placed(type_, phrase, (start, cursor)))
+        placed.append(PlacedEntity(type_, phrase, (start, cursor)))
     return placed
 
 
 _HeardAt = Mapping[int, int | None]
 
 
-def _correct(gold: Placed, found: Placed, heard_at: _HeardAt) -> bool:
+def _correct(gold: PlacedEntity, found: PlacedEntity, heard_at: _HeardAt) -> bool:
     return (gold.type, gold.phrase) == (found.type, found.phrase)
 
 
-def _misheard(gold: Placed, found: Placed, heard_at: _HeardAt) -> bool:
+def _misheard(gold: PlacedEntity, found: PlacedEntity, heard_at: _HeardAt) -> bool:
     if gold.type != found.type or gold.words is None or found.words is None:
         return False
     return _reference_words(found, heard_at) == set(range(*gold.words))
 
 
-def _other_type(gold: Placed, found: Placed, heard_at: _HeardAt) -> bool:
+def _other_type(gold: PlacedEntity, found: PlacedEntity, heard_at: _HeardAt) -> bool:
     return gold.phrase == found.phrase
 
 
-def _boundary(gold: Placed, found: Placed, heard_at: _HeardAt) -> bool:
+def _boundary(gold: PlacedEntity, found: PlacedEntity, heard_at: _HeardAt) -> bool:
     return gold.type == found.type and _overlap(gold, found, heard_at)
 
 
-def _overlap(gold: Placed, found: Placed, heard_at: _HeardAt) -> bool:
+def _overlap(gold: PlacedEntity, found: PlacedEntity, heard_at: _HeardAt) -> bool:
     if gold.words is None or found.words is None:
         # A phrase that its transcript does not hold (numbers may be normalised differently in context).
         return bool(set(gold.phrase.split()) & set(found.phrase.split()))
     return bool(_reference_words(found, heard_at) & set(range(*gold.words)))
 
 
-def _reference_words(found: Placed, heard_at: _HeardAt) -> set[int]:
+def _reference_words(found: PlacedEntity, heard_at: _HeardAt) -> set[int]:
     """The reference words that the found entity's words are aligned with."""
     assert found.words is not None
     aligned = (heard_at.get(word) for word in range(*found.words))
     return {word for word in aligned if word is not None}
 
 
-_RULES: tuple[tuple[Kind, Callable[[Placed, Placed, _HeardAt], bool]], ...] = (
+_RULES: tuple[tuple[Kind, Callable[[PlacedEntity, PlacedEntity, _HeardAt], bool]], ...] = (
     ("correct", _correct),
     ("misheard", _misheard),
     ("type", _other_type),

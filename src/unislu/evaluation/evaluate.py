@@ -24,7 +24,7 @@ GROUPS = ("closed", "open", "sentiment", "all")
 
 
 @dataclass(frozen=True)
-class Settings:
+class EvaluationSettings:
     """What is evaluated and how."""
 
     profile: str = "unislu"
@@ -53,7 +53,7 @@ class Settings:
 
 
 @dataclass(frozen=True)
-class Part:
+class ScoredPart:
     """The scores of one manifest, or of several together (`members`)."""
 
     name: str
@@ -86,15 +86,15 @@ class Evaluation:
     """Everything a report shows."""
 
     system: str
-    settings: Settings
+    settings: EvaluationSettings
     datasets: tuple[Dataset, ...]
-    parts: Mapping[str, Part]
+    parts: Mapping[str, ScoredPart]
     """By the dataset's name."""
-    pools: Mapping[str, Part]
+    pools: Mapping[str, ScoredPart]
     """By group, where a group has more than one manifest."""
     provenance: Mapping[str, Any] = field(default_factory=dict)
 
-    def group(self, name: str) -> Part | None:
+    def group(self, name: str) -> ScoredPart | None:
         """The pooled part of a group, or its only manifest."""
         if name in self.pools:
             return self.pools[name]
@@ -127,7 +127,7 @@ class Evaluation:
 def evaluate(
     system: System,
     datasets: Sequence[Dataset],
-    settings: Settings,
+    settings: EvaluationSettings,
     out: Path,
     *,
     labels: Sequence[str] | None = None,
@@ -149,7 +149,7 @@ def evaluate(
     """
     chosen = find_profile(settings.profile)
     asked = {d.name: protocol_of(d, settings.entities, labels) for d in datasets}
-    parts: dict[str, Part] = {}
+    parts: dict[str, ScoredPart] = {}
     for dataset in datasets:
         protocol = asked[dataset.name]
         wanted = questions(dataset, protocol or "closed", asked=settings.asked, seed=settings.seed)
@@ -185,11 +185,11 @@ def protocol_of(
 def score_dataset(
     dataset: Dataset,
     answers: Sequence[Prediction],
-    settings: Settings,
+    settings: EvaluationSettings,
     profile: Profile,
     protocol: Protocols | None,
     labels: Sequence[str] | None,
-) -> Part:
+) -> ScoredPart:
     """Judge the answers to one manifest. Raises `RecordError`; see `judge`."""
     try:
         judged = judge(
@@ -207,7 +207,7 @@ def score_dataset(
 
 
 def assemble(
-    system: str, settings: Settings, datasets: Sequence[Dataset], parts: Mapping[str, Part]
+    system: str, settings: EvaluationSettings, datasets: Sequence[Dataset], parts: Mapping[str, ScoredPart]
 ) -> Evaluation:
     """Pool the parts that belong together."""
     pools = {}
@@ -218,13 +218,13 @@ def assemble(
     return Evaluation(system, settings, tuple(datasets), dict(parts), pools)
 
 
-def _belongs(part: Part, group: str) -> bool:
+def _belongs(part: ScoredPart, group: str) -> bool:
     if group == "sentiment":
         return part.scores.sentiment is not None
     return group == "all" or part.protocol == group
 
 
-def _pooled(group: str, members: Mapping[str, Part], settings: Settings) -> Part:
+def _pooled(group: str, members: Mapping[str, ScoredPart], settings: EvaluationSettings) -> ScoredPart:
     judged = pool({name: part.judged for name, part in members.items()})
     answers = [utterance.prediction for utterance in judged.utterances]
     protocols = {part.protocol for part in members.values() if part.protocol is not None}
@@ -239,11 +239,11 @@ def _pooled(group: str, members: Mapping[str, Part], settings: Settings) -> Part
 def _part(
     name: str,
     judged: Judged,
-    settings: Settings,
+    settings: EvaluationSettings,
     protocol: Protocols | None,
     speed: float | None,
     seconds: float,
     members: tuple[str, ...] = (),
-) -> Part:
+) -> ScoredPart:
     found = intervals(judged, samples=settings.samples, seed=settings.seed)
-    return Part(name, judged, summarize(judged), found, protocol, speed, seconds, members)
+    return ScoredPart(name, judged, summarize(judged), found, protocol, speed, seconds, members)

@@ -28,7 +28,7 @@ MIN_STEP = 1 / 64
 
 
 @dataclass(frozen=True)
-class Target:
+class WantedShare:
     """A wanted share (0…1) of one type. Raises `OptionError` for a share out of range."""
 
     type: str
@@ -84,7 +84,7 @@ class Solved:
     """By type, of the best joint run."""
     counts: Mapping[str, Counts]
     """By type, of the best joint run."""
-    unmet: tuple[Target, ...]
+    unmet: tuple[WantedShare, ...]
     """Targets that it misses."""
     rounds: int
     """Number of joint runs."""
@@ -115,7 +115,7 @@ def _pairs(entities: Iterable[tuple[str, str]], profile: Profile, match: Match) 
     return [(normalize_type(name), profile(phrase)) for name, phrase in entities]
 
 
-def check_targets(targets: Sequence[Target], types: Iterable[str], golds: Iterable[Gold]) -> None:
+def check_targets(targets: Sequence[WantedShare], types: Iterable[str], golds: Iterable[Gold]) -> None:
     """Refuse what cannot be solved.
 
     Raises:
@@ -139,7 +139,7 @@ def check_targets(targets: Sequence[Target], types: Iterable[str], golds: Iterab
             raise RecordError(f"target {target}: the dev data has no {target.type}; it has {found}")
 
 
-def solve_type(curve: Sequence[Point], targets: Sequence[Target]) -> Solution:
+def solve_type(curve: Sequence[Point], targets: Sequence[WantedShare]) -> Solution:
     """The bias at which a curve (in rising order of bias) meets all targets of its type.
 
     Of several the one with the best other side is taken: the most precision for a recall, and the
@@ -156,11 +156,11 @@ def solve_type(curve: Sequence[Point], targets: Sequence[Target]) -> Solution:
     return Solution(_interpolated(curve, best, targets), True)
 
 
-def _shortfall(counts: Counts, targets: Sequence[Target]) -> float:
+def _shortfall(counts: Counts, targets: Sequence[WantedShare]) -> float:
     return max(max(0.0, target.share - (target.value(counts) or 0.0)) for target in targets)
 
 
-def _other_side(counts: Counts, targets: Sequence[Target]) -> float:
+def _other_side(counts: Counts, targets: Sequence[WantedShare]) -> float:
     metrics = {target.metric for target in targets}
     if metrics == {"recall"}:
         return counts.precision or 0.0
@@ -169,7 +169,7 @@ def _other_side(counts: Counts, targets: Sequence[Target]) -> float:
     return counts.f1 or 0.0
 
 
-def _interpolated(curve: Sequence[Point], place: int, targets: Sequence[Target]) -> float:
+def _interpolated(curve: Sequence[Point], place: int, targets: Sequence[WantedShare]) -> float:
     """Between a point that meets its single target and its neighbour that does not, on the line of values."""
     here = curve[place]
     if len(targets) != 1:
@@ -186,7 +186,7 @@ def _interpolated(curve: Sequence[Point], place: int, targets: Sequence[Target])
 
 
 def solve(
-    curves: Mapping[str, Sequence[Point]], targets: Sequence[Target], run: Run, *, rounds: int = 4
+    curves: Mapping[str, Sequence[Point]], targets: Sequence[WantedShare], run: Run, *, rounds: int = 4
 ) -> Solved:
     """Solve every type on its curve, then run them together and move those that miss their targets.
 
@@ -217,12 +217,14 @@ def solve(
     return replace(best, rounds=number)
 
 
-def _loss(solved: Solved, by_type: Mapping[str, Sequence[Target]]) -> tuple[int, float]:
+def _loss(solved: Solved, by_type: Mapping[str, Sequence[WantedShare]]) -> tuple[int, float]:
     shortfalls = [_shortfall(solved.counts[name], wanted) for name, wanted in by_type.items()]
     return len(solved.unmet), sum(shortfalls)
 
 
-def _moved(curve: Sequence[Point], bias: float, targets: Sequence[Target], missed: Sequence[Target]) -> float:
+def _moved(
+    curve: Sequence[Point], bias: float, targets: Sequence[WantedShare], missed: Sequence[WantedShare]
+) -> float:
     """The next bias of a type that missed: more of it for a recall, less for a precision; not both.
 
     The step goes to the next place of the curve in that direction, so that an interpolation that was too
@@ -236,7 +238,7 @@ def _moved(curve: Sequence[Point], bias: float, targets: Sequence[Target], misse
     return next((b for b in reversed(biases) if b < bias - MIN_STEP), bias)
 
 
-def best_reachable(curve: Sequence[Point], target: Target) -> Point | None:
+def best_reachable(curve: Sequence[Point], target: WantedShare) -> Point | None:
     """The place of a curve with the most of a target's metric; None where it is undefined everywhere."""
     defined = [point for point in curve if target.value(point.counts) is not None]
     if not defined:

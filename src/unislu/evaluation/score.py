@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from typing import Protocol, TypeVar
 
 from unislu.errors import RecordError
-from unislu.evaluation.calibration import Calibration, calibration
+from unislu.evaluation.calibration import Reliability, calibration
 from unislu.evaluation.entity_errors import EntityErrors, Pair, count_pairs, pair_entities
 from unislu.evaluation.ner import Counts, Entity, EntityScores, entity_scores
 from unislu.evaluation.profiles import Profile
@@ -26,7 +26,7 @@ _LISTED = 20
 
 
 @dataclass(frozen=True)
-class Utterance:
+class JudgedUtterance:
     """One utterance, judged; a part is `None` (or empty) where nothing is annotated."""
 
     gold: Gold
@@ -54,7 +54,7 @@ class Judged:
     """Every utterance of a gold set, in its order, compared with its prediction."""
 
     profile: str
-    utterances: tuple[Utterance, ...]
+    utterances: tuple[JudgedUtterance, ...]
     classes: tuple[str, ...] = THREE_CLASSES
     ignored: tuple[str, ...] = ()
     """Ids of predictions that are not in the gold."""
@@ -77,9 +77,9 @@ class Scores:
     entities: EntityScores | None = None
     sentiment: SentimentScores | None = None
     entity_errors: EntityErrors | None = None
-    calibration: Calibration | None = None
+    calibration: Reliability | None = None
     """Of the sentiment's probabilities, where the system gave any."""
-    entity_calibration: Calibration | None = None
+    entity_calibration: Reliability | None = None
     """Of the confidences of found entities, where the system gave any."""
     silent: int = 0
     """Utterances without speech in the gold annotation."""
@@ -208,18 +208,18 @@ def pool(parts: Mapping[str, Judged]) -> Judged:
     return Judged(profile, tuple(utterances), classes, ignored)
 
 
-def _renamed(utterance: Utterance, key: str) -> Utterance:
+def _renamed(utterance: JudgedUtterance, key: str) -> JudgedUtterance:
     return replace(
         utterance, gold=replace(utterance.gold, id=key), prediction=replace(utterance.prediction, id=key)
     )
 
 
-def _judged(gold: Gold, answer: Prediction | None, profile: Profile) -> Utterance:
+def _judged(gold: Gold, answer: Prediction | None, profile: Profile) -> JudgedUtterance:
     prediction = answer or Prediction(gold.id)
     reference = tuple(profile.words(gold.text or ""))
     hypothesis = tuple(profile.words(prediction.text or ""))
     edits = align(reference, hypothesis)
-    judged = Utterance(gold, prediction, reference, hypothesis, edits, missing=answer is None)
+    judged = JudgedUtterance(gold, prediction, reference, hypothesis, edits, missing=answer is None)
     if gold.text is not None:
         judged = replace(judged, words=count(edits))
     if gold.entities is None:
@@ -234,7 +234,7 @@ def _judged(gold: Gold, answer: Prediction | None, profile: Profile) -> Utteranc
     )
 
 
-def _sentiment_answer(utterance: Utterance, classes: Sequence[str]) -> tuple[float, bool] | None:
+def _sentiment_answer(utterance: JudgedUtterance, classes: Sequence[str]) -> tuple[float, bool] | None:
     gold, prediction = str(utterance.gold.sentiment).lower(), utterance.prediction
     if gold not in classes or prediction.sentiment is None or prediction.sentiment_scores is None:
         return None
@@ -318,7 +318,7 @@ def _entity_lines(scores: EntityScores) -> list[str]:
     return [head, *(_counts_row(name, counts, width) for name, counts in rows), tail]
 
 
-def _sentiment_lines(scores: SentimentScores, calibrated: Calibration | None) -> list[str]:
+def _sentiment_lines(scores: SentimentScores, calibrated: Reliability | None) -> list[str]:
     width = max(len("sentiment"), *map(len, scores.classes))
     head = f"{'sentiment':<{width}}      P      R     F1  support"
     rows = [_counts_row(name, counts, width) for name, counts in scores.per_class.items()]

@@ -39,7 +39,7 @@ FRONT_END = 2
 
 
 @dataclass(frozen=True)
-class Clip:
+class RecordClip:
     """A record and where its audio is. `id` is unique over all manifests that were read together."""
 
     id: str
@@ -47,18 +47,18 @@ class Clip:
     record: Record
 
 
-def read_clips(manifests: Sequence[Path], limit: int | None = None) -> list[Clip]:
+def read_clips(manifests: Sequence[Path], limit: int | None = None) -> list[RecordClip]:
     """The records of some manifests; `limit` takes the first so many of each.
 
     Raises:
         RecordError: a malformed record, one without audio or whose audio is missing, or nothing at all.
     """
-    clips: list[Clip] = []
+    clips: list[RecordClip] = []
     for number, manifest in enumerate(manifests):
         # The folder's name keeps ids apart where the same sentences were spoken by several voices.
         prefix = f"{number}:{manifest.parent.name}/" if len(manifests) > 1 else ""
         for record in list(read_records(manifest))[:limit]:
-            clips.append(Clip(prefix + record.id, record.audio_path(manifest.parent), record))
+            clips.append(RecordClip(prefix + record.id, record.audio_path(manifest.parent), record))
     if not clips:
         raise RecordError(f"{', '.join(map(str, manifests))}: no records; give a manifest with audio")
     check_audio((clip.id, clip.path) for clip in clips)
@@ -90,7 +90,7 @@ class Bench:
     def __init__(self, recognizer: Recognizer) -> None:
         self.recognizer = recognizer
 
-    def encode(self, clip: Clip) -> Ready:
+    def encode(self, clip: RecordClip) -> EncodedClip:
         """Encode a clip.
 
         Raises:
@@ -104,16 +104,16 @@ class Bench:
                 f"record {clip.record.id!r}: {clip.path} lasts {seconds:.1f} s; measuring takes clips of "
                 f"0.1 to {longest:.0f} s: cut it into utterances"
             )
-        return Ready(samples, self.recognizer.encode([samples]))
+        return EncodedClip(samples, self.recognizer.encode([samples]))
 
-    def decode(self, ready: Ready, plan: Plan) -> tuple[Hypothesis, ...]:
+    def decode(self, ready: EncodedClip, plan: Plan) -> tuple[Hypothesis, ...]:
         """The hypotheses of a plan for an encoded clip, retries included."""
         (first,) = self.recognizer.transcribe(ready.encoded, plan.passes)
         return tuple(recovered(self.recognizer, ready.samples, first, plan))
 
 
 @dataclass(frozen=True)
-class Ready:
+class EncodedClip:
     """A clip, [n] float32 at 16 kHz, and its encoder state."""
 
     samples: NDArray[np.float32]
@@ -155,7 +155,7 @@ class Swept:
 
 def sweep(
     recognizer: Recognizer,
-    clips: Sequence[Clip],
+    clips: Sequence[RecordClip],
     grid: Sequence[float],
     entities: Sequence[str] | None = None,
     *,
@@ -220,7 +220,7 @@ class _Sweep:
     only: str | None = None
     decoded: int = 0
 
-    def answers(self, clip: Clip) -> tuple[tuple[Answer, ...], float]:
+    def answers(self, clip: RecordClip) -> tuple[tuple[Answer, ...], float]:
         """The answers of a clip at every bias, and its seconds."""
         ready = self.bench.encode(clip)
         last = len(self.grid) - 1
@@ -238,7 +238,7 @@ class _Sweep:
             found.append(Answer.of(outputs[place]) if place in outputs else found[-1])
         return tuple(found), ready.seconds
 
-    def _decode(self, ready: Ready, place: int) -> tuple[Hypothesis, ...]:
+    def _decode(self, ready: EncodedClip, place: int) -> tuple[Hypothesis, ...]:
         bias = dict(default_biases(self.plan))
         for name in bias if self.only is None else [self.only]:
             bias[name] += self.grid[place]

@@ -18,7 +18,7 @@ from unislu.evaluation.operating_points import (
     Match,
     Point,
     Solved,
-    Target,
+    WantedShare,
     best_reachable,
     check_targets,
     solve,
@@ -30,7 +30,7 @@ from unislu.evaluation.profiles import Profile
 from unislu.evaluation.profiles import profile as find_profile
 from unislu.evaluation.question import Gold, Prediction
 from unislu.evaluation.run import gold_of
-from unislu.evaluation.sweep import Clip, default_biases, entity_request, read_clips, sweep
+from unislu.evaluation.sweep import RecordClip, default_biases, entity_request, read_clips, sweep
 from unislu.recognition.model import Model, load
 from unislu.recognition.recognizer import Recognizer
 from unislu.sequence.labels import normalize_type
@@ -43,7 +43,7 @@ GRID = tuple(step / 2 for step in range(-12, 13))
 class TuneOptions:
     """What is wanted and how it is measured."""
 
-    targets: Sequence[Target]
+    targets: Sequence[WantedShare]
     name: str = "default"
     """Of the operating point."""
     entities: Sequence[str] | None = None
@@ -76,8 +76,8 @@ class Tuned:
     point: Mapping[str, Any]
     """What the manifest stores."""
     solved: Solved
-    targets: tuple[Target, ...]
-    best: Mapping[Target, Point | None] = field(default_factory=dict)
+    targets: tuple[WantedShare, ...]
+    best: Mapping[WantedShare, Point | None] = field(default_factory=dict)
     """For each unmet target the best value on its curve and the bias there (None if undefined everywhere)."""
 
     @property
@@ -137,7 +137,7 @@ def tune(
 
 def _curves(
     recognizer: Recognizer,
-    clips: Sequence[Clip],
+    clips: Sequence[RecordClip],
     golds: Sequence[Gold],
     options: TuneOptions,
     profile: Profile,
@@ -203,7 +203,7 @@ def store_manifest(bundle: Bundle, manifest: Manifest, output: Path | None) -> P
 
 
 def _predict(
-    model: Model, clips: Sequence[Clip], options: TuneOptions, bias: Mapping[str, float]
+    model: Model, clips: Sequence[RecordClip], options: TuneOptions, bias: Mapping[str, float]
 ) -> list[Prediction]:
     """The model's answers through the public API, one clip at a time, as in the sweep."""
     found: list[Prediction] = []
@@ -238,7 +238,7 @@ def _point(
     }
 
 
-def _target(target: Target, solved: Solved) -> dict[str, Any]:
+def _target(target: WantedShare, solved: Solved) -> dict[str, Any]:
     counts = solved.counts[target.type]
     interval = interval_of(target, counts)
     value = target.value(counts)
@@ -255,7 +255,7 @@ def _target(target: Target, solved: Solved) -> dict[str, Any]:
     }
 
 
-def interval_of(target: Target, counts: Counts) -> tuple[float, float] | None:
+def interval_of(target: WantedShare, counts: Counts) -> tuple[float, float] | None:
     """The 95 % interval (Wilson) of what some counts reach of a target."""
     predicted = counts.true_positives + counts.false_positives
     return wilson(counts.true_positives, predicted if target.metric == "precision" else counts.support)

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from ..audio import MIN_SECONDS, SAMPLE_RATE
 from ..errors import OptionError
-from ..recognition.request import Options, Request
+from ..recognition.request import Request, RequestOptions
 from ..sequence import Target
 from .cutter import UtteranceCutter
 from .draft import Draft
@@ -47,7 +47,7 @@ class Listener:
         *,
         interval: float = INTERVAL,
         detector: SpeechDetector | None = None,
-        **options: Unpack[Options],
+        **options: Unpack[RequestOptions],
     ) -> None:
         """Begin to listen.
 

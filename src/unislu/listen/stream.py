@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from ..audio import SAMPLE_RATE
 from ..errors import OptionError
-from ..recognition.request import Options, Request
+from ..recognition.request import Request, RequestOptions
 from .events import Event
 from .listener import INTERVAL, Listener, SpeechDetector
 
@@ -38,7 +38,7 @@ async def listen(
     max_pending: float = MAX_PENDING,
     interval: float = INTERVAL,
     detector: SpeechDetector | None = None,
-    **options: Unpack[Options],
+    **options: Unpack[RequestOptions],
 ) -> AsyncIterator[Event]:
     """Events of a stream of audio, the last one an `EndEvent`.
 

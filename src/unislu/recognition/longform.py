@@ -31,7 +31,7 @@ DIGITS = 4
 
 
 @dataclass(frozen=True)
-class Progress:
+class FileProgress:
     """The progress of one file.
 
     `text()` is the transcript of what is done. The transcript of the whole file begins with it, unless its
@@ -47,7 +47,7 @@ class Progress:
     text: Callable[[], str] = field(default=str, repr=False, compare=False)
 
 
-Watch = Callable[[Progress], object]
+Watch = Callable[[FileProgress], object]
 """Called in the caller's thread whenever more was done or read; if it returns something true, the work ends
 early.
 """
@@ -88,10 +88,10 @@ class Recording:
         return bool(self._hypotheses)
 
     @property
-    def progress(self) -> Progress:
+    def progress(self) -> FileProgress:
         """How far it is."""
         done = min((window.start for window in self._pending), default=self._stream.read_seconds)
-        return Progress(self.number, done, self._stream.seconds, lambda: self._text_before(done))
+        return FileProgress(self.number, done, self._stream.seconds, lambda: self._text_before(done))
 
     def _text_before(self, seconds: float) -> str:
         known = sorted(self._hypotheses, key=lambda one: one.start)
@@ -252,7 +252,7 @@ class Recording:
         return notes
 
 
-class Run:
+class RecordingsRun:
     """Several files at once: windows of different files share batches, and results come in the files'
     order.
     """

@@ -21,10 +21,10 @@ from unislu.result import Analysis
 from unislu.sequence import Target, Vocabulary
 
 from .batches import Workers
-from .longform import Recording, Run, Watch
+from .longform import Recording, RecordingsRun, Watch
 from .plan import Plan
 from .recognizer import Recognizer
-from .request import Options, Request
+from .request import Request, RequestOptions
 
 
 def load(
@@ -101,7 +101,7 @@ class Model:
         sample_rate: int | None = None,
         name: str | None = None,
         watch: Watch | None = None,
-        **options: Unpack[Options],
+        **options: Unpack[RequestOptions],
     ) -> Analysis:
         """Transcribe one file, however long it is, and find its entities and its sentiment.
 
@@ -128,7 +128,7 @@ class Model:
         samples: NDArray[np.float32],
         begin: Target,
         request: Request | None = None,
-        **options: Unpack[Options],
+        **options: Unpack[RequestOptions],
     ) -> Analysis:
         """Transcribe a window that is still growing and whose beginning is already known.
 
@@ -159,7 +159,7 @@ class Model:
         on_error: Literal["raise"] = "raise",
         progress: Callable[[int], None] | None = None,
         watch: Watch | None = None,
-        **options: Unpack[Options],
+        **options: Unpack[RequestOptions],
     ) -> Iterator[Analysis]: ...
 
     @overload
@@ -172,7 +172,7 @@ class Model:
         on_error: Literal["yield"],
         progress: Callable[[int], None] | None = None,
         watch: Watch | None = None,
-        **options: Unpack[Options],
+        **options: Unpack[RequestOptions],
     ) -> Iterator[Analysis | UnisluError]: ...
 
     def analyze_many(
@@ -184,7 +184,7 @@ class Model:
         on_error: Literal["raise", "yield"] = "raise",
         progress: Callable[[int], None] | None = None,
         watch: Watch | None = None,
-        **options: Unpack[Options],
+        **options: Unpack[RequestOptions],
     ) -> Iterator[Analysis | UnisluError]:
         """Analyse many files, with windows of several files in one batch; results come in the files'
         order.
@@ -216,7 +216,7 @@ class Model:
         """Raises `OptionError` if this model cannot fulfil the request."""
         self.recognizer.resolve(request)
 
-    def _plan(self, request: Request | None, options: Options) -> Plan:
+    def _plan(self, request: Request | None, options: RequestOptions) -> Plan:
         return self.recognizer.resolve(Request.of(request, options))
 
     def _one(
@@ -253,7 +253,7 @@ class Model:
         self, opened: Iterator[Recording | UnisluError], plan: Plan, watch: Watch | None
     ) -> Generator[Analysis | UnisluError]:
         """Results in the files' order, each as soon as it and all earlier ones are complete."""
-        for file in Run(opened, self._workers, plan, watch).files():
+        for file in RecordingsRun(opened, self._workers, plan, watch).files():
             if isinstance(file, UnisluError):
                 yield file
                 continue

@@ -51,7 +51,7 @@ class Encoded:
 
 
 @dataclass
-class Clock:
+class StageTimer:
     """Adds up the seconds of each stage."""
 
     seconds: dict[str, float] = field(default_factory=dict)
@@ -124,7 +124,7 @@ class Recognizer:
         """How a request becomes decoding passes. Raises `OptionError`."""
         return resolve(request, self.manifest, self.vocabulary, self.formats, self.engine.max_tokens)
 
-    def encode(self, batch: Sequence[Samples], clock: Clock | None = None) -> Encoded:
+    def encode(self, batch: Sequence[Samples], clock: StageTimer | None = None) -> Encoded:
         """Encode windows, each [n] float32 at 16 kHz and no longer than the model's window.
 
         Silence is appended to a window that breaks off in the middle of sound; with `audio.padding: full` to
@@ -134,7 +134,7 @@ class Recognizer:
             AudioError: a window without samples.
             EngineError: the engine cannot encode it.
         """
-        clock = clock or Clock()
+        clock = clock or StageTimer()
         mels = [self._mel(samples) for samples in batch]
         frames = np.array([mel.shape[1] for mel in mels], np.int64)
         joined = np.zeros((len(batch), self.manifest.audio.mels, int(frames.max())), np.float32)
@@ -176,10 +176,10 @@ class Recognizer:
         encoded: Encoded,
         passes: Sequence[Pass],
         begin: Target | None = None,
-        clock: Clock | None = None,
+        clock: StageTimer | None = None,
     ) -> list[Hypothesis]:
         """All passes over encoded windows, merged; otherwise as `decode`."""
-        clock = clock or Clock()
+        clock = clock or StageTimer()
         found = [self.decode(encoded, step, begin) for step in passes]
         clock.lap("decode")
         return [merge_passes(row) for row in zip(*found, strict=True)]

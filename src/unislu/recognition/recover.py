@@ -18,7 +18,7 @@ from unislu.vad.energy import quiet_point
 
 from .hypothesis import Hypothesis, normalized
 from .plan import Plan
-from .recognizer import Clock, Encoded, Recognizer, Samples, share
+from .recognizer import Encoded, Recognizer, Samples, StageTimer, share
 
 SPLIT_SECONDS = 5.0
 """Shorter windows are not split: half a sentence is harder to recognise than a whole one."""
@@ -37,7 +37,7 @@ def recognize(recognizer: Recognizer, batch: Sequence[Samples], plan: Plan) -> l
     Raises:
         OptionError: the prompt leaves no room for output.
     """
-    clock = Clock()
+    clock = StageTimer()
     try:
         first = recognizer.transcribe(recognizer.encode(batch, clock), plan.passes, plan.begin, clock)
     except OptionError:
@@ -68,7 +68,7 @@ def recovered(
     """A window's hypothesis, or those of its retries if it failed."""
     if hypothesis.failure is None or plan.begin is not None:
         return [hypothesis]
-    clock = Clock(dict(hypothesis.timings))
+    clock = StageTimer(dict(hypothesis.timings))
     try:
         parts = _halves(recognizer, samples, hypothesis, plan, clock)
         parts = [_searched(recognizer, samples, part, plan, clock) for part in parts]
@@ -78,7 +78,7 @@ def recovered(
 
 
 def _halves(
-    recognizer: Recognizer, samples: Samples, hypothesis: Hypothesis, plan: Plan, clock: Clock
+    recognizer: Recognizer, samples: Samples, hypothesis: Hypothesis, plan: Plan, clock: StageTimer
 ) -> list[Hypothesis]:
     """The hypotheses of two halves, cut where it is quiet; the window's own if it is too short."""
     cut = len(samples)
@@ -95,7 +95,7 @@ def _halves(
 
 
 def _searched(
-    recognizer: Recognizer, samples: Samples, part: Hypothesis, plan: Plan, clock: Clock
+    recognizer: Recognizer, samples: Samples, part: Hypothesis, plan: Plan, clock: StageTimer
 ) -> Hypothesis:
     """A failed part decoded with another search, if that succeeds."""
     if part.failure is None:

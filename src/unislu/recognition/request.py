@@ -23,7 +23,7 @@ MAX_TYPES = 500
 MAX_TYPE_LENGTH = 64
 
 
-class Options(TypedDict, total=False):
+class RequestOptions(TypedDict, total=False):
     """The fields of a `Request`, as keyword arguments."""
 
     tasks: Sequence[str]
@@ -112,7 +112,7 @@ class Request:
         Cutting(window=window, pad=self.pad, merge=self.merge)  # checks them
 
     @classmethod
-    def of(cls, request: Request | None, options: Options) -> Request:
+    def of(cls, request: Request | None, options: RequestOptions) -> Request:
         """The request given as one value or by its fields. Raises `OptionError` for both at once."""
         if request is None:
             return cls(**options)

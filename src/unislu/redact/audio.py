@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 
 import numpy as np
 
-from ..audio.container import Clock, audio_track, decoded, open_container, packets
+from ..audio.container import ContainerClock, audio_track, decoded, open_container, packets
 from ..audio.media import Media, open_media
 from ..errors import AudioError, OptionError, RedactionError
 from .cover import Cover
@@ -154,7 +154,7 @@ class _Copy:
         self._input, self._media, self._name = container, media, media.name
         self._audio = audio_track(container, media)
         self._format = muxer(container, media, suffix)
-        self._clock = Clock(container, self._audio)
+        self._clock = ContainerClock(container, self._audio)
         self._pictures = Pictures(container)
         self._position = 0
         self._rate = 0

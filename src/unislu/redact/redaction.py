@@ -20,7 +20,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Unpack
 
 from ..errors import RedactionError, VerificationError
-from ..recognition.request import Options, Request
+from ..recognition.request import Request, RequestOptions
 from ..result import Analysis
 from .audio import DEFAULT_GUARD, RedactedAudio, check_guard, redact_audio
 from .leaks import Leak, entity_leaks, failed_leaks, phrase_leaks, word_leaks
@@ -203,7 +203,7 @@ def redact_verified(
     *,
     name: str | None = None,
     request: Request | None = None,
-    **options: Unpack[Options],
+    **options: Unpack[RequestOptions],
 ) -> RedactedAudio:
     """Write a redacted recording and transcribe it again; what is still recognised is covered too, and
     checked again.
@@ -248,7 +248,7 @@ def verify(
     matches: Iterable[Match],
     *,
     request: Request | None = None,
-    **options: Unpack[Options],
+    **options: Unpack[RequestOptions],
 ) -> tuple[Leak, ...]:
     """Transcribe redacted audio, mixed and by channel, and look for the redacted phrases.
 

@@ -11,12 +11,12 @@ from numpy.typing import NDArray
 
 from ..audio import SAMPLE_RATE, open_audio
 from ..errors import AudioError
-from .inputs import Part
+from .inputs import FileStretch
 
 _FULL_SCALE = 32767
 
 
-def cut(path: str, parts: Sequence[Part], folder: str, name: str) -> list[str | AudioError]:
+def cut(path: str, parts: Sequence[FileStretch], folder: str, name: str) -> list[str | AudioError]:
     """The paths of 16-bit WAV files with all channels, in the order of `parts`.
 
     A part that begins after the file's end is an `AudioError` in its place. `name`: what messages call the
@@ -53,7 +53,7 @@ def cut(path: str, parts: Sequence[Part], folder: str, name: str) -> list[str | 
     ]
 
 
-def _inside(block: NDArray[np.float32], position: int, part: Part) -> NDArray[np.float32]:
+def _inside(block: NDArray[np.float32], position: int, part: FileStretch) -> NDArray[np.float32]:
     """The samples of a block `[channels, n]`, beginning at sample `position`, that belong to a part."""
     first = round(part.start * SAMPLE_RATE) - position
     end = None if part.end is None else max(0, round(part.end * SAMPLE_RATE) - position)

@@ -28,7 +28,7 @@ _STAMP_KEYS = (
 
 
 @dataclass(frozen=True)
-class Part:
+class FileStretch:
     """A stretch of a file in seconds, from `start` to `end` or to the file's end."""
 
     start: float
@@ -51,7 +51,7 @@ class Input:
     """Changes if the file does; None if the file was not found."""
     seconds: float
     """Its length, from the manifest or estimated from its size."""
-    part: Part | None = None
+    part: FileStretch | None = None
     """The part of the file; None = all of it."""
 
     @property

@@ -12,7 +12,7 @@ from typing import Any
 from ..data.lines import json_objects
 from ..data.records import identity
 from ..errors import OptionError, RecordError
-from .inputs import Input, Part, estimated_seconds, printable, stamp_of
+from .inputs import FileStretch, Input, estimated_seconds, printable, stamp_of
 from .store import full_url, is_local, open_store
 
 MANIFESTS = (".jsonl", ".ndjson", ".json", ".jsonl.gz", ".ndjson.gz", ".json.gz")
@@ -83,7 +83,7 @@ def _entry(values: Mapping[str, Any], folder: str, fs: Any) -> Input:
     if offset is not None:
         if duration == 0:
             raise RecordError("field `duration`: a part of 0 seconds is empty")
-        part = Part(offset, None if duration is None else offset + duration)
+        part = FileStretch(offset, None if duration is None else offset + duration)
     name = identity(values) or printable(uri) + ("" if part is None else str(part))
     return Input(name, uri, None, -1.0 if duration is None else duration, part)
 

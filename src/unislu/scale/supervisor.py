@@ -21,7 +21,7 @@ from ..errors import BatchError
 from .inputs import Input
 from .options import WorkerOptions
 from .rows import Origin, Row, error_row
-from .worker import Failed, Ready, main
+from .worker import Failed, WorkerReady, main
 
 MAX_STARTS = 3
 """Failed starts in a row after which the run is given up: then the machine is at fault, not a file."""
@@ -115,7 +115,7 @@ class Supervisor:
                 raise BatchError("the run was ended")
             self._stop()
             said = self._start()
-            if isinstance(said, Ready) and self._connection is not None:
+            if isinstance(said, WorkerReady) and self._connection is not None:
                 self._origin = said.origin
                 return self._connection
             if isinstance(said, Failed):

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Ready:
+class WorkerReady:
     """The first message of a worker: its model is loaded."""
 
     origin: Origin
@@ -63,7 +63,7 @@ def main(connection: Connection, options: WorkerOptions, bundle_hash: str) -> No
         connection.send(Failed("start", f"{type(error).__name__}: {error}"))
         return
     origin = Origin(model.name, bundle_hash, __version__, f"{socket.gethostname()}:{os.getpid()}")
-    connection.send(Ready(origin))
+    connection.send(WorkerReady(origin))
     while True:
         try:
             inputs = connection.recv()

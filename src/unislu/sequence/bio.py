@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from unislu.sequence.format import EntityFormat
 from unislu.sequence.grammar import Grammar, bio_grammar, inline_grammar
-from unislu.sequence.notation import Event, Kind, Style, finished
+from unislu.sequence.notation import Kind, ScanEvent, Style, finished
 from unislu.sequence.prompt import Prompt
 from unislu.sequence.reader import Parsed, Reader, Rendered, segments
 from unislu.sequence.tail import Tail, TailReader
@@ -89,13 +89,13 @@ class _Words:
     _first: int = 0
     _entity: _Entity | None = None
 
-    def text(self, event: Event) -> None:
+    def text(self, event: ScanEvent) -> None:
         """A token of a word."""
         if self._start is None:
             self._start, self._first = self.reader.mark(), event.first
         self.reader.text(event.first, event.content)
 
-    def tag(self, event: Event) -> None:
+    def tag(self, event: ScanEvent) -> None:
         """The tag of the previous word."""
         start, self._start = self._start, None
         if start is None or not self.reader.visible:

@@ -19,7 +19,7 @@ from unislu.sequence.entity_types import expressible
 from unislu.sequence.format import Branch, EntityFormat
 from unislu.sequence.grammar import Grammar
 from unislu.sequence.locate import locate
-from unislu.sequence.notation import AtomicNotation, Event, Kind, Style
+from unislu.sequence.notation import AtomicNotation, Kind, ScanEvent, Style
 from unislu.sequence.prompt import Prompt, whisper_prefix, with_descriptions
 from unislu.sequence.reader import ASR_PART, GIVEN_PART, TASK_PART, Parsed, Reader, Rendered
 from unislu.sequence.tail import Tail, TailReader
@@ -139,7 +139,7 @@ class CopyFormat(EntityFormat):
         question = tuple(self.question(prompt)) if prompt.ner else ()
         return copy_grammar(self._symbols(), self._vocabulary, self._types.asked(prompt), question, prompt.sa)
 
-    def _transcript(self, reader: Reader, events: Iterator[Event]) -> Event | None:
+    def _transcript(self, reader: Reader, events: Iterator[ScanEvent]) -> ScanEvent | None:
         """Read the transcript up to the section that ends it, which is returned."""
         for event in events:
             if event.kind is Kind.SECTION:
@@ -151,7 +151,7 @@ class CopyFormat(EntityFormat):
                 reader.repair(event.first, event.name if junk else "delimiter inside the transcript, ignored")
         return None
 
-    def _entities(self, reader: Reader, events: Sequence[Event], count: int, prompt: Prompt) -> Found:
+    def _entities(self, reader: Reader, events: Sequence[ScanEvent], count: int, prompt: Prompt) -> Found:
         """The entities of a copy at their places in the transcript."""
         copy = Reader(count)
         wanted = self._types.readable(prompt)

@@ -95,7 +95,7 @@ class Machine(Grammar, Protocol):
         ...
 
 
-class Text(NamedTuple):
+class TextNodes(NamedTuple):
     """The nodes that free text leads to; `blank` if only whitespace follows."""
 
     visible: int
@@ -108,7 +108,7 @@ class Node:
     """One state of an automaton: explicit transitions, and those of free text."""
 
     ids: dict[int, int] = field(default_factory=dict)
-    text: Text | None = None
+    text: TextNodes | None = None
     types: set[str] = field(default_factory=set)
     """The entity types whose opener this node is part of."""
 
@@ -130,7 +130,7 @@ class Automaton:
     def free_text(self, node: int, visible: int, blank: int, first: bool = False) -> None:
         """Let free text follow `node`, escapes included; `first`: it follows an opener."""
         symbols = self.symbols
-        self.nodes[node].text = Text(visible, blank, symbols.not_first if first else frozenset())
+        self.nodes[node].text = TextNodes(visible, blank, symbols.not_first if first else frozenset())
         if symbols.escape is not None:
             escaped = self.nodes[node].ids[symbols.escape] = self.node()
             self.nodes[escaped].ids = dict.fromkeys(symbols.escapable, visible)

@@ -15,7 +15,7 @@ from unislu.errors import OptionError
 from unislu.sequence.copy_grammar import CopyMachine
 from unislu.sequence.format import EntityFormat
 from unislu.sequence.grammar import Grammar, inline_grammar
-from unislu.sequence.notation import Event, Kind, Style, finished
+from unislu.sequence.notation import Kind, ScanEvent, Style, finished
 from unislu.sequence.prompt import Prompt
 from unislu.sequence.reader import Parsed, Reader, Rendered, segments
 from unislu.sequence.tail import Tail, TailReader
@@ -96,7 +96,7 @@ class InlineFormat(EntityFormat):
     def _machine(self, types: tuple[str, ...]) -> CopyMachine:
         return CopyMachine(self._symbols(), self._vocabulary, types, ())
 
-    def _unmask(self, reader: Reader, event: Event, wanted: frozenset[str]) -> None:
+    def _unmask(self, reader: Reader, event: ScanEvent, wanted: frozenset[str]) -> None:
         """Before a closer, insert a placeholder for the words that were not written."""
         if reader.opened is None and event.name in wanted:  # the plain alphabet writes the closer alone
             reader.open(event.first, event.name)

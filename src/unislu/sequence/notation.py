@@ -53,7 +53,7 @@ class Kind(Enum):
     JUNK = auto()
 
 
-class Event(NamedTuple):
+class ScanEvent(NamedTuple):
     """One thing that a scanner read."""
 
     kind: Kind
@@ -119,7 +119,7 @@ class Notation(Protocol):
 
     def pen(self) -> Pen: ...
 
-    def scan(self, ids: Sequence[int]) -> Iterator[Event]:
+    def scan(self, ids: Sequence[int]) -> Iterator[ScanEvent]:
         """The events of any ids, up to `<|endoftext|>`. Never raises."""
         ...
 
@@ -168,7 +168,7 @@ class AtomicNotation:
     def pen(self) -> AtomicPen:
         return AtomicPen(self)
 
-    def scan(self, ids: Sequence[int]) -> Iterator[Event]:
+    def scan(self, ids: Sequence[int]) -> Iterator[ScanEvent]:
         """The events of any ids, up to `<|endoftext|>`. Never raises."""
         text = self.vocabulary.tokenizer.text_bytes
         name_at, terminator, kind = -1, -1, Kind.JUNK  # of the type name being read
@@ -176,27 +176,27 @@ class AtomicNotation:
             content = text.get(id_)
             if content is not None:
                 if name_at < 0:
-                    yield Event(Kind.TEXT, index, index, "", content)
+                    yield ScanEvent(Kind.TEXT, index, index, "", content)
                 continue
             if name_at >= 0:
                 if id_ == terminator:
-                    yield Event(kind, name_at, index, self._type_name(ids[name_at + 1 : index]))
+                    yield ScanEvent(kind, name_at, index, self._type_name(ids[name_at + 1 : index]))
                     name_at = -1
                     continue
-                yield Event(Kind.JUNK, name_at, index, "type name without end, dropped")
+                yield ScanEvent(Kind.JUNK, name_at, index, "type name without end, dropped")
                 name_at = -1
             if id_ in self._spelled:
                 name_at, (kind, terminator) = index, self._spelled[id_]
             elif id_ in self._marks:
                 mark, name = self._marks[id_]
-                yield Event(mark, index, index, name)
+                yield ScanEvent(mark, index, index, name)
             elif id_ == self._end:
                 return
             else:
                 name = self.vocabulary.names.get(id_, f"token {id_}")
-                yield Event(Kind.JUNK, index, index, f"unexpected {name}, ignored")
+                yield ScanEvent(Kind.JUNK, index, index, f"unexpected {name}, ignored")
         if name_at >= 0:
-            yield Event(Kind.JUNK, name_at, len(ids) - 1, "type name without end, dropped")
+            yield ScanEvent(Kind.JUNK, name_at, len(ids) - 1, "type name without end, dropped")
 
     def _type_name(self, ids: Sequence[int]) -> str:
         return normalize_type(self.vocabulary.tokenizer.decode(ids))

@@ -12,7 +12,7 @@ import re
 from collections.abc import Iterator, Sequence
 
 from unislu.sequence.labels import normalize_type
-from unislu.sequence.notation import SECTIONS, Event, Kind, Style
+from unislu.sequence.notation import SECTIONS, Kind, ScanEvent, Style
 from unislu.sequence.reader import ASR_PART, TASK_PART, Rendered
 from unislu.sequence.vocabulary import END, Vocabulary, closer, opener
 
@@ -59,7 +59,7 @@ class PlainNotation:
     def pen(self) -> PlainPen:
         return PlainPen(self)
 
-    def scan(self, ids: Sequence[int]) -> Iterator[Event]:
+    def scan(self, ids: Sequence[int]) -> Iterator[ScanEvent]:
         """The events of any ids, up to `<|endoftext|>`. Never raises."""
         characters: list[str] = []
         owners: list[int] = []  # for each character the index of the id that completed it
@@ -74,12 +74,12 @@ class PlainNotation:
                 break
             else:
                 name = self.vocabulary.names.get(id_, f"token {id_}")
-                yield Event(Kind.JUNK, index, index, f"unexpected {name}, ignored")
+                yield ScanEvent(Kind.JUNK, index, index, f"unexpected {name}, ignored")
         rest = decode(b"", True)
         owners.extend([owners[-1] if owners else 0] * len(rest))
         yield from self._events("".join(characters) + rest, owners)
 
-    def _events(self, text: str, owners: list[int]) -> Iterator[Event]:
+    def _events(self, text: str, owners: list[int]) -> Iterator[ScanEvent]:
         done = 0
         for match in self._pattern.finditer(text):
             event = self._event(match, owners[match.start()], owners[match.end() - 1])
@@ -89,31 +89,31 @@ class PlainNotation:
                 done = match.end()
         yield from _text(text, owners, done, len(text))
 
-    def _event(self, match: re.Match[str], first: int, last: int) -> Event | None:
+    def _event(self, match: re.Match[str], first: int, last: int) -> ScanEvent | None:
         """The event of a match; None if it is text: a delimiter with an empty name."""
         if match["escaped"]:
-            return Event(Kind.TEXT, last, last, "", match["escaped"].encode())
+            return ScanEvent(Kind.TEXT, last, last, "", match["escaped"].encode())
         if match["section"]:
-            return Event(Kind.SECTION, first, last, match["section"])
+            return ScanEvent(Kind.SECTION, first, last, match["section"])
         if self.style is Style.CLOSED:
-            return Event(Kind.CLOSE if match["slash"] else Kind.OPEN, first, last, match["tag"])
+            return ScanEvent(Kind.CLOSE if match["slash"] else Kind.OPEN, first, last, match["tag"])
         if self.style is Style.BIO and not match["bio"]:
-            return Event(Kind.OUTSIDE, first, last)
+            return ScanEvent(Kind.OUTSIDE, first, last)
         name = normalize_type(match["name"])
         if not name:
             return None
         if self.style is Style.OPEN:
-            return Event(Kind.CLOSE if match["closes"] else Kind.OPEN, first, last, name)
-        return Event(Kind.BEGIN if match["bio"] == "B" else Kind.INSIDE, first, last, name)
+            return ScanEvent(Kind.CLOSE if match["closes"] else Kind.OPEN, first, last, name)
+        return ScanEvent(Kind.BEGIN if match["bio"] == "B" else Kind.INSIDE, first, last, name)
 
 
-def _text(text: str, owners: list[int], start: int, end: int) -> Iterator[Event]:
+def _text(text: str, owners: list[int], start: int, end: int) -> Iterator[ScanEvent]:
     """The events of the plain text from `start` to `end`: one for each id."""
     while start < end:
         stop = start + 1
         while stop < end and owners[stop] == owners[start]:
             stop += 1
-        yield Event(Kind.TEXT, owners[start], owners[start], "", text[start:stop].encode())
+        yield ScanEvent(Kind.TEXT, owners[start], owners[start], "", text[start:stop].encode())
         start = stop
 
 

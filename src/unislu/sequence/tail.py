@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from unislu.sequence.labels import LabelSet
-from unislu.sequence.notation import Event, Kind
+from unislu.sequence.notation import Kind, ScanEvent
 from unislu.sequence.prompt import Prompt
 from unislu.sequence.reader import Reader
 from unislu.sequence.vocabulary import ASCII_BLANKS, NER, SA, TRANSCRIPT_END
@@ -42,12 +42,12 @@ class TailReader:
     lists: bool
     tail: Tail = field(default_factory=Tail)
     _section: str = ""
-    _open: Event | None = None
+    _open: ScanEvent | None = None
     _words: bytearray = field(default_factory=bytearray)
     _seen: set[str] = field(default_factory=set)
     _at: int = -1
 
-    def read(self, first: Event, events: Iterator[Event]) -> Tail:
+    def read(self, first: ScanEvent, events: Iterator[ScanEvent]) -> Tail:
         """Read on from the section `first`, which ended the transcript."""
         if first.name != TRANSCRIPT_END:
             self.reader.repair(first.first, f"{first.name} without {TRANSCRIPT_END} before it")
@@ -69,7 +69,7 @@ class TailReader:
             self.reader.repair(first.last, f"no task after {TRANSCRIPT_END}")
         return self.tail
 
-    def _enter(self, event: Event) -> None:
+    def _enter(self, event: ScanEvent) -> None:
         self._leave()
         name = event.name
         asked = (name == NER and self.lists and self.prompt.ner) or (name == SA and self.prompt.sa)
@@ -94,7 +94,7 @@ class TailReader:
                 self.tail.sentiment, self.tail.sentiment_index = label, self._at
         self._section = ""
 
-    def _listed(self, event: Event) -> None:
+    def _listed(self, event: ScanEvent) -> None:
         if event.kind is Kind.OPEN:
             self._give_up()
             self._open = event
@@ -106,7 +106,7 @@ class TailReader:
         else:
             self.reader.repair(event.first, "words outside an entity, ignored")
 
-    def _close(self, event: Event) -> None:
+    def _close(self, event: ScanEvent) -> None:
         opened, self._open = self._open, None
         if opened is None:
             self.reader.repair(event.first, "closer without opener")

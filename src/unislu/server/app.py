@@ -18,7 +18,7 @@ from .job_runner import JobRunner
 from .jobs import JobStore
 from .security import Gate
 from .service import Service
-from .settings import Settings
+from .settings import ServerSettings
 
 if TYPE_CHECKING:
     from ..recognition.model import Model
@@ -28,7 +28,7 @@ JOB_GRACE = 5.0  # seconds for running jobs to end when the server stops; an unf
 DESCRIPTION = "Turns speech into a transcript with entities and sentiment. All errors have OpenAI's shape."
 
 
-def create_app(settings: Settings | None = None, load: Callable[[], Model] | None = None) -> FastAPI:
+def create_app(settings: ServerSettings | None = None, load: Callable[[], Model] | None = None) -> FastAPI:
     """The server as an ASGI app.
 
     Args:
@@ -36,7 +36,7 @@ def create_app(settings: Settings | None = None, load: Callable[[], Model] | Non
         load: returns the model; called once, in the thread that will own it. By default it loads the bundle
             of the settings.
     """
-    settings = settings or Settings.read({})
+    settings = settings or ServerSettings.read({})
     store = JobStore(settings.data_folder)
     service = Service(settings, load or _loader(settings))
     runner = JobRunner(store, service)
@@ -82,7 +82,7 @@ def _lifespan(service: Service, runner: JobRunner) -> Callable[[FastAPI], Abstra
     return lifespan
 
 
-def _loader(settings: Settings) -> Callable[[], Model]:
+def _loader(settings: ServerSettings) -> Callable[[], Model]:
     def load() -> Model:
         from ..recognition.model import load as load_model
 

@@ -21,7 +21,7 @@ from ..recognition.request import Request
 from .answers import log
 
 if TYPE_CHECKING:
-    from ..recognition.longform import Progress
+    from ..recognition.longform import FileProgress
     from ..recognition.model import Model
     from ..result import Analysis
 
@@ -31,7 +31,7 @@ SHORT_SECONDS = 60.0
 
 
 @dataclass(frozen=True)
-class Clip:
+class WaitingClip:
     """One file: its path, its length, the request, and the client's name for it.
 
     Clips with equal requests are analysed together.
@@ -44,13 +44,13 @@ class Clip:
 
 
 @dataclass
-class _Task:
+class _QueuedTask:
     """A task for the model's thread: a file, or (`function`) anything else."""
 
     future: Future[Any]
-    clip: Clip | None = None
+    clip: WaitingClip | None = None
     function: Callable[[Model], Any] | None = None
-    progress: Callable[[Progress], None] | None = None
+    progress: Callable[[FileProgress], None] | None = None
     abandoned: bool = False
 
 
@@ -71,8 +71,8 @@ class ModelWorker:
     def __init__(self, load: Callable[[], Model], max_batch: int, wait_seconds: float) -> None:
         self._load, self._max_batch, self._wait = load, max_batch, wait_seconds
         self._condition = threading.Condition()
-        self._short: deque[_Task] = deque()
-        self._long: deque[_Task] = deque()
+        self._short: deque[_QueuedTask] = deque()
+        self._long: deque[_QueuedTask] = deque()
         self._stopping = False
         self._thread = threading.Thread(target=self._run, name="unislu-model", daemon=True)
         self._loaded: Future[Model] = Future()
@@ -106,12 +106,14 @@ class ModelWorker:
         """Seconds until that many requests should be done, 1 to 60, for Retry-After."""
         return max(1, min(60, round(self._mean * requests)))
 
-    async def analyze(self, clip: Clip, progress: Callable[[Progress], None] | None = None) -> Analysis:
+    async def analyze(
+        self, clip: WaitingClip, progress: Callable[[FileProgress], None] | None = None
+    ) -> Analysis:
         """Transcribe a file. `progress` is called in the model's thread as a longer file advances.
 
         Raises what `Model.analyze` raises. Cancelling the call withdraws the request.
         """
-        task = _Task(Future(), clip, progress=progress)
+        task = _QueuedTask(Future(), clip, progress=progress)
         result: Analysis = await self._submit(
             task, self._short if clip.seconds <= SHORT_SECONDS else self._long
         )
@@ -119,10 +121,10 @@ class ModelWorker:
 
     async def call(self, function: Callable[[Model], T]) -> T:
         """Run a short function in the model's thread, before all waiting tasks."""
-        result: T = await self._submit(_Task(Future(), function=function), self._short, first=True)
+        result: T = await self._submit(_QueuedTask(Future(), function=function), self._short, first=True)
         return result
 
-    async def _submit(self, task: _Task, queue: deque[_Task], first: bool = False) -> Any:
+    async def _submit(self, task: _QueuedTask, queue: deque[_QueuedTask], first: bool = False) -> Any:
         with self._condition:
             if self._stopping:
                 raise RuntimeError("the model's thread has stopped")
@@ -156,7 +158,7 @@ class ModelWorker:
         while (tasks := self._next()) is not None:
             self._do(model, tasks)
 
-    def _next(self) -> list[_Task] | None:
+    def _next(self) -> list[_QueuedTask] | None:
         """The next batch of tasks; None to stop."""
         with self._condition:
             while not self._stopping:
@@ -167,17 +169,17 @@ class ModelWorker:
                 self._condition.wait()
         return None
 
-    def _take(self) -> list[_Task]:
+    def _take(self) -> list[_QueuedTask]:
         return [self._short.popleft()] if self._short else []
 
-    def _company(self, first: _Task, wait: bool) -> list[_Task]:
+    def _company(self, first: _QueuedTask, wait: bool) -> list[_QueuedTask]:
         """Waiting requests like `first`; if there is none, `wait` a moment for one."""
         if first.clip is None:
             return []
         if wait and not self._short and self._wait > 0:
             self._condition.wait(self._wait)
         request = first.clip.request
-        found: list[_Task] = []
+        found: list[_QueuedTask] = []
         for task in list(self._short):
             if len(found) + 1 >= self._max_batch:
                 break
@@ -186,7 +188,7 @@ class ModelWorker:
                 found.append(task)
         return found
 
-    def _do(self, model: Model, tasks: list[_Task]) -> None:
+    def _do(self, model: Model, tasks: list[_QueuedTask]) -> None:
         tasks = [task for task in tasks if task.future.set_running_or_notify_cancel()]
         if not tasks:
             return
@@ -203,7 +205,7 @@ class ModelWorker:
             else:
                 task.future.set_result(result)
 
-    def _results(self, model: Model, tasks: list[_Task]) -> list[Any]:
+    def _results(self, model: Model, tasks: list[_QueuedTask]) -> list[Any]:
         if tasks[0].function is not None:
             return [tasks[0].function(model)]
         if len(tasks) == 1:
@@ -212,18 +214,18 @@ class ModelWorker:
         paths, names = [clip.path for clip in clips], [clip.name or str(clip.path) for clip in clips]
         return list(model.analyze_many(paths, request=clips[0].request, names=names, on_error="yield"))
 
-    def _one(self, model: Model, task: _Task) -> Analysis:
+    def _one(self, model: Model, task: _QueuedTask) -> Analysis:
         clip = task.clip
         assert clip is not None
         watch = None if clip.seconds <= SHORT_SECONDS else self._watch(model, task)
         return model.analyze(clip.path, request=clip.request, name=clip.name or None, watch=watch)
 
-    def _watch(self, model: Model, task: _Task) -> Callable[[Progress], bool]:
+    def _watch(self, model: Model, task: _QueuedTask) -> Callable[[FileProgress], bool]:
         """Called by the model between batches of windows: transcribes what arrived meanwhile, reports the
         progress.
         """
 
-        def watch(progress: Progress) -> bool:
+        def watch(progress: FileProgress) -> bool:
             while (tasks := self._pending()) and not task.abandoned:
                 self._do(model, tasks)
             if task.progress is not None:
@@ -232,13 +234,13 @@ class ModelWorker:
 
         return watch
 
-    def _pending(self) -> list[_Task]:
+    def _pending(self) -> list[_QueuedTask]:
         """Waiting short requests, to be done together."""
         with self._condition:
             tasks = self._take()
             return tasks + self._company(tasks[0], wait=False) if tasks else []
 
-    def _one_by_one(self, model: Model, tasks: list[_Task], error: BaseException) -> list[Any]:
+    def _one_by_one(self, model: Model, tasks: list[_QueuedTask], error: BaseException) -> list[Any]:
         """One bad file must not fail a batch: each is retried alone."""
         if len(tasks) == 1:
             return [error]
@@ -253,7 +255,7 @@ class ModelWorker:
                 results.append(single)
         return results
 
-    def _count(self, tasks: list[_Task], seconds: float) -> None:
+    def _count(self, tasks: list[_QueuedTask], seconds: float) -> None:
         clips = [task.clip for task in tasks if task.clip is not None]
         if not clips:
             return

@@ -32,7 +32,7 @@ _BROKEN = "the file cannot be decoded: it crashes the decoder; convert it first,
 
 
 @dataclass(frozen=True)
-class Decoded:
+class DecodedFile:
     """Decoded audio: its path, its length in seconds, and warnings about the file."""
 
     path: Path
@@ -78,7 +78,7 @@ class DecoderPool:
         self._idle: list[_Worker] = []
         self._timeout, self._max_seconds = timeout, max_seconds
 
-    async def decode(self, source: Path, target: Path, name: str, split: bool = False) -> Decoded:
+    async def decode(self, source: Path, target: Path, name: str, split: bool = False) -> DecodedFile:
         """Decode `source` into `target`; `split` keeps its channels.
 
         Raises `ApiError`: 400 not audio, 413 too long, 500 disk full.
@@ -88,7 +88,7 @@ class DecoderPool:
             "max_seconds": self._max_seconds, "room": self._room() // self._size,
         }  # fmt: skip
         answer = await self._done(task)
-        return Decoded(target, answer["seconds"], tuple(answer["warnings"]))
+        return DecodedFile(target, answer["seconds"], tuple(answer["warnings"]))
 
     async def stated_seconds(self, source: Path, name: str) -> float | None:
         """The length that the file states, or None. Raises `ApiError`."""

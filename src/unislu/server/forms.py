@@ -50,7 +50,7 @@ Names = Annotated[list[str], BeforeValidator(_names)]
 Bias = Annotated[float | dict[str, float], BeforeValidator(_bias)]
 
 
-class Options(BaseModel):
+class FormOptions(BaseModel):
     """The options of every route with audio."""
 
     model_config = ConfigDict(extra="forbid")
@@ -89,7 +89,7 @@ class Options(BaseModel):
         )
 
 
-class AnalyzeForm(Options):
+class AnalyzeForm(FormOptions):
     """Fields of /v1/analyze and /v1/jobs."""
 
     format: Literal["json", "txt", "srt", "vtt", "html", "deepgram", "assemblyai"] = Field(
@@ -101,7 +101,7 @@ class AnalyzeForm(Options):
     redact_how: Literal["mask", "type", "hash"] = Field("type", description="what replaces them")
 
 
-class RedactForm(Options):
+class RedactForm(FormOptions):
     """Fields of /v1/redact."""
 
     types: Names | None = Field(

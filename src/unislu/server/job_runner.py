@@ -20,7 +20,7 @@ from .service import finish
 from .uploads import Upload
 
 if TYPE_CHECKING:
-    from ..recognition.longform import Progress
+    from ..recognition.longform import FileProgress
     from .service import Service
 
 STEP = 0.01
@@ -175,11 +175,11 @@ class JobRunner:
         finally:
             shutil.rmtree(folder, ignore_errors=True)
 
-    def _progress(self, id_: str, total: float) -> Callable[[Progress], None]:
+    def _progress(self, id_: str, total: float) -> Callable[[FileProgress], None]:
         """Called in the model's thread as the transcription advances."""
         told = 0.0
 
-        def progress(heard: Progress) -> None:
+        def progress(heard: FileProgress) -> None:
             nonlocal told
             share = min(0.99, heard.seconds / total)
             if share < told + STEP:

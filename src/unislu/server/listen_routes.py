@@ -19,7 +19,7 @@ from ..audio.stream import Resampler
 from ..errors import UnisluError
 from ..recognition.request import Request
 from .answers import TIMEOUT, ApiError, from_unislu, unforeseen
-from .forms import Options, parse_form
+from .forms import FormOptions, parse_form
 from .places import Places
 from .security import SUBPROTOCOL
 from .service import Service
@@ -37,7 +37,7 @@ _FINISH, _KEEP_ALIVE = ("finish", "closestream"), "keepalive"
 """Deepgram's clients send CloseStream and KeepAlive."""
 
 
-class ListenForm(Options):
+class ListenForm(FormOptions):
     """The query of /v1/listen."""
 
     sample_rate: int = Field(SAMPLE_RATE, ge=8_000, le=96_000, description="sample rate of the audio in Hz")

@@ -16,7 +16,7 @@ from ..recognition.request import Request as Asked
 from ..sequence.labels import normalize_type
 from . import schemas
 from .answers import ApiError
-from .decoding import Decoded
+from .decoding import DecodedFile
 from .forms import RedactForm, form_schema
 from .service import Service, Submission, unless_gone
 from .uploads import Upload
@@ -102,7 +102,7 @@ async def _again(
     service: Service, copy: Copy, sent: Submission[RedactForm], request: Asked, seconds: float
 ) -> list[Analysis]:
     """The transcriptions of the redacted recording: mixed, and of each channel if there are several."""
-    silenced = Decoded(sent.folder / "silenced.wav", seconds, ())
+    silenced = DecodedFile(sent.folder / "silenced.wav", seconds, ())
     channels = await service.decoders.without_tone(copy.path, silenced.path)
     ways = ("mix",) if channels == 1 else ("mix", "split")
     name = sent.upload.name

@@ -20,7 +20,7 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 from ..errors import OptionError
 from .app import create_app
 from .service import Service
-from .settings import Settings
+from .settings import ServerSettings
 
 HEADER_BYTES = 32 * 1024
 IDLE_SECONDS = 30.0
@@ -79,7 +79,7 @@ class PatientProtocol(H11Protocol):
 class Server(uvicorn.Server):
     """Prints its address once it listens, and ends if the model cannot be loaded."""
 
-    def __init__(self, config: uvicorn.Config, settings: Settings, service: Service) -> None:
+    def __init__(self, config: uvicorn.Config, settings: ServerSettings, service: Service) -> None:
         super().__init__(config)
         self._settings, self._service = settings, service
 
@@ -101,7 +101,7 @@ class Server(uvicorn.Server):
             print(f"unislu: serving at http://{host}:{port}", file=sys.stderr, flush=True)
 
 
-def make_server(settings: Settings, app: FastAPI | None = None) -> Server:
+def make_server(settings: ServerSettings, app: FastAPI | None = None) -> Server:
     """A server that is not started yet."""
     app = app or create_app(settings)
     config = uvicorn.Config(
@@ -125,7 +125,7 @@ def make_server(settings: Settings, app: FastAPI | None = None) -> Server:
     return Server(config, settings, app.state.service)
 
 
-def serve(settings: Settings) -> int:
+def serve(settings: ServerSettings) -> int:
     """Serve until stopped; returns the exit code.
 
     Raises:

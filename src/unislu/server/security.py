@@ -24,7 +24,7 @@ from starlette.websockets import WebSocket
 
 from .answers import ApiError, unforeseen
 from .metrics import Metrics
-from .settings import Settings, is_loopback
+from .settings import ServerSettings, is_loopback
 from .uploads import drain
 
 OPEN_PATHS = frozenset({"/", "/healthz", "/readyz", "/openapi.json", "/favicon.ico"})
@@ -91,7 +91,7 @@ class Patience:
 class Gate:
     """ASGI middleware: rejects what must not reach a route, adds headers, counts."""
 
-    def __init__(self, app: ASGIApp, settings: Settings, metrics: Metrics) -> None:
+    def __init__(self, app: ASGIApp, settings: ServerSettings, metrics: Metrics) -> None:
         self._app, self._settings, self._metrics = app, settings, metrics
         self._keys = Keys(settings.keys)
         self._patience = Patience()
@@ -186,7 +186,7 @@ class Gate:
         return owner
 
 
-def own_names(settings: Settings) -> frozenset[str]:
+def own_names(settings: ServerSettings) -> frozenset[str]:
     """Names of this machine on its network, and those of `--hosts`."""
     own = () if is_loopback(settings.host) else (socket.gethostname(), f"{socket.gethostname()}.local")
     return frozenset(name.lower() for name in (*settings.hosts, *own))

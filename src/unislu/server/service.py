@@ -18,19 +18,19 @@ from pydantic import BaseModel
 from ..recognition.request import Request
 from . import formats
 from .answers import CLIENT_GONE, TOO_MANY, ApiError
-from .batching import Clip, ModelWorker
-from .decoding import Confinement, Decoded, DecoderPool
+from .batching import ModelWorker, WaitingClip
+from .decoding import Confinement, DecodedFile, DecoderPool
 from .forms import FORMATS as ANSWERS
 from .forms import AnalyzeForm, parse_form
 from .jobs import AUDIO
 from .metrics import Metrics
 from .places import Places
-from .settings import Settings
+from .settings import ServerSettings
 from .uploads import Form, Limits, Upload, drain, receive
 from .workspace import Workspace
 
 if TYPE_CHECKING:
-    from ..recognition.longform import Progress
+    from ..recognition.longform import FileProgress
     from ..recognition.model import Model
     from ..result import Analysis
 
@@ -52,7 +52,7 @@ class Submission(Generic[F]):
 class Service:
     """The parts of a running server."""
 
-    def __init__(self, settings: Settings, load: Callable[[], Model]) -> None:
+    def __init__(self, settings: ServerSettings, load: Callable[[], Model]) -> None:
         self.settings = settings
         self.worker = ModelWorker(load, settings.max_batch, settings.batch_wait_ms / 1000)
         self.metrics = Metrics(self.worker)
@@ -131,7 +131,7 @@ class Service:
             self.metrics.uploaded.inc(form.file.size)
         return form
 
-    async def decode(self, upload: Upload, folder: Path, split: bool = False) -> Decoded:
+    async def decode(self, upload: Upload, folder: Path, split: bool = False) -> DecodedFile:
         """The upload at 16 kHz; `split` keeps its channels. Raises `ApiError`."""
         return await self.decoders.decode(upload.path, folder / "audio.wav", upload.name, split)
 
@@ -155,13 +155,13 @@ class Service:
 
     async def transcribe(
         self,
-        decoded: Decoded,
+        decoded: DecodedFile,
         name: str,
         request: Request,
-        progress: Callable[[Progress], None] | None = None,
+        progress: Callable[[FileProgress], None] | None = None,
     ) -> Analysis:
         """Analyse decoded audio; the result has the client's file name."""
-        clip = Clip(decoded.path, decoded.seconds, request, name)
+        clip = WaitingClip(decoded.path, decoded.seconds, request, name)
         analysis = await self.worker.analyze(clip, progress)
         warnings = tuple(dict.fromkeys((*decoded.warnings, *analysis.warnings)))
         return dataclasses.replace(analysis, warnings=warnings)

@@ -22,7 +22,7 @@ def _setting(default: Any, help_: str, secret: bool = False) -> Any:
 
 
 @dataclass(frozen=True)
-class Settings:
+class ServerSettings:
     """All settings of the server, checked once. Raises `OptionError` for an invalid value."""
 
     host: str = _setting("127.0.0.1", "address to listen on")
@@ -119,7 +119,7 @@ class Settings:
         return Path(state) / "unislu" / f"server-{self.port}"
 
     @classmethod
-    def read(cls, flags: Mapping[str, Any], environment: Mapping[str, str] = os.environ) -> Settings:
+    def read(cls, flags: Mapping[str, Any], environment: Mapping[str, str] = os.environ) -> ServerSettings:
         """Flags that are not None, else the environment, else the defaults. Raises `OptionError`."""
         values: dict[str, Any] = {}
         for item in fields(cls):

@@ -17,7 +17,7 @@ from ..errors import UnisluError
 from .answers import ApiError, from_unislu, unforeseen
 
 if TYPE_CHECKING:
-    from ..recognition.longform import Progress
+    from ..recognition.longform import FileProgress
     from ..result import Analysis
 
 QUIET_SECONDS = 5.0
@@ -69,7 +69,7 @@ async def _told(events: AsyncGenerator[str]) -> AsyncGenerator[str]:
 
 @asynccontextmanager
 async def transcribing(
-    transcribe: Callable[[Callable[[Progress], None]], Coroutine[Any, Any, Analysis]],
+    transcribe: Callable[[Callable[[FileProgress], None]], Coroutine[Any, Any, Analysis]],
 ) -> AsyncIterator[AsyncGenerator[Transcribed]]:
     """The transcription so far, whenever it grows and at least every `QUIET_SECONDS`; last the result.
 
@@ -78,7 +78,7 @@ async def transcribing(
     """
     loop, news, so_far = asyncio.get_running_loop(), asyncio.Event(), Transcribed()
 
-    def told(progress: Progress) -> None:
+    def told(progress: FileProgress) -> None:
         nonlocal so_far
         so_far = Transcribed(progress.seconds, progress.text())
         loop.call_soon_threadsafe(news.set)

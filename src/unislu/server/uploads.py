@@ -186,7 +186,7 @@ def _too_large(limits: Limits) -> ApiError:
 
 async def _raw(request: Request, folder: Path, limits: Limits) -> Form:
     path = _new_path(folder)
-    writer = _Writer(path, limits.take_room)
+    writer = _PieceWriter(path, limits.take_room)
     try:
         async for chunk in _chunks(request, limits):
             await writer.write(chunk)
@@ -199,7 +199,7 @@ async def _raw(request: Request, folder: Path, limits: Limits) -> Form:
     return Form(fields, Upload(path, display_name(name), size))
 
 
-class _Writer:
+class _PieceWriter:
     """Collects small pieces and writes them in a thread."""
 
     def __init__(self, path: Path, take_room: Callable[[int], None]) -> None:
@@ -244,7 +244,7 @@ class _Multipart:
             raise ApiError(400, "the content type has no usable boundary", code="invalid_form")
         self._folder, self._limits, self._boundary = folder, limits, boundary
         self._form = Form()
-        self._writer: _Writer | None = None
+        self._writer: _PieceWriter | None = None
         self._path = folder
         self._filename = ""
         self._name: str | None = None
@@ -328,7 +328,7 @@ class _Multipart:
                 400, "two files were sent: send one per request", code="several_files", param="file"
             )
         self._path, self._filename = _new_path(self._folder), filename
-        self._writer = _Writer(self._path, self._limits.take_room)
+        self._writer = _PieceWriter(self._path, self._limits.take_room)
 
     def _data(self, data: bytes, start: int, end: int) -> None:
         if self._is_file and self._writer is not None:

@@ -19,7 +19,7 @@ from unislu.errors import RecipeError
 from unislu.sequence.reader import GIVEN_PART
 from unislu.training.cache import EncoderCache, cache_key
 from unislu.training.config import Recipe, SpecAugmentConfig
-from unislu.training.examples import Corpus, Example
+from unislu.training.examples import Example, TrainingCorpus
 from unislu.training.loss import IGNORE
 from unislu.training.shards import clip_source
 
@@ -56,13 +56,13 @@ class Batch:
 
 
 #: The example of a record in an epoch; None where nothing is to be learned from it.
-Maker = Callable[[Corpus, Record, int], "Example | None"]
+Maker = Callable[[TrainingCorpus, Record, int], "Example | None"]
 
 
 class EpochPlan:
     """Which examples an epoch trains, in which batches: a pure function of (recipe, epoch)."""
 
-    def __init__(self, recipe: Recipe, corpora: Sequence[Corpus], maker: Maker, source: AudioSource):
+    def __init__(self, recipe: Recipe, corpora: Sequence[TrainingCorpus], maker: Maker, source: AudioSource):
         self._recipe, self._corpora, self._maker, self._source = recipe, corpora, maker, source
 
     def batches(self, epoch: int) -> list[list[Example]]:
@@ -78,7 +78,9 @@ class EpochPlan:
         generator.shuffle(batches)
         return batches
 
-    def _corpus_examples(self, corpus: Corpus, epoch: int, generator: random.Random) -> Iterator[Example]:
+    def _corpus_examples(
+        self, corpus: TrainingCorpus, epoch: int, generator: random.Random
+    ) -> Iterator[Example]:
         whole, rest = divmod(corpus.config.weight, 1.0)
         records = corpus.records * int(whole)
         records = records + generator.sample(corpus.records, round(rest * len(corpus.records)))

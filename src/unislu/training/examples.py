@@ -74,7 +74,7 @@ class Example:
 
 
 @dataclass
-class Corpus:
+class TrainingCorpus:
     """A manifest in memory with its configuration."""
 
     config: CorpusConfig
@@ -93,7 +93,7 @@ class Corpus:
         return tuple(sorted({name for names in self.type_sets for name in names}))
 
 
-def load_corpora(configs: Sequence[CorpusConfig]) -> list[Corpus]:
+def load_corpora(configs: Sequence[CorpusConfig]) -> list[TrainingCorpus]:
     """Read every manifest of a recipe.
 
     Raises:
@@ -112,7 +112,7 @@ def load_corpora(configs: Sequence[CorpusConfig]) -> list[Corpus]:
         tagged = [r for r in records if r.entities]
         sets = [tuple(sorted({normalize_type(e.type) for e in r.entities or ()})) for r in tagged]
         texts = [(r.id, r.text) for r in tagged]
-        corpora.append(Corpus(config, manifest, records, sets, texts, len(every) - len(short)))
+        corpora.append(TrainingCorpus(config, manifest, records, sets, texts, len(every) - len(short)))
     return corpora
 
 
@@ -149,7 +149,7 @@ class ExampleMaker:
     """
 
     def __init__(
-        self, recipe: Recipe, vocabulary: Vocabulary, corpora: Sequence[Corpus], formats: Formats,
+        self, recipe: Recipe, vocabulary: Vocabulary, corpora: Sequence[TrainingCorpus], formats: Formats,
         positions: int = MAX_POSITIONS,
     ):  # fmt: skip
         self._seed, self._positions = recipe.seed, positions
@@ -172,7 +172,7 @@ class ExampleMaker:
             keys = [_key(c, id_) for c in opened for id_, _ in c.tagged]
             self._similar = dict(zip(keys, found, strict=True))
 
-    def __call__(self, corpus: Corpus, record: Record, epoch: int) -> Example | None:
+    def __call__(self, corpus: TrainingCorpus, record: Record, epoch: int) -> Example | None:
         """The example of a record in an epoch, or `None` when it does not fit the decoder."""
         generator = random.Random(f"{self._seed}/{epoch}/{corpus.manifest.parent.name}/{record.id}")
         target = self._labelled(record.target())
@@ -191,7 +191,7 @@ class ExampleMaker:
         )
 
     def _question(
-        self, corpus: Corpus, record: Record, target: Target, generator: random.Random
+        self, corpus: TrainingCorpus, record: Record, target: Target, generator: random.Random
     ) -> tuple[Format, Prompt, Target]:
         """Which format and prompt an annotated target is asked with."""
         config = corpus.config
@@ -216,7 +216,7 @@ class ExampleMaker:
         return self._open, prompt, drawn.target
 
     def _choices(
-        self, corpus: Corpus, record: Record, fmt: Format, prompt: Prompt, target: Target,
+        self, corpus: TrainingCorpus, record: Record, fmt: Format, prompt: Prompt, target: Target,
         generator: random.Random,
     ) -> Example | None:  # fmt: skip
         """The words are given: one of the questions that the record answers, and what there is to choose."""
@@ -233,7 +233,9 @@ class ExampleMaker:
         clip = None if record.audio is None else (corpus.manifest, record.audio)
         return _chosen(record, found, clip)
 
-    def _pool(self, corpus: Corpus, record: Record, generator: random.Random) -> Sequence[tuple[str, ...]]:
+    def _pool(
+        self, corpus: TrainingCorpus, record: Record, generator: random.Random
+    ) -> Sequence[tuple[str, ...]]:
         """The type sets that negatives are drawn from: similar examples', its corpus' or everybody's."""
         if similar := self._similar.get(_key(corpus, record.id)):
             return [self._others[number] for number in similar]
@@ -243,7 +245,7 @@ class ExampleMaker:
         return corpus.type_sets if near and corpus.type_sets else self._others
 
     def _sentiment_only(
-        self, corpus: Corpus, record: Record, target: Target, generator: random.Random
+        self, corpus: TrainingCorpus, record: Record, target: Target, generator: random.Random
     ) -> Example | None:
         """The transcript is given and only the sentiment learns, over the audio of any clip.
 
@@ -314,7 +316,7 @@ def _descriptions(record: Record) -> dict[str, str]:
     return {normalize_type(str(name)): str(text) for name, text in said.items()}
 
 
-def _key(corpus: Corpus, id_: str) -> str:
+def _key(corpus: TrainingCorpus, id_: str) -> str:
     return f"{corpus.manifest}/{id_}"
 
 

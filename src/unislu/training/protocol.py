@@ -19,7 +19,7 @@ from unislu.evaluation.question import Prediction
 from unislu.sequence import LabelSet, Prompt
 from unislu.training.collate import AudioSource
 from unislu.training.config import OptimizerConfig, Recipe
-from unislu.training.examples import Corpus, Example
+from unislu.training.examples import Example, TrainingCorpus
 
 
 class AnyBatch(Protocol):
@@ -88,11 +88,11 @@ EVERYTHING = frozenset({"text", "entities", "sentiment"})
 
 
 @dataclass(frozen=True)
-class System:
+class TrainingSystem:
     """A kind of model as the training loop sees it."""
 
     model: Any
-    make: Callable[[Corpus, Record, int], Example | None]
+    make: Callable[[TrainingCorpus, Record, int], Example | None]
     """Gives the example of a record in an epoch, or None if nothing can be learned from it."""
     collate: Callable[[Sequence[Example]], AnyBatch]
     """Pads examples to a batch."""
@@ -101,12 +101,12 @@ class System:
 
 
 @dataclass(frozen=True)
-class Setting:
+class TrainingSetting:
     """What a system is built from."""
 
     recipe: Recipe
     labels: LabelSet
-    corpora: Sequence[Corpus]
+    corpora: Sequence[TrainingCorpus]
     source: AudioSource
 
 

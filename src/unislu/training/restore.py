@@ -16,7 +16,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from unislu.data.records import Entity, Record, read_records, write_records
+from unislu.data.records import AnnotatedEntity, Record, read_records, write_records
 from unislu.data.restore import insert_punctuation
 from unislu.progress import Progress
 from unislu.sequence import Prompt
@@ -111,7 +111,7 @@ def punctuated(record: Record, marks: dict[int, str]) -> Record:
     entities = record.entities
     if entities is not None and target.entities is not None:
         entities = tuple(
-            Entity(span.start, span.end, old.type, old.extra)
+            AnnotatedEntity(span.start, span.end, old.type, old.extra)
             for span, old in zip(target.entities, entities, strict=True)
         )
     return replace(record, text=target.text, entities=entities)

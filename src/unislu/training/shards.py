@@ -23,7 +23,7 @@ from unislu.data.records import Record, read_records
 from unislu.errors import AudioError, RecipeError
 from unislu.scale.store import Store, open_store
 from unislu.training.config import Recipe
-from unislu.training.examples import Corpus, Example
+from unislu.training.examples import Example, TrainingCorpus
 
 INDEX = "index.jsonl"
 CLIPS = 512
@@ -148,15 +148,15 @@ def clip_source(manifest: Path, audio: str) -> Path | bytes:
     return manifest.parent / audio if reference is None else _READER.clip(manifest, reference)
 
 
-def in_shards(corpora: Sequence[Corpus]) -> bool:
+def in_shards(corpora: Sequence[TrainingCorpus]) -> bool:
     """Whether the audio of any corpus lies in shards."""
     return any(r.audio and Reference.parse(r.audio) for corpus in corpora for r in corpus.records)
 
 
 #: As `unislu.training.collate.Maker`.
-Maker = Callable[[Corpus, Record, int], "Example | None"]
+Maker = Callable[[TrainingCorpus, Record, int], "Example | None"]
 #: A record with its corpus and the number that makes its prompt another one in each pass.
-Drawn = tuple[Corpus, Record, int]
+Drawn = tuple[TrainingCorpus, Record, int]
 
 
 class ShardPlan:
@@ -167,7 +167,7 @@ class ShardPlan:
     """
 
     def __init__(
-        self, recipe: Recipe, corpora: Sequence[Corpus], make: Maker, rank: int, processes: int
+        self, recipe: Recipe, corpora: Sequence[TrainingCorpus], make: Maker, rank: int, processes: int
     ) -> None:
         self._recipe, self._corpora, self._make = recipe, corpora, make
         self._rank, self._processes = rank, processes
@@ -221,7 +221,9 @@ class ShardPlan:
             held[poorest] += len(shards[name])
         return dealt
 
-    def _drawn(self, corpus: Corpus, epoch: int, generator: random.Random) -> Iterator[tuple[Record, int]]:
+    def _drawn(
+        self, corpus: TrainingCorpus, epoch: int, generator: random.Random
+    ) -> Iterator[tuple[Record, int]]:
         """A corpus's records with the number of their pass, as often as its weight says."""
         whole, rest = divmod(corpus.config.weight, 1.0)
         for pass_ in range(int(whole)):

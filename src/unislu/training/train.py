@@ -38,11 +38,11 @@ from unislu.training.distributed import (
     seed_dropout,
     whole_weights,
 )
-from unislu.training.examples import LONGEST, Corpus, Example, load_corpora
+from unislu.training.examples import LONGEST, Example, TrainingCorpus, load_corpora
 from unislu.training.models.build import build_system
 from unislu.training.models.encoders import load_weights
 from unislu.training.models.predict import load_predictor
-from unislu.training.protocol import AnyBatch, Predictor, Setting, System, Trainable
+from unislu.training.protocol import AnyBatch, Predictor, Trainable, TrainingSetting, TrainingSystem
 from unislu.training.scores import averaged, with_slue_score, write_scores
 from unislu.training.shards import ShardPlan, in_shards
 from unislu.training.validate import Validator, value_of
@@ -122,7 +122,7 @@ class Run:
         self.accelerator = make_accelerator(recipe, self.out, "tensorboard" if _has_tensorboard() else None)
         self.corpora = load_corpora(recipe.corpora)
         self.source = _audio_source(recipe, self.corpora)
-        self.setting = Setting(recipe, labels, self.corpora, self.source)
+        self.setting = TrainingSetting(recipe, labels, self.corpora, self.source)
         self.system = build_system(self.setting)
         self.prepared = self.model = self.system.model
         self.plan = self._plan()
@@ -299,12 +299,12 @@ class Run:
             self._write(name, system)
         self.accelerator.wait_for_everyone()
 
-    def _write(self, name: str, system: System, scores: dict[str, float] | None = None) -> None:
+    def _write(self, name: str, system: TrainingSystem, scores: dict[str, float] | None = None) -> None:
         """Replace `best` or `last`; the old one stays until the new one is whole."""
         manifest = self._manifest(scores)
         replace_folder(self.out / name, lambda folder: system.model.save(folder, manifest))
 
-    def _whole(self) -> System | None:
+    def _whole(self) -> TrainingSystem | None:
         """On the main process the system with all its weights; None on the others. All call it together."""
         if not is_sharded(self.accelerator):
             return self.system if self.accelerator.is_main_process else None
@@ -401,7 +401,7 @@ def _schedule(config: OptimizerConfig, total: int) -> Any:
     return factor
 
 
-def _audio_source(recipe: Recipe, corpora: Sequence[Corpus]) -> AudioSource:
+def _audio_source(recipe: Recipe, corpora: Sequence[TrainingCorpus]) -> AudioSource:
     cache = EncoderCache(recipe.encoder_cache, recipe.audio.padding) if recipe.encoder_cache else None
     clips = [(c.manifest, r.audio) for c in corpora for r in c.records if r.audio and (r.duration or 0) <= 10]
     return AudioSource(

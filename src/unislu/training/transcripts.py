@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from unislu.data.records import Entity, Record, read_records, write_records
+from unislu.data.records import AnnotatedEntity, Record, read_records, write_records
 from unislu.data.transcripts import carried_over, put_right
 from unislu.errors import RecipeError, UnisluError
 from unislu.evaluation.profiles import profile
@@ -61,7 +61,7 @@ def retold(record: Record, text: str) -> Record | None:
     if record.entities is not None and target.entities is not None:
         olds = sorted(record.entities, key=lambda entity: entity.start)
         entities = tuple(
-            Entity(span.start, span.end, old.type, old.extra)
+            AnnotatedEntity(span.start, span.end, old.type, old.extra)
             for span, old in zip(target.entities, olds, strict=True)
         )
     return replace(record, text=text, entities=entities, spoken=record.spoken or record.text)

@@ -49,7 +49,7 @@ class SubtitleStyle:
 
 
 @dataclass(frozen=True)
-class _Word:
+class _TimedWord:
     """A word between blanks: its characters in the transcript and its times (an estimate unless `timed`)."""
 
     start_char: int
@@ -70,7 +70,7 @@ class Cue:
 
     start: float
     end: float
-    lines: tuple[tuple[_Word, ...], ...]
+    lines: tuple[tuple[_TimedWord, ...], ...]
     channel: int | None = None
     """The speaker's channel, if several speak."""
 
@@ -141,7 +141,7 @@ def hue(name: str) -> int:
     return zlib.crc32(name.lower().encode()) % 360
 
 
-def _words(segment: Segment) -> list[_Word]:
+def _words(segment: Segment) -> list[_TimedWord]:
     """The words of a segment with their times; if one has none, they share its duration by their lengths."""
     found = [
         (match.start() + segment.start_char, match.end() + segment.start_char)
@@ -154,18 +154,18 @@ def _words(segment: Segment) -> list[_Word]:
     share = (segment.end - segment.start) / sum(end - start for start, end in found)
     words, time = [], segment.start
     for start, end in found:
-        words.append(_Word(start, end, time, time + share * (end - start), timed=False))
+        words.append(_TimedWord(start, end, time, time + share * (end - start), timed=False))
         time = words[-1].end
     return words
 
 
-def _timed(words: Sequence[Word], start: int, end: int) -> _Word | None:
+def _timed(words: Sequence[Word], start: int, end: int) -> _TimedWord | None:
     """The characters `start…end` with the times of the words in them."""
     inside = [words[place] for place in covered(words, start, end)]
-    return _Word(start, end, inside[0].start, max(word.end for word in inside)) if inside else None
+    return _TimedWord(start, end, inside[0].start, max(word.end for word in inside)) if inside else None
 
 
-def _fill(words: Sequence[_Word], first: int, text: str, style: SubtitleStyle) -> int:
+def _fill(words: Sequence[_TimedWord], first: int, text: str, style: SubtitleStyle) -> int:
     """How many words, from number `first` on, go into the next cue."""
     for end in range(first + 1, len(words)):
         last, following = words[end - 1], words[end]
@@ -180,8 +180,8 @@ def _fill(words: Sequence[_Word], first: int, text: str, style: SubtitleStyle) -
     return len(words) - first
 
 
-def _wrap(words: Sequence[_Word], width: int) -> list[list[_Word]]:
-    lines: list[list[_Word]] = [[]]
+def _wrap(words: Sequence[_TimedWord], width: int) -> list[list[_TimedWord]]:
+    lines: list[list[_TimedWord]] = [[]]
     for word in words:
         if lines[-1] and _width([*lines[-1], word]) > width:
             lines.append([])
@@ -189,7 +189,7 @@ def _wrap(words: Sequence[_Word], width: int) -> list[list[_Word]]:
     return lines
 
 
-def _width(words: Sequence[_Word]) -> int:
+def _width(words: Sequence[_TimedWord]) -> int:
     return sum(word.length for word in words) + max(0, len(words) - 1)
 
 
@@ -217,7 +217,7 @@ def _marked(cue: Cue, text: str, entities: Sequence[Entity]) -> str:
     return label + "\n".join(_marked_line(line, text, entities) for line in cue.lines)
 
 
-def _marked_line(line: Sequence[_Word], text: str, entities: Sequence[Entity]) -> str:
+def _marked_line(line: Sequence[_TimedWord], text: str, entities: Sequence[Entity]) -> str:
     """The line with each stretch of one entity in a span."""
     owners: list[tuple[str, int | None]] = []
     for index, word in enumerate(line):
@@ -232,7 +232,7 @@ def _marked_line(line: Sequence[_Word], text: str, entities: Sequence[Entity]) -
     return "".join(shown)
 
 
-def _owned(word: _Word, text: str, entities: Sequence[Entity]) -> list[tuple[str, int | None]]:
+def _owned(word: _TimedWord, text: str, entities: Sequence[Entity]) -> list[tuple[str, int | None]]:
     """Each character of a word, with the number of the entity it belongs to."""
     owners: list[int | None] = [None] * word.length
     for number in covered(entities, word.start_char, word.end_char):

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from unislu.bundle import REQUIRED_FILES, DecoderSettings, Manifest
-from unislu.evaluation.sweep import Clip, read_clips
+from unislu.evaluation.sweep import RecordClip, read_clips
 from unislu.recognition.model import Model
 from unislu.recognition.recognizer import Recognizer
 from unislu.sequence import SLUE, Vocabulary, WhisperTokenizer
@@ -94,5 +94,5 @@ def model(vocabulary: Vocabulary, random_manifest: Manifest) -> Model:
 
 
 @pytest.fixture
-def clips(manifest: Path) -> list[Clip]:
+def clips(manifest: Path) -> list[RecordClip]:
     return read_clips([manifest])

@@ -9,13 +9,13 @@ import pytest
 from unislu.errors import OptionError
 from unislu.evaluation.curves.languages import ask_language
 from unislu.evaluation.predict import questions, read_datasets
-from unislu.evaluation.sweep import Clip, sweep
+from unislu.evaluation.sweep import RecordClip, sweep
 from unislu.recognition.recognizer import Recognizer
 from unislu.sequence import normalize_type
 
 
 def test_the_models_own_language_gives_what_a_sweep_gives(
-    recognizer: Recognizer, clips: list[Clip], manifest: Path
+    recognizer: Recognizer, clips: list[RecordClip], manifest: Path
 ) -> None:
     asked = questions(read_datasets([manifest])[0], "closed")
     found = ask_language(recognizer, clips, asked, "en")
@@ -25,7 +25,7 @@ def test_the_models_own_language_gives_what_a_sweep_gives(
 
 
 def test_each_clip_is_asked_for_its_own_types(
-    recognizer: Recognizer, clips: list[Clip], manifest: Path
+    recognizer: Recognizer, clips: list[RecordClip], manifest: Path
 ) -> None:
     asked = questions(read_datasets([manifest])[0], "open")
     assert len({question.types for question in asked}) > 1
@@ -33,6 +33,6 @@ def test_each_clip_is_asked_for_its_own_types(
         assert {normalize_type(name) for name, _ in answer.entities or ()} <= set(question.types or ())
 
 
-def test_a_language_without_a_token(recognizer: Recognizer, clips: list[Clip]) -> None:
+def test_a_language_without_a_token(recognizer: Recognizer, clips: list[RecordClip]) -> None:
     with pytest.raises(OptionError, match="language 'tlh': the model has no token"):
         ask_language(recognizer, clips, [], "tlh")

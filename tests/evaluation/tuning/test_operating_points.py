@@ -25,7 +25,7 @@ from unislu.evaluation.ner import Counts
 from unislu.evaluation.operating_points import (
     Metric,
     Point,
-    Target,
+    WantedShare,
     best_reachable,
     check_targets,
     solve,
@@ -45,8 +45,8 @@ CURVE = [
 ]  # fmt: skip
 
 
-def target(metric: Metric, share: float, name: str = "person") -> Target:
-    return Target(name, metric, share)
+def target(metric: Metric, share: float, name: str = "person") -> WantedShare:
+    return WantedShare(name, metric, share)
 
 
 def test_a_recall_takes_the_most_precise_bias_that_reaches_it() -> None:
@@ -130,7 +130,9 @@ def test_counts_by_phrase_and_by_label() -> None:
         ([target("recall", 0.9, "org"), target("recall", 0.8, "ORG")], OptionError, "given 2 times"),
     ],
 )
-def test_targets_that_cannot_be_solved(targets: list[Target], error: type[Exception], message: str) -> None:
+def test_targets_that_cannot_be_solved(
+    targets: list[WantedShare], error: type[Exception], message: str
+) -> None:
     golds = [Gold("a", "", (("ORG", "council"),))]
     with pytest.raises(error, match=message):
         check_targets(targets, ["LAW", "ORG"], golds)
@@ -146,7 +148,7 @@ def test_targets_that_cannot_be_read(text: str) -> None:
 
 
 def test_targets_are_read() -> None:
-    assert read_target("Phone Number:recall=.98") == Target("phone-number", "recall", 0.98)
+    assert read_target("Phone Number:recall=.98") == WantedShare("phone-number", "recall", 0.98)
 
 
 def test_wilson_by_hand() -> None:
@@ -249,7 +251,7 @@ def test_a_target_that_is_met(
 ) -> None:
     """Through the real decoder and pipeline: more bias, more organisations, until all are found."""
     monkeypatch.setattr("unislu.evaluation.tune.load", lambda bundle, threads: model)
-    wanted = [Target("org", "recall", 1.0), Target("place", "recall", 1.0)]
+    wanted = [WantedShare("org", "recall", 1.0), WantedShare("place", "recall", 1.0)]
     said: list[str] = []
     tuned = tune(None, [manifest], TuneOptions(wanted, "all", profile="slue", match="label"), said.append)
     assert tuned.met and not tuned.best

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from unislu.errors import OptionError, RecordError
-from unislu.evaluation.sweep import Clip, biases, read_clips, sweep
+from unislu.evaluation.sweep import RecordClip, biases, read_clips, sweep
 from unislu.recognition.recognizer import Recognizer
 
 GRID = biases(-4, 4, 0.5)
@@ -17,7 +17,7 @@ GRID = biases(-4, 4, 0.5)
 
 @pytest.mark.parametrize("entities", [None, ["person", "place", "time of day"]])
 def test_a_sweep_equals_decoding_at_every_bias(
-    recognizer: Recognizer, clips: list[Clip], entities: list[str] | None
+    recognizer: Recognizer, clips: list[RecordClip], entities: list[str] | None
 ) -> None:
     swept = sweep(recognizer, clips, GRID, entities)
     assert swept.decoded < len(GRID) * len(clips)
@@ -29,7 +29,7 @@ def test_a_sweep_equals_decoding_at_every_bias(
     assert counts[0] < counts[1]  # the bias does something, or the comparison above says nothing
 
 
-def test_a_journal_is_gone_on_with(recognizer: Recognizer, clips: list[Clip], tmp_path: Path) -> None:
+def test_a_journal_is_gone_on_with(recognizer: Recognizer, clips: list[RecordClip], tmp_path: Path) -> None:
     journal = tmp_path / "deep" / "sweep.jsonl"
     whole = sweep(recognizer, clips, GRID, journal=journal)
     lines = journal.read_text().splitlines()
@@ -41,7 +41,7 @@ def test_a_journal_is_gone_on_with(recognizer: Recognizer, clips: list[Clip], tm
 
 
 def test_a_journal_of_another_question_is_refused(
-    recognizer: Recognizer, clips: list[Clip], tmp_path: Path
+    recognizer: Recognizer, clips: list[RecordClip], tmp_path: Path
 ) -> None:
     journal = tmp_path / "sweep.jsonl"
     sweep(recognizer, clips[:1], [0.0], journal=journal)
@@ -49,7 +49,7 @@ def test_a_journal_of_another_question_is_refused(
         sweep(recognizer, clips[:1], [0.0, 1.0], journal=journal)
 
 
-def test_clips_longer_than_a_window_are_named(recognizer: Recognizer, clips: list[Clip]) -> None:
+def test_clips_longer_than_a_window_are_named(recognizer: Recognizer, clips: list[RecordClip]) -> None:
     recognizer.manifest = replace(
         recognizer.manifest, audio=replace(recognizer.manifest.audio, max_seconds=1.0)
     )
@@ -79,7 +79,7 @@ def test_ids_of_several_manifests_stay_apart(manifest: Path) -> None:
     assert [clip.record.id for clip in twice] == ["r0", "r1", "r0", "r1"]
 
 
-def test_one_type_may_move_alone(recognizer: Recognizer, clips: list[Clip]) -> None:
+def test_one_type_may_move_alone(recognizer: Recognizer, clips: list[RecordClip]) -> None:
     def found(only: str | None) -> set[str]:
         high = sweep(recognizer, clips, [0.0, 8.0], only=only).predictions(1)
         return {name for prediction in high for name, _ in prediction.entities or ()}

@@ -11,13 +11,13 @@ from hypothesis import strategies as st
 torch = pytest.importorskip("torch")
 transformers = pytest.importorskip("transformers")
 
-from unislu.data.records import Entity, Record, read_records  # noqa: E402
+from unislu.data.records import AnnotatedEntity, Record, read_records  # noqa: E402
 from unislu.errors import RecipeError  # noqa: E402
 from unislu.recognition.style import normalize  # noqa: E402
 from unislu.sequence import SLUE, Prompt, Span, Target  # noqa: E402
 from unislu.training.collate import AudioSource  # noqa: E402
 from unislu.training.config import CorpusConfig, CtcConfig, SpecAugmentConfig  # noqa: E402
-from unislu.training.examples import Corpus  # noqa: E402
+from unislu.training.examples import TrainingCorpus  # noqa: E402
 from unislu.training.loss import IGNORE  # noqa: E402
 from unislu.training.models.ctc import (  # noqa: E402
     RAW,
@@ -127,7 +127,7 @@ def test_a_recognisers_head_is_taken_over(tiny: Path, tmp_path: Path) -> None:
 def test_examples_need_audio_annotation_and_room(tiny: Path) -> None:
     manifest = tiny / "corpus" / "manifest.jsonl"
     record = next(iter(read_records(manifest)))
-    corpus = Corpus(CorpusConfig(str(manifest), entities="closed"), manifest, [record])
+    corpus = TrainingCorpus(CorpusConfig(str(manifest), entities="closed"), manifest, [record])
     text = CtcText.of([record.text], SLUE.entity_types)
 
     def made(**changes: object) -> object:
@@ -142,10 +142,12 @@ def test_examples_need_audio_annotation_and_room(tiny: Path) -> None:
 def test_ontonotes_types_are_learned_and_slues_answered(tiny: Path, tmp_path: Path) -> None:
     record = Record(
         "r", "anna met the irs in rome at six", audio="0.wav", duration=3.0,
-        entities=(Entity(0, 4, "PERSON"), Entity(5, 8, "EVENT"), Entity(9, 16, "ORG"),
-                  Entity(20, 24, "PLACE", {"type18": "GPE"}), Entity(28, 31, "TIME")),
+        entities=(AnnotatedEntity(0, 4, "PERSON"), AnnotatedEntity(5, 8, "EVENT"), AnnotatedEntity(9, 16, "ORG"),
+                  AnnotatedEntity(20, 24, "PLACE", {"type18": "GPE"}), AnnotatedEntity(28, 31, "TIME")),
     )  # fmt: skip
-    corpus = Corpus(CorpusConfig("m", entities="closed"), tiny / "corpus" / "manifest.jsonl", [record])
+    corpus = TrainingCorpus(
+        CorpusConfig("m", entities="closed"), tiny / "corpus" / "manifest.jsonl", [record]
+    )
     text = CtcText.of([record.text], RAW.entity_types)
     assert len(text.types) == 18
     example = make_example(text, RAW, corpus, record, 0)
@@ -166,8 +168,10 @@ def test_ontonotes_types_are_learned_and_slues_answered(tiny: Path, tmp_path: Pa
 
 
 def test_slues_types_are_no_ontonotes_types(tiny: Path) -> None:
-    record = Record("r", "in rome", audio="0.wav", duration=3.0, entities=(Entity(3, 7, "PLACE"),))
-    corpus = Corpus(CorpusConfig("m", entities="closed"), tiny / "corpus" / "manifest.jsonl", [record])
+    record = Record("r", "in rome", audio="0.wav", duration=3.0, entities=(AnnotatedEntity(3, 7, "PLACE"),))
+    corpus = TrainingCorpus(
+        CorpusConfig("m", entities="closed"), tiny / "corpus" / "manifest.jsonl", [record]
+    )
     with pytest.raises(RecipeError, match="--types raw"):
         make_example(CtcText.of([record.text], RAW.entity_types), RAW, corpus, record, 0)
 

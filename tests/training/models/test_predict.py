@@ -15,7 +15,7 @@ pytest.importorskip("peft")
 from unislu.cli.systems import open_system
 from unislu.data.records import read_records
 from unislu.errors import BundleError, OptionError
-from unislu.evaluation.evaluate import Settings, evaluate
+from unislu.evaluation.evaluate import EvaluationSettings, evaluate
 from unislu.evaluation.predict import AskOptions, read_datasets
 from unislu.evaluation.question import Question
 from unislu.evaluation.systems import UnisluSystem
@@ -133,7 +133,12 @@ def test_evaluate_gives_the_scores_of_the_run(
     system, labels = open_system(str(checkpoint), AskOptions())
     datasets = read_datasets(recipe.evaluation.test)
     found = evaluate(
-        system, datasets, Settings(recipe.evaluation.profile), tmp_path / "report", labels=labels, quiet=True
+        system,
+        datasets,
+        EvaluationSettings(recipe.evaluation.profile),
+        tmp_path / "report",
+        labels=labels,
+        quiet=True,
     )
     expected = json.loads((checkpoint.parent / "scores.json").read_text())["test"]
     assert set(expected) - {"slue"} == {f"{name}-test" for name in KNOWN[kind]}

@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from unislu.data.corpora.jsonl import Corpus, load_corpus, split_of
+from unislu.data.corpora.jsonl import CorpusSource, load_corpus, split_of
 
-__all__ = ["Corpus", "load_corpus", "split_of"]
+__all__ = ["CorpusSource", "load_corpus", "split_of"]

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
-from unislu.data.records import Entity, Record
+from unislu.data.records import AnnotatedEntity, Record
 from unislu.errors import RecordError
 from unislu.sequence.locate import is_boundary
 
@@ -21,7 +21,7 @@ _SHOWN = 20
 
 
 @dataclass(frozen=True)
-class Clip:
+class CorpusAudio:
     """The audio of one record: a file, or a file's content, and the part of it in seconds."""
 
     audio: Path | bytes
@@ -63,17 +63,19 @@ class Tally:
             self.cases.append(f"{reason}: {case}")
 
 
-Built = Iterator[tuple[Record, Clip | None]]
+Built = Iterator[tuple[Record, CorpusAudio | None]]
 Builder = Callable[[Path, BuildOptions, Tally], Built]
 
 
-def find_spans(text: str, phrases: Sequence[tuple[str, str]], tally: Tally, case: str) -> tuple[Entity, ...]:
+def find_spans(
+    text: str, phrases: Sequence[tuple[str, str]], tally: Tally, case: str
+) -> tuple[AnnotatedEntity, ...]:
     """Offsets of (phrase, type) pairs that came without: longest phrase first, no character used twice.
 
     A phrase that is listed twice gets two places, from left to right, between word boundaries. One that has
     no free place is counted and dropped.
     """
-    taken: list[Entity] = []
+    taken: list[AnnotatedEntity] = []
     for phrase, kind in sorted(phrases, key=lambda pair: -len(pair[0])):
         start = _free(text, phrase, taken)
         if start is None:
@@ -81,11 +83,11 @@ def find_spans(text: str, phrases: Sequence[tuple[str, str]], tally: Tally, case
         elif not kind:
             tally.count("entity without a type", f"{case}: {phrase!r}")
         else:
-            taken.append(Entity(start, start + len(phrase), kind))
+            taken.append(AnnotatedEntity(start, start + len(phrase), kind))
     return tuple(sorted(taken, key=lambda entity: entity.start))
 
 
-def _free(text: str, phrase: str, taken: Sequence[Entity]) -> int | None:
+def _free(text: str, phrase: str, taken: Sequence[AnnotatedEntity]) -> int | None:
     start = text.find(phrase) if phrase.strip() else -1
     while start >= 0:
         end = start + len(phrase)
@@ -99,9 +101,11 @@ def _free(text: str, phrase: str, taken: Sequence[Entity]) -> int | None:
     return None
 
 
-def without_overlaps(text: str, spans: Iterable[Entity], tally: Tally, case: str) -> tuple[Entity, ...]:
+def without_overlaps(
+    text: str, spans: Iterable[AnnotatedEntity], tally: Tally, case: str
+) -> tuple[AnnotatedEntity, ...]:
     """Given offsets, checked: inside the text, not empty, longest first where two overlap."""
-    kept: list[Entity] = []
+    kept: list[AnnotatedEntity] = []
     for span in sorted(spans, key=lambda entity: entity.start - entity.end):
         if not 0 <= span.start < span.end <= len(text):
             tally.count("offsets outside the text", f"{case}: {span.start}…{span.end} {span.type}")

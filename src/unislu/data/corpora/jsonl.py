@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from unislu.data.records import Entity, Record, read_records
+from unislu.data.records import AnnotatedEntity, Record, read_records
 from unislu.errors import OptionError, RecordError
 
 SPLITS = ("train", "dev", "test")
@@ -20,7 +20,7 @@ MANIFEST = "manifest.jsonl"
 
 
 @dataclass(frozen=True)
-class Corpus:
+class CorpusSource:
     """Where a corpus is and which part of it is wanted.
 
     Raises:
@@ -45,13 +45,13 @@ class Corpus:
             raise OptionError(f"dev_share: {self.dev_share} is not a share in [0, 1)")
 
 
-def load_corpus(corpus: Corpus | str | os.PathLike[str]) -> Iterator[Record]:
+def load_corpus(corpus: CorpusSource | str | os.PathLike[str]) -> Iterator[Record]:
     """Stream a corpus. Audio paths come out absolute, or relative to the working directory as `path` is.
 
     Raises:
         RecordError: when a record is malformed or lacks the type key; names file, line or record, and field.
     """
-    wanted = corpus if isinstance(corpus, Corpus) else Corpus(corpus)
+    wanted = corpus if isinstance(corpus, CorpusSource) else CorpusSource(corpus)
     path = Path(wanted.path)
     if path.is_dir():
         path = path / MANIFEST
@@ -80,7 +80,7 @@ def in_dev(id_: str, share: float) -> bool:
     return int.from_bytes(digest, "big") < share * 2**64
 
 
-def _with_types(record: Record, corpus: Corpus) -> Record:
+def _with_types(record: Record, corpus: CorpusSource) -> Record:
     if corpus.type_key is not None:
         record = record.with_types(corpus.type_key)
     if corpus.type_map is None or record.entities is None:
@@ -89,7 +89,9 @@ def _with_types(record: Record, corpus: Corpus) -> Record:
     return replace(record, entities=tuple(_renamed(record.entities, names)))
 
 
-def _renamed(entities: tuple[Entity, ...], names: Mapping[str, str | None]) -> Iterator[Entity]:
+def _renamed(
+    entities: tuple[AnnotatedEntity, ...], names: Mapping[str, str | None]
+) -> Iterator[AnnotatedEntity]:
     for entity in entities:
         name = names[entity.type]
         if name is not None:

@@ -11,9 +11,16 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from unislu.data.corpora.build import BuildOptions, Built, Clip, Tally, wanted_columns, without_overlaps
+from unislu.data.corpora.build import (
+    BuildOptions,
+    Built,
+    CorpusAudio,
+    Tally,
+    wanted_columns,
+    without_overlaps,
+)
 from unislu.data.corpora.tables import Row, dataset_rows, tsv_rows
-from unislu.data.records import Entity, Record
+from unislu.data.records import AnnotatedEntity, Record
 from unislu.errors import RecordError
 from unislu.sequence import ONTONOTES_TO_SLUE
 
@@ -29,7 +36,7 @@ def voxpopuli(source: Path, options: BuildOptions, tally: Tally) -> Built:
         wanted_columns(row, ("id", f"{options.text}_text"), place)
         record = _named(row, place, _tsv_entities(row, options, place), options, tally)
         name = f"{row['id']}.ogg"
-        yield record, Clip(source / options.split / name, name)
+        yield record, CorpusAudio(source / options.split / name, name)
 
 
 def voxceleb(source: Path, options: BuildOptions, tally: Tally) -> Built:
@@ -73,7 +80,7 @@ def vp_nel(source: Path, options: BuildOptions, tally: Tally) -> Built:
         timed = row["ne_timestamps"]
         keys = ("ne_label", "start_char_idx", "char_offset", "start_sec", "end_sec")
         spans = [
-            Entity(start, start + length, kind, {"start_second": first, "end_second": last})
+            AnnotatedEntity(start, start + length, kind, {"start_second": first, "end_second": last})
             for kind, start, length, first, last in zip(*(timed[key] for key in keys), strict=True)
         ]
         words = row["word_timestamps"]
@@ -98,7 +105,10 @@ def _named(
     text = row[f"{options.text}_text"] or ""
     entities = None
     if triples is not None:
-        spans = [Entity(int(start), int(start) + int(length), str(kind)) for kind, start, length in triples]
+        spans = [
+            AnnotatedEntity(int(start), int(start) + int(length), str(kind))
+            for kind, start, length in triples
+        ]
         entities = without_overlaps(text, _typed(spans, options, tally), tally, place)
     return Record(
         id=str(row["id"]),
@@ -109,7 +119,9 @@ def _named(
     )
 
 
-def _typed(spans: Iterable[Entity], options: BuildOptions, tally: Tally) -> Iterator[Entity]:
+def _typed(
+    spans: Iterable[AnnotatedEntity], options: BuildOptions, tally: Tally
+) -> Iterator[AnnotatedEntity]:
     """Combined types where they are asked for; types that SLUE drops are counted."""
     combined = set(ONTONOTES_TO_SLUE.values())
     for span in spans:
@@ -122,7 +134,7 @@ def _typed(spans: Iterable[Entity], options: BuildOptions, tally: Tally) -> Iter
         if kind is None:
             tally.count("type that SLUE leaves out", span.type)
         else:
-            yield Entity(span.start, span.end, kind, {**span.extra, "type18": span.type})
+            yield AnnotatedEntity(span.start, span.end, kind, {**span.extra, "type18": span.type})
 
 
 def _tsv_entities(row: Row, options: BuildOptions, place: str) -> list[Any] | None:
@@ -161,24 +173,24 @@ def _felt(row: Row, place: str, options: BuildOptions, tally: Tally) -> Record |
     )
 
 
-def _cropped(audio: Path | bytes, name: str, row: Row, place: str) -> Clip:
+def _cropped(audio: Path | bytes, name: str, row: Row, place: str) -> CorpusAudio:
     try:
         start, end = float(row["start_second"]), float(row["end_second"])
     except (TypeError, ValueError):
         raise RecordError(f"{place}: start_second and end_second are not numbers") from None
     if not 0 <= start < end:
         raise RecordError(f"{place}: seconds {start}…{end} are no stretch of audio")
-    return Clip(audio, name, start, end)
+    return CorpusAudio(audio, name, start, end)
 
 
-def _embedded(row: Row, place: str) -> Clip:
+def _embedded(row: Row, place: str) -> CorpusAudio:
     """The audio inside a Parquet row: `{bytes, path}`."""
     audio = row.get("audio")
     if not isinstance(audio, Mapping) or not audio.get("bytes"):
         raise RecordError(
             f"{place}: column 'audio' holds no bytes; download the Parquet files of the data set"
         )
-    return Clip(audio["bytes"], Path(audio.get("path") or f"{row['id']}.flac").name)
+    return CorpusAudio(audio["bytes"], Path(audio.get("path") or f"{row['id']}.flac").name)
 
 
 def _hub_split(split: str) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from itertools import chain
 from pathlib import Path
 
-from unislu.data.corpora.build import BuildOptions, Built, Clip, Tally, listed
+from unislu.data.corpora.build import BuildOptions, Built, CorpusAudio, Tally, listed
 from unislu.data.corpora.tables import dataset_rows, tsv_rows
 from unislu.data.lines import read_lines
 from unislu.data.records import Record
@@ -32,7 +32,10 @@ def librispeech(source: Path, options: BuildOptions, tally: Tally) -> Built:
             audio = transcripts.with_name(f"{name}.flac")
             speaker = transcripts.parent.parent.name
             # LibriSpeech writes capitals only; lower case is the normalised style.
-            yield Record(name, text.lower(), speaker=speaker, split=options.split), Clip(audio, audio.name)
+            yield (
+                Record(name, text.lower(), speaker=speaker, split=options.split),
+                CorpusAudio(audio, audio.name),
+            )
 
 
 def fleurs(source: Path, options: BuildOptions, tally: Tally) -> Built:
@@ -47,11 +50,11 @@ def fleurs(source: Path, options: BuildOptions, tally: Tally) -> Built:
                 raise RecordError(f"{place}: {row['samples']!r} is not a number of samples")
             seconds = int(row["samples"]) / _FLEURS_RATE
             record = Record(Path(row["file"]).stem, text, duration=seconds, split=options.split)
-            yield record, Clip(audio, audio.name)
+            yield record, CorpusAudio(audio, audio.name)
         return
     for place, row in dataset_rows(source, "en_us", {"dev": "validation"}.get(options.split, options.split)):
         audio_bytes = (row.get("audio") or {}).get("bytes")
         if not audio_bytes:
             raise RecordError(f"{place}: column 'audio' holds no bytes")
         name = Path(row["path"]).name
-        yield Record(Path(name).stem, row[column], split=options.split), Clip(audio_bytes, name)
+        yield Record(Path(name).stem, row[column], split=options.split), CorpusAudio(audio_bytes, name)

@@ -11,7 +11,7 @@ from typing import Any
 from unislu.data.corpora.build import (
     BuildOptions,
     Built,
-    Clip,
+    CorpusAudio,
     Tally,
     find_spans,
     wanted_columns,
@@ -19,7 +19,7 @@ from unislu.data.corpora.build import (
 )
 from unislu.data.corpora.tables import dataset_rows, json_rows
 from unislu.data.lines import read_lines
-from unislu.data.records import Entity, Record
+from unislu.data.records import AnnotatedEntity, Record
 from unislu.errors import RecordError
 
 _TAG = re.compile(r"^(O|[BI]-\S+)$")
@@ -114,18 +114,20 @@ def _columns(rows: list[list[str]], place: str) -> tuple[list[str], list[str]]:
     raise RecordError(f"{place}: neither the first column nor the last holds BIO tags")
 
 
-def _from_bio(words: list[str], tags: list[str], tally: Tally, case: str) -> tuple[str, tuple[Entity, ...]]:
-    spans: list[Entity] = []
+def _from_bio(
+    words: list[str], tags: list[str], tally: Tally, case: str
+) -> tuple[str, tuple[AnnotatedEntity, ...]]:
+    spans: list[AnnotatedEntity] = []
     position, open_type = 0, None
     for word, tag in zip(words, tags, strict=True):
         kind = None if tag == "O" else tag[2:]
         end = position + len(word)
         if kind is not None and tag[0] == "I" and kind == open_type:
-            spans[-1] = Entity(spans[-1].start, end, kind)
+            spans[-1] = AnnotatedEntity(spans[-1].start, end, kind)
         elif kind is not None:
             if tag[0] == "I":
                 tally.count("I- without its B-, read as B-", f"{case}: {word!r}")
-            spans.append(Entity(position, end, kind))
+            spans.append(AnnotatedEntity(position, end, kind))
         open_type, position = kind, end + 1
     return " ".join(words), tuple(spans)
 
@@ -137,11 +139,11 @@ def whisperner(source: Path, options: BuildOptions, tally: Tally) -> Built:
     for number, (place, row) in enumerate(json_rows(source)):
         wanted_columns(row, ("text", "ner"), place)
         text = str(row["text"])
-        exact: list[Entity] = []
+        exact: list[AnnotatedEntity] = []
         lost: list[tuple[str, str]] = []
         for start, end, kind, surface in _annotations(row["ner"], place):
             if text[start:end] == surface:
-                exact.append(Entity(start, end, kind))
+                exact.append(AnnotatedEntity(start, end, kind))
             else:
                 tally.count("offsets that miss their phrase", f"{place}: {surface!r}")
                 lost.append((surface, kind))
@@ -155,7 +157,7 @@ def whisperner(source: Path, options: BuildOptions, tally: Tally) -> Built:
                 entities=without_overlaps(text, spans, tally, place),
                 split=options.split,
             ),
-            Clip(source.parent / str(audio), name) if audio else None,
+            CorpusAudio(source.parent / str(audio), name) if audio else None,
         )
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from unislu.errors import OptionError
 from unislu.evaluation.baselines.parts import (
-    Setting,
+    PartSetting,
     is_local,
     limit_threads,
     needed,
@@ -24,7 +24,7 @@ VADER_THRESHOLD = 0.05
 class Vader:
     """A lexicon with rules. It has no probabilities and no weights."""
 
-    def __init__(self, model: str, setting: Setting) -> None:
+    def __init__(self, model: str, setting: PartSetting) -> None:
         """`model` must be empty: there is only one."""
         if model:
             raise OptionError(f"vader:{model}: VADER takes no model; write +vader")
@@ -52,7 +52,7 @@ class Vader:
 class TransformersSentiment:
     """A sequence classifier whose labels are named positive, neutral, negative (or mixed)."""
 
-    def __init__(self, model: str, setting: Setting) -> None:
+    def __init__(self, model: str, setting: PartSetting) -> None:
         """`model`: a folder, or a name on the hub. Raises `OptionError` for other labels."""
         transformers = needed("transformers", "transformers")
         limit_threads(setting.threads)

@@ -15,7 +15,7 @@ Pairs = tuple[tuple[str, str], ...]
 
 
 @dataclass(frozen=True)
-class Setting:
+class PartSetting:
     """How parts run: threads (None = all cores), the recogniser's beam, the taggers' threshold."""
 
     threads: int | None = None
@@ -23,7 +23,7 @@ class Setting:
     threshold: float = 0.5
 
 
-class Part(Protocol):
+class BaselinePart(Protocol):
     """A part of a baseline."""
 
     @property
@@ -37,7 +37,7 @@ class Part(Protocol):
         ...
 
 
-class Recognizer(Part, Protocol):
+class RecognizerPart(BaselinePart, Protocol):
     """From audio to text."""
 
     def hear(self, question: Question) -> Heard:
@@ -45,7 +45,7 @@ class Recognizer(Part, Protocol):
         ...
 
 
-class Tagger(Part, Protocol):
+class TaggerPart(BaselinePart, Protocol):
     """From text to entities."""
 
     def tag(self, text: str, types: tuple[str, ...] | None) -> Pairs:
@@ -53,7 +53,7 @@ class Tagger(Part, Protocol):
         ...
 
 
-class Classifier(Part, Protocol):
+class ClassifierPart(BaselinePart, Protocol):
     """From text to a sentiment."""
 
     def label(self, text: str) -> tuple[str, Mapping[str, float] | None]:

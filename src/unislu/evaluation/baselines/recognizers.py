@@ -11,7 +11,7 @@ from unislu.audio import load_audio
 from unislu.errors import BundleNotFoundError, RecordError
 from unislu.evaluation.baselines.parts import (
     Heard,
-    Setting,
+    PartSetting,
     is_local,
     limit_threads,
     needed,
@@ -29,7 +29,7 @@ WINDOW = 30.0
 class FasterWhisper:
     """Whisper on CTranslate2, int8 on the CPU, English, without timestamps."""
 
-    def __init__(self, model: str, setting: Setting) -> None:
+    def __init__(self, model: str, setting: PartSetting) -> None:
         """`model`: a folder in CTranslate2's format, a size, or a name on the hub."""
         package = needed("faster_whisper", "faster-whisper")
         self._name, self._setting = model, setting
@@ -70,7 +70,7 @@ class FasterWhisper:
 class TransformersWhisper:
     """Whisper as it was published, in float32 through transformers; clips of at most 30 s."""
 
-    def __init__(self, model: str, setting: Setting) -> None:
+    def __init__(self, model: str, setting: PartSetting) -> None:
         """`model`: a Hugging Face folder or a name on the hub."""
         transformers = needed("transformers", "transformers")
         limit_threads(setting.threads)
@@ -123,7 +123,7 @@ class Transcripts:
     run.
     """
 
-    def __init__(self, path: str, setting: Setting) -> None:
+    def __init__(self, path: str, setting: PartSetting) -> None:
         """`path`: predictions in any format that `unislu score` reads."""
         if not Path(path).is_file():
             raise BundleNotFoundError(f"transcripts:{path}: no such file; give predictions of a system")

@@ -9,10 +9,16 @@ from typing import Any
 
 from unislu.errors import BundleNotFoundError, OptionError, UnisluError
 from unislu.evaluation.baselines import classifiers, recognizers, taggers
-from unislu.evaluation.baselines.parts import Classifier, Part, Recognizer, Setting, Tagger
+from unislu.evaluation.baselines.parts import (
+    BaselinePart,
+    ClassifierPart,
+    PartSetting,
+    RecognizerPart,
+    TaggerPart,
+)
 from unislu.evaluation.question import Prediction, Question
 
-Opener = Callable[[str, Setting], Any]
+Opener = Callable[[str, PartSetting], Any]
 RECOGNIZERS: Mapping[str, Opener] = {
     "faster-whisper": recognizers.FasterWhisper,
     "whisper": recognizers.TransformersWhisper,
@@ -48,14 +54,14 @@ class Baseline:
 
     name: str
     """The name in reports."""
-    recognizer: Recognizer
-    tagger: Tagger | None = None
-    classifier: Classifier | None = None
+    recognizer: RecognizerPart
+    tagger: TaggerPart | None = None
+    classifier: ClassifierPart | None = None
 
     @property
-    def parts(self) -> tuple[Part, ...]:
+    def parts(self) -> tuple[BaselinePart, ...]:
         """Its parts, in order."""
-        parts: tuple[Part | None, ...] = (self.recognizer, self.tagger, self.classifier)
+        parts: tuple[BaselinePart | None, ...] = (self.recognizer, self.tagger, self.classifier)
         return tuple(part for part in parts if part is not None)
 
     @property
@@ -98,7 +104,7 @@ def is_baseline(specification: str) -> bool:
     return specification.partition("+")[0].partition(":")[0] in RECOGNIZERS
 
 
-def open_baseline(specification: str, setting: Setting | None = None) -> Baseline:
+def open_baseline(specification: str, setting: PartSetting | None = None) -> Baseline:
     """Open `RECOGNISER[:MODEL][+TAGGER[:MODEL]][+CLASSIFIER[:MODEL]]`.
 
     Raises:
@@ -115,7 +121,7 @@ def open_baseline(specification: str, setting: Setting | None = None) -> Baselin
         if kind in chosen:
             raise OptionError(f"baseline {specification!r}: {name!r} is a second {kind}; give one")
         chosen[kind] = (name, model or DEFAULT_MODELS.get(name, ""))
-    setting = setting or Setting()
+    setting = setting or PartSetting()
     return Baseline(
         " → ".join(_title(name, model) for name, model in chosen.values()),
         _open(RECOGNIZERS, chosen["recogniser"], setting),
@@ -136,7 +142,7 @@ def _kind(name: str, specification: str) -> str:
     raise OptionError(f"baseline {specification!r}: unknown part {name!r}; the parts are {every}")
 
 
-def _open(openers: Mapping[str, Opener], chosen: tuple[str, str] | None, setting: Setting) -> Any:
+def _open(openers: Mapping[str, Opener], chosen: tuple[str, str] | None, setting: PartSetting) -> Any:
     if chosen is None:
         return None
     name, model = chosen

@@ -10,7 +10,7 @@ from typing import Any
 from unislu.errors import BundleNotFoundError, OptionError
 from unislu.evaluation.baselines.parts import (
     Pairs,
-    Setting,
+    PartSetting,
     is_local,
     limit_threads,
     needed,
@@ -47,7 +47,7 @@ is one.
 class Spacy:
     """An installed spaCy pipeline with OntoNotes' types, mapped to the requested ones."""
 
-    def __init__(self, model: str, setting: Setting) -> None:
+    def __init__(self, model: str, setting: PartSetting) -> None:
         """`model`: the name or the folder of a pipeline. Raises `BundleNotFoundError`: not installed."""
         spacy = needed("spacy", "spacy")
         # Only what entities need: the other parts of a pipeline would only cost time.
@@ -105,7 +105,7 @@ class Gliner:
 
     merge = False
 
-    def __init__(self, model: str, setting: Setting) -> None:
+    def __init__(self, model: str, setting: PartSetting) -> None:
         """`model`: a folder, or a name on the hub."""
         package = needed("gliner", "gliner")
         limit_threads(setting.threads)
@@ -176,7 +176,7 @@ _INSTRUCTION = (
 class Gner:
     """GNER on an encoder-decoder (flan-t5): the sentence again, each word with its BIO tag."""
 
-    def __init__(self, model: str, setting: Setting) -> None:
+    def __init__(self, model: str, setting: PartSetting) -> None:
         """`model`: a folder, or a name on the hub. Raises `OptionError` for a model without an encoder."""
         transformers = needed("transformers", "transformers")
         limit_threads(setting.threads)

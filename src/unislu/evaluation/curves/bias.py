@@ -11,7 +11,7 @@ from unislu.evaluation.curves.figure import COLORS, INK, Table, label, legend, l
 from unislu.evaluation.ner import Counts
 from unislu.evaluation.run import gold_of
 from unislu.evaluation.score import score
-from unislu.evaluation.sweep import Clip, Swept
+from unislu.evaluation.sweep import RecordClip, Swept
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 ALL = "all"
 
 
-def bias_table(clips: Sequence[Clip], swept: Swept, profile: str) -> Table:
+def bias_table(clips: Sequence[RecordClip], swept: Swept, profile: str) -> Table:
     """One row for each bias and entity type, and `all` of them; in percent.
 
     Raises:

@@ -10,7 +10,7 @@ from unislu.errors import OptionError
 from unislu.evaluation.curves.figure import COLORS, Table, label, panels
 from unislu.evaluation.question import Prediction, Question
 from unislu.evaluation.score import Scores
-from unislu.evaluation.sweep import Answer, Bench, Clip, entity_request
+from unislu.evaluation.sweep import Answer, Bench, RecordClip, entity_request
 from unislu.recognition.recognizer import Recognizer
 
 if TYPE_CHECKING:
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 def ask_language(
-    recognizer: Recognizer, clips: Sequence[Clip], asked: Sequence[Question], language: str
+    recognizer: Recognizer, clips: Sequence[RecordClip], asked: Sequence[Question], language: str
 ) -> list[Prediction]:
     """Transcribe clips of another language greedily, with its token in the prompt.
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from unislu.errors import OptionError
 from unislu.evaluation.curves.figure import COLORS, Table, from_zero, label, legend, line, panels
-from unislu.evaluation.score import Judged, Utterance, summarize
+from unislu.evaluation.score import Judged, JudgedUtterance, summarize
 from unislu.evaluation.slue import slue_score
 
 if TYPE_CHECKING:
@@ -58,7 +58,7 @@ def _ranges(edges: Sequence[int]) -> list[tuple[int, int | None]]:
     return list(zip(starts, ends, strict=True))
 
 
-def _inside(utterance: Utterance, low: int, high: int | None) -> bool:
+def _inside(utterance: JudgedUtterance, low: int, high: int | None) -> bool:
     words = len(utterance.reference)
     return low <= words and (high is None or words < high)
 
@@ -87,7 +87,7 @@ def _scores(judged: Judged) -> dict[str, Any]:
     }
 
 
-def _wer(judged: Judged, utterances: Sequence[Utterance]) -> float | None:
+def _wer(judged: Judged, utterances: Sequence[JudgedUtterance]) -> float | None:
     words = summarize(replace(judged, utterances=tuple(utterances))).words
     return None if words is None else words.wer
 

@@ -9,7 +9,7 @@ from typing import Literal
 
 from unislu.evaluation.entity_errors import Kind, Pair
 from unislu.evaluation.evaluate import Evaluation
-from unislu.evaluation.score import Utterance
+from unislu.evaluation.score import JudgedUtterance
 
 SHOWN = 50
 ENTITY_COST = 2
@@ -24,7 +24,7 @@ class Case:
     """An utterance with errors."""
 
     dataset: str
-    utterance: Utterance
+    utterance: JudgedUtterance
     cost: int
     audio: Path | None = None
     duration: float | None = None
@@ -67,18 +67,18 @@ def costliest(evaluation: Evaluation, count: int = SHOWN) -> list[Case]:
     return cases[:count]
 
 
-def _cost(utterance: Utterance, classes: Sequence[str]) -> int:
+def _cost(utterance: JudgedUtterance, classes: Sequence[str]) -> int:
     wrong = sum(pair.kind != "correct" for pair in utterance.pairs)
     wrong += _sentiment_wrong(utterance) and str(utterance.gold.sentiment).lower() in classes
     return (0 if utterance.words is None else utterance.words.errors) + ENTITY_COST * wrong
 
 
-def _sentiment_wrong(utterance: Utterance) -> bool:
+def _sentiment_wrong(utterance: JudgedUtterance) -> bool:
     gold, found = utterance.gold.sentiment, utterance.prediction.sentiment
     return gold is not None and gold.lower() != (found or "").lower()
 
 
-def marked(utterance: Utterance, side: Side) -> list[Piece]:
+def marked(utterance: JudgedUtterance, side: Side) -> list[Piece]:
     """The words of one side in order, cut where an entity begins or ends."""
     words = utterance.reference if side == "gold" else utterance.hypothesis
     states = _states(utterance, side, len(words))
@@ -99,7 +99,7 @@ def marked(utterance: Utterance, side: Side) -> list[Piece]:
     return pieces
 
 
-def _states(utterance: Utterance, side: Side, count: int) -> list[State]:
+def _states(utterance: JudgedUtterance, side: Side, count: int) -> list[State]:
     states: list[State] = ["same"] * count
     if utterance.words is None:  # no gold text: nothing is right or wrong
         return states

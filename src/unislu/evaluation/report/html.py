@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from unislu.errors import MissingDependencyError
 from unislu.evaluation.bootstrap import Interval
 from unislu.evaluation.entity_errors import KINDS, EntityErrors
-from unislu.evaluation.evaluate import Evaluation, Part
+from unislu.evaluation.evaluate import Evaluation, ScoredPart
 from unislu.evaluation.ner import Counts, EntityScores
 from unislu.evaluation.report.audio import Players
 from unislu.evaluation.report.costliest import ENTITY_COST, Case, marked
@@ -132,7 +132,7 @@ def _cards(evaluation: Evaluation) -> Iterator[Card]:
         yield Card("Speed", f"{everything.rtfx:.1f}×", "real time")
 
 
-def _measured(title: str, part: Part, metric: str, note: str) -> Card:
+def _measured(title: str, part: ScoredPart, metric: str, note: str) -> Card:
     interval = part.intervals.get(metric)
     return Card(title, rate(None if interval is None else interval.value, 1), note, interval)
 
@@ -174,7 +174,7 @@ def _matrix(
     return Matrix([column or names[1] for column in columns], lines)
 
 
-def _type_matrix(part: Part) -> Matrix:
+def _type_matrix(part: ScoredPart) -> Matrix:
     assert part.scores.entities is not None and part.scores.entity_errors is not None
     names = sorted(name for name, _ in _by_support(part.scores.entities)[:_MOST_TYPES])
     sides = [*names, None]

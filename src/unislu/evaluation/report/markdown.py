@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 
 from unislu.evaluation.bootstrap import Interval
 from unislu.evaluation.entity_errors import KINDS
-from unislu.evaluation.evaluate import Evaluation, Part
+from unislu.evaluation.evaluate import Evaluation, ScoredPart
 from unislu.evaluation.report.costliest import Case
 from unislu.evaluation.report.wording import KIND_TITLES, PROFILE_TITLES, bounds, entities_asked, rate
 
@@ -65,7 +65,7 @@ def _interval(interval: Interval | None) -> str:
     return "–" if interval is None else f"{interval.value:.1f} ({bounds(interval)})"
 
 
-def _entities(group: str, part: Part | None) -> list[str]:
+def _entities(group: str, part: ScoredPart | None) -> list[str]:
     if part is None or part.scores.entities is None or part.scores.entity_errors is None:
         return []
     scores, errors = part.scores.entities, part.scores.entity_errors
@@ -88,7 +88,7 @@ def _entities(group: str, part: Part | None) -> list[str]:
     return [*lines, ""]
 
 
-def _sentiment(part: Part | None) -> list[str]:
+def _sentiment(part: ScoredPart | None) -> list[str]:
     if part is None or part.scores.sentiment is None:
         return []
     scores = part.scores.sentiment

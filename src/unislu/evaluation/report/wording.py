@@ -6,7 +6,7 @@ import math
 
 from unislu.evaluation.bootstrap import Interval
 from unislu.evaluation.entity_errors import Kind
-from unislu.evaluation.evaluate import Part
+from unislu.evaluation.evaluate import ScoredPart
 from unislu.progress import clock
 
 KIND_TITLES: dict[Kind | str, str] = {
@@ -39,7 +39,7 @@ def length(seconds: float) -> str:
     return f"{clock(round(seconds))} {'h' if round(seconds) >= 3600 else 'min'}"
 
 
-def entities_asked(part: Part) -> str:
+def entities_asked(part: ScoredPart) -> str:
     """How the entities of a manifest were requested."""
     names = {"closed": "closed set", "open": "open types"}
     kinds = [names[part.protocol]] if part.protocol else []

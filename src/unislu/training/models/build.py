@@ -8,10 +8,10 @@ from torch import nn
 from torch.utils.checkpoint import checkpoint
 
 from unislu.training.config import ClassifierConfig, CtcConfig, ModelConfig
-from unislu.training.protocol import Setting, System
+from unislu.training.protocol import TrainingSetting, TrainingSystem
 
 
-def build_system(setting: Setting) -> System:
+def build_system(setting: TrainingSetting) -> TrainingSystem:
     """The model of a recipe with what feeds and asks it.
 
     Raises:
@@ -25,7 +25,7 @@ def build_system(setting: Setting) -> System:
     return system
 
 
-def _system(setting: Setting) -> System:
+def _system(setting: TrainingSetting) -> TrainingSystem:
     config = setting.recipe.model
     if isinstance(config, ModelConfig):
         from unislu.training.models.whisper_system import build_system as whisper

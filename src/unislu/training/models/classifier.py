@@ -18,7 +18,7 @@ from unislu.sequence import LabelSet
 from unislu.training.checkpoint import Checkpoint
 from unislu.training.collate import AudioSource
 from unislu.training.config import ClassifierConfig, OptimizerConfig
-from unislu.training.examples import Corpus, Example
+from unislu.training.examples import Example, TrainingCorpus
 from unislu.training.models.encoders import (
     AudioBatch,
     SpeechEncoder,
@@ -27,7 +27,14 @@ from unislu.training.models.encoders import (
     pad_clips,
     save_folder,
 )
-from unislu.training.protocol import Asked, Predictor, Setting, System, decay_groups, unlabelled
+from unislu.training.protocol import (
+    Asked,
+    Predictor,
+    TrainingSetting,
+    TrainingSystem,
+    decay_groups,
+    unlabelled,
+)
 
 KIND = "classifier"
 _BATCH = 8
@@ -112,7 +119,7 @@ def load_classifier(config: ClassifierConfig, classes: tuple[str, ...] = ()) -> 
     return SpeechClassifier(encoder, classes, config)
 
 
-def build_system(setting: Setting, config: ClassifierConfig) -> System:
+def build_system(setting: TrainingSetting, config: ClassifierConfig) -> TrainingSystem:
     """A classifier of the sentiments that the corpora have. Raises `RecipeError`, see `load_classifier`."""
     for corpus in setting.corpora:
         if corpus.config.text_only or not corpus.config.sentiment:
@@ -125,7 +132,7 @@ def build_system(setting: Setting, config: ClassifierConfig) -> System:
         raise RecipeError(f"recipe key 'corpora': a classifier needs two sentiments, found {list(classes)}")
     model = load_classifier(config, classes)
     model.encoder.hear(setting.recipe.audio.padding)
-    return System(
+    return TrainingSystem(
         model,
         partial(make_example, model.classes, setting.labels),
         partial(collate, model.encoder, setting.source),
@@ -134,7 +141,7 @@ def build_system(setting: Setting, config: ClassifierConfig) -> System:
 
 
 def make_example(
-    classes: tuple[str, ...], labels: LabelSet, corpus: Corpus, record: Record, epoch: int
+    classes: tuple[str, ...], labels: LabelSet, corpus: TrainingCorpus, record: Record, epoch: int
 ) -> Example | None:
     """The class of a record; None without audio or sentiment."""
     if record.audio is None or record.sentiment is None:

@@ -20,7 +20,7 @@ from unislu.sequence import ONTONOTES_TO_SLUE, SLUE, LabelSet, Target
 from unislu.training.checkpoint import Checkpoint
 from unislu.training.collate import AudioSource
 from unislu.training.config import CtcConfig, OptimizerConfig
-from unislu.training.examples import Corpus, Example, closed_target
+from unislu.training.examples import Example, TrainingCorpus, closed_target
 from unislu.training.loss import IGNORE
 from unislu.training.models.ctc_text import BLANK, CtcText
 from unislu.training.models.encoders import (
@@ -31,7 +31,14 @@ from unislu.training.models.encoders import (
     pad_clips,
     save_folder,
 )
-from unislu.training.protocol import Asked, Predictor, Setting, System, decay_groups, unlabelled
+from unislu.training.protocol import (
+    Asked,
+    Predictor,
+    TrainingSetting,
+    TrainingSystem,
+    decay_groups,
+    unlabelled,
+)
 
 KIND = "ctc"
 RAW = LabelSet(tuple(ONTONOTES_TO_SLUE), ())
@@ -131,7 +138,7 @@ def _start_head(model: CtcTagger, backbone: str) -> None:
                 model.head.bias[unit] = found.lm_head.bias[row]
 
 
-def build_system(setting: Setting, config: CtcConfig) -> System:
+def build_system(setting: TrainingSetting, config: CtcConfig) -> TrainingSystem:
     """A CTC model from its recipe. Raises `RecipeError`, see `load_ctc`."""
     for corpus in setting.corpora:
         if corpus.config.entities == "open" or corpus.config.text_only:
@@ -142,7 +149,7 @@ def build_system(setting: Setting, config: CtcConfig) -> System:
     learned = RAW if config.types == "raw" else setting.labels
     model = load_ctc(config, CtcText.of(texts, learned.entity_types))
     model.encoder.hear(setting.recipe.audio.padding)
-    return System(
+    return TrainingSystem(
         model,
         partial(make_example, model.text, learned),
         partial(collate, model.encoder, setting.source),
@@ -151,7 +158,7 @@ def build_system(setting: Setting, config: CtcConfig) -> System:
 
 
 def make_example(
-    text: CtcText, labels: LabelSet, corpus: Corpus, record: Record, epoch: int
+    text: CtcText, labels: LabelSet, corpus: TrainingCorpus, record: Record, epoch: int
 ) -> Example | None:
     """The units of a record; None without audio or the annotation asked for, or when they do not fit."""
     tagged = corpus.config.entities == "closed"
@@ -168,7 +175,7 @@ def make_example(
     return Example(record.id, units, (0,) * len(units), 0, clip, False, seconds=seconds)
 
 
-def _with_raw_types(record: Record, corpus: Corpus) -> Record:
+def _with_raw_types(record: Record, corpus: TrainingCorpus) -> Record:
     """The record with OntoNotes' types, which `prepare` keeps beside SLUE's as `type18`."""
     if record.entities is None:
         return record

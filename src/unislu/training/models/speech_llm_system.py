@@ -21,7 +21,7 @@ from unislu.training.models.encoders import SpeechEncoder, pad_audio, pad_clips
 from unislu.training.models.llm_engine import LlmEngine
 from unislu.training.models.speech_llm import LlmBatch, SpeechLlm, load_speech_llm
 from unislu.training.models.whisper_system import by_prompt, decode_options, prediction
-from unislu.training.protocol import EVERYTHING, Asked, Predictor, Setting, System, unlabelled
+from unislu.training.protocol import EVERYTHING, Asked, Predictor, TrainingSetting, TrainingSystem, unlabelled
 from unislu.training.schema import build
 
 _BATCH = 8
@@ -40,7 +40,7 @@ class AfterSpeech(SuffixFormat):
         return [*self._after]
 
 
-def build_system(setting: Setting, config: SpeechLlmConfig) -> System:
+def build_system(setting: TrainingSetting, config: SpeechLlmConfig) -> TrainingSystem:
     """A speech LLM from its recipe. Raises as `load_speech_llm` does."""
     for corpus in setting.corpora:
         settings = corpus.config
@@ -58,7 +58,7 @@ def build_system(setting: Setting, config: SpeechLlmConfig) -> System:
     formats = Formats(fmt, fmt, fmt)
     maker = ExampleMaker(setting.recipe, model.vocabulary, setting.corpora, formats, config.max_tokens)
     pad = model.vocabulary[END]
-    return System(
+    return TrainingSystem(
         model,
         maker,
         partial(collate, model.encoder, setting.source, pad),

@@ -26,13 +26,13 @@ from unislu.training.collate import AudioSource, collate
 from unislu.training.config import DecodeConfig, ModelConfig, drawn_by
 from unislu.training.examples import ExampleMaker, Formats
 from unislu.training.models.whisper import load_unified
-from unislu.training.protocol import EVERYTHING, Asked, Predictor, Setting, System, unlabelled
+from unislu.training.protocol import EVERYTHING, Asked, Predictor, TrainingSetting, TrainingSystem, unlabelled
 from unislu.training.served import audio_settings, decoder_settings
 
 BATCH = 16
 
 
-def build_system(setting: Setting, config: ModelConfig) -> System:
+def build_system(setting: TrainingSetting, config: ModelConfig) -> TrainingSystem:
     """Whisper from its recipe. Raises `RecipeError`, see `load_unified`."""
     recipe = setting.recipe
     model = load_unified(config, setting.labels)
@@ -58,7 +58,7 @@ def build_system(setting: Setting, config: ModelConfig) -> System:
         recognizer = recognizer_of(engine, model.vocabulary, known, learned)
         return WhisperPredictor(recognizer, setting.source, drawn_by(recipe))
 
-    return System(model, maker, batches, predictor)
+    return TrainingSystem(model, maker, batches, predictor)
 
 
 def recognizer_of(
