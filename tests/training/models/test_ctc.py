@@ -143,7 +143,8 @@ def test_ontonotes_types_are_learned_and_slues_answered(tiny: Path, tmp_path: Pa
     record = Record(
         "r", "anna met the irs in rome at six", audio="0.wav", duration=3.0,
         entities=(AnnotatedEntity(0, 4, "PERSON"), AnnotatedEntity(5, 8, "EVENT"),
-                  AnnotatedEntity(9, 16, "ORG"), AnnotatedEntity(20, 24, "PLACE", {"type18": "GPE"}), AnnotatedEntity(28, 31, "TIME")),
+                  AnnotatedEntity(9, 16, "ORG"), AnnotatedEntity(20, 24, "PLACE", {"type18": "GPE"}),
+                  AnnotatedEntity(28, 31, "TIME")),
     )  # fmt: skip
     corpus = TrainingCorpus(
         CorpusConfig("m", entities="closed"), tiny / "corpus" / "manifest.jsonl", [record]
