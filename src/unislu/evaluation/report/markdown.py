@@ -110,5 +110,5 @@ def _worst(cases: Sequence[Case]) -> list[str]:
         lines.append(f"- `{case.dataset}/{utterance.id}`: {case.word_errors} words, ")
         lines[-1] += f"{len(case.entity_errors)} entities wrong" + (", sentiment" * case.sentiment_wrong)
         lines.append(f"  - gold: {' '.join(utterance.reference)}")
-        lines.append(f"  - heard: {' '.join(utterance.hypothesis)}")
+        lines.append(f"  - recognised: {' '.join(utterance.hypothesis)}")
     return [*lines, ""]
