@@ -66,7 +66,7 @@ def compose(bundle: Path, whisper: Path, out: Path) -> Path:
     out.mkdir(parents=True, exist_ok=True)
     decoder = graph.model({**metadata, "alignment_heads": write_heads(heads)})
     tagger = scores_graph(tags)
-    shared = share_embedding(decoder, tagger, table.any(axis=1), out / SHARED)
+    shared = share_embedding(decoder, tagger, np.abs(table).max(axis=1) > 0, out / SHARED)
     onnx.save(decoder, str(out / DECODER))
     onnx.save(tagger, str(out / TAGGER))
     for name in (ENCODER, TOKENIZER, MODEL_CARD):

@@ -48,7 +48,8 @@ def _compute_layers_again(model: nn.Module) -> None:
     """Gradient checkpointing of every layer; our models call layers themselves, not their models' loops."""
     from transformers.modeling_layers import GradientCheckpointingLayer
 
-    for module in model.modules():
-        if isinstance(module, GradientCheckpointingLayer):
-            module.gradient_checkpointing = True
-            module._gradient_checkpointing_func = partial(checkpoint, use_reentrant=False)
+    for layer in model.modules():
+        if isinstance(layer, GradientCheckpointingLayer):
+            layer.gradient_checkpointing = True
+            function = partial(checkpoint, use_reentrant=False)
+            layer._gradient_checkpointing_func = function  # type: ignore[assignment]
