@@ -23,7 +23,7 @@ CLIPS = [FOLDER.parents[1] / "examples" / "jfk.flac", *sorted(FOLDER.glob("*.fla
 
 
 class Recorder:
-    """An engine that keeps the tokens it is given; everything else is the engine's own."""
+    """An engine that keeps the tokens it is given after each clip; everything else is the engine's own."""
 
     def __init__(self, engine: Any) -> None:
         self._engine = engine
@@ -32,13 +32,17 @@ class Recorder:
     def __getattr__(self, name: str) -> Any:
         return getattr(self._engine, name)
 
-    def start(self, encoded: Any) -> Any:
+    def encode(self, *audio: Any) -> Any:
         self.ids = []
-        return self._engine.start(encoded)
+        return self._engine.encode(*audio)
 
     def step(self, tokens: Any, state: Any) -> Any:
         self.ids += tokens[0].tolist()
         return self._engine.step(tokens, state)
+
+    def score(self, tokens: Any, *rest: Any) -> Any:
+        self.ids += tokens.tolist()
+        return self._engine.score(tokens, *rest)
 
     def divided(self) -> list[Recorder]:
         """This engine alone: ids of several at work could not be told apart."""
@@ -48,7 +52,8 @@ class Recorder:
 def open_recorded(encoder: Path | None = None) -> tuple[Model, Recorder]:
     """The default bundle on one thread; `encoder`: a graph in place of its own."""
     bundle = open_bundle()
-    recorder = Recorder(OnnxEngine(encoder or bundle.encoder, bundle.decoder, threads=1))
+    engine = OnnxEngine(encoder or bundle.encoder, bundle.decoder, threads=1, tagger=bundle.tagger)
+    recorder = Recorder(engine)
     return unislu.load(engine=recorder), recorder  # type: ignore[arg-type]
 
 
