@@ -161,7 +161,10 @@ async function tryAhead() {
     for (const value of AHEAD) {
       if (results.has(value)) continue;
       results.set(value, await api.analyze(file, withBias(asked, value), ahead.signal));
-      if (bias() === value && state.results === results) show(results.get(value));
+      if (bias() === value && state.results === results) {
+        show(results.get(value)); // before `refine` had to ask for it
+        $("refining").hidden = true;
+      }
     }
   } catch {
     // What is not known in advance is asked for when it is needed.
