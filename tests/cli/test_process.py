@@ -80,14 +80,14 @@ PATIENT_STUB = """
 import sys, time
 from unislu.cli import main
 import unislu.recognition.model
-from unislu.recognition.longform import Progress
+from unislu.recognition.longform import FileProgress
 from unislu.result import Analysis
 class Model:
     def check(self, options): pass
     def analyze_many(self, sources, *, watch, **options):
         yield Analysis(text="all of it", duration=1.0, model="m")
         seconds = 0.0
-        while not watch(Progress(1, seconds, 3600.0)):
+        while not watch(FileProgress(1, seconds, 3600.0)):
             print("heard", file=sys.stderr, flush=True)
             seconds += 10
             time.sleep(0.05)

@@ -46,7 +46,7 @@ def test_a_raw_body(server: Any, speech: bytes, result: dict[str, Any]) -> None:
 )  # fmt: skip
 def test_formats(server: Any, result: dict[str, Any], name: str, begins: str, kind: str) -> None:
     answer = server.post(f"/v1/render?format={name}", json=result)
-    assert answer.text.startswith(begins) and "my fellow" in answer.text
+    assert answer.text.startswith(begins) and "fellow" in answer.text
     assert answer.headers["content-type"].startswith(kind)
 
 
