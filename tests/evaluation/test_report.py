@@ -209,7 +209,7 @@ def test_four_classes_and_no_errors(manifest: Path, tmp_path: Path) -> None:
     part = score_dataset(bare, [Prediction("r0", "Else.")], settings, profile("slue"), None, None)
     page = write_report(assemble("wrong 1", settings, [bare], {bare.name: part}), tmp_path / "wrong")
     text = page.read_text(encoding="utf-8")
-    assert "Every utterance is right." not in text and "Else" in text and Page(text).seen
+    assert "Every utterance is right." not in text and "else" in text and Page(text).seen
 
 
 def test_bad_options(manifest: Path, tmp_path: Path) -> None:
