@@ -184,7 +184,7 @@ def _ears_options(parser: ArgumentParser) -> None:
     parser.add_argument("--epochs", type=number, default=3.0, metavar="N", help="default: 3")
     parser.add_argument("--lr", type=number, default=3e-5, metavar="X", help="learning rate (default: 3e-5)")
     parser.add_argument(
-        "--bf16", action="store_true", help="bfloat16: several times faster where the processor has AMX"
+        "--bf16", action="store_true", help="bfloat16: faster where the processor has AMX"
     )
     _seed(parser)
 
