@@ -169,10 +169,16 @@ def test_the_default_bundle(folder: Path, tmp_path: Path, monkeypatch: pytest.Mo
         resolve_bundle()
 
 
-def test_names_of_the_hub(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_names_of_the_hub(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     calls: list[tuple[Any, ...]] = []
 
-    def snapshot_download(name: str, revision: str | None, allow_patterns: list[str]) -> str:
+    def snapshot_download(
+        name: str, revision: str | None, allow_patterns: list[str], local_files_only: bool = False
+    ) -> str:
+        if local_files_only:
+            raise FileNotFoundError("not on this machine")
         calls.append((name, revision, tuple(allow_patterns)))
         if name == "someone/nothing":
             raise OSError("404 Client Error\nmore")
@@ -183,6 +189,7 @@ def test_names_of_the_hub(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None
     assert resolve_bundle("hf:someone/model@v1") == folder
     optional = (ENCODER + DATA, DECODER + DATA, TAGGER, EMBEDDING)
     assert calls == [("someone/model", "v1", (MANIFEST, *REQUIRED_FILES, *optional))]
+    assert "downloading hf:someone/model" in capsys.readouterr().err  # never in silence
     with pytest.raises(BundleNotFoundError, match=r"could not be downloaded \(404 Client Error\)"):
         resolve_bundle("hf:someone/nothing")
     monkeypatch.setitem(sys.modules, "huggingface_hub", None)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from .folder import (
-    DEFAULT_PATH,
     Bundle,
     file_digest,
     hash_files,
@@ -13,6 +12,7 @@ from .folder import (
     resolve_bundle,
     write_manifest,
 )
+from .installed import DEFAULT, DEFAULT_PATH, Installed, installed, parse_reference
 from .manifest import (
     DATA,
     DECODER,
@@ -31,6 +31,7 @@ from .manifest import (
 __all__ = [
     "DATA",
     "DECODER",
+    "DEFAULT",
     "DEFAULT_PATH",
     "EMBEDDING",
     "ENCODER",
@@ -42,11 +43,14 @@ __all__ = [
     "AudioSettings",
     "Bundle",
     "DecoderSettings",
+    "Installed",
     "Manifest",
     "file_digest",
     "hash_files",
     "hub_repository",
+    "installed",
     "open_bundle",
+    "parse_reference",
     "read_manifest",
     "resolve_bundle",
     "write_manifest",

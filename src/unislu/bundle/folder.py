@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import os
 import re
+import sys
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -14,9 +16,9 @@ from pathlib import Path
 from unislu.errors import BundleError, BundleNotFoundError, MissingDependencyError
 from unislu.files import write_whole
 
+from .installed import DEFAULT_PATH, Reference, candidates, downloaded_from, parse_reference
 from .manifest import DATA, DECODER, EMBEDDING, ENCODER, MANIFEST, REQUIRED_FILES, TAGGER, TOKENIZER, Manifest
-
-DEFAULT_PATH = Path(__file__).parent.parent / "assets" / "default"
+from .parts import whole
 
 _HASH_BLOCK = 1 << 20
 _HUB = re.compile(r"hf:([\w.-]+/[\w.-]+)(?:@([\w./-]+))?")
@@ -100,12 +102,12 @@ def open_bundle(bundle: str | os.PathLike[str] | None = None) -> Bundle:
     """Find a bundle and read its manifest. Hashes are checked by `Bundle.verify`.
 
     Args:
-        bundle: None for the embedded default; a folder; or `hf:owner/name[@revision]` on the Hugging Face
-            hub, taken from the local cache if it is there.
+        bundle: None for the embedded default; a folder; `name[@version]` of an installed model; or
+            `hf:owner/name[@revision]` on the Hugging Face hub, taken from this machine if it is there.
 
     Raises:
-        BundleNotFoundError: no such folder, or no default bundle in this installation.
-        BundleError: not a bundle, an invalid manifest, or a file is missing.
+        BundleNotFoundError: no such folder or model, or no default bundle in this installation.
+        BundleError: not a bundle, an invalid manifest, another schema, or a file is missing.
         MissingDependencyError: a hub name without `huggingface_hub`.
     """
     path = resolve_bundle(bundle)
@@ -133,7 +135,10 @@ def read_manifest(path: Path) -> Manifest:
 
 
 def resolve_bundle(bundle: str | os.PathLike[str] | None = None) -> Path:
-    """The folder of a bundle; see `open_bundle`."""
+    """The folder of a bundle; see `open_bundle`.
+
+    A folder that is a bundle goes before a model of the same name.
+    """
     if bundle is None:
         if not (DEFAULT_PATH / MANIFEST).is_file():
             raise BundleNotFoundError(
@@ -143,15 +148,34 @@ def resolve_bundle(bundle: str | os.PathLike[str] | None = None) -> Path:
     if not isinstance(bundle, str | os.PathLike):
         raise BundleNotFoundError(f"{bundle!r} is not a bundle: give the path of a folder, or hf:owner/name")
     if isinstance(bundle, str) and (repository := hub_repository(bundle)) is not None:
-        return _from_hub(*repository)
+        return downloaded_from(bundle) or _from_hub(*repository)
     path = Path(bundle).expanduser()
+    reference = parse_reference(bundle) if isinstance(bundle, str) else None
+    if reference is not None and not (path / MANIFEST).is_file():
+        try:
+            return _by_name(reference)
+        except BundleNotFoundError:
+            if not path.exists():
+                raise
     if path.is_dir():
-        return path
+        return whole(path)
     if path.exists():
         raise BundleError(f"{path}: is a file; a bundle is the folder that contains {MANIFEST}")
     raise BundleNotFoundError(
         f"{path}: no such folder; pass the path of a bundle, or hf:owner/name of one on the hub"
     )
+
+
+def _by_name(reference: Reference) -> Path:
+    """The best model of that name: the first that this unislu can use. Raises `BundleError`."""
+    reasons: list[BundleError] = []
+    for model in candidates(reference):
+        try:
+            read_manifest(model.path)
+            return whole(model.path)
+        except BundleError as error:
+            reasons.append(error)
+    raise reasons[0]
 
 
 def hub_repository(name: str) -> tuple[str, str | None] | None:
@@ -164,6 +188,7 @@ def hub_repository(name: str) -> tuple[str, str | None] | None:
 
 
 def _from_hub(name: str, revision: str | None) -> Path:
+    """The hub's own folder on this machine; what is not there yet is downloaded, and that is said."""
     try:
         from huggingface_hub import snapshot_download
     except ImportError:
@@ -171,6 +196,13 @@ def _from_hub(name: str, revision: str | None) -> Path:
             f"hf:{name}: the hub needs huggingface_hub: pip install huggingface_hub"
         ) from None
     patterns = [MANIFEST, *REQUIRED_FILES, ENCODER + DATA, DECODER + DATA, TAGGER, EMBEDDING]
+    with contextlib.suppress(Exception):  # not there, or not all of it
+        found = Path(
+            snapshot_download(name, revision=revision, allow_patterns=patterns, local_files_only=True)
+        )
+        if all((found / file).is_file() for file in read_manifest(found).files):
+            return found
+    print(f"unislu: downloading hf:{name} (`unislu download` does it in advance)", file=sys.stderr)
     try:
         return Path(snapshot_download(name, revision=revision, allow_patterns=patterns))
     except Exception as error:  # network, permission and name errors of three libraries

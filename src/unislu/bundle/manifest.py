@@ -18,6 +18,7 @@ from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any, Literal, get_args
 
+from unislu import __version__
 from unislu.errors import BundleError
 
 from .calibration import PARTS, Calibration
@@ -155,17 +156,18 @@ class Manifest:
     """By name, biases that `unislu tune` found; see `check_point`."""
     calibration: Mapping[str, Any] = field(default_factory=dict)
     """What `unislu calibrate` fitted; see `calibration`. `fitted` in it is free form."""
+    licence: str | None = None
+    """Of the weights: an SPDX expression, or words."""
+    unislu_version: str | None = None
+    """The versions of unislu that can run it, as Python packages write them: `>=0.3,<0.5`."""
     schema_version: int = SCHEMA_VERSION
     """Version of this schema."""
 
     def __post_init__(self) -> None:
         """Raises ValueError with the field's name and value; `from_dict` turns it into a BundleError."""
-        if self.schema_version != SCHEMA_VERSION:
-            raise ValueError(
-                f"schema_version is {self.schema_version!r}, this unislu reads {SCHEMA_VERSION}; "
-                "install the version of unislu that the bundle was exported for, or export it again"
-            )
-        for key in ("name", "version", "quantization"):
+        _check_schema(self.schema_version)
+        check_range(self.unislu_version)
+        for key in ("name", "version", "quantization", *(["licence"] if self.licence is not None else [])):
             if not isinstance(getattr(self, key), str) or not getattr(self, key).strip():
                 raise ValueError(f"{key} is {getattr(self, key)!r}, not a name")
         if not self.formats or any(name not in FORMATS for name in self.formats):
@@ -203,12 +205,18 @@ class Manifest:
     def to_dict(self) -> dict[str, Any]:
         """Plain data, in the order of the fields with the schema version first."""
         values = {f.name: _plain(getattr(self, f.name)) for f in fields(self)}
+        for name in ("licence", "unislu_version"):
+            if values[name] is None:
+                del values[name]
         return {"schema_version": values.pop("schema_version"), **values}
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any], where: str = MANIFEST) -> Manifest:
         """Strict: an unknown, missing or ill-typed field is a `BundleError` naming `where` and it."""
         try:
+            # First of all: a manifest of another schema may have fields that this one does not know.
+            if isinstance(data, Mapping) and "schema_version" in data:
+                _check_schema(data["schema_version"])
             values = _known(cls, data, "")
             values["audio"] = AudioSettings(**_known(AudioSettings, data.get("audio", {}), "audio."))
             decoder = _known(DecoderSettings, data.get("decoder", {}), "decoder.")
@@ -227,6 +235,31 @@ class Manifest:
             return cls(**values)
         except (ValueError, TypeError, AttributeError) as error:
             raise BundleError(f"{where}: {error}") from None
+
+
+def _check_schema(version: Any) -> None:
+    if version != SCHEMA_VERSION:
+        raise ValueError(
+            f"schema_version is {version!r}, this unislu reads {SCHEMA_VERSION}; "
+            "install the version of unislu that the bundle was exported for, or export it again"
+        )
+
+
+def check_range(versions: Any) -> None:
+    """Raises ValueError unless this unislu is one of `versions` (None is all of them)."""
+    if versions is None:
+        return
+    from packaging.specifiers import InvalidSpecifier, SpecifierSet
+
+    try:
+        wanted = SpecifierSet(versions)
+    except (InvalidSpecifier, TypeError, AttributeError):
+        raise ValueError(f"unislu_version is {versions!r}, not a range such as '>=0.3,<0.5'") from None
+    if not wanted.contains(__version__, prereleases=True):
+        raise ValueError(
+            f"unislu_version is {versions!r}, this is unislu {__version__}: install a version in that range, "
+            "or a model for this one"
+        )
 
 
 def _known(cls: Any, data: Any, prefix: str) -> dict[str, Any]:

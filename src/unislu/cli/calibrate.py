@@ -18,7 +18,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from .arguments import positive
-from .tune import EMBEDDED
 
 if TYPE_CHECKING:
     from ..evaluation.calibrate import Fitted
@@ -26,7 +25,7 @@ if TYPE_CHECKING:
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Add the options."""
-    parser.add_argument("bundle", metavar="BUNDLE", help="a folder, hf:owner/name on the hub, or `default`")
+    parser.add_argument("bundle", metavar="BUNDLE", help="a name (`default`), a folder, or hf:owner/name")
     parser.add_argument("dev", nargs="+", type=Path, metavar="DEV", help="manifests with audio")
     parser.add_argument("-o", "--output", type=Path, metavar="FOLDER", help="write a copy of the bundle")
     parser.add_argument(
@@ -44,7 +43,7 @@ def run(arguments: argparse.Namespace) -> int:
     from ..evaluation.calibrate import calibrate, store
     from ..evaluation.tune import check_destination
 
-    bundle = open_bundle(None if arguments.bundle == EMBEDDED else arguments.bundle)
+    bundle = open_bundle(arguments.bundle)
     if not arguments.dry_run:
         check_destination(bundle, arguments.output)  # checked before the work, not after it
 

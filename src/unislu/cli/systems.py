@@ -14,9 +14,6 @@ from ..evaluation.systems import UnisluSystem
 from ..sequence.labels import SLUE
 from ..training.checkpoint import UNISLU, Checkpoint, is_checkpoint
 
-EMBEDDED = "default"
-"""The name of the embedded bundle."""
-
 
 def open_system(
     name: str, options: AskOptions, *, threads: int | None = None, device: str = "cpu"
@@ -35,15 +32,14 @@ def open_system(
         if options != AskOptions(beam=options.beam):
             raise OptionError(f"{name}: a baseline has no bias, no operating point and no grammar")
         return open_baseline(name, PartSetting(threads, options.beam or 1)), SLUE.entity_types
-    path = None if name == EMBEDDED and not Path(name).exists() else name
-    known = Checkpoint.read(path) if path is not None and Path(path, UNISLU).is_file() else None
+    known = Checkpoint.read(name) if Path(name, UNISLU).is_file() else None
     as_bundle = known is None or (known.kind == "whisper" and (options.bias or options.operating_point))
-    if not as_bundle and path is not None:
+    if not as_bundle:
         from ..training.checkpoint_system import CheckpointSystem
 
-        trained = CheckpointSystem(Path(path), options, device=device)
+        trained = CheckpointSystem(Path(name), options, device=device)
         return trained, trained.entity_types
-    system = open_unislu(path, options, threads=threads, device=device)
+    system = open_unislu(name, options, threads=threads, device=device)
     return system, system.model.entity_types
 
 

@@ -24,12 +24,10 @@ if TYPE_CHECKING:
     from ..evaluation.operating_points import WantedShare
     from ..evaluation.tune import Tuned
 
-EMBEDDED = "default"
-
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Add the options."""
-    parser.add_argument("bundle", metavar="BUNDLE", help="a folder, hf:owner/name on the hub, or `default`")
+    parser.add_argument("bundle", metavar="BUNDLE", help="a name (`default`), a folder, or hf:owner/name")
     parser.add_argument("dev", nargs="+", type=Path, metavar="DEV", help="manifests with entities and audio")
     parser.add_argument(
         "--target",
@@ -84,7 +82,7 @@ def run(arguments: argparse.Namespace) -> int:
         threads=arguments.threads,
         progress=not arguments.quiet,
     )
-    bundle = open_bundle(None if arguments.bundle == EMBEDDED else arguments.bundle)
+    bundle = open_bundle(arguments.bundle)
     check_destination(bundle, arguments.output)  # before the work, not after it
 
     def say(text: str) -> None:

@@ -37,7 +37,8 @@ def load(
     """Load a model bundle.
 
     Args:
-        bundle: None for the embedded default, a folder, or `hf:owner/name[@revision]` on the hub.
+        bundle: None for the embedded default, `name[@version]` of an installed model (`unislu models`),
+            a folder, or `hf:owner/name[@revision]` on the hub.
         engine: "onnx", or an object that satisfies `unislu.engines.protocol.Engine`.
         threads: threads of one operator; None = one for each core.
         device: "cpu", "cuda", "coreml", "directml" or "auto"; all but the CPU need a bundle that is not int8.

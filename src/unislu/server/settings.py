@@ -27,7 +27,7 @@ class ServerSettings:
 
     host: str = _setting("127.0.0.1", "address to listen on")
     port: int = _setting(8000, "port to listen on; 0 = any free one")
-    bundle: str | None = _setting(None, "model bundle: a folder, or hf:owner/name on the hub")
+    bundle: str | None = _setting(None, "model bundle: a name of `unislu models`, a folder, or hf:owner/name")
     threads: int | None = _setting(None, "threads of the model (default: all cores)")
     keys: tuple[str, ...] = _setting((), "accepted bearer keys, separated by commas", secret=True)
     key_file: str | None = _setting(None, "file with one bearer key per line")

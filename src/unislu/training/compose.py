@@ -42,7 +42,7 @@ if TYPE_CHECKING:
     import onnx
 
 
-def compose(bundle: Path, whisper: Path, out: Path) -> Path:
+def compose(bundle: str | Path, whisper: Path, out: Path) -> Path:
     """Write the bundle of two decoders; see the module.
 
     Raises:

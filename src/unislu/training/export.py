@@ -58,6 +58,10 @@ class Facts:
     provenance: Mapping[str, Any] = field(default_factory=dict)
     alignment_heads: tuple[Sequence[int], ...] = ()
     """(layer, head) pairs that give the word times; by default what the checkpoint or its shape says."""
+    licence: str | None = None
+    """Of the weights."""
+    unislu_version: str | None = None
+    """The versions of unislu that can run it, for example `>=0.3,<0.5`."""
 
 
 @dataclass(frozen=True)
@@ -260,6 +264,8 @@ def _manifest(
         provenance={**known.provenance, **facts.provenance},
         corpora=facts.corpora,
         scores={**facts.scores, "parity": asdict(parity)},
+        licence=facts.licence,
+        unislu_version=facts.unislu_version,
     )
 
 
