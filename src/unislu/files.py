@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import secrets
+import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -55,6 +56,14 @@ def write_whole(
             os.fsync(folder)
         finally:
             os.close(folder)
+
+
+def link_or_copy(source: Path, target: Path) -> None:
+    """The same file at a second place; a copy of it where that is on another disk. Raises `OSError`."""
+    try:
+        os.link(source, target)
+    except OSError:
+        shutil.copyfile(source, target)
 
 
 class Journal:

@@ -16,6 +16,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from unislu.errors import BundleError
+from unislu.files import link_or_copy
 
 from .installed import home, make_home, unwritable
 from .manifest import MANIFEST, Manifest
@@ -82,13 +83,9 @@ def _join(pieces: Sequence[Path], target: Path, digest: str) -> None:
 
 
 def _link(file: Path, target: Path) -> None:
-    """The same file at a second place, or a copy of it on another disk."""
     if not file.is_file():
         raise BundleError(f"{file}: is missing; install all packages of the model")
-    try:
-        os.link(file, target)
-    except OSError:
-        shutil.copyfile(file, target)
+    link_or_copy(file, target)
 
 
 def _take_place(ready: Path, target: Path) -> None:

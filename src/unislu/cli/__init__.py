@@ -40,6 +40,10 @@ _COMMANDS = {
     "calibrate": "calibrate a bundle's confidences",
     "serve": "serve OpenAI's transcription API, unislu's own, and a web page",
     "export": "export a trained checkpoint as a model bundle",
+    "models": "list the models by name",
+    "download": "download a model",
+    "package": "build an installable package of a bundle",
+    "push": "publish a bundle on the Hugging Face hub",
     "tools": "single steps of preparing corpora and checkpoints",
 }
 
