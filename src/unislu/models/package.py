@@ -72,14 +72,14 @@ def package(bundle: Bundle, out: Path, options: PackageOptions | None = None) ->
 
 
 def _manifest(manifest: Manifest, options: PackageOptions) -> Manifest:
-    changes = {
-        "name": options.name,
-        "version": _version(options.version or manifest.version),
-        "licence": options.licence,
-        "unislu_version": options.unislu_version or manifest.unislu_version or f">={__version__}",
-    }
     try:
-        changed = replace(manifest, **{key: value for key, value in changes.items() if value is not None})
+        changed = replace(
+            manifest,
+            name=options.name or manifest.name,
+            version=_version(options.version or manifest.version),
+            licence=options.licence or manifest.licence,
+            unislu_version=options.unislu_version or manifest.unislu_version or f">={__version__}",
+        )
     except ValueError as error:
         raise OptionError(str(error)) from None
     reference = parse_reference(changed.name)
