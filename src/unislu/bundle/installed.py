@@ -13,8 +13,6 @@ import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from difflib import get_close_matches
-from importlib.metadata import entry_points
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
@@ -120,6 +118,9 @@ def installed() -> Iterator[Installed]:
 
 
 def _packages() -> Iterator[Installed]:
+    from importlib.metadata import entry_points
+    from importlib.util import find_spec
+
     for entry in entry_points(group=GROUP):
         try:
             spec = find_spec(entry.module)

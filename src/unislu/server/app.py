@@ -38,7 +38,8 @@ def create_app(settings: ServerSettings | None = None, load: Callable[[], Model]
     """
     settings = settings or ServerSettings.read({})
     store = JobStore(settings.data_folder)
-    service = Service(settings, load or _loader(settings))
+    more = {name: _loader(settings, name) for name in settings.load}
+    service = Service(settings, load or _loader(settings, settings.bundle), more)
     runner = JobRunner(store, service)
 
     # No /docs: FastAPI's page loads scripts from elsewhere. The document itself is /openapi.json.
@@ -82,11 +83,11 @@ def _lifespan(service: Service, runner: JobRunner) -> Callable[[FastAPI], Abstra
     return lifespan
 
 
-def _loader(settings: ServerSettings) -> Callable[[], Model]:
+def _loader(settings: ServerSettings, bundle: str | None) -> Callable[[], Model]:
     def load() -> Model:
         from ..recognition.model import load as load_model
 
-        return load_model(settings.bundle, threads=settings.threads)
+        return load_model(bundle, threads=settings.threads)
 
     return load
 

@@ -1,5 +1,5 @@
-"""One thread owns the model. Requests with the same options are transcribed together; short files do not wait
-for long ones.
+"""One thread owns the models. Requests with the same options are transcribed together; short files do not
+wait for long ones.
 
 Short audio goes before long audio, and long audio is paused between its batches of windows: the model calls
 back there, and waiting short files are transcribed first.
@@ -11,7 +11,7 @@ import asyncio
 import threading
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from concurrent.futures import Future
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,21 +26,24 @@ if TYPE_CHECKING:
     from ..result import Analysis
 
 T = TypeVar("T")
+MAIN = ""
+"""The model that answers where none is named."""
 SHORT_SECONDS = 60.0
 """Longer audio is transcribed alone, and pauses for short audio that arrives meanwhile."""
 
 
 @dataclass(frozen=True)
 class WaitingClip:
-    """One file: its path, its length, the request, and the client's name for it.
+    """One file: its path, its length, the request, the client's name for it, and the model's.
 
-    Clips with equal requests are analysed together.
+    Clips with equal requests to the same model are analysed together.
     """
 
     path: Path
     seconds: float
     request: Request
     name: str = ""
+    model: str = MAIN
 
 
 @dataclass
@@ -52,6 +55,7 @@ class _QueuedTask:
     function: Callable[[Model], Any] | None = None
     progress: Callable[[FileProgress], None] | None = None
     abandoned: bool = False
+    model: str = MAIN
 
 
 @dataclass
@@ -66,35 +70,48 @@ class Counters:
 
 
 class ModelWorker:
-    """Runs a model in a thread of its own."""
+    """Runs one model or several in a thread of its own."""
 
-    def __init__(self, load: Callable[[], Model], max_batch: int, wait_seconds: float) -> None:
-        self._load, self._max_batch, self._wait = load, max_batch, wait_seconds
+    def __init__(
+        self,
+        load: Callable[[], Model],
+        max_batch: int,
+        wait_seconds: float,
+        more: Mapping[str, Callable[[], Model]] | None = None,
+    ) -> None:
+        """`more`: what loads further models, by their names."""
+        self._loaders = {MAIN: load, **(more or {})}
+        self._max_batch, self._wait = max_batch, wait_seconds
         self._condition = threading.Condition()
         self._short: deque[_QueuedTask] = deque()
         self._long: deque[_QueuedTask] = deque()
         self._stopping = False
         self._thread = threading.Thread(target=self._run, name="unislu-model", daemon=True)
-        self._loaded: Future[Model] = Future()
+        self._models: Mapping[str, Model] = {}
+        self._loaded: Future[Mapping[str, Model]] = Future()
         self.counters = Counters()
         self._mean = 0.3  # seconds a short request takes, on average
 
     def start(self) -> None:
-        """Start loading the model."""
+        """Start loading."""
         self._thread.start()
 
-    async def model(self) -> Model:
-        """The model, once it is loaded. Raises what loading raised."""
+    async def model(self, name: str = MAIN) -> Model:
+        """A model, once all are loaded. Raises what loading raised."""
+        return (await self.models())[name]
+
+    async def models(self) -> Mapping[str, Model]:
+        """All models by their names, as `model`."""
         return await asyncio.shield(asyncio.wrap_future(self._loaded))
 
     @property
     def ready(self) -> bool:
-        """Whether the model is loaded."""
+        """Whether the models are loaded."""
         return self._loaded.done() and self._loaded.exception() is None
 
     @property
     def failure(self) -> BaseException | None:
-        """Why the model could not be loaded."""
+        """Why a model could not be loaded."""
         return self._loaded.exception() if self._loaded.done() else None
 
     @property
@@ -113,15 +130,16 @@ class ModelWorker:
 
         Raises what `Model.analyze` raises. Cancelling the call withdraws the request.
         """
-        task = _QueuedTask(Future(), clip, progress=progress)
+        task = _QueuedTask(Future(), clip, progress=progress, model=clip.model)
         result: Analysis = await self._submit(
             task, self._short if clip.seconds <= SHORT_SECONDS else self._long
         )
         return result
 
-    async def call(self, function: Callable[[Model], T]) -> T:
-        """Run a short function in the model's thread, before all waiting tasks."""
-        result: T = await self._submit(_QueuedTask(Future(), function=function), self._short, first=True)
+    async def call(self, function: Callable[[Model], T], model: str = MAIN) -> T:
+        """Run a short function in the models' thread, before all waiting tasks."""
+        task = _QueuedTask(Future(), function=function, model=model)
+        result: T = await self._submit(task, self._short, first=True)
         return result
 
     async def _submit(self, task: _QueuedTask, queue: deque[_QueuedTask], first: bool = False) -> Any:
@@ -150,13 +168,13 @@ class ModelWorker:
 
     def _run(self) -> None:
         try:
-            model = self._load()
+            self._models = {name: load() for name, load in self._loaders.items()}
         except BaseException as error:  # any error must reach the requests that wait for the model
             self._loaded.set_exception(error)
             return
-        self._loaded.set_result(model)
+        self._loaded.set_result(self._models)
         while (tasks := self._next()) is not None:
-            self._do(model, tasks)
+            self._do(tasks)
 
     def _next(self) -> list[_QueuedTask] | None:
         """The next batch of tasks; None to stop."""
@@ -178,25 +196,25 @@ class ModelWorker:
             return []
         if wait and not self._short and self._wait > 0:
             self._condition.wait(self._wait)
-        request = first.clip.request
+        alike = first.clip.request, first.model
         found: list[_QueuedTask] = []
         for task in list(self._short):
             if len(found) + 1 >= self._max_batch:
                 break
-            if task.clip is not None and task.clip.request == request:
+            if task.clip is not None and (task.clip.request, task.model) == alike:
                 self._short.remove(task)
                 found.append(task)
         return found
 
-    def _do(self, model: Model, tasks: list[_QueuedTask]) -> None:
+    def _do(self, tasks: list[_QueuedTask]) -> None:
         tasks = [task for task in tasks if task.future.set_running_or_notify_cancel()]
         if not tasks:
             return
         start, busy = time.perf_counter(), self.counters.busy_seconds
         try:
-            results = self._results(model, tasks)
+            results = self._results(tasks)
         except BaseException as error:  # fails the tasks, never the thread
-            results = self._one_by_one(model, tasks, error)
+            results = self._one_by_one(tasks, error)
         # Files for which a long one was paused are already counted.
         self._count(tasks, time.perf_counter() - start - (self.counters.busy_seconds - busy))
         for task, result in zip(tasks, results, strict=True):
@@ -205,29 +223,31 @@ class ModelWorker:
             else:
                 task.future.set_result(result)
 
-    def _results(self, model: Model, tasks: list[_QueuedTask]) -> list[Any]:
+    def _results(self, tasks: list[_QueuedTask]) -> list[Any]:
+        model = self._models[tasks[0].model]
         if tasks[0].function is not None:
             return [tasks[0].function(model)]
         if len(tasks) == 1:
-            return [self._one(model, tasks[0])]
+            return [self._one(tasks[0])]
         clips = [task.clip for task in tasks if task.clip is not None]
         paths, names = [clip.path for clip in clips], [clip.name or str(clip.path) for clip in clips]
         return list(model.analyze_many(paths, request=clips[0].request, names=names, on_error="yield"))
 
-    def _one(self, model: Model, task: _QueuedTask) -> Analysis:
+    def _one(self, task: _QueuedTask) -> Analysis:
         clip = task.clip
         assert clip is not None
-        watch = None if clip.seconds <= SHORT_SECONDS else self._watch(model, task)
+        watch = None if clip.seconds <= SHORT_SECONDS else self._watch(task)
+        model = self._models[task.model]
         return model.analyze(clip.path, request=clip.request, name=clip.name or None, watch=watch)
 
-    def _watch(self, model: Model, task: _QueuedTask) -> Callable[[FileProgress], bool]:
+    def _watch(self, task: _QueuedTask) -> Callable[[FileProgress], bool]:
         """Called by the model between batches of windows: transcribes what arrived meanwhile, reports the
         progress.
         """
 
         def watch(progress: FileProgress) -> bool:
             while (tasks := self._pending()) and not task.abandoned:
-                self._do(model, tasks)
+                self._do(tasks)
             if task.progress is not None:
                 task.progress(progress)
             return task.abandoned
@@ -240,7 +260,7 @@ class ModelWorker:
             tasks = self._take()
             return tasks + self._company(tasks[0], wait=False) if tasks else []
 
-    def _one_by_one(self, model: Model, tasks: list[_QueuedTask], error: BaseException) -> list[Any]:
+    def _one_by_one(self, tasks: list[_QueuedTask], error: BaseException) -> list[Any]:
         """One bad file must not fail a batch: each is retried alone."""
         if len(tasks) == 1:
             return [error]
@@ -250,7 +270,7 @@ class ModelWorker:
         results: list[Any] = []
         for task in tasks:
             try:
-                results.append(self._one(model, task))
+                results.append(self._one(task))
             except BaseException as single:  # as in `_do`
                 results.append(single)
         return results

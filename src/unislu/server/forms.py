@@ -55,6 +55,9 @@ class FormOptions(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
+    model: str | None = Field(
+        None, description="a name from /v1/models; default: the server's first model"
+    )
     tasks: Names | None = Field(
         None,
         description="asr (transcript), ner (entities), sa (sentiment), with commas; default: all three",

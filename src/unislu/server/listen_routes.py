@@ -66,7 +66,8 @@ def router(service: Service) -> APIRouter:
 
 
 async def _serve(socket: WebSocket, service: Service, form: ListenForm, request: Request) -> None:
-    listener = await service.worker.call(lambda model: _make(model, form.interval, request))
+    key = await service.key(form.model)
+    listener = await service.worker.call(lambda model: _make(model, form.interval, request), key)
     await socket.accept(subprotocol=_subprotocol(socket))
     await _Conversation(socket, service, listener, form).hold()
 

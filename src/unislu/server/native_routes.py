@@ -75,6 +75,7 @@ def _add_info(routes: APIRouter, service: Service) -> None:
             "entity_types": list(model.entity_types),
             "open_types": model.open_types,
             "languages": list(manifest.languages),
+            "models": [manifest.name, *settings.load],
             "operating_points": sorted(manifest.operating_points),
             "limits": {"upload_bytes": settings.max_bytes, "seconds": settings.max_seconds},
         }

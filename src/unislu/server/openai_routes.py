@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import AsyncExitStack
+from functools import partial
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from fastapi import APIRouter, Request
@@ -22,8 +23,6 @@ if TYPE_CHECKING:
     from ..recognition.model import Model
     from ..result import Analysis
 
-ALIASES = ("whisper-1", "gpt-4o-transcribe", "gpt-4o-mini-transcribe", "gpt-transcribe", "unislu")
-"""Names that existing clients use; they and those of `--models` mean the loaded model."""
 UNUSED = ("prompt", "temperature", "chunking_strategy")
 """Fields of the original that have no effect here; those that were sent are named in a header."""
 IGNORED_HEADER = "Unislu-Ignored"
@@ -34,7 +33,7 @@ class TranscriptionForm(BaseModel):
 
     model_config = ConfigDict(extra="ignore")
 
-    model: str = Field(description="a name from /v1/models; whisper-1 and the like mean the loaded model")
+    model: str = Field(description="a name from /v1/models; whisper-1 and the like mean the first model")
     language: str | None = Field(
         None, description="ISO 639-1, also en-US; rejected if the model does not support it; auto = any"
     )
@@ -64,27 +63,26 @@ def router(service: Service) -> APIRouter:
     async def transcribe(request: Request) -> Response:
         async with AsyncExitStack() as stack:
             sent = await stack.enter_async_context(service.submitted(request, TranscriptionForm))
-            model, form, headers = await service.model(), sent.form, _ignored(sent.fields)
-            _check(form, model, service.settings.models)
+            form, headers = sent.form, _ignored(sent.fields)
+            model = await service.model(form.model)
+            _check(form, model)
             asked = _asked(form)
-            await service.check(asked)
+            model.check(asked)
             decoded = await unless_gone(request, service.decode(sent.upload, sent.folder))
+            transcribe = partial(service.transcribe, decoded, sent.upload.name, asked, model=form.model)
             if form.stream:
-                news = await stack.enter_async_context(
-                    transcribing(lambda told: service.transcribe(decoded, sent.upload.name, asked, told))
-                )
+                news = await stack.enter_async_context(transcribing(lambda told: transcribe(progress=told)))
                 return EventStream(_events(news, form, model), stack.pop_all(), headers)
-            analysis = await unless_gone(request, service.transcribe(decoded, sent.upload.name, asked))
+            analysis = await unless_gone(request, transcribe())
             return _answer(analysis, form, model, headers)
 
     @routes.get("/v1/models", summary="The available models", responses=schemas.MODELS)
     async def models() -> dict[str, Any]:
-        model = await service.model()
-        return {"object": "list", "data": [_model(name) for name in _names(model, service.settings.models)]}
+        return {"object": "list", "data": [_model(name) for name in (await service.names()).listed]}
 
     @routes.get("/v1/models/{name:path}", summary="One model")
     async def one_model(name: str) -> dict[str, Any]:
-        _check_model(name, await service.model(), service.settings.models)
+        await service.key(name)
         return _model(name)
 
     return routes
@@ -92,21 +90,6 @@ def router(service: Service) -> APIRouter:
 
 def _model(name: str) -> dict[str, Any]:
     return {"id": name, "object": "model", "created": 0, "owned_by": "unislu"}
-
-
-def _names(model: Model, more: Sequence[str]) -> list[str]:
-    """The names of the loaded model."""
-    return list(dict.fromkeys((model.manifest.name, *ALIASES, *more)))
-
-
-def _check_model(name: str, model: Model, more: Sequence[str]) -> None:
-    names = _names(model, more)
-    if name not in (model.name, *names):
-        message = (
-            f"the model {name[:80]!r} does not exist: this server has {', '.join(names)}; its option "
-            "--models adds names"
-        )
-        raise ApiError(404, message, code="model_not_found", param="model")
 
 
 def _check_language(language: str, model: Model) -> None:
@@ -118,9 +101,8 @@ def _check_language(language: str, model: Model) -> None:
         raise ApiError(400, message, code="unsupported_language", param="language")
 
 
-def _check(form: TranscriptionForm, model: Model, more: Sequence[str]) -> None:
+def _check(form: TranscriptionForm, model: Model) -> None:
     """Raises `ApiError` for invalid combinations."""
-    _check_model(form.model, model, more)
     _check_language(form.language or "", model)
     for name in form.timestamp_granularities or ():
         if name not in ("word", "segment"):

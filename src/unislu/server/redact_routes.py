@@ -50,7 +50,7 @@ def router(service: Service) -> APIRouter:
     async def redact(request: Request) -> Response:
         async with service.submitted(request, RedactForm, raw=True) as sent:
             asked, types = _asked(sent.form)
-            await service.check(asked)
+            await service.check(asked, sent.form.model)
             redaction, copy = await unless_gone(request, _redact(service, sent, asked, types))
             return await _answer(redaction, copy, sent.form, sent.upload)
 
@@ -105,8 +105,10 @@ async def _again(
     silenced = DecodedFile(sent.folder / "silenced.wav", seconds, ())
     channels = await service.decoders.without_tone(copy.path, silenced.path)
     ways = ("mix",) if channels == 1 else ("mix", "split")
-    name = sent.upload.name
-    return [await service.transcribe(silenced, name, replace(request, channels=way)) for way in ways]
+    name, model = sent.upload.name, sent.form.model
+    return [
+        await service.transcribe(silenced, name, replace(request, channels=way), model=model) for way in ways
+    ]
 
 
 async def _answer(redaction: Redaction, copy: Copy | None, form: RedactForm, upload: Upload) -> Response:

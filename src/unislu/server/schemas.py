@@ -100,8 +100,8 @@ INFO: Responses = {
     200: _json(
         "What this server can do",
         {"name": "unislu-base", "version": "0.1.0", "unislu": "0.1.0", "entity_types": ["ORG", "PERSON"],
-         "open_types": True, "languages": ["en"], "operating_points": [], "redaction": True,
-         "limits": {"upload_bytes": 200_000_000, "seconds": 14_400}},
+         "open_types": True, "languages": ["en"], "models": ["unislu-base"], "operating_points": [],
+         "redaction": True, "limits": {"upload_bytes": 200_000_000, "seconds": 14_400}},
     ),
     **_errors(401, 503),
 }  # fmt: skip

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import dataclasses
 import shutil
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,6 +24,7 @@ from .forms import FORMATS as ANSWERS
 from .forms import AnalyzeForm, parse_form
 from .jobs import AUDIO
 from .metrics import Metrics
+from .names import ModelNames
 from .places import Places
 from .settings import ServerSettings
 from .uploads import Form, Limits, Upload, drain, receive
@@ -52,9 +53,15 @@ class Submission(Generic[F]):
 class Service:
     """The parts of a running server."""
 
-    def __init__(self, settings: ServerSettings, load: Callable[[], Model]) -> None:
+    def __init__(
+        self,
+        settings: ServerSettings,
+        load: Callable[[], Model],
+        more: Mapping[str, Callable[[], Model]] | None = None,
+    ) -> None:
+        """`more`: what loads further models, by their names."""
         self.settings = settings
-        self.worker = ModelWorker(load, settings.max_batch, settings.batch_wait_ms / 1000)
+        self.worker = ModelWorker(load, settings.max_batch, settings.batch_wait_ms / 1000, more)
         self.metrics = Metrics(self.worker)
         self.workspace = Workspace(settings.work_folder, settings.max_disk_bytes)
         self.decoders = DecoderPool(
@@ -85,11 +92,19 @@ class Service:
             cpu_seconds=settings.decode_timeout,
         )
 
-    async def model(self) -> Model:
-        """The model. Raises `ApiError` (503) while it loads or if it cannot be loaded."""
+    async def names(self) -> ModelNames:
+        """The names of the models. Raises `ApiError` (503) while they load or if one cannot be loaded."""
         if not self.worker.ready:
             raise ApiError(503, "the model is still loading", code="loading", retry_after=2)
-        return await self.worker.model()
+        return ModelNames.of(await self.worker.models(), self.settings)
+
+    async def key(self, name: str | None) -> str:
+        """The worker's name of the model that a client means. Raises `ApiError` (404), and as `names`."""
+        return (await self.names()).key(name)
+
+    async def model(self, name: str | None = None) -> Model:
+        """The model that a client means; the main one for None. Raises as `key`."""
+        return await self.worker.model(await self.key(name))
 
     @asynccontextmanager
     async def admitted(self, request: HttpRequest) -> AsyncIterator[Path]:
@@ -138,11 +153,11 @@ class Service:
     async def analyze(self, sent: Submission[Any], request: Request, *, split: bool = False) -> Analysis:
         """Decode and analyse a submission. Raises `ApiError`, and as `transcribe`."""
         decoded = await self.decode(sent.upload, sent.folder, split)
-        return await self.transcribe(decoded, sent.upload.name, request)
+        return await self.transcribe(decoded, sent.upload.name, request, model=sent.form.model)
 
-    async def check(self, request: Request) -> None:
-        """Raises `OptionError` if the model cannot fulfil the request."""
-        (await self.model()).check(request)
+    async def check(self, request: Request, model: str | None = None) -> None:
+        """Raises `OptionError` if the model cannot fulfil the request, `ApiError` (404) if there is none."""
+        (await self.model(model)).check(request)
 
     async def check_form(self, form: AnalyzeForm) -> Request:
         """The request of a form. Raises its errors before any audio is decoded."""
@@ -150,7 +165,7 @@ class Service:
         check_format(form.format, request.wants_text)
         if form.redact is not None and "ner" not in request.tasks:
             raise ApiError(400, "redact needs the task ner", code="invalid_option", param="redact")
-        await self.check(request)
+        await self.check(request, form.model)
         return request
 
     async def transcribe(
@@ -159,9 +174,10 @@ class Service:
         name: str,
         request: Request,
         progress: Callable[[FileProgress], None] | None = None,
+        model: str | None = None,
     ) -> Analysis:
         """Analyse decoded audio; the result has the client's file name."""
-        clip = WaitingClip(decoded.path, decoded.seconds, request, name)
+        clip = WaitingClip(decoded.path, decoded.seconds, request, name, await self.key(model))
         analysis = await self.worker.analyze(clip, progress)
         warnings = tuple(dict.fromkeys((*decoded.warnings, *analysis.warnings)))
         return dataclasses.replace(analysis, warnings=warnings)

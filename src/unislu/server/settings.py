@@ -14,6 +14,8 @@ from ..errors import OptionError
 PREFIX = "UNISLU_"
 MIN_KEY = 16
 """Minimum characters of a key: shorter ones can be guessed."""
+ALIASES = ("whisper-1", "gpt-4o-transcribe", "gpt-4o-mini-transcribe", "gpt-transcribe", "unislu")
+"""Model names that existing clients use; they and those of `--models` mean the main model."""
 _YES, _NO = ("1", "true", "yes", "on"), ("", "0", "false", "no", "off")
 
 
@@ -32,6 +34,9 @@ class ServerSettings:
     keys: tuple[str, ...] = _setting((), "accepted bearer keys, separated by commas", secret=True)
     key_file: str | None = _setting(None, "file with one bearer key per line")
     models: tuple[str, ...] = _setting((), "additional model names that clients may use, e.g. org/model")
+    load: tuple[str, ...] = _setting(
+        (), "names of further models to load; requests choose one with the field `model`"
+    )
     insecure: bool = _setting(
         False, "allow listening on other addresses than this machine's own without a key"
     )
@@ -81,6 +86,7 @@ class ServerSettings:
                 raise OptionError(f"{name} is {getattr(self, name)}: give a number above 0")
         if not 0 < self.key_share <= 1:
             raise OptionError(f"key_share is {self.key_share}: give a number above 0 and up to 1")
+        _check_names(self.load)
         for origin in self.cors:
             if origin == "*" or "://" not in origin or origin.endswith("/"):
                 raise OptionError(f"CORS origin {origin!r}: name each as scheme://host[:port]")
@@ -145,6 +151,17 @@ def parse(item: Field[Any], text: str, where: str) -> Any:
     except ValueError:
         wanted = {"bool": "yes or no", "int": "a whole number"}.get(kind, "a number")
         raise OptionError(f"{where} is {text!r}: give {wanted}") from None
+
+
+def _check_names(names: tuple[str, ...]) -> None:
+    """Raises `OptionError` for what `--load` cannot load: paths, and names that are taken."""
+    from ..bundle import parse_reference
+
+    for name in names:
+        if parse_reference(name) is None:
+            raise OptionError(f"--load {name}: give names of `unislu models`, for example small or small@1.0")
+        if name in ALIASES or names.count(name) > 1:
+            raise OptionError(f"--load {name}: that name is taken; load each model once")
 
 
 def is_loopback(host: str) -> bool:
