@@ -11,9 +11,14 @@ import math
 from bisect import bisect_left, bisect_right
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
-from typing import Any, Protocol, TypeVar
+from importlib import import_module
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from .errors import RecordError
+
+if TYPE_CHECKING:
+    from spacy.language import Language
+    from spacy.tokens import Doc
 
 SCHEMA_VERSION = 1
 
@@ -193,6 +198,20 @@ class Analysis:
         """The JSON text of `to_dict`."""
         return json.dumps(self.to_dict(), ensure_ascii=False, indent=indent)
 
+    def to_spacy(self, nlp: Language | None = None) -> Doc:
+        """A spaCy document with the entities and the sentiment; see `unislu.writers.docbin.to_doc`.
+
+        `nlp`: whose tokenizer and vocabulary it gets; None = an empty pipeline of the result's language.
+
+        Raises `MissingDependencyError` without spaCy.
+        """
+        doc: Doc = _view("docbin").to_doc(self, nlp)
+        return doc
+
+    def _repr_html_(self) -> str:
+        """How notebooks show it."""
+        return str(_view("jupyter").render(self))
+
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> Analysis:
         """Read what `to_dict` wrote. Raises `RecordError` for unknown, missing or ill-typed keys."""
@@ -207,6 +226,11 @@ class Analysis:
         for key in ("warnings", "untrained_types"):
             values[key] = tuple(_list(values.get(key, []), key))
         return _build(cls, values, "result")
+
+
+def _view(name: str) -> Any:
+    """A writer, imported when it is asked for: writers know results, and results nothing of writers."""
+    return import_module(f"unislu.writers.{name}")
 
 
 class Placed(Protocol):

@@ -110,6 +110,35 @@ def test_bad_arrays(array: NDArray[Any], rate: int | None, message: str) -> None
         load_audio(array, rate)
 
 
+@pytest.mark.parametrize(
+    ("row", "message"),
+    [({"array": np.zeros(16_000)}, "a.flac: has no 'sampling_rate'"),
+     ({"array": None, "sampling_rate": 16_000}, "a.flac: has no 'array'"),
+     ({"array": np.zeros(16_000), "sampling_rate": "16000"}, "'16000' is not a whole number of Hz"),
+     ({"array": np.zeros(16_000), "sampling_rate": 16}, "between 1000"),
+     ({"array": np.zeros(16_000, bool), "sampling_rate": 16_000}, "dtype bool"),
+     ({"array": [0, 1] * 8_000, "sampling_rate": 16_000}, "dtype int64 is not audio; pass float32"),
+     ({"array": np.zeros((2, 2, 2)), "sampling_rate": 16_000}, r"shape \(2, 2, 2\)"),
+     ({"array": np.float32(0), "sampling_rate": 16_000}, r"shape \(\)"),
+     ({"array": [[0.0], [0.0, 0.0]], "sampling_rate": 16_000}, "a.flac: 'array' is list that is no array"),
+     ({"array": ["a"], "sampling_rate": 16_000}, "dtype <U1"),
+     ({"array": np.full(16_000, np.nan), "sampling_rate": 16_000}, "not numbers: nan at 0.000 s"),
+     ({"array": np.zeros(0, np.float32), "sampling_rate": 16_000}, "0 ms"),
+     ({"array": np.full(16_000, 3e4, np.float32), "sampling_rate": 16_000}, "float samples reach 30000")],
+)  # fmt: skip
+def test_bad_audio_of_the_library_datasets(row: dict[str, Any], message: str) -> None:
+    with pytest.raises(AudioError, match=message) as caught:
+        load_audio({**row, "path": "a.flac"})
+    assert "a.flac" in str(caught.value)
+
+
+def test_a_mapping_without_audio() -> None:
+    with pytest.raises(AudioError, match=r"has the keys 'audio'; pass \{\"array\""):
+        load_audio({"audio": "a.wav"})
+    with pytest.raises(AudioError, match="the mapping has its 'sampling_rate'"):
+        load_audio({"array": np.zeros(16_000), "sampling_rate": 16_000}, 16_000)
+
+
 def test_bad_sources() -> None:
     with pytest.raises(AudioError, match="only for arrays"):
         load_audio(b"x", 16_000)

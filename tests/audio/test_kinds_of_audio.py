@@ -113,3 +113,16 @@ def test_whole_files_give_no_warning() -> None:
         with warnings.catch_warnings():
             warnings.simplefilter("error")
             load_audio(encoded(container, codec))
+
+
+def test_audio_of_the_library_datasets(tmp_path: Path) -> None:
+    stereo = np.stack([tone(), np.zeros(16_000, np.float32)])
+    integers = (stereo * 32767).astype(np.int16)
+    for array in (stereo, stereo.T, integers, stereo.astype(np.float64), stereo.tolist()):
+        decoded = load_audio({"array": array, "sampling_rate": 16_000, "path": None})
+        assert np.abs(decoded - tone() / 2).max() < 2e-4
+    assert_is_tone(load_audio({"array": tone(44_100), "sampling_rate": np.int64(44_100)}), 1.0, 0.001)
+    data = wav(tone(), 16_000, tag=3)
+    assert read_audio({"bytes": data, "path": "a.wav"}).name == "a.wav"
+    (tmp_path / "b.wav").write_bytes(data)
+    assert_is_tone(load_audio({"bytes": None, "path": str(tmp_path / "b.wav")}), 1.0)

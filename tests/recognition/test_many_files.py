@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from unislu.errors import AudioNotFoundError, OptionError
+from unislu.errors import AudioError, AudioNotFoundError, OptionError
 from unislu.recognition.longform import FileProgress
 from unislu.recognition.model import Model
 from unislu.result import Analysis
@@ -89,3 +89,15 @@ def test_the_text_so_far_is_how_the_whole_begins(vocabulary: Vocabulary, tmp_pat
     assert whole is not None and seen == sorted(seen, key=len) and len(set(seen)) > 2
     assert all(whole.startswith(text) for text in seen)
     assert any(0 < len(text) < len(whole) for text in seen)
+
+
+def test_rows_of_the_library_datasets(model: Model) -> None:
+    good = {"array": noise(200), "sampling_rate": 16_000, "path": "a.wav"}
+    bad = {"array": noise(200), "path": "b.wav"}
+    first, error, last = model.analyze_many([good, bad, {**good, "path": None}], on_error="yield")
+    assert isinstance(first, Analysis) and first.file == "a.wav" and first.text
+    assert isinstance(error, AudioError) and "b.wav: has no 'sampling_rate'" in str(error)
+    assert isinstance(last, Analysis) and last.file is None and last.text == first.text
+    assert model.analyze(good).text == first.text
+    with pytest.raises(OptionError, match="give a sequence"):
+        model.analyze_many(good)  # type: ignore[call-overload]

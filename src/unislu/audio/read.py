@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
@@ -15,7 +16,10 @@ from .media import MediaSource, open_media
 from .samples import MAX_RATE, MIN_RATE, Blocks, Float32, Report, to_float
 from .stream import SAMPLE_RATE, AudioStream
 
-AudioSource: TypeAlias = "MediaSource | NDArray[Any]"
+AudioSource: TypeAlias = "MediaSource | NDArray[Any] | Mapping[str, Any]"
+"""A mapping is audio as the library `datasets` has it: `{"array", "sampling_rate"}`, or `{"bytes", "path"}`
+where it is not decoded.
+"""
 
 
 class AudioWarning(UserWarning):
@@ -52,8 +56,9 @@ def read_audio(source: AudioSource, sample_rate: int | None = None, *, name: str
 
     Args:
         source: a path to any audio or video container; its bytes; a binary file object, read from its
-            position to its end; or an array [n] or [n, channels] or [channels, n] (the shorter axis is the
-            channels) of float samples in -1…1 or of integers.
+            position to its end; an array [n] or [n, channels] or [channels, n] (the shorter axis is the
+            channels) of float samples in -1…1 or of integers of 8, 16 or 32 bits; or, as the library
+            `datasets` gives it, `{"array": …, "sampling_rate": …}` or `{"bytes": …, "path": …}`.
         sample_rate: samples a second of an array; required for arrays, refused otherwise.
         name: what messages call the source, by default the path; its suffix identifies the format of a
             recording without a header.
@@ -83,6 +88,8 @@ def open_audio(
         AudioNotFoundError: the path is missing, a directory or unreadable.
         AudioError: the source is empty or not audio; errors further inside are raised during iteration.
     """
+    if isinstance(source, Mapping):
+        source, sample_rate, name = _of_datasets(source, sample_rate, name)
     if isinstance(source, np.ndarray):
         name = name or "array"
         return AudioStream(_array_blocks(source, sample_rate, name), name, Report(), lambda: None, split)
@@ -99,6 +106,39 @@ def count_channels(source: AudioSource) -> int:
         return len(next(iter(stream)))
 
 
+def _of_datasets(
+    row: Mapping[str, Any], sample_rate: int | None, name: str | None
+) -> tuple[Any, int | None, str | None]:
+    """Source, sample rate and name of an audio of the library `datasets`. Raises `AudioError`."""
+    path = row.get("path")
+    name = name or (str(path) if path else None)
+    if "array" in row or "sampling_rate" in row:
+        if missing := [key for key in ("array", "sampling_rate") if row.get(key) is None]:
+            raise AudioError(f"{name or 'array'}: has no {missing[0]!r}; pass {_DATASETS}")
+        if sample_rate is not None:
+            raise AudioError(f"sample_rate={sample_rate}: the mapping has its 'sampling_rate'; leave it out")
+        return _as_array(row["array"], name or "array"), row["sampling_rate"], name
+    if row.get("bytes") is not None:
+        return row["bytes"], sample_rate, name
+    if path:
+        return path, sample_rate, name
+    keys = ", ".join(map(repr, row)) or "none"
+    raise AudioError(f"{name or 'mapping'}: has the keys {keys}; pass {_DATASETS}")
+
+
+_DATASETS = '{"array": …, "sampling_rate": …}, or {"bytes": …, "path": …}'
+
+
+def _as_array(samples: Any, name: str) -> NDArray[Any]:
+    """Samples as an array: tables that were not read as numpy give lists, and torch gives tensors."""
+    try:
+        return np.asarray(samples)
+    except (TypeError, ValueError, RuntimeError) as error:
+        raise AudioError(
+            f"{name}: 'array' is {type(samples).__name__} that is no array ({error}); pass float32 [n]"
+        ) from None
+
+
 def _array_blocks(array: NDArray[Any], rate: int | None, name: str) -> Blocks:
     if rate is None:
         raise AudioError(f"{name}: an array has no sample rate; pass sample_rate=, e.g. 16000")
@@ -107,7 +147,8 @@ def _array_blocks(array: NDArray[Any], rate: int | None, name: str) -> Blocks:
         raise AudioError(
             f"{name}: sample_rate={rate!r} is not a whole number of Hz between {MIN_RATE} and {MAX_RATE}"
         )
-    if array.dtype.kind not in "fi" and array.dtype != np.uint8:
+    # 64-bit integers say nothing of full scale, and mostly they are int16 that a list or a table widened.
+    if (array.dtype.kind not in "fi" and array.dtype != np.uint8) or array.dtype == np.int64:
         raise AudioError(f"{name}: dtype {array.dtype} is not audio; pass float32 in -1…1 or int16")
     if array.ndim not in (1, 2):
         raise AudioError(f"{name}: shape {array.shape} is not audio; pass [n] or [n, channels]")

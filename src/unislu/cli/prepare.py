@@ -7,6 +7,7 @@ examples:
   unislu prepare nuner hf:numind/NuNER out/ --split entity --sample 350000 --part train --dev-share 0.01
   unislu prepare mit engtrain.bio out/ --part dev --dev-share 0.1
   unislu prepare librispeech LibriSpeech/ out/ --split train-960
+  unislu prepare label-studio project-1.json out/
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "corpus",
         metavar="CORPUS",
         help="slue-voxpopuli, slue-voxceleb, hub-slue-voxpopuli, hub-slue-voxceleb, vp-nel, nuner, mit, "
-        "whisperner, librispeech or fleurs",
+        "whisperner, librispeech, fleurs or label-studio",
     )
     parser.add_argument("source", metavar="SOURCE", help="its folder or file, or hf:owner/name on the hub")
     parser.add_argument("out", metavar="OUT", help="folder for manifest.jsonl (and audio/ where it is cut)")
@@ -58,7 +59,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Build the manifest and print the table."""
+    """Build the manifest and print the table; 1 if part of the source could not be read."""
     from ..data.corpora.build import BuildOptions
     from ..data.prepare import Part, prepare
 
@@ -73,8 +74,8 @@ def run(arguments: argparse.Namespace) -> int:
         limit=arguments.limit,
         part=Part(arguments.sample, arguments.seed, arguments.part, arguments.dev_share),
     )
-    for case in report.cases:
+    for case in (*report.cases, *report.broken):
         complain(case)
     print(report.table())
     print(f"{report.manifest}", file=sys.stderr)
-    return 0
+    return 1 if report.broken else 0

@@ -14,7 +14,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
-from .arguments import not_negative, positive
+from .arguments import names, not_negative, positive
 from .parser import number
 from .requirements import require
 
@@ -255,6 +255,24 @@ def _compose(arguments: argparse.Namespace) -> None:
     print(compose(arguments.bundle, arguments.whisper, arguments.out))
 
 
+def _label_studio_options(parser: ArgumentParser) -> None:
+    parser.add_argument(
+        "--entities", type=names, metavar="TYPE,…", help="types to choose from (default: the seven built in)"
+    )
+    parser.add_argument(
+        "--speakers", type=names, default=["Speech"], metavar="NAME,…", help="who speaks (default: Speech)"
+    )
+
+
+def _label_studio(arguments: argparse.Namespace) -> None:
+    from ..sequence import SLUE
+    from ..writers.label_studio import labelling_config
+
+    types = arguments.entities or SLUE.entity_types
+    sentiments = [name.lower() for name in SLUE.sentiments]
+    print(labelling_config(types, sentiments, arguments.speakers), end="")
+
+
 def _seed(parser: ArgumentParser) -> None:
     parser.add_argument("--seed", type=not_negative, default=0, metavar="N", help="default: 0")
 
@@ -299,5 +317,11 @@ TOOLS = {
     "prune": Tool("remove text tokens that no text needs.", _prune_options, _prune),
     "compose": Tool(
         "join a decoder that transcribes with a bundle whose decoder tags.", _compose_options, _compose
+    ),
+    "label-studio": Tool(
+        "print the labelling configuration of Label Studio for tasks of `unislu analyze -f label-studio`.",
+        _label_studio_options,
+        _label_studio,
+        torch=False,
     ),
 }

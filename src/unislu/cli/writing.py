@@ -43,6 +43,11 @@ def configure(parser: argparse.ArgumentParser) -> None:
         metavar="P",
         help="player of html: link to the audio, embed it, or none (default: link)",
     )
+    parser.add_argument(
+        "--audio-url",
+        metavar="PREFIX",
+        help="of label-studio: what its URL of a recording begins with, before the path as given here",
+    )
 
 
 @dataclass(frozen=True)
@@ -51,6 +56,7 @@ class Writing:
 
     subtitles: SubtitleStyle
     player: str
+    audio_url: str | None = None
 
     @classmethod
     def of(cls, arguments: argparse.Namespace) -> Writing:
@@ -61,13 +67,13 @@ class Writing:
             raise OptionError(f"--player is {arguments.player!r}: choose from {', '.join(PLAYERS)}")
         given = {"line": arguments.line_length, "lines": arguments.lines, "speed": arguments.reading_speed}
         style = SubtitleStyle(**{name: value for name, value in given.items() if value is not None})
-        return cls(style, arguments.player)
+        return cls(style, arguments.player, arguments.audio_url)
 
     def writer(self, name: str, audio: str | os.PathLike[str], folder: str | os.PathLike[str]) -> Writer:
         """The writer of the results of one recording.
 
-        `audio`: the file that its page plays; `folder`: the folder of the page. A recording without a file
-        (stdin) gets a page without a player.
+        `audio`: the file that its page plays; `folder`: the folder of what is written. A recording without a
+        file (stdin) gets a page without a player.
 
         Raises `OptionError` for an unknown format, or audio that is too long to embed.
         """
@@ -76,6 +82,10 @@ class Writing:
         played = None
         if name == "html" and self.player != "none" and os.path.isfile(audio):
             played = link(audio, folder) if self.player == "link" else embedded(audio)
+        elif name == "elan" and os.path.isfile(audio):
+            played = link(audio, folder)
+        elif name == "label-studio" and self.audio_url is not None:
+            played = self.audio_url + quote(Path(audio).as_posix())
         return get_writer(name, WriteOptions(subtitles=self.subtitles, audio=played))
 
 

@@ -17,7 +17,7 @@ from functools import partial
 from pathlib import Path
 from typing import Literal
 
-from unislu.data.corpora import slue, speech, texts
+from unislu.data.corpora import label_studio, slue, speech, texts
 from unislu.data.corpora.build import Builder, BuildOptions, Built, CorpusAudio, Tally
 from unislu.data.corpora.jsonl import in_dev
 from unislu.data.records import Record, output_folder, write_records
@@ -34,6 +34,7 @@ BUILDERS: dict[str, Builder] = {
     "whisperner": texts.whisperner,
     "librispeech": speech.librispeech,
     "fleurs": speech.fleurs,
+    "label-studio": label_studio.label_studio,
 }
 
 
@@ -107,6 +108,8 @@ class PrepareReport:
     left_out: Counter[str]
     cases: tuple[str, ...]
     published: Published | None
+    broken: tuple[str, ...] = ()
+    """Parts of the source that could not be read, a line each."""
 
     def table(self) -> str:
         """Counts, with the paper's beside them where it has some."""
@@ -172,11 +175,13 @@ def prepare(
     manifest = target / "manifest.jsonl"
     count = write_records(manifest, placed())
     if not count:
-        raise RecordError(f"{source}: no record of split {options.split!r} was found")
+        broken = f": {tally.broken[0]}" if tally.broken else ""
+        raise RecordError(f"{source}: no record of split {options.split!r} was found{broken}")
     published = PUBLISHED.get((corpus.removeprefix("hub-"), options.split)) if wanted == Part() else None
     return PrepareReport(
-        manifest, count, seconds, entities, sentiments, tally.reasons, tuple(tally.cases), published
-    )
+        manifest, count, seconds, entities, sentiments, tally.reasons, tuple(tally.cases), published,
+        tuple(tally.broken),
+    )  # fmt: skip
 
 
 def _with_audio(record: Record, clip: CorpusAudio, out: Path, copy_audio: bool) -> Record:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import replace
 from typing import Literal, Unpack, overload
@@ -107,7 +107,8 @@ class Model:
         """Transcribe one file, however long it is, and find its entities and its sentiment.
 
         Args:
-            source: path, bytes, binary file object or array; see `unislu.audio.read_audio`.
+            source: path, bytes, binary file object, array, or `{"array", "sampling_rate"}` of the library
+                `datasets`; see `unislu.audio.read_audio`.
             request: what to recognise; by default the transcript, entities of the closed set and the
                 sentiment.
             sample_rate: of an array, in Hz.
@@ -191,7 +192,7 @@ class Model:
         order.
 
         Args:
-            sources: as for `analyze`, without arrays.
+            sources: as for `analyze`; an array needs its rate: `{"array": …, "sampling_rate": …}`.
             request: as for `analyze`.
             names: each source's name in results and messages; by default its path.
             on_error: "raise" stops at the first file that cannot be read; "yield" yields the error in place
@@ -207,8 +208,8 @@ class Model:
         """
         if on_error not in ("raise", "yield"):
             raise OptionError(f"on_error is {on_error!r}: give 'raise' or 'yield'")
-        if isinstance(sources, str | bytes | os.PathLike):
-            raise OptionError(f"sources is {sources!r}: give a sequence, e.g. ['a.wav', 'b.wav']")
+        if isinstance(sources, str | bytes | os.PathLike | Mapping):
+            raise OptionError(f"sources is {sources!r:.80}: give a sequence, e.g. ['a.wav', 'b.wav']")
         plan = self._plan(request, options)
         results = self._results(self._open_all(sources, names, plan, progress), plan, watch)
         return results if on_error == "yield" else _raising(results)
@@ -246,7 +247,10 @@ class Model:
     def _open(
         self, source: AudioSource, rate: int | None, name: str | None, plan: Plan, number: int
     ) -> Recording:
-        unnamed = isinstance(source, bytes | bytearray | memoryview | np.ndarray) and name is None
+        unnamed = name is None and (
+            isinstance(source, bytes | bytearray | memoryview | np.ndarray)
+            or (isinstance(source, Mapping) and not source.get("path"))
+        )
         stream = open_audio(source, rate, name=name, split=plan.request.channels == "split")
         return Recording(stream, plan, self.manifest.audio, number=number, named=not unnamed)
 

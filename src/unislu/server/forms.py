@@ -17,7 +17,9 @@ from .answers import ApiError
 M = TypeVar("M", bound=BaseModel)
 T = TypeVar("T")
 _INDEX = re.compile(r"\[\d*\]$")
-FORMATS = ("json", "txt", "srt", "vtt", "html", "deepgram", "assemblyai")
+FORMATS = (
+    "json", "txt", "srt", "vtt", "html", "textgrid", "elan", "label-studio", "deepgram", "assemblyai",
+)  # fmt: skip
 
 
 def _names(value: Any) -> Any:

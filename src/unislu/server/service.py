@@ -208,6 +208,14 @@ async def _gone(request: HttpRequest) -> None:
         pass
 
 
+_KINDS = {
+    "srt": "application/x-subrip",
+    "vtt": "text/vtt",
+    "elan": "application/xml",
+    "label-studio": "application/json",
+}
+
+
 def render(analysis: Analysis, format_: str) -> Response:
     """A result in the requested format."""
     from ..writers import get_writer
@@ -223,8 +231,7 @@ def render(analysis: Analysis, format_: str) -> Response:
         # Its style sheet is inline; it runs no scripts and loads nothing.
         policy = {"content-security-policy": "default-src 'none'; style-src 'unsafe-inline'; sandbox"}
         return HTMLResponse(text, headers=policy)
-    kind = {"srt": "application/x-subrip", "vtt": "text/vtt"}.get(format_, "text/plain")
-    return PlainTextResponse(text, media_type=kind)
+    return PlainTextResponse(text, media_type=_KINDS.get(format_, "text/plain"))
 
 
 def check_format(format_: str, has_text: object) -> None:

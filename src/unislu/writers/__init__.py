@@ -9,7 +9,7 @@ from types import MappingProxyType
 
 from ..errors import OptionError
 from ..result import Analysis
-from . import conll, docbin, html, parquet, subtitles, terminal
+from . import conll, docbin, elan, html, label_studio, parquet, subtitles, terminal, textgrid
 from .spans import speaker, turns
 from .subtitles import SubtitleStyle
 
@@ -21,7 +21,9 @@ class WriteOptions:
     subtitles: SubtitleStyle = field(default_factory=SubtitleStyle)
     """Line lengths and reading speed of srt and vtt."""
     audio: str | None = None
-    """What the player of an html page plays: a relative path or a `data:` URL; None = no player."""
+    """Where a page's player, ELAN or Label Studio find the recording: a relative path or a URL. None = no
+    player, and for the others the recording's name.
+    """
 
 
 @dataclass(frozen=True)
@@ -82,6 +84,11 @@ def _formats(options: WriteOptions) -> Mapping[str, Writer]:
         "vtt": Writer(vtt, ".vtt", needs_text=True, one_file=True),
         "html": Writer(partial(html.render, audio=options.audio), ".html", one_file=True),
         "conll": Writer(conll.render, ".conll", needs_text=True),
+        "textgrid": Writer(textgrid.render, ".TextGrid", needs_text=True, one_file=True),
+        "elan": Writer(partial(elan.render, audio=options.audio), ".eaf", needs_text=True, one_file=True),
+        "label-studio": Writer(
+            partial(label_studio.render, audio=options.audio), ".tasks.json", needs_text=True, one_file=True
+        ),
         "docbin": _binary("docbin", ".spacy", docbin.render),
         "parquet": _binary("parquet", ".parquet", parquet.render),
     }

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
-from ..result import Analysis, Entity
+from ..result import Analysis, Entity, Segment
 
 
 def pieces(analysis: Analysis, start: int = 0, end: int | None = None) -> Iterator[tuple[str, Entity | None]]:
@@ -44,6 +44,11 @@ def turns(analysis: Analysis) -> list[tuple[int | None, int, int]]:
 def speaker(channel: int) -> str:
     """The name of a channel, counted from 1."""
     return f"Channel {channel + 1}"
+
+
+def speaker_of(segment: Segment) -> str | None:
+    """Who speaks in a segment; None if the channels were mixed."""
+    return None if segment.channel is None else speaker(segment.channel)
 
 
 def apart(entities: Iterable[Entity]) -> list[Entity]:

@@ -51,16 +51,21 @@ class BuildOptions:
 
 @dataclass
 class Tally:
-    """Counts of what was left out, by reason, with the first cases."""
+    """Counts of what was left out, by reason, with the first cases, and all that is broken in the source."""
 
     reasons: Counter[str] = field(default_factory=Counter)
     cases: list[str] = field(default_factory=list)
+    broken: list[str] = field(default_factory=list)
 
     def count(self, reason: str, case: str) -> None:
         """Count a case that was left out."""
         self.reasons[reason] += 1
         if len(self.cases) < _SHOWN:
             self.cases.append(f"{reason}: {case}")
+
+    def refuse(self, case: str) -> None:
+        """Note something that could not be read, however many there are; the rest goes on."""
+        self.broken.append(case)
 
 
 Built = Iterator[tuple[Record, CorpusAudio | None]]
