@@ -76,8 +76,8 @@ def test_a_task_has_the_published_form() -> None:
     assert prediction["model_version"] == "m 1"
     speech, transcript, sentiment = prediction["result"][:3]
     assert speech == {
-        "id": "segment-0", "from_name": "speech", "to_name": "audio", "type": "labels", "original_length": 2.0,
-        "value": {"start": 0.0, "end": 1.0, "channel": 0, "labels": ["Speech"]},
+        "id": "segment-0", "from_name": "speech", "to_name": "audio", "type": "labels",
+        "original_length": 2.0, "value": {"start": 0.0, "end": 1.0, "channel": 0, "labels": ["Speech"]},
     }  # fmt: skip
     assert transcript["id"] == speech["id"] and transcript["type"] == "textarea"
     assert transcript["value"]["text"] == [TEXT[:28]] and sentiment["value"]["choices"] == ["positive"]
