@@ -39,6 +39,8 @@ class Word:
     """Offset into the transcript, exclusive."""
     confidence: float | None = None
     """From 0 to 1."""
+    speaker: str | None = None
+    """Who says it, if speakers were requested."""
 
     def __post_init__(self) -> None:
         _check_times(self.start, self.end, "word", self.text)
@@ -68,6 +70,8 @@ class Entity:
     """Index of its first word, counted over all segments; None if words have no times."""
     end_word: int | None = None
     """Index after its last word; None if words have no times."""
+    speaker: str | None = None
+    """Who says it, if speakers were requested."""
 
     def __post_init__(self) -> None:
         if not self.type:
@@ -123,11 +127,25 @@ class Segment:
     """Why it was not transcribed, or why its text is unreliable."""
     channel: int | None = None
     """Counted from 0; set if the channels were transcribed separately."""
+    speaker: str | None = None
+    """Who speaks in it, or speaks longest, if speakers were requested."""
 
     def __post_init__(self) -> None:
         _check_times(self.start, self.end, "segment", self.text)
         if not 0 <= self.start_char <= self.end_char:
             raise RecordError(f"segment {self.text!r} has the characters {self.start_char}…{self.end_char}")
+
+
+@dataclass(frozen=True)
+class Speaker:
+    """Somebody who speaks in a file."""
+
+    id: str
+    """The name given, or S1, S2, … in the order in which they begin to speak."""
+    seconds: float
+    """Length of their words."""
+    sentiment: Sentiment | None = None
+    """The mean over what they say; None if not requested."""
 
 
 @dataclass(frozen=True)
@@ -160,6 +178,8 @@ class Analysis:
     """What a reader of the result must know, e.g. that the file was cut off."""
     untrained_types: tuple[str, ...] = ()
     """Requested entity types that the model was not trained on."""
+    speakers: tuple[Speaker, ...] | None = None
+    """Who speaks; None if not requested."""
     schema_version: int = SCHEMA_VERSION
     """Version of the JSON form."""
 
@@ -225,6 +245,8 @@ class Analysis:
             values["sentiment"] = _build(Sentiment, values["sentiment"], "sentiment")
         for key in ("warnings", "untrained_types"):
             values[key] = tuple(_list(values.get(key, []), key))
+        if values.get("speakers") is not None:
+            values["speakers"] = tuple(_speaker(item) for item in _list(values["speakers"], "speakers"))
         return _build(cls, values, "result")
 
 
@@ -286,14 +308,25 @@ def _segment(data: Any) -> Segment:
     return _build(Segment, data, "segments")
 
 
+def _speaker(data: Any) -> Speaker:
+    if isinstance(data, Mapping) and data.get("sentiment") is not None:
+        data = {**data, "sentiment": _build(Sentiment, data["sentiment"], "sentiment")}
+    return _build(Speaker, data, "speakers")
+
+
+_ABSENT = ("speaker", "speakers")
+"""Keys that are left out where they have no value: the JSON of who asks for no speakers has none."""
+
+
 def plain(value: Any) -> Any:
     """A value of a result, or a container of them, as data that `json.dumps` takes."""
     if isinstance(value, Mapping):
         return {key: plain(item) for key, item in value.items()}
     if isinstance(value, tuple):
         return [plain(item) for item in value]
-    if isinstance(value, Word | Entity | Sentiment | Segment | Analysis):
-        return {f.name: plain(getattr(value, f.name)) for f in fields(value)}
+    if isinstance(value, Word | Entity | Sentiment | Segment | Speaker | Analysis):
+        named = ((f.name, getattr(value, f.name)) for f in fields(value))
+        return {name: plain(item) for name, item in named if item is not None or name not in _ABSENT}
     return value
 
 

@@ -17,6 +17,7 @@ from unislu.bundle import AudioSettings
 from unislu.bundle.calibration import UNCALIBRATED, Calibration
 from unislu.errors import EngineError, UnisluError
 from unislu.result import Analysis
+from unislu.speakers import VoiceTrack, with_speakers
 from unislu.vad import Cutter, Cutting, EnergyCutter, SpeechCutter, Window, has_speech, is_silent
 
 from .assemble import assemble
@@ -76,6 +77,7 @@ class Recording:
         self._error: UnisluError | None = None
         self._broken: Exception | None = None
         self._ended = self._stopped = False
+        self._voices = VoiceTrack() if plan.request.diarizes else None
 
     @property
     def complete(self) -> bool:
@@ -168,6 +170,10 @@ class Recording:
     def take(self, window: Window, hypotheses: Sequence[Hypothesis]) -> None:
         """Keep the hypotheses of a window and drop its audio."""
         self._pending.remove(window)
+        if self._voices is not None:
+            mark = time.perf_counter()
+            self._voices.add(window.samples, window.start)
+            self._timings["speakers"] = self._timings.get("speakers", 0.0) + time.perf_counter() - mark
         for one in hypotheses:
             for stage, seconds in one.timings.items():
                 self._timings[stage] += seconds
@@ -220,7 +226,7 @@ class Recording:
         if self._stopped:
             duration = max(duration, self._stream.seconds or 0.0)
         timings = {"load": load_seconds, **self._timings, "total": sum(self._timings.values())}
-        return assemble(
+        result = assemble(
             sorted(self._hypotheses, key=lambda one: (one.start, one.channel or 0))
             or [Hypothesis(0.0, duration)],
             self._plan,
@@ -233,6 +239,13 @@ class Recording:
             warnings=tuple(dict.fromkeys(self._all_notes(decoded, duration))),
             untrained_types=self._plan.untrained,
         )
+        request = self._plan.request
+        if request.speakers is None:
+            return result
+        count = request.speakers if isinstance(request.speakers, int) else None
+        known = {name: np.array(values, np.float32) for name, values in request.voices}
+        voices = self._voices.voices if self._voices is not None else ()
+        return with_speakers(result, voices, count, request.speaker_names, known)
 
     def _all_notes(self, decoded: Sequence[Hypothesis], duration: float) -> list[str]:
         name = self._stream.name

@@ -10,6 +10,7 @@ from typing import Any, TypedDict
 
 from unislu.errors import OptionError
 from unislu.sequence.labels import normalize_type
+from unislu.speakers.options import checked_names, checked_speakers, checked_voices
 from unislu.vad import Cutting
 
 from .style import STYLES
@@ -40,6 +41,9 @@ class RequestOptions(TypedDict, total=False):
     merge: float
     channels: str
     mask: bool
+    speakers: int | str | None
+    speaker_names: Sequence[str]
+    voices: Mapping[str, Sequence[float]] | Sequence[tuple[str, Sequence[float]]]
 
 
 @dataclass(frozen=True)
@@ -83,6 +87,14 @@ class Request:
     """Let a model that was trained for it (`masking` in its manifest) write `[TYPE]` in place of the words of
     `entities`, so that they never are in its output.
     """
+    speakers: int | str | None = None
+    """Who speaks: None or "off"; "auto" finds how many speak, a number says it. With separate channels each
+    channel is a speaker.
+    """
+    speaker_names: Sequence[str] = ()
+    """Names of the speakers, in the order in which they begin to speak."""
+    voices: Mapping[str, Sequence[float]] | Sequence[tuple[str, Sequence[float]]] = ()
+    """Known voices by name: embeddings from `unislu.speakers.profile`; who is near one gets its name."""
 
     _normal: tuple[str, ...] = field(default=(), init=False, repr=False, compare=False)
     """The normalised name of each of `entities`."""
@@ -108,8 +120,23 @@ class Request:
             raise OptionError("mask without entities: name the types whose words are masked")
         if self.channels not in CHANNELS:
             raise OptionError(f"unknown channels {self.channels!r}: choose from {', '.join(CHANNELS)}")
+        self._check_speakers()
         window = Cutting.window if self.window is None else self.window
         Cutting(window=window, pad=self.pad, merge=self.merge)  # checks them
+
+    def _check_speakers(self) -> None:
+        object.__setattr__(self, "speakers", checked_speakers(self.speakers))
+        object.__setattr__(self, "speaker_names", checked_names(self.speaker_names))
+        object.__setattr__(self, "voices", checked_voices(self.voices))
+        if self.speakers is None and (self.speaker_names or self.voices):
+            raise OptionError("names or voices of speakers without speakers: ask for them, or drop the names")
+        if self.speakers is not None and not self.wants_text:
+            raise OptionError("speakers without a transcript: add the task asr or ner, or drop the speakers")
+
+    @property
+    def diarizes(self) -> bool:
+        """Whether voices are compared; separate channels tell the speakers apart by themselves."""
+        return self.speakers is not None and self.channels != "split"
 
     @classmethod
     def of(cls, request: Request | None, options: RequestOptions) -> Request:
@@ -149,6 +176,7 @@ class Request:
             plain
             | {"bias": self.biases, "tasks": list(self.tasks)}
             | ({} if self.entities is None else {"entities": list(self.entities)})
+            | {"speaker_names": list(self.speaker_names), "voices": {k: list(v) for k, v in self.voices}}
         )
 
     @property

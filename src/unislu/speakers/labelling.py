@@ -1,0 +1,194 @@
+"""A speaker for every word, segment and entity of a result."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from unislu.result import Analysis, Entity, Segment, Sentiment, Speaker, Word
+
+from .clustering import cluster, nearest_names
+from .embedding import Voice
+
+REACH = 0.8
+"""Seconds around the middle of a window in which it says something about a word."""
+SHARPNESS = 12.0
+"""How much a difference in cosine similarity counts against a change of speaker."""
+CHANGE = 1.6
+"""What a change of speaker costs inside running speech …"""
+PAUSED = 0.5
+"""… and after a pause …"""
+PAUSE = 0.25
+"""… of so many seconds."""
+
+
+def with_speakers(
+    result: Analysis,
+    voices: Sequence[Voice],
+    count: int | None = None,
+    names: Sequence[str] = (),
+    enrolled: Mapping[str, NDArray[np.float32]] | None = None,
+) -> Analysis:
+    """The result with speakers: of every word, and so of every segment and entity.
+
+    Where channels were transcribed separately, each channel is one speaker.
+
+    Args:
+        result: with times of words, or with segments alone: then each segment has one speaker.
+        voices: the embeddings of its audio.
+        count: number of speakers; None finds it.
+        names: of the speakers in the order in which they begin to speak; the others are S1, S2, …
+        enrolled: known voices by name, see `unislu.speakers.profile`; they come before `names`.
+    """
+    spoken = [place for place, segment in enumerate(result.segments) if segment.text]
+    if any(result.segments[place].channel is not None for place in spoken):
+        owners = [[segment.channel or 0] * _units(segment) for segment in result.segments]
+        found: list[str | None] = [None] * (1 + max(max(own, default=0) for own in owners))
+    else:
+        speakers = cluster(_stack(voices), count)
+        owners = _assigned(result.segments, voices, speakers)
+        found = nearest_names(speakers, list((enrolled or {}).items()))
+    labels = _named(owners, found, names)
+    segments = tuple(
+        _labelled(segment, [labels[owner] for owner in own]) if segment.text else segment
+        for segment, own in zip(result.segments, owners, strict=True)
+    )
+    entities = result.entities and tuple(_of_words(entity, segments) for entity in result.entities)
+    return replace(result, segments=segments, entities=entities, speakers=_summaries(segments, labels))
+
+
+def _units(segment: Segment) -> int:
+    """What gets a speaker of its own: words, or the segment where words have no times."""
+    if not segment.text:
+        return 0
+    return len(segment.words) if segment.words else 1
+
+
+def _stack(voices: Sequence[Voice]) -> NDArray[np.float32]:
+    return np.stack([voice.embedding for voice in voices]) if voices else np.zeros((0, 256), np.float32)
+
+
+def _assigned(
+    segments: Sequence[Segment], voices: Sequence[Voice], speakers: NDArray[np.float32]
+) -> list[list[int]]:
+    """The number of the speaker of each unit of each segment."""
+    units: list[tuple[float, float]] = []
+    for segment in segments:
+        if segment.text:
+            units += [(word.start, word.end) for word in segment.words or ()] or [(segment.start, segment.end)]
+    if len(speakers) < 2:
+        chosen = [0] * len(units)
+    else:
+        chosen = _path(units, _evidence(units, voices, speakers))
+    rest = iter(chosen)
+    return [[next(rest) for _ in range(_units(segment))] for segment in segments]
+
+
+def _evidence(
+    units: Sequence[tuple[float, float]], voices: Sequence[Voice], speakers: NDArray[np.float32]
+) -> NDArray[np.float64]:
+    """How much each speaker's voice is heard at each unit: [units, speakers] mean cosine similarity."""
+    likeness = _stack(voices) @ speakers.T
+    middles = np.array([(voice.start + voice.end) / 2 for voice in voices])
+    order = np.argsort(middles, kind="stable")
+    middles, likeness = middles[order], likeness[order]
+    found = np.zeros((len(units), len(speakers)))
+    for row, (start, end) in enumerate(units):
+        first = int(np.searchsorted(middles, start - REACH))
+        last = int(np.searchsorted(middles, end + REACH))
+        middle = (start + end) / 2
+        if first == last:  # no window near: the nearest one
+            first = int(np.clip(np.searchsorted(middles, middle), 0, len(middles) - 1))
+            last = first + 1
+        distance = np.abs(middles[first:last] - middle) - (end - start) / 2
+        weights = np.maximum(1e-3, 1.0 - np.maximum(0.0, distance) / REACH)
+        found[row] = np.average(likeness[first:last], axis=0, weights=weights)
+    return found
+
+
+def _path(units: Sequence[tuple[float, float]], evidence: NDArray[np.float64]) -> list[int]:
+    """The likeliest sequence of speakers (Viterbi): a change costs less after a pause."""
+    scores = SHARPNESS * evidence
+    best = scores[0]
+    backs = []
+    for row in range(1, len(units)):
+        paused = units[row][0] - units[row - 1][1] >= PAUSE
+        change = best.max() - (PAUSED if paused else CHANGE)
+        source = int(best.argmax())
+        backs.append(np.where(best >= change, np.arange(len(best)), source))
+        best = np.maximum(best, change) + scores[row]
+    path = [int(best.argmax())]
+    for back in reversed(backs):
+        path.append(int(back[path[-1]]))
+    return path[::-1]
+
+
+def _named(owners: Sequence[Sequence[int]], found: Sequence[str | None], names: Sequence[str]) -> dict[int, str]:
+    """The label of each speaker who says something, in the order in which they begin."""
+    free = iter(name for name in names if name not in found)
+    labels: dict[int, str] = {}
+    for owner in dict.fromkeys(owner for own in owners for owner in own):
+        labels[owner] = found[owner] or next(free, None) or f"S{len(labels) + 1}"
+    return labels
+
+
+def _labelled(segment: Segment, labels: Sequence[str]) -> Segment:
+    """The segment with a speaker a word; its own is who speaks longest in it."""
+    if not segment.words:
+        return replace(segment, speaker=labels[0])
+    words = tuple(replace(word, speaker=label) for word, label in zip(segment.words, labels, strict=True))
+    return replace(segment, words=words, speaker=_longest(words))
+
+
+def _longest(words: Sequence[Word]) -> str | None:
+    seconds: dict[str, float] = {}
+    for word in words:
+        if word.speaker is not None:
+            seconds[word.speaker] = seconds.get(word.speaker, 0.0) + word.end - word.start + 1e-6
+    return max(seconds, key=lambda name: seconds[name]) if seconds else None
+
+
+def _of_words(entity: Entity, segments: Sequence[Segment]) -> Entity:
+    for segment in segments:
+        if segment.start_char <= entity.start_char < segment.end_char:
+            inside = [
+                word for word in segment.words or ()
+                if word.start_char < entity.end_char and entity.start_char < word.end_char
+            ]  # fmt: skip
+            return replace(entity, speaker=_longest(inside) or segment.speaker)
+    return entity
+
+
+def _summaries(segments: Sequence[Segment], labels: Mapping[int, str]) -> tuple[Speaker, ...]:
+    """Everyone who speaks, in order of `labels`, with seconds and sentiment."""
+    seconds = dict.fromkeys(labels.values(), 0.0)
+    moods: dict[str, list[tuple[float, Sentiment]]] = {name: [] for name in seconds}
+    for segment in segments:
+        shares = dict.fromkeys(seconds, 0.0)
+        for word in segment.words or ():
+            if word.speaker is not None:
+                shares[word.speaker] += word.end - word.start
+        if not segment.words and segment.speaker is not None:
+            shares[segment.speaker] = segment.end - segment.start
+        for name, share in shares.items():
+            seconds[name] += share
+            if segment.sentiment is not None and share:
+                moods[name].append((share, segment.sentiment))
+    return tuple(
+        Speaker(id=name, seconds=round(total, 3), sentiment=_mean(moods[name])) for name, total in seconds.items()
+    )
+
+
+def _mean(moods: Sequence[tuple[float, Sentiment]]) -> Sentiment | None:
+    """The mean of sentiments, weighted by seconds."""
+    total = sum(share for share, _ in moods)
+    if not total:
+        return None
+    labels = moods[0][1].scores
+    scores = {
+        label: round(sum(share * mood.scores[label] for share, mood in moods) / total, 4) for label in labels
+    }
+    return Sentiment(max(scores, key=lambda label: scores[label]), scores)
