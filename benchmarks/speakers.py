@@ -1,12 +1,12 @@
-"""Conversations of two to four people, assembled from clips of single speakers, and how well they are told apart.
+"""Conversations of two to four people, assembled from single clips, and how well their voices are told apart.
 
     python benchmarks/speakers.py make CLIPS.jsonl conversations --count 40 --seed 1
-    unislu evaluate --speakers auto --data conversations/manifest.jsonl --out report
     python benchmarks/speakers.py score conversations/manifest.jsonl
 
-CLIPS.jsonl has `audio`, `speaker` and `seconds` in each line. A conversation has 16 to 24 turns, pauses of 0.1 to
-0.9 s, one turn in ten that begins before the last has ended, and interjections: clips shorter than a second and a
-half. Every clip has its own level; sound is trimmed to what is within 35 dB of a clip's loudest 20 ms.
+CLIPS.jsonl has `audio`, `speaker` and `seconds` in each line. A conversation has 16 to 24 turns, pauses of
+0.1 to 0.9 s, one turn in ten that begins before the last has ended, and interjections, shorter than a second
+and a half. Every speaker has a level of their own; clips are trimmed to what is within 35 dB of their loudest
+20 ms.
 """
 
 from __future__ import annotations
@@ -24,7 +24,8 @@ import numpy as np
 from unislu import load
 from unislu.audio import SAMPLE_RATE, load_audio
 from unislu.audio.writer import write_wav
-from unislu.evaluation.diarization import diarization_errors, turns_of
+from unislu.evaluation.diarization import diarization_errors
+from unislu.writers.rttm import speaker_turns
 
 TURNS = (16, 24)
 OVERLAP = 0.1
@@ -33,7 +34,9 @@ INTERJECTION = 0.15
 
 def main() -> None:
     """Make conversations, or score a bundle on them."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     commands = parser.add_subparsers(dest="command", required=True)
     make = commands.add_parser("make")
     make.add_argument("clips", type=Path)
@@ -79,7 +82,9 @@ def conversation(
     parts: list[tuple[int, np.ndarray[Any, Any], str]] = []
     end, last = round(0.3 * SAMPLE_RATE), ""
     for _ in range(generator.randint(*TURNS)):
-        speaker = generator.choice([name for name in people if name != last] if generator.random() < 0.85 else list(people))
+        speaker = generator.choice(
+            [name for name in people if name != last] if generator.random() < 0.85 else list(people)
+        )
         sound = trimmed(load_audio(generator.choice(people[speaker]))) * levels[speaker]
         if generator.random() < INTERJECTION:
             sound = sound[: round(generator.uniform(0.5, 1.5) * SAMPLE_RATE)]
@@ -93,7 +98,13 @@ def conversation(
     turns = []
     for start, sound, speaker in parts:
         samples[start : start + len(sound)] += sound
-        turns.append({"start": round(start / SAMPLE_RATE, 3), "end": round((start + len(sound)) / SAMPLE_RATE, 3), "speaker": speaker})
+        turns.append(
+            {
+                "start": round(start / SAMPLE_RATE, 3),
+                "end": round((start + len(sound)) / SAMPLE_RATE, 3),
+                "speaker": speaker,
+            }
+        )
     return samples / max(1.0, float(np.abs(samples).max())), turns
 
 
@@ -115,13 +126,15 @@ def score(manifest: Path, bundle: str | None, known: bool) -> None:
     for row in rows:
         count = len({turn["speaker"] for turn in row["turns"]})
         mark = time.perf_counter()
-        result = model.analyze(manifest.parent / row["audio"], tasks=("asr",), speakers=count if known else "auto")
+        result = model.analyze(
+            manifest.parent / row["audio"], tasks=("asr",), speakers=count if known else "auto"
+        )
         spent += time.perf_counter() - mark
         voices += result.timings["speakers"]
         seconds += result.duration
         right += len(result.speakers or ()) == count
         reference = [(turn["start"], turn["end"], turn["speaker"]) for turn in row["turns"]]
-        pairs.append((reference, turns_of(result)))
+        pairs.append((reference, speaker_turns(result)))
     found = diarization_errors(pairs)
     figures = {name: round(100 * value, 1) for name, value in found.items()}
     print(json.dumps({"conversations": len(rows), "minutes": round(seconds / 60, 1), **figures,

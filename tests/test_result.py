@@ -104,7 +104,9 @@ def test_the_schema_lists_exactly_the_fields() -> None:
         (Segment, defs["segment"]), (Word, defs["word"]),
     ):  # fmt: skip
         names = {f.name for f in dataclasses.fields(cls)}
-        assert names == set(schema["properties"]) == set(schema["required"]), cls
+        assert names == set(schema["properties"]), cls
+        # Keys of features that were not requested are left out.
+        assert names - set(schema["required"]) <= {"speaker", "speakers"}, cls
 
 
 def test_the_documented_example_is_valid() -> None:

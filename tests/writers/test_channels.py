@@ -79,6 +79,6 @@ def test_cues_go_forward_and_can_be_read(parts: list[tuple[int, float, int]], st
     found = cues(analysis)
     assert all(a.start <= b.start for a, b in pairwise(found))
     assert all(cue.end > cue.start for cue in found)
-    for channel in {cue.channel for cue in found}:
-        own = [cue for cue in found if cue.channel == channel]
+    for speaker in {cue.speaker for cue in found}:
+        own = [cue for cue in found if cue.speaker == speaker]
         assert all(a.end <= b.start + 1e-6 for a, b in pairwise(own))

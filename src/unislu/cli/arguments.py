@@ -21,6 +21,14 @@ def bias(value: str) -> float | dict[str, float]:
     return _read(read_bias, value)
 
 
+def voice(value: str) -> tuple[str, str]:
+    """A name and the clip of its voice: `Ann=ann.wav`."""
+    name, _, clip = value.partition("=")
+    if not name.strip() or not clip.strip():
+        raise argparse.ArgumentTypeError(f"{value!r} is not NAME=CLIP, e.g. Ann=ann.wav")
+    return name.strip(), clip.strip()
+
+
 def _read(read: Callable[[str], T], value: str) -> T:
     try:
         return read(value)

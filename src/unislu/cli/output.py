@@ -51,6 +51,8 @@ class Output:
         self._writer = get_writer(self._format)
         if self._writer.needs_text and not request.wants_text:
             raise OptionError(f"--format {self._format} is the transcript: add asr to --tasks")
+        if self._writer.needs_speakers and request.speakers is None:
+            raise OptionError(f"--format {self._format} shows who speaks: add --speakers auto")
         if self._writer.one_file and len(inputs) > 1 and settings.folder is None:
             raise OptionError(f"--format {self._format} of {len(inputs)} files needs a folder: add -o DIR")
         if self._writer.binary is not None and settings.folder is None and sys.stdout.isatty():

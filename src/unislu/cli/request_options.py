@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from ..engines.devices import DEVICES
-from .arguments import bias, names, positive
+from ..errors import OptionError
+from .arguments import bias, names, positive, voice
 
 if TYPE_CHECKING:
     from ..recognition.request import RequestOptions
@@ -66,6 +68,26 @@ def configure_files(parser: argparse.ArgumentParser) -> None:
         metavar="V",
         help="auto: skip what is not speech in long audio; silero: in short audio too; energy: skip nothing",
     )
+    parser.add_argument(
+        "--speakers",
+        metavar="N",
+        help="tell speakers apart: auto, their number, or off (default: off; split channels are one each)",
+    )
+    parser.add_argument(
+        "--speaker-names",
+        type=names,
+        default=[],
+        metavar="NAME,…",
+        help="names of the speakers in the order in which they begin to speak",
+    )
+    parser.add_argument(
+        "--voice",
+        type=voice,
+        action="append",
+        default=[],
+        metavar="NAME=CLIP",
+        help="a clip of somebody's voice, whose name speakers with that voice get (repeatable)",
+    )
 
 
 def configure_model(parser: argparse.ArgumentParser) -> None:
@@ -105,4 +127,23 @@ def file_options(arguments: argparse.Namespace) -> RequestOptions:
         "words": not arguments.no_words,
         "channels": arguments.channels,
         "vad": arguments.vad,
+        "speakers": arguments.speakers,
+        "speaker_names": arguments.speaker_names,
+        "voices": enrolled(arguments.voice),
     }
+
+
+def enrolled(clips: Sequence[tuple[str, str]]) -> dict[str, tuple[float, ...]]:
+    """The voices of clips, by name.
+
+    Raises `AudioError` for a clip that cannot be read or is too short, `OptionError` for a name given twice.
+    """
+    found: dict[str, tuple[float, ...]] = {}
+    for name, clip in clips:
+        from ..audio import load_audio
+        from ..speakers import profile
+
+        if name in found:
+            raise OptionError(f"--voice {name}={clip}: {name} has a clip already; join them into one")
+        found[name] = tuple(map(float, profile(load_audio(clip), clip)))
+    return found

@@ -243,7 +243,7 @@ class Recording:
         if request.speakers is None:
             return result
         count = request.speakers if isinstance(request.speakers, int) else None
-        known = {name: np.array(values, np.float32) for name, values in request.voices}
+        known = {name: np.array(values, np.float32) for name, values in dict(request.voices).items()}
         voices = self._voices.voices if self._voices is not None else ()
         return with_speakers(result, voices, count, request.speaker_names, known)
 

@@ -176,7 +176,8 @@ class Request:
             plain
             | {"bias": self.biases, "tasks": list(self.tasks)}
             | ({} if self.entities is None else {"entities": list(self.entities)})
-            | {"speaker_names": list(self.speaker_names), "voices": {k: list(v) for k, v in self.voices}}
+            | {"speaker_names": list(self.speaker_names)}
+            | {"voices": {name: list(voice) for name, voice in dict(self.voices).items()}}
         )
 
     @property

@@ -6,6 +6,7 @@ import uuid
 import zlib
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
+from itertools import groupby
 from typing import Any
 
 from ..result import Analysis, Segment, Sentiment, Word, covered
@@ -112,6 +113,7 @@ def deepgram(analysis: Analysis) -> dict[str, Any]:
             {
                 "word": word.text.strip(".,!?;:\"“”").lower() or word.text, "start": word.start,
                 "end": word.end, "confidence": word.confidence, "punctuated_word": word.text,
+                **_deepgram_speaker(analysis, word),
             }
             for word in words
         ],
@@ -138,6 +140,12 @@ def deepgram(analysis: Analysis) -> dict[str, Any]:
         "warnings": list(analysis.warnings),
     }  # fmt: skip
     return {"metadata": metadata, "results": results}
+
+
+def _deepgram_speaker(analysis: Analysis, word: Word) -> dict[str, int]:
+    """The number of the speaker, counted from 0; nothing if speakers were not requested."""
+    ids = [speaker.id for speaker in analysis.speakers or ()]
+    return {"speaker": ids.index(word.speaker)} if word.speaker in ids else {}
 
 
 def _covered(words: Sequence[Word], start_char: int, end_char: int) -> tuple[int, int]:
@@ -202,11 +210,34 @@ def assemblyai(analysis: Analysis) -> dict[str, Any]:
         body["sentiment_analysis_results"] = [
             {
                 "text": text, **_span(words, start, end), "sentiment": _assemblyai_label(sentiment),
-                "confidence": sentiment.scores[sentiment.label], "speaker": None,
+                "confidence": sentiment.scores[sentiment.label],
+                "speaker": _speaker_of(words, start, end),
             }
             for text, start, end, sentiment in _sentiments(analysis)
         ]  # fmt: skip
+    if analysis.speakers is not None:
+        body["speaker_labels"] = True
+        body["utterances"] = [
+            _utterance(speaker, list(said)) for speaker, said in groupby(words, lambda word: word.speaker)
+        ]
     return body
+
+
+def _speaker_of(words: Sequence[Word], start_char: int, end_char: int) -> str | None:
+    """Who says the first of the words."""
+    inside = covered(words, start_char, end_char)
+    return words[inside[0]].speaker if inside else None
+
+
+def _utterance(speaker: str | None, words: Sequence[Word]) -> dict[str, Any]:
+    return {
+        "speaker": speaker,
+        "text": " ".join(word.text for word in words),
+        "start": _ms(words[0].start),
+        "end": _ms(words[-1].end),
+        "confidence": _mean([word.confidence for word in words]),
+        "words": _assemblyai_words(words),
+    }
 
 
 def _assemblyai_words(words: Sequence[Word]) -> list[dict[str, Any]]:
@@ -216,7 +247,7 @@ def _assemblyai_words(words: Sequence[Word]) -> list[dict[str, Any]]:
             "start": _ms(w.start),
             "end": _ms(w.end),
             "confidence": w.confidence,
-            "speaker": None,
+            "speaker": w.speaker,
         }
         for w in words
     ]

@@ -78,6 +78,12 @@ class FormOptions(BaseModel):
     words: bool = Field(True, description="whether words get times")
     channels: Literal["mix", "split"] = Field("mix", description="split transcribes each channel separately")
     vad: Literal["auto", "silero", "energy"] = Field("auto", description="how speech is detected")
+    speakers: str | None = Field(
+        None, description="tell speakers apart: auto, their number, or off", examples=["auto", "2"]
+    )
+    speaker_names: Names | None = Field(
+        None, description="names of the speakers, in the order in which they begin to speak"
+    )
 
     def request(self) -> Request:
         """The request to the model. Raises `OptionError`."""
@@ -91,6 +97,8 @@ class FormOptions(BaseModel):
             words=self.words,
             channels=self.channels,
             vad=self.vad,
+            speakers=self.speakers,
+            speaker_names=self.speaker_names or (),
         )
 
 

@@ -1,6 +1,6 @@
 """Who speaks when: voices along a recording, their clusters, and a speaker for every word.
 
-Data flow: `VoiceTrack` embeds stretches of speech while they are recognised (`embedding`), `cluster` groups the
+`VoiceTrack` embeds stretches of speech while they are recognised (`embedding`), `cluster` groups the
 embeddings (`clustering`), `with_speakers` gives words, segments and entities their speaker (`labelling`).
 """
 

@@ -13,7 +13,7 @@ THRESHOLD = 0.38
 """Clusters are joined up to this mean cosine distance; tuned in benchmarks/results/2026-11-28-speakers."""
 SHARE = 0.08
 """A speaker has at least this share of the windows; voices in less belong to others …"""
-LEAST, ENOUGH = 3, 20
+LEAST, ENOUGH = 3, 14
 """… but in any case this many, and never has to have more than so many, some ten seconds."""
 MANY = 1500
 """Windows that are clustered at once: the table of their distances has that many rows."""
@@ -44,7 +44,10 @@ def cluster(
         least = min(max(LEAST, SHARE * len(embeddings)), ENOUGH)
         order = order[[sizes[label] >= least or place == 0 for place, label in enumerate(order)]]
     return np.stack(
-        [unit(np.average(points[labels == label], axis=0, weights=weights[labels == label])) for label in order]
+        [
+            unit(np.average(points[labels == label], axis=0, weights=weights[labels == label]))
+            for label in order
+        ]
     )
 
 

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 BANDS = 40
 FRAMES = 160
 """Of one window: 1.6 s."""
-STEP = 50
+STEP = 75
 """Frames from one window to the next."""
 LEAST = 0.3
 """Seconds of speech below which a voice is not described."""
@@ -74,10 +74,12 @@ def embed(samples: NDArray[np.float32]) -> list[tuple[float, float, NDArray[np.f
     else:
         starts = [*range(0, frames - FRAMES, STEP), frames - FRAMES]
         windows = np.stack([mel[first : first + FRAMES] for first in starts])
-    # The spectra are of power and not logarithmic: every window gets the level that the encoder was trained on.
+    # The spectra are of power, not logarithmic: every window gets the level that the encoder was trained on.
     sums = windows.sum(axis=(1, 2), keepdims=True)
     windows = windows * (_LEVEL / np.maximum(sums, _LEVEL * 1e-6))
-    found = np.concatenate([_run(windows[first : first + _BATCH]) for first in range(0, len(windows), _BATCH)])
+    found = np.concatenate(
+        [_run(windows[first : first + _BATCH]) for first in range(0, len(windows), _BATCH)]
+    )
     second, length = HOP / SAMPLE_RATE, len(samples) / SAMPLE_RATE
     return [
         (first * second, min(length, (first + FRAMES) * second), row)

@@ -78,7 +78,9 @@ def _assigned(
     units: list[tuple[float, float]] = []
     for segment in segments:
         if segment.text:
-            units += [(word.start, word.end) for word in segment.words or ()] or [(segment.start, segment.end)]
+            units += [(word.start, word.end) for word in segment.words or ()] or [
+                (segment.start, segment.end)
+            ]
     if len(speakers) < 2:
         chosen = [0] * len(units)
     else:
@@ -126,7 +128,9 @@ def _path(units: Sequence[tuple[float, float]], evidence: NDArray[np.float64]) -
     return path[::-1]
 
 
-def _named(owners: Sequence[Sequence[int]], found: Sequence[str | None], names: Sequence[str]) -> dict[int, str]:
+def _named(
+    owners: Sequence[Sequence[int]], found: Sequence[str | None], names: Sequence[str]
+) -> dict[int, str]:
     """The label of each speaker who says something, in the order in which they begin."""
     free = iter(name for name in names if name not in found)
     labels: dict[int, str] = {}
@@ -178,7 +182,8 @@ def _summaries(segments: Sequence[Segment], labels: Mapping[int, str]) -> tuple[
             if segment.sentiment is not None and share:
                 moods[name].append((share, segment.sentiment))
     return tuple(
-        Speaker(id=name, seconds=round(total, 3), sentiment=_mean(moods[name])) for name, total in seconds.items()
+        Speaker(id=name, seconds=round(total, 3), sentiment=_mean(moods[name]))
+        for name, total in seconds.items()
     )
 
 

@@ -52,6 +52,8 @@ def checked_voices(
     for name, values in sorted(dict(voices).items()):
         numbers = tuple(float(value) for value in values)
         if not name or len(numbers) != WIDTH or not all(map(math.isfinite, numbers)):
-            raise OptionError(f"voice {name!r} has {len(numbers)} numbers: give {WIDTH}, from a clip of theirs")
+            raise OptionError(
+                f"voice {name!r} has {len(numbers)} numbers: give {WIDTH}, from a clip of theirs"
+            )
         found.append((name, numbers))
     return tuple(found)

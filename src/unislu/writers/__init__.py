@@ -9,8 +9,8 @@ from types import MappingProxyType
 
 from ..errors import OptionError
 from ..result import Analysis
-from . import conll, docbin, elan, html, label_studio, parquet, subtitles, terminal, textgrid
-from .spans import speaker, turns
+from . import conll, docbin, elan, html, label_studio, parquet, rttm, subtitles, terminal, textgrid
+from .spans import turns
 from .subtitles import SubtitleStyle
 
 
@@ -36,6 +36,8 @@ class Writer:
     """Of the files, e.g. `.txt`."""
     needs_text: bool = False
     """It shows only the transcript."""
+    needs_speakers: bool = False
+    """It shows who speaks, and nothing else."""
     one_file: bool = False
     """The contents of several files cannot be concatenated."""
     binary: Callable[[Analysis], bytes] | None = None
@@ -59,8 +61,8 @@ def _json_line(analysis: Analysis) -> str:
 def _transcript(analysis: Analysis) -> str:
     text = analysis.text or ""
     lines = [
-        text[start:end] if channel is None else f"{speaker(channel)}: {text[start:end]}"
-        for channel, start, end in turns(analysis)
+        text[start:end] if speaker is None else f"{speaker}: {text[start:end]}"
+        for speaker, start, end in turns(analysis)
     ]
     return "\n".join(lines) + "\n"
 
@@ -83,6 +85,7 @@ def _formats(options: WriteOptions) -> Mapping[str, Writer]:
         "srt": Writer(srt, ".srt", needs_text=True, one_file=True),
         "vtt": Writer(vtt, ".vtt", needs_text=True, one_file=True),
         "html": Writer(partial(html.render, audio=options.audio), ".html", one_file=True),
+        "rttm": Writer(rttm.render, ".rttm", needs_text=True, needs_speakers=True),
         "conll": Writer(conll.render, ".conll", needs_text=True),
         "textgrid": Writer(textgrid.render, ".TextGrid", needs_text=True, one_file=True),
         "elan": Writer(partial(elan.render, audio=options.audio), ".eaf", needs_text=True, one_file=True),

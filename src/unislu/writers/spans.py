@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
+from itertools import groupby
 
 from ..result import Analysis, Entity, Segment
 
@@ -24,26 +26,57 @@ def pieces(analysis: Analysis, start: int = 0, end: int | None = None) -> Iterat
         yield text[position:last], None
 
 
-def turns(analysis: Analysis) -> list[tuple[int | None, int, int]]:
-    """(channel, start, end) in characters of each stretch of the transcript that one channel speaks.
+def stretches(analysis: Analysis) -> list[tuple[str | None, Segment]]:
+    """The segments with text and who speaks in them: a speaker, else a channel; None if all are the same.
 
-    One stretch and no channel if the channels were mixed or only one of them speaks.
+    A segment in which several speak is cut where the speaker changes.
     """
-    said = [segment for segment in analysis.segments if segment.text]
-    if len({segment.channel for segment in said}) < 2:
-        return [(None, 0, len(analysis.text or ""))]
-    found: list[tuple[int | None, int, int]] = []
-    for segment in said:
-        if found and found[-1][0] == segment.channel:
-            found[-1] = (segment.channel, found[-1][1], segment.end_char)
+    found: list[tuple[str | None, Segment]] = []
+    for segment in analysis.segments:
+        if segment.text:
+            found += _by_speaker(analysis.text or "", segment)
+    several = len({label for label, _ in found}) > 1
+    return [(label if several else None, segment) for label, segment in found]
+
+
+def _by_speaker(text: str, segment: Segment) -> Iterator[tuple[str | None, Segment]]:
+    if segment.speaker is None or not segment.words:
+        channel = None if segment.channel is None else f"Channel {segment.channel + 1}"
+        yield segment.speaker or channel, segment
+        return
+    runs = [(label, tuple(words)) for label, words in groupby(segment.words, lambda word: word.speaker)]
+    for place, (label, words) in enumerate(runs):
+        first = segment.start_char if place == 0 else words[0].start_char
+        last = segment.end_char if place == len(runs) - 1 else words[-1].end_char
+        yield (
+            label,
+            replace(
+                segment,
+                start=segment.start if place == 0 else words[0].start,
+                end=segment.end if place == len(runs) - 1 else words[-1].end,
+                text=text[first:last],
+                start_char=first,
+                end_char=last,
+                words=words,
+            ),
+        )
+
+
+def turns(analysis: Analysis) -> list[tuple[str | None, int, int]]:
+    """(speaker, start, end) in characters of each stretch of the transcript that one person or channel
+    speaks.
+
+    One stretch and no speaker if only one speaks.
+    """
+    found: list[tuple[str | None, int, int]] = []
+    for label, segment in stretches(analysis):
+        if label is None:
+            return [(None, 0, len(analysis.text or ""))]
+        if found and found[-1][0] == label:
+            found[-1] = (label, found[-1][1], segment.end_char)
         else:
-            found.append((segment.channel, segment.start_char, segment.end_char))
-    return found
-
-
-def speaker(channel: int) -> str:
-    """The name of a channel, counted from 1."""
-    return f"Channel {channel + 1}"
+            found.append((label, segment.start_char, segment.end_char))
+    return found or [(None, 0, len(analysis.text or ""))]
 
 
 def speaker_of(segment: Segment) -> str | None:

@@ -16,7 +16,7 @@ from itertools import groupby
 from ..errors import OptionError
 from ..result import Analysis, Entity, Segment, Word, covered
 from ..sequence.labels import normalize_type
-from .spans import apart, speaker, turns
+from .spans import apart, stretches
 
 LONGEST = 7.0
 SHORTEST = 1.0
@@ -71,8 +71,8 @@ class Cue:
     start: float
     end: float
     lines: tuple[tuple[_TimedWord, ...], ...]
-    channel: int | None = None
-    """The speaker's channel, if several speak."""
+    speaker: str | None = None
+    """The speaker or the channel, if several speak."""
 
     @property
     def length(self) -> int:
@@ -81,29 +81,28 @@ class Cue:
 
 
 def cues(analysis: Analysis, style: SubtitleStyle = SubtitleStyle()) -> list[Cue]:
-    """The cues of a result, by their starts; those of one channel do not overlap."""
-    several = len(turns(analysis)) > 1
+    """The cues of a result, by their starts; those of one speaker do not overlap."""
     found: list[Cue] = []
-    for channel in dict.fromkeys(segment.channel for segment in analysis.segments):
-        segments = [segment for segment in analysis.segments if segment.channel == channel]
-        found += _cues(segments, analysis, style, channel if several else None)
+    said = stretches(analysis)
+    for speaker in dict.fromkeys(label for label, _ in said):
+        found += _cues([segment for label, segment in said if label == speaker], analysis, style, speaker)
     return sorted(found, key=lambda cue: cue.start)
 
 
 def _cues(
-    segments: Sequence[Segment], analysis: Analysis, style: SubtitleStyle, channel: int | None
+    segments: Sequence[Segment], analysis: Analysis, style: SubtitleStyle, speaker: str | None
 ) -> list[Cue]:
-    """The cues of the segments of one channel, which has a name if several speak."""
+    """The cues of what one speaker says, who has a name if several speak."""
     text = analysis.text or ""
     found: list[Cue] = []
-    if channel is not None:
-        style = replace(style, line=max(8, style.line - len(f"{speaker(channel)}: ")))
+    if speaker is not None:
+        style = replace(style, line=max(8, style.line - len(f"{speaker}: ")))
     for segment in segments:
         words, first = _words(segment), 0
         while first < len(words):
             shown = words[first : first + _fill(words, first, text, style)]
             lines = tuple(map(tuple, _wrap(shown, style.line)))
-            found.append(Cue(shown[0].start, shown[-1].end, lines, channel))
+            found.append(Cue(shown[0].start, shown[-1].end, lines, speaker))
             first += len(shown)
     return [_readable(cue, _next_start(found, n, analysis.duration), style) for n, cue in enumerate(found)]
 
@@ -208,12 +207,12 @@ def _times(cue: Cue, comma: str) -> str:
 
 
 def _plain(cue: Cue, text: str) -> str:
-    label = "" if cue.channel is None else f"{speaker(cue.channel)}: "
+    label = "" if cue.speaker is None else f"{cue.speaker}: "
     return label + "\n".join(" ".join(text[w.start_char : w.end_char] for w in line) for line in cue.lines)
 
 
 def _marked(cue: Cue, text: str, entities: Sequence[Entity]) -> str:
-    label = "" if cue.channel is None else f"<v {speaker(cue.channel)}>"
+    label = "" if cue.speaker is None else f"<v {_escape(cue.speaker)}>"
     return label + "\n".join(_marked_line(line, text, entities) for line in cue.lines)
 
 

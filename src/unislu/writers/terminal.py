@@ -6,7 +6,7 @@ import zlib
 from collections.abc import Iterator
 
 from ..result import Analysis
-from .spans import percent, pieces, printable, ranked, speaker, turns
+from .spans import percent, pieces, printable, ranked, turns
 
 _RESET, _BOLD, _DIM = "\x1b[0m", "\x1b[1m", "\x1b[2m"
 # Bright enough on a dark terminal, dark enough on a light one: cyan, magenta, green, yellow, blue, red.
@@ -38,8 +38,8 @@ def _transcript(analysis: Analysis, color: bool, width: int) -> list[str]:
     if not analysis.text:
         return [(_paint if color else _plain)("(no speech)", _DIM)]
     lines: list[str] = []
-    for channel, start, end in turns(analysis):
-        label = [] if channel is None else [(f"{speaker(channel)}:", _DIM if color else ""), (" ", "")]
+    for speaker, start, end in turns(analysis):
+        label = [] if speaker is None else [(f"{printable(speaker)}:", _DIM if color else ""), (" ", "")]
         lines += _wrapped([*label, *_fragments(analysis, start, end, color)], width)
     return lines
 
