@@ -41,8 +41,7 @@ def stretches(analysis: Analysis) -> list[tuple[str | None, Segment]]:
 
 def _by_speaker(text: str, segment: Segment) -> Iterator[tuple[str | None, Segment]]:
     if segment.speaker is None or not segment.words:
-        channel = None if segment.channel is None else f"Channel {segment.channel + 1}"
-        yield segment.speaker or channel, segment
+        yield speaker_of(segment), segment
         return
     runs = [(label, tuple(words)) for label, words in groupby(segment.words, lambda word: word.speaker)]
     for place, (label, words) in enumerate(runs):
@@ -80,8 +79,9 @@ def turns(analysis: Analysis) -> list[tuple[str | None, int, int]]:
 
 
 def speaker_of(segment: Segment) -> str | None:
-    """Who speaks in a segment; None if the channels were mixed."""
-    return None if segment.channel is None else speaker(segment.channel)
+    """Who speaks longest in a segment, else its channel, counted from 1; None if neither is known."""
+    channel = None if segment.channel is None else f"Channel {segment.channel + 1}"
+    return segment.speaker or channel
 
 
 def apart(entities: Iterable[Entity]) -> list[Entity]:
