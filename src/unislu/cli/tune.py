@@ -13,7 +13,9 @@ value is printed, and nothing is stored unless --allow-unmet is given.
 from __future__ import annotations
 
 import argparse
+import os
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -58,7 +60,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "--step", type=float, default=0.5, metavar="B", help="step of the sweep (default: 0.5)"
     )
     parser.add_argument("--limit", type=positive, metavar="N", help="the first N records of each manifest")
-    parser.add_argument("--journal", type=Path, metavar="FILE", help="journal of the sweep, to resume from")
+    parser.add_argument("--journal", type=Path, metavar="FILE", help="keep the sweep here for good")
     parser.add_argument("--threads", type=positive, metavar="N", help="threads (default: all cores)")
     parser.add_argument("-q", "--quiet", action="store_true", help="no progress")
 
@@ -68,7 +70,7 @@ def run(arguments: argparse.Namespace) -> int:
     from ..bundle import open_bundle
     from ..evaluation.operating_points import MATCHES
     from ..evaluation.sweep import biases
-    from ..evaluation.tune import TuneOptions, check_destination, store, tune
+    from ..evaluation.tune import TuneOptions, check_destination, journal_for, journals, store, tune
 
     options = TuneOptions(
         [read_target(text) for text in arguments.target],
@@ -84,18 +86,29 @@ def run(arguments: argparse.Namespace) -> int:
     )
     bundle = open_bundle(arguments.bundle)
     check_destination(bundle, arguments.output)  # before the work, not after it
+    kept = arguments.journal
+    if kept is None and os.access(".", os.W_OK):
+        kept = journal_for(bundle, arguments.dev, options)
+        options = replace(options, journal=kept)
 
     def say(text: str) -> None:
         if not arguments.quiet:
             print(text, file=sys.stderr)
 
+    if kept is not None and kept.exists():
+        say(f"goes on from {kept}")
     tuned = tune(bundle.path, arguments.dev, options, say)
     print("\n".join(report(tuned)))
     if tuned.met or arguments.allow_unmet:
         folder = store(bundle, arguments.name, tuned.point, arguments.output)
         say(f"stored {arguments.name!r} in {folder}")
+        if arguments.journal is None and kept is not None:
+            for path in journals(kept):
+                path.unlink()
     else:
         say("not stored: a target is not met; lower it, or keep this point with --allow-unmet")
+        if kept is not None:
+            say(f"the sweep is kept in {kept}, and need not be repeated for other targets")
     return 0 if tuned.met else 1
 
 

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import glob
+import hashlib
+import json
 import os
+import re
 import shutil
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -101,6 +105,26 @@ def check_destination(bundle: Bundle, output: Path | None) -> None:
     if embedded or not os.access(bundle.path, os.W_OK) or not os.access(bundle.path / MANIFEST, os.W_OK):
         what = "the embedded bundle" if embedded else "that bundle"
         raise OptionError(f"{bundle.path}: {what} cannot be changed; write a copy with -o FOLDER")
+
+
+def journal_for(bundle: Bundle, manifests: Sequence[Path], options: TuneOptions) -> Path:
+    """The journal, in the current folder, of a sweep for which none was named.
+
+    Its name depends on everything that decides the sweep's answers, and not on the targets: they can be tried
+    again without decoding again. Raises `BundleError` for a manifest that cannot be read.
+    """
+    data = [describe_data(manifest, options.limit) for manifest in manifests]
+    asked = [dict(bundle.manifest.files), dict(bundle.manifest.decoder.bias), list(options.grid)]
+    text = json.dumps([asked, options.entities, data], sort_keys=True)
+    key = hashlib.sha256(text.encode()).hexdigest()[:8]
+    name = re.sub(r"[^\w.-]+", "-", options.name)
+    return Path(f"{name}-{key}.sweep.jsonl")
+
+
+def journals(journal: Path) -> list[Path]:
+    """The files of a journal: that of all types together, and those of types that were swept alone."""
+    alone = journal.parent.glob(f"{glob.escape(journal.stem)}-*{journal.suffix}")
+    return [path for path in (journal, *sorted(alone)) if path.is_file()]
 
 
 def tune(

@@ -219,8 +219,13 @@ def real_bundle(checkpoint: Path, tmp_path_factory: pytest.TempPathFactory) -> P
 
 @pytest.mark.filterwarnings("ignore")  # torch's exporter warns about itself
 def test_from_the_command_line_to_an_analysis(
-    real_bundle: Path, manifest: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    real_bundle: Path,
+    manifest: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    monkeypatch.chdir(tmp_path)
     out = tmp_path / "tuned"
     command = ["tune", str(real_bundle), str(manifest), "--name", "privacy", "-o", str(out), "--threads", "1",
                "--match", "label", "--from", "-4", "--to", "4", "--step", "4"]  # fmt: skip
@@ -229,7 +234,16 @@ def test_from_the_command_line_to_an_analysis(
     assert "person:precision=1 is not met" in printed.out and "not stored" in printed.err
     assert not out.exists()
 
+    # The sweeps are kept: other targets decode nothing again, and a point that is stored clears them away.
+    kept = sorted(tmp_path.glob("privacy-*.sweep*.jsonl"))
+    before = {path: path.read_text() for path in kept}
+    assert len(kept) == 2 and f"the sweep is kept in {kept[-1].name}" in printed.err
+    assert main([*command, "--target", "person:precision=0.99"]) == 1
+    assert f"goes on from {kept[-1].name}" in capsys.readouterr().err
+    assert {path: path.read_text() for path in kept} == before
+
     assert main([*command, "--target", "person:precision=1", "--allow-unmet", "-q"]) == 1
+    assert not [path for path in kept if path.exists()]
     point = json.loads((out / "manifest.json").read_text())["operating_points"]["privacy"]
     assert point["met"] is False and point["targets"][0]["met"] is False
     assert point["data"][0]["name"] == "tones/manifest.jsonl" and len(point["curve"]["person"]["bias"]) == 3
