@@ -23,6 +23,7 @@ from unislu.bundle import (
     resolve_bundle,
     write_manifest,
 )
+from unislu.bundle.installed import is_fixed
 from unislu.bundle.parts import PARTS
 from unislu.errors import BundleError, BundleNotFoundError
 
@@ -174,6 +175,15 @@ def test_pieces_are_joined_once(package: MakeBundle, home: Path) -> None:
     joined = bundle.decoder.stat()
     assert open_bundle("small").decoder.stat().st_ino == joined.st_ino
     assert [path.name for path in bundle.path.parent.iterdir()] == [bundle.path.name]
+
+
+def test_what_packages_bring_is_not_changed(make: MakeBundle, package: MakeBundle, home: Path) -> None:
+    assert is_fixed(DEFAULT_PATH)
+    assert not is_fixed(make(home / "models" / "own" / "1", "own")) and not is_fixed(make(Path("mine")))
+    folder = package()
+    assert is_fixed(folder)
+    _cut(folder)
+    assert is_fixed(open_bundle("small").path)
 
 
 def test_a_missing_or_damaged_piece(package: MakeBundle, home: Path) -> None:

@@ -87,6 +87,11 @@ def models_folder() -> Path:
     return home() / "models"
 
 
+def joined_folder() -> Path:
+    """Where models lie whose packages bring files in pieces."""
+    return home() / "joined"
+
+
 def make_home(folder: Path) -> None:
     """Make a folder under `home`. Raises `BundleError` where that is not possible."""
     try:
@@ -138,6 +143,13 @@ def _downloaded() -> Iterator[Installed]:
     folders.sort(key=lambda path: (path.parent.name, version_order(path.name)), reverse=True)
     for folder in folders:
         yield Installed(folder.parent.name, folder, "cache")
+
+
+def is_fixed(folder: Path) -> bool:
+    """Whether a bundle belongs to a package, or was joined from its parts: nobody else may change it."""
+    folder = folder.resolve()
+    fixed = [model.path.resolve() for model in installed() if model.origin != "cache"]
+    return folder in fixed or folder.is_relative_to(joined_folder().resolve())
 
 
 def version_order(version: str) -> tuple[int, Any]:

@@ -18,7 +18,7 @@ from pathlib import Path
 from unislu.errors import BundleError
 from unislu.files import link_or_copy
 
-from .installed import home, make_home, unwritable
+from .installed import joined_folder, make_home, unwritable
 from .manifest import MANIFEST, Manifest
 
 PARTS = "parts.json"
@@ -37,7 +37,7 @@ def whole(folder: Path) -> Path:
     content = (folder / MANIFEST).read_bytes()
     manifest = Manifest.from_dict(json.loads(content), str(folder / MANIFEST))
     # The manifest holds every file's hash, so its own names the content.
-    target = home() / "joined" / f"{manifest.name}-{hashlib.sha256(content).hexdigest()[:16]}"
+    target = joined_folder() / f"{manifest.name}-{hashlib.sha256(content).hexdigest()[:16]}"
     if (target / MANIFEST).is_file():
         return target
     make_home(target.parent)

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from unislu.bundle import DEFAULT_PATH, MANIFEST, Bundle, Manifest, file_digest, open_bundle, write_manifest
+from unislu.bundle.installed import is_fixed
 from unislu.errors import OptionError
 from unislu.evaluation.ner import Counts
 from unislu.evaluation.operating_points import (
@@ -102,7 +103,8 @@ def check_destination(bundle: Bundle, output: Path | None) -> None:
             raise OptionError(f"-o {output}: exists already; name a folder that does not")
         return
     embedded = bundle.path.resolve() == DEFAULT_PATH.resolve()
-    if embedded or not os.access(bundle.path, os.W_OK) or not os.access(bundle.path / MANIFEST, os.W_OK):
+    writable = os.access(bundle.path, os.W_OK) and os.access(bundle.path / MANIFEST, os.W_OK)
+    if embedded or is_fixed(bundle.path) or not writable:
         what = "the embedded bundle" if embedded else "that bundle"
         raise OptionError(f"{bundle.path}: {what} cannot be changed; write a copy with -o FOLDER")
 
