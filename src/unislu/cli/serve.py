@@ -4,6 +4,7 @@ examples:
   unislu serve
   unislu serve --port 9000 --bundle my-bundle
   unislu serve --host 0.0.0.0 --key-file keys.txt
+  unislu serve --wyoming 0.0.0.0:10300 --insecure
 """
 
 from __future__ import annotations
@@ -48,6 +49,8 @@ def run(arguments: argparse.Namespace) -> int:
             )
     settings = ServerSettings.read(flags)
     require("server", "fastapi", "uvicorn", "python_multipart", "prometheus_client", "websockets")
+    if settings.wyoming is not None:
+        require("wyoming", "wyoming")
 
     from ..server.run import serve
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -22,6 +22,7 @@ from .settings import ServerSettings
 
 if TYPE_CHECKING:
     from ..recognition.model import Model
+    from .wyoming import WyomingServer
 
 STATIC = Path(__file__).parent / "static"
 JOB_GRACE = 5.0  # seconds for running jobs to end when the server stops; an unfinished one starts again later
@@ -70,17 +71,34 @@ def _lifespan(service: Service, runner: JobRunner) -> Callable[[FastAPI], Abstra
     """Background work; when it stops, all requests have ended."""
 
     @asynccontextmanager
-    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         service.worker.start()
         runner.start()
-        yield
-        service.stopping = True
+        async with AsyncExitStack() as more:
+            if service.settings.wyoming is not None:
+                listening = _wyoming(service, service.settings.wyoming)
+                app.state.wyoming = await more.enter_async_context(listening)
+            yield
+            service.stopping = True
         await runner.stop(min(service.settings.grace, JOB_GRACE))
         service.worker.stop()
         await service.decoders.close()
         service.close()
 
     return lifespan
+
+
+@asynccontextmanager
+async def _wyoming(service: Service, address: str) -> AsyncIterator[WyomingServer]:
+    """The server of the Wyoming protocol. Raises `OSError` if it cannot listen there."""
+    from .wyoming import WyomingServer
+
+    server = WyomingServer(service)
+    await server.start(address)
+    try:
+        yield server
+    finally:
+        await server.stop()
 
 
 def _loader(settings: ServerSettings, bundle: str | None) -> Callable[[], Model]:

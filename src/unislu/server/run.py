@@ -20,7 +20,7 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 from ..errors import OptionError
 from .app import create_app
 from .service import Service
-from .settings import ServerSettings
+from .settings import ServerSettings, split_address
 
 HEADER_BYTES = 32 * 1024
 IDLE_SECONDS = 30.0
@@ -99,6 +99,8 @@ class Server(uvicorn.Server):
             port = self.servers[0].sockets[0].getsockname()[1]
             host = f"[{self._settings.host}]" if ":" in self._settings.host else self._settings.host
             print(f"unislu: serving at http://{host}:{port}", file=sys.stderr, flush=True)
+            if self._settings.wyoming is not None:
+                print(f"unislu: Wyoming at tcp://{self._settings.wyoming}", file=sys.stderr, flush=True)
 
 
 def make_server(settings: ServerSettings, app: FastAPI | None = None) -> Server:
@@ -133,6 +135,8 @@ def serve(settings: ServerSettings) -> int:
         UnisluError: what loading the model raised.
     """
     check_address(settings.host, settings.port)
+    if settings.wyoming is not None:
+        check_address(*split_address(settings.wyoming))
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     _allow_many_sockets()
     os.umask(0o077)  # no other user of this machine may read uploads and results

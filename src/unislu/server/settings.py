@@ -64,6 +64,9 @@ class ServerSettings:
     key_share: float = _setting(
         0.5, "maximum share of requests, jobs and connections for one of several keys"
     )
+    wyoming: str | None = _setting(
+        None, "HOST:PORT to listen on for Home Assistant's Wyoming protocol, which knows no keys"
+    )
     access_log: bool = _setting(False, "log every request")
 
     def __post_init__(self) -> None:
@@ -94,6 +97,12 @@ class ServerSettings:
             raise OptionError(
                 f"{self.host} can be reached from other machines, but no key is set: set {PREFIX}KEYS or "
                 "--key-file, listen on 127.0.0.1, or use --insecure if anybody may use this server"
+            )
+
+        if self.wyoming is not None and not (is_loopback(split_address(self.wyoming)[0]) or self.insecure):
+            raise OptionError(
+                f"wyoming is {self.wyoming}, which other machines can reach, and the protocol has no keys: "
+                "listen on 127.0.0.1, or use --insecure if everybody who can reach it may use it"
             )
 
     @property
@@ -162,6 +171,14 @@ def _check_names(names: tuple[str, ...]) -> None:
             raise OptionError(f"--load {name}: give names of `unislu models`, for example small or small@1.0")
         if name in ALIASES or names.count(name) > 1:
             raise OptionError(f"--load {name}: that name is taken; load each model once")
+
+
+def split_address(text: str) -> tuple[str, int]:
+    """Host and port of HOST:PORT, where an IPv6 host stands in brackets. Raises `OptionError`."""
+    host, _, port = text.rpartition(":")
+    if not host or not port.isascii() or not port.isdigit() or int(port) > 65_535:
+        raise OptionError(f"wyoming is {text!r}: give HOST:PORT, e.g. 127.0.0.1:10300")
+    return host.removeprefix("[").removesuffix("]"), int(port)
 
 
 def is_loopback(host: str) -> bool:
