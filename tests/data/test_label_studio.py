@@ -114,7 +114,7 @@ def test_what_was_accepted_comes_back(tmp_path: Path) -> None:
 
 def test_entities_follow_a_corrected_transcript(tmp_path: Path) -> None:
     exported = annotated()
-    corrected = {"segment-0": "Well, Anne O'Brian is living in Bern.", "segment-2": "🙂 She likes it."}
+    corrected = {"segment-0": "Well, Anne O'Brian is living in Bern.", "segment-1": "🙂 She likes it."}
     for result in results(exported):
         if result["type"] == "textarea":
             result["value"]["text"] = [corrected[result["id"]]]

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from unislu.result import Analysis, Entity, Segment, Word
+from unislu.result import Analysis, Entity, Segment, Speaker, Word
 from unislu.writers import FORMATS, WriteOptions, get_writer
 from unislu.writers.tiers import apart
 
@@ -82,6 +82,16 @@ def test_speakers_have_tiers_of_their_own(tmp_path: Path) -> None:
     assert [label for *_, label in document.get_annotation_data_for_tier("Channel 2 - entities")] == [
         "person: Ann"
     ]
+
+
+def test_turns_of_speakers() -> None:
+    words = (Word("Hi", 0.3, 0.5, 0, 2, speaker="Ann"), Word("you", 0.9, 1.2, 3, 6, speaker="Bob"))
+    segment = Segment(0.25, 2.0, "Hi you", 0, 6, words=words, speaker="Ann")
+    speakers = (Speaker("Ann", 0.2), Speaker("Bob", 0.3))
+    grid = textgrid(Analysis(text="Hi you", duration=2.0, model="m", segments=(segment,), speakers=speakers))
+    assert list(grid) == ["Ann - segments", "Ann - words", "Bob - segments", "Bob - words", "speakers"]
+    assert [i.text for i in grid["speakers"] if i.text] == ["Ann", "Bob"]
+    assert [(i.xmin, i.text) for i in grid["Bob - segments"] if i.text] == [(0.9, "you")]
 
 
 def test_nothing_was_said(tmp_path: Path) -> None:

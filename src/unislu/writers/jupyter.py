@@ -10,7 +10,7 @@ from html import escape
 
 from ..progress import clock
 from ..result import Analysis
-from .spans import percent, pieces, ranked, speaker_of
+from .spans import percent, pieces, ranked, stretches
 from .subtitles import hue
 
 _BOX = "max-width: 60em; line-height: 1.6; overflow-wrap: anywhere"
@@ -40,12 +40,11 @@ def _text(analysis: Analysis) -> str:
         return "<em>no transcript was asked for</em>"
     if not analysis.text.strip():
         return "<em>no speech</em>"
-    spoken = [segment for segment in analysis.segments if segment.text]
+    spoken = stretches(analysis)
     if len(spoken) < 2:
         return _marked(analysis, 0, len(analysis.text))
     lines = []
-    for segment in spoken:
-        name = speaker_of(segment)
+    for name, segment in spoken:
         said = _marked(analysis, segment.start_char, segment.end_char)
         who = "" if name is None else f"<b>{escape(name)}</b> "
         lines.append(f'<div><span style="{_FAINT}">{clock(segment.start)}</span> {who}{said}</div>')

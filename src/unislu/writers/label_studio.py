@@ -1,7 +1,8 @@
 """Label Studio's tasks with pre-annotations, and the labelling configuration they are made for.
 
-Every segment is a region of the audio with its transcript and its sentiment; every entity is a region of the
-task's text. `unislu prepare label-studio` turns the annotated export into records (`unislu.data.corpora`).
+Every segment, cut where the speaker changes, is a region of the audio with its transcript and its sentiment;
+every entity is a region of the task's text. `unislu prepare label-studio` turns the annotated export into
+records (`unislu.data.corpora`).
 """
 
 from __future__ import annotations
@@ -13,10 +14,10 @@ from typing import Any
 from xml.sax.saxutils import quoteattr
 
 from ..result import Analysis, Segment
-from .spans import speaker_of
+from .spans import stretches
 
 SPEECH = "Speech"
-"""The label of a segment whose speaker is not known."""
+"""The label of a region where there is only one speaker."""
 
 
 def render(analysis: Analysis, audio: str | None = None) -> str:
@@ -42,10 +43,8 @@ def task(analysis: Analysis, audio: str | None = None) -> dict[str, Any]:
 
 
 def _segments(analysis: Analysis) -> Iterator[dict[str, Any]]:
-    for number, segment in enumerate(analysis.segments):
-        if not segment.text:
-            continue
-        yield _of_audio(analysis, number, segment, "speech", "labels", [speaker_of(segment) or SPEECH])
+    for number, (speaker, segment) in enumerate(stretches(analysis)):
+        yield _of_audio(analysis, number, segment, "speech", "labels", [speaker or SPEECH])
         yield _of_audio(analysis, number, segment, "transcription", "textarea", [segment.text])
         if segment.sentiment is not None:
             yield _of_audio(analysis, number, segment, "sentiment", "choices", [segment.sentiment.label])

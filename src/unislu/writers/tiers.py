@@ -6,7 +6,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from ..result import Analysis, Entity, Segment, covered
-from .spans import speaker_of
+from .rttm import speaker_turns
+from .spans import stretches
 
 SHORTEST = 0.001
 """Seconds. Praat and ELAN know no interval without length, and ELAN counts in milliseconds."""
@@ -34,22 +35,25 @@ class Tier:
 def tiers(analysis: Analysis) -> list[Tier]:
     """The tiers `segments`, `words` and `entities`; with several speakers three for each, `NAME - words`.
 
-    A tier of what was not asked for is left out. Entities without times have those of their segment.
+    A result with speakers also has the tier `speakers`, of their turns. A tier of what was not asked for is
+    left out. Entities without times have those of their segment.
     """
-    spoken = [segment for segment in analysis.segments if segment.text]
-    names = list(dict.fromkeys(speaker_of(segment) for segment in spoken)) or [None]
+    spoken = stretches(analysis)
+    names = list(dict.fromkeys(label for label, _ in spoken)) or [None]
     found = []
     for name in names:
-        own = [segment for segment in spoken if speaker_of(segment) == name]
+        own = [segment for label, segment in spoken if label == name]
         kinds = {"segments": [(segment.start, segment.end, segment.text) for segment in own]}
         if any(segment.words is not None for segment in own):
             words = [word for segment in own for word in segment.words or ()]
             kinds["words"] = [(word.start, word.end, word.text) for word in words]
         if analysis.entities is not None:
             kinds["entities"] = list(_entities(analysis.entities, own))
-        for kind, stretches in kinds.items():
-            label = kind if len(names) < 2 or name is None else f"{name} - {kind}"
-            found.append(Tier(label, name, apart(stretches)))
+        for kind, intervals in kinds.items():
+            title = kind if name is None else f"{name} - {kind}"
+            found.append(Tier(title, name, apart(intervals)))
+    if analysis.speakers is not None:
+        found.append(Tier("speakers", None, apart(speaker_turns(analysis))))
     return found
 
 
@@ -64,14 +68,14 @@ def _entities(entities: Sequence[Entity], own: Sequence[Segment]) -> Iterable[tu
             yield start, end, f"{entity.type}: {entity.text}"
 
 
-def apart(stretches: Iterable[tuple[float, float, str]]) -> tuple[Interval, ...]:
-    """Stretches in order as intervals that do not overlap and have a length.
+def apart(pieces: Iterable[tuple[float, float, str]]) -> tuple[Interval, ...]:
+    """Pieces (start, end, label) as intervals in order that do not overlap and have a length.
 
     One that begins before the last one's end begins there instead; one that has no room of its own is added
     to the last one's label, so nothing is lost.
     """
     kept: list[Interval] = []
-    for start, end, text in sorted(stretches, key=lambda stretch: stretch[:2]):
+    for start, end, text in sorted(pieces, key=lambda piece: piece[:2]):
         first = max(start, kept[-1].end if kept else 0.0)
         first, last, label = round(first, 3), round(end, 3), " ".join(text.split())
         if last - first >= SHORTEST / 2:
