@@ -244,6 +244,16 @@ def test_by_name(listed: Host) -> None:
     assert open_bundle("small").label == "small 1.10"
 
 
+def test_the_newest_version_that_works(listed: Host, capsys: pytest.CaptureFixture[str]) -> None:
+    write(listed.folder / "small" / "2.0", version="2.0")
+    index = json.loads(write_index(listed.folder).read_text())
+    index["models"][-1]["unislu_version"] = ">=99"
+    (listed.folder / "index.json").write_text(json.dumps(index))
+    assert download("small").label == "small 1.10"
+    assert main(["models"]) == 0
+    assert "index, unusable" in capsys.readouterr().out
+
+
 def test_a_damaged_installation_is_replaced(listed: Host) -> None:
     said: list[str] = []
     found = download("small")

@@ -45,7 +45,7 @@ def run(arguments: argparse.Namespace) -> int:
         print(json.dumps([entry.to_dict() for entry in entries], indent=2, ensure_ascii=False))
     else:
         print("\n".join(table(entries)))
-    for reason in (*unreachable, *(entry.problem for entry in entries if entry.problem)):
+    for reason in (*unreachable, *(entry.problem for entry in entries if entry.installed and entry.problem)):
         complain(reason)
     return 1 if unreachable else 0
 

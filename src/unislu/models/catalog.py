@@ -75,5 +75,5 @@ def _here(model: Installed, known: Listed | None) -> Entry:
 def _listed(entry: Listed) -> Entry:
     return Entry(
         entry.name, entry.version, None, entry.bytes, entry.wer, entry.f1, entry.measured_on, entry.licence,
-        False, "index", entry.url,
+        False, "index", entry.url, entry.problem,
     )  # fmt: skip

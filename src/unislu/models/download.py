@@ -75,7 +75,7 @@ def _by_name(reference: Reference, say: Say, show: Say) -> Bundle:
         for entry in hosted()
         if entry.name == reference.name and reference.version in (None, entry.version)
     ]
-    newest = max(listed, key=lambda entry: version_order(entry.version), default=None)
+    newest = max(listed, key=lambda entry: (not entry.problem, version_order(entry.version)), default=None)
     wanted = reference if newest is None else Reference(newest.name, newest.version)
     try:
         found = open_bundle(candidates(wanted)[0].path)

@@ -39,15 +39,17 @@ def read_url(url: str, limit: int) -> bytes:
     """
     reason = ""
     for attempt in range(ATTEMPTS):
+        _wait(attempt)
         try:
             with _open(url, 0) as response:
-                content: bytes = response.read(limit + 1)
-                if len(content) <= limit and not _is_short(response, len(content)):
+                content = _read(response, limit + 1)
+                if len(content) > limit:
+                    raise BundleError(f"{url}: is larger than {limit >> 20} MB; check the address")
+                if not _is_short(response, len(content)):
                     return content
-                reason = f"larger than {limit} bytes" if len(content) > limit else "the connection broke off"
+                reason = "the connection broke off"
         except _Failed as error:
             reason = str(error)
-        _wait(attempt)
     raise BundleError(f"{url}: could not be downloaded ({reason}); check the address and the connection")
 
 
@@ -61,6 +63,7 @@ def fetch(url: str, partial: Path, watch: Watch = lambda done, total: None) -> N
     """
     idle, reason = 0, ""
     while idle < ATTEMPTS:
+        _wait(idle)
         before = partial.stat().st_size if partial.exists() else 0
         try:
             if _go_on(url, partial, before, watch):
@@ -70,7 +73,6 @@ def fetch(url: str, partial: Path, watch: Watch = lambda done, total: None) -> N
             reason = str(error)
         now = partial.stat().st_size if partial.exists() else 0
         idle = 0 if now > before else idle + 1
-        _wait(idle)
     kept = partial.stat().st_size if partial.exists() else 0
     raise BundleError(
         f"{url}: could not be downloaded ({reason}); {kept} bytes are kept, and the same command goes on "
@@ -90,7 +92,7 @@ def _go_on(url: str, partial: Path, start: int, watch: Watch) -> bool:
         length = response.headers.get("Content-Length")
         total = done + int(length) if length is not None and length.isdigit() else None
         with partial.open("ab" if resumed else "wb") as file:
-            while block := _read(response):
+            while block := _read(response, _BLOCK):
                 file.write(block)
                 done += len(block)
                 watch(done, total)
@@ -131,12 +133,12 @@ def _open(url: str, start: int) -> http.client.HTTPResponse:
         raise _Failed(str(error) or type(error).__name__) from None
 
 
-def _read(response: http.client.HTTPResponse) -> bytes:
-    """The next bytes; none at the end. A connection that breaks off ends there, too."""
+def _read(response: http.client.HTTPResponse, size: int) -> bytes:
+    """The next bytes; none at the end, which may be too early (`_is_short`)."""
     try:
-        return response.read(_BLOCK)
-    except (OSError, http.client.HTTPException):
-        return b""
+        return response.read(size)
+    except (OSError, http.client.HTTPException) as error:
+        raise _Failed(str(error) or type(error).__name__) from None
 
 
 def _is_short(response: http.client.HTTPResponse, count: int) -> bool:

@@ -20,6 +20,7 @@ from urllib.parse import urljoin
 
 from unislu.bundle import MANIFEST, Manifest, open_bundle
 from unislu.bundle.installed import parse_reference, version_order
+from unislu.bundle.manifest import check_range
 from unislu.errors import BundleError
 from unislu.files import write_whole
 
@@ -49,6 +50,15 @@ class Listed:
     measured_on: str | None = None
     licence: str | None = None
     unislu_version: str | None = None
+
+    @property
+    def problem(self) -> str | None:
+        """Why this unislu cannot use it."""
+        try:
+            check_range(self.unislu_version)
+        except ValueError as error:
+            return f"{self.name} {self.version}: {error}"
+        return None
 
 
 def registry() -> list[Listed]:
