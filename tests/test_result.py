@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from unislu.errors import RecordError
-from unislu.result import SCHEMA_VERSION, Analysis, Entity, Segment, Sentiment, Word
+from unislu.result import SCHEMA_VERSION, Analysis, Entity, Segment, Sentiment, Speaker, Word
 
 DOCS = Path(__file__).parents[1] / "docs" / "reference"
 SCHEMA = json.loads((DOCS / "result.schema.json").read_text(encoding="utf-8"))
@@ -101,7 +101,7 @@ def test_the_schema_lists_exactly_the_fields() -> None:
     defs = SCHEMA["$defs"]
     for cls, schema in (
         (Analysis, SCHEMA), (Entity, defs["entity"]), (Sentiment, defs["sentiment"]),
-        (Segment, defs["segment"]), (Word, defs["word"]),
+        (Segment, defs["segment"]), (Word, defs["word"]), (Speaker, defs["speaker"]),
     ):  # fmt: skip
         names = {f.name for f in dataclasses.fields(cls)}
         assert names == set(schema["properties"]), cls

@@ -40,7 +40,7 @@ class Word:
     confidence: float | None = None
     """From 0 to 1."""
     speaker: str | None = None
-    """Who says it, if speakers were requested."""
+    """The `id` of who says it, if speakers were requested."""
 
     def __post_init__(self) -> None:
         _check_times(self.start, self.end, "word", self.text)
@@ -71,7 +71,7 @@ class Entity:
     end_word: int | None = None
     """Index after its last word; None if words have no times."""
     speaker: str | None = None
-    """Who says it, if speakers were requested."""
+    """The `id` of who says it, if speakers were requested."""
 
     def __post_init__(self) -> None:
         if not self.type:
@@ -128,7 +128,7 @@ class Segment:
     channel: int | None = None
     """Counted from 0; set if the channels were transcribed separately."""
     speaker: str | None = None
-    """Who speaks in it, or speaks longest, if speakers were requested."""
+    """The `id` of who speaks in it, or speaks longest, if speakers were requested."""
 
     def __post_init__(self) -> None:
         _check_times(self.start, self.end, "segment", self.text)
@@ -141,11 +141,19 @@ class Speaker:
     """Somebody who speaks in a file."""
 
     id: str
-    """The name given, or S1, S2, … in the order in which they begin to speak."""
+    """S1, S2, … in the order in which they begin to speak."""
     seconds: float
     """Length of their words."""
+    name: str | None = None
+    """As it was given, or that of a known voice; None if neither is known."""
     sentiment: Sentiment | None = None
     """The mean over what they say; None if not requested."""
+
+    def __post_init__(self) -> None:
+        if not self.id:
+            raise RecordError(f"a speaker (name {self.name!r}) has an empty id")
+        if not 0 <= self.seconds < math.inf:
+            raise RecordError(f"speaker {self.id!r} speaks for {self.seconds} s; give 0 or more")
 
 
 @dataclass(frozen=True)

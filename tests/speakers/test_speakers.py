@@ -147,10 +147,10 @@ def test_names_follow_the_order_of_speaking_and_known_voices_come_first() -> Non
     words = [("hello", 0.0, 1.5), ("goodbye", 4.5, 6.0)]
     track = voices((0, 0.0, 2.0), (0, 0.2, 2.2), (1, 4.2, 6.2), (1, 4.4, 6.4))
     named = with_speakers(said(words), track, 2, names=("Ann", "Ben"))
-    assert [speaker.id for speaker in named.speakers or ()] == ["Ann", "Ben"]
+    assert [(speaker.id, speaker.name) for speaker in named.speakers or ()] == [("S1", "Ann"), ("S2", "Ben")]
     ben = {"Ben": directions(3, 1, noise=0.0)[0]}
     known = with_speakers(said(words), track, 2, names=("Ann", "Ben"), enrolled=ben)
-    assert [speaker.id for speaker in known.speakers or ()] == ["Ben", "Ann"]
+    assert [(speaker.id, speaker.name) for speaker in known.speakers or ()] == [("S1", "Ben"), ("S2", "Ann")]
 
 
 def test_separate_channels_are_speakers() -> None:
@@ -191,7 +191,7 @@ def test_json_has_speakers_only_where_they_were_requested() -> None:
     assert "speaker" not in json.dumps(plain.to_dict())
     found = with_speakers(plain, voices((0, 0.0, 2.0)))
     assert Analysis.from_dict(json.loads(found.to_json())) == found
-    assert found.to_dict()["speakers"] == [{"id": "S1", "seconds": 1.5, "sentiment": None}]
+    assert found.to_dict()["speakers"] == [{"id": "S1", "seconds": 1.5, "name": None, "sentiment": None}]
 
 
 def test_silence_has_no_speakers() -> None:
@@ -225,3 +225,33 @@ def test_a_track_keeps_embeddings_alone(jfk: Path) -> None:
     assert all(voice.embedding.nbytes == 1024 for voice in track.voices)
     assert track.voices[0].start == 100.0
     assert track.voices[0].end == pytest.approx(100.0 + FRAMES / 100)
+
+
+def test_names_with_markup_are_escaped_and_html_is_cut_where_the_speaker_changes() -> None:
+    words = [("hello", 0.0, 1.5), ("goodbye", 4.5, 6.0)]
+    track = voices((0, 0.0, 2.0), (0, 0.2, 2.2), (1, 4.2, 6.2), (1, 4.4, 6.4))
+    found = with_speakers(said(words), track, 2, names=("<Ann> & co", "Ben"))
+    page = get_writer("html").render(found)
+    assert "&lt;Ann&gt; &amp; co" in page and "<Ann>" not in page
+    assert page.count('<p class="text">') == 2
+    assert "<v &lt;Ann&gt; &amp; co>hello" in get_writer("vtt").render(found)
+    tiers = get_writer("textgrid").render(found)
+    assert "Ben - words" in tiers and "S2" not in tiers
+
+
+def test_other_services_shapes_have_speakers() -> None:
+    pytest.importorskip("fastapi")
+    from unislu.server.formats import assemblyai, deepgram
+
+    words = [("hello", 0.0, 1.5), ("goodbye", 4.5, 6.0)]
+    track = voices((0, 0.0, 2.0), (0, 0.2, 2.2), (1, 4.2, 6.2), (1, 4.4, 6.4))
+    found = with_speakers(said(words), track, 2, names=("Ann",))
+    shown = deepgram(found)["results"]["channels"][0]["alternatives"][0]["words"]
+    assert [word["speaker"] for word in shown] == [0, 1]
+    body = assemblyai(found)
+    assert [word["speaker"] for word in body["words"]] == ["Ann", "S2"]
+    said_by = [(part["speaker"], part["text"]) for part in body["utterances"]]
+    assert said_by == [("Ann", "hello"), ("S2", "goodbye")]
+    plain = said(words)
+    assert "speaker" not in deepgram(plain)["results"]["channels"][0]["alternatives"][0]["words"][0]
+    assert assemblyai(plain)["words"][0]["speaker"] is None and "utterances" not in assemblyai(plain)

@@ -5,11 +5,12 @@ from __future__ import annotations
 import io
 import json
 import sys
+from dataclasses import replace
 
 import pytest
 
 from unislu.errors import MissingDependencyError, OptionError
-from unislu.result import Analysis, Entity, Segment, Sentiment, Word
+from unislu.result import Analysis, Entity, Segment, Sentiment, Speaker, Word
 from unislu.writers import get_writer
 
 
@@ -63,13 +64,35 @@ def test_parquet() -> None:
     assert tables[0].schema == tables[1].schema
 
 
+def spoken_by_ann() -> Analysis:
+    whole = example()
+    segments = tuple(
+        replace(s, speaker="S1", words=s.words and tuple(replace(w, speaker="S1") for w in s.words))
+        for s in whole.segments
+    )
+    entities = tuple(replace(entity, speaker="S1") for entity in whole.entities or ())
+    who = Speaker("S1", 2.5, "Ann", whole.sentiment)
+    return replace(whole, segments=segments, entities=entities, speakers=(who,))
+
+
+def test_parquet_keeps_who_speaks() -> None:
+    pytest.importorskip("pyarrow")
+    import pyarrow.parquet as pq
+
+    (row,) = pq.read_table(io.BytesIO(get_writer("parquet").content(spoken_by_ann()))).to_pylist(
+        maps_as_pydicts="strict"
+    )
+    assert Analysis.from_dict(row) == spoken_by_ann()
+
+
 def test_parquet_has_every_key() -> None:
     pytest.importorskip("pyarrow")
     from unislu.writers.parquet import schema
 
-    plain = json.loads(example().to_json())
+    plain = json.loads(spoken_by_ann().to_json())
     assert set(schema().names) == set(plain)
-    for column, keys in (("segments", plain["segments"][0]), ("entities", plain["entities"][0])):
+    for column in ("segments", "entities", "speakers"):
+        keys = plain[column][0]
         kind = schema().field(column).type.value_type
         assert {kind.field(n).name for n in range(kind.num_fields)} == set(keys)
 

@@ -53,6 +53,7 @@ def ok_row(entry: Input, content_key: str, analysis: Analysis, origin: Origin) -
         "entities": plain["entities"],
         "sentiment": plain["sentiment"],
         "segments": segments,
+        "speakers": plain.get("speakers"),
         "timings": dict(analysis.timings),
         "warnings": list(analysis.warnings),
     }
@@ -95,21 +96,24 @@ def schema() -> pyarrow.Schema:
     scores = pa.map_(text, number)
     sentiment = pa.struct([("label", text), ("scores", scores)])
     chars = [("start_char", whole), ("end_char", whole), ("confidence", number)]
-    word = pa.struct([("text", text), ("start", number), ("end", number), *chars])
-    places = [("start", number), ("end", number), ("start_word", whole), ("end_word", whole)]
+    who = ("speaker", text)
+    word = pa.struct([("text", text), ("start", number), ("end", number), *chars, who])
+    places = [("start", number), ("end", number), ("start_word", whole), ("end_word", whole), who]
     entity = pa.struct([("type", text), ("text", text), *chars, *places])
     segment = pa.struct(
         [
             ("start", number), ("end", number), ("text", text), ("start_char", whole), ("end_char", whole),
             ("no_speech", pa.bool_()), ("avg_logprob", number), ("sentiment", sentiment), ("failed", text),
-            ("channel", whole),
+            ("channel", whole), who,
         ]
     )  # fmt: skip
+    speaker = pa.struct([("id", text), ("seconds", number), ("name", text), ("sentiment", sentiment)])
     error = pa.struct([("kind", text), ("message", text), ("attempts", whole)])
     columns = [
         ("id", text), ("uri", text), ("stamp", text), ("content_key", text), ("duration", number),
         ("language", text), ("text", text), ("words", pa.list_(word)), ("entities", pa.list_(entity)),
-        ("sentiment", sentiment), ("segments", pa.list_(segment)), ("timings", scores),
+        ("sentiment", sentiment), ("segments", pa.list_(segment)), ("speakers", pa.list_(speaker)),
+        ("timings", scores),
         ("warnings", pa.list_(text)), ("error", error), ("model", text), ("bundle_hash", text),
         ("unislu_version", text), ("worker", text), ("finished_at", pa.timestamp("us", "UTC")),
     ]  # fmt: skip

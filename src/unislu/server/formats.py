@@ -5,11 +5,13 @@ from __future__ import annotations
 import uuid
 import zlib
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from itertools import groupby
 from typing import Any
 
 from ..result import Analysis, Segment, Sentiment, Word, covered
+from ..writers.spans import speaker_names
 
 LANGUAGES = {
     "ar": "arabic", "cs": "czech", "da": "danish", "de": "german", "el": "greek", "en": "english",
@@ -183,7 +185,8 @@ def _deepgram_score(sentiment: Sentiment) -> dict[str, Any]:
 
 def assemblyai(analysis: Analysis) -> dict[str, Any]:
     """Like AssemblyAI's transcript object; times in milliseconds."""
-    words = all_words(analysis)
+    names = speaker_names(analysis)
+    words = [replace(word, speaker=names.get(word.speaker or "")) for word in all_words(analysis)]
     body: dict[str, Any] = {
         "id": str(uuid.uuid4()),
         "status": "completed",

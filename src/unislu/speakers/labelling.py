@@ -40,7 +40,7 @@ def with_speakers(
         result: with times of words, or with segments alone: then each segment has one speaker.
         voices: the embeddings of its audio.
         count: number of speakers; None finds it.
-        names: of the speakers in the order in which they begin to speak; the others are S1, S2, …
+        names: of the speakers in the order in which they begin to speak.
         enrolled: known voices by name, see `unislu.speakers.profile`; they come before `names`.
     """
     spoken = [place for place, segment in enumerate(result.segments) if segment.text]
@@ -51,13 +51,15 @@ def with_speakers(
         speakers = cluster(_stack(voices), count)
         owners = _assigned(result.segments, voices, speakers)
         found = nearest_names(speakers, list((enrolled or {}).items()))
-    labels = _named(owners, found, names)
+    order = list(dict.fromkeys(owner for own in owners for owner in own))
+    ids = {owner: f"S{number}" for number, owner in enumerate(order, start=1)}
     segments = tuple(
-        _labelled(segment, [labels[owner] for owner in own]) if segment.text else segment
+        _labelled(segment, [ids[owner] for owner in own]) if segment.text else segment
         for segment, own in zip(result.segments, owners, strict=True)
     )
     entities = result.entities and tuple(_of_words(entity, segments) for entity in result.entities)
-    return replace(result, segments=segments, entities=entities, speakers=_summaries(segments, labels))
+    known = dict(zip(ids.values(), _named([found[owner] for owner in order], names), strict=True))
+    return replace(result, segments=segments, entities=entities, speakers=_summaries(segments, known))
 
 
 def _units(segment: Segment) -> int:
@@ -128,15 +130,10 @@ def _path(units: Sequence[tuple[float, float]], evidence: NDArray[np.float64]) -
     return path[::-1]
 
 
-def _named(
-    owners: Sequence[Sequence[int]], found: Sequence[str | None], names: Sequence[str]
-) -> dict[int, str]:
-    """The label of each speaker who says something, in the order in which they begin."""
-    free = iter(name for name in names if name not in found)
-    labels: dict[int, str] = {}
-    for owner in dict.fromkeys(owner for own in owners for owner in own):
-        labels[owner] = found[owner] or next(free, None) or f"S{len(labels) + 1}"
-    return labels
+def _named(voices: Sequence[str | None], names: Sequence[str]) -> list[str | None]:
+    """The name of each speaker, in the order in which they begin: a known voice's, or the next of `names`."""
+    free = iter(name for name in names if name not in voices)
+    return [name or next(free, None) for name in voices]
 
 
 def _labelled(segment: Segment, labels: Sequence[str]) -> Segment:
@@ -166,10 +163,10 @@ def _of_words(entity: Entity, segments: Sequence[Segment]) -> Entity:
     return entity
 
 
-def _summaries(segments: Sequence[Segment], labels: Mapping[int, str]) -> tuple[Speaker, ...]:
-    """Everyone who speaks, in order of `labels`, with seconds and sentiment."""
-    seconds = dict.fromkeys(labels.values(), 0.0)
-    moods: dict[str, list[tuple[float, Sentiment]]] = {name: [] for name in seconds}
+def _summaries(segments: Sequence[Segment], names: Mapping[str, str | None]) -> tuple[Speaker, ...]:
+    """Everyone who speaks, in the order of `names` (by id), with seconds and sentiment."""
+    seconds = dict.fromkeys(names, 0.0)
+    moods: dict[str, list[tuple[float, Sentiment]]] = {who: [] for who in names}
     for segment in segments:
         shares = dict.fromkeys(seconds, 0.0)
         for word in segment.words or ():
@@ -177,13 +174,12 @@ def _summaries(segments: Sequence[Segment], labels: Mapping[int, str]) -> tuple[
                 shares[word.speaker] += word.end - word.start
         if not segment.words and segment.speaker is not None:
             shares[segment.speaker] = segment.end - segment.start
-        for name, share in shares.items():
-            seconds[name] += share
+        for who, share in shares.items():
+            seconds[who] += share
             if segment.sentiment is not None and share:
-                moods[name].append((share, segment.sentiment))
+                moods[who].append((share, segment.sentiment))
     return tuple(
-        Speaker(id=name, seconds=round(total, 3), sentiment=_mean(moods[name]))
-        for name, total in seconds.items()
+        Speaker(who, round(total, 3), names[who], _mean(moods[who])) for who, total in seconds.items()
     )
 
 

@@ -11,7 +11,7 @@ from html import escape
 
 from ..progress import clock
 from ..result import Analysis, Entity, Segment, Sentiment, Word, covered
-from .spans import apart, percent, ranked
+from .spans import apart, percent, ranked, stretches
 from .subtitles import hue
 
 _STYLE = """
@@ -88,20 +88,26 @@ def render(analysis: Analysis, audio: str | None = None) -> str:
 
 
 def _paragraphs(analysis: Analysis) -> list[str]:
-    """One for each segment, with the time at which it begins."""
+    """One for each segment, cut where the speaker changes, with its time and who speaks."""
     text = analysis.text or ""
-    segments = [segment for segment in analysis.segments if segment.text.strip()]
+    segments = [(label, segment) for label, segment in stretches(analysis) if segment.text.strip()]
     entities = apart(analysis.entities or ())
     if not segments:  # a result from another program
         return [f'<p class="text">{_marked(text, 0, len(text), entities, ())}</p>'] if text.strip() else []
     shown = []
-    for segment in segments:
+    for label, segment in segments:
         near = [entities[place] for place in covered(entities, segment.start_char, segment.end_char)]
         content = _marked(text, segment.start_char, segment.end_char, near, segment.words or ())
         stamp = f"<time{_place(segment)}>{clock(segment.start)}</time>" if len(segments) > 1 else ""
         place = _place(segment, button=False) if not segment.words else ""
-        shown.append(f'<p class="text">{stamp}<span{place}>{content}</span></p>')
+        who = _speaker(label) if label is not None and analysis.speakers is not None else ""
+        shown.append(f'<p class="text">{stamp}{who}<span{place}>{content}</span></p>')
     return shown
+
+
+def _speaker(name: str) -> str:
+    line = f"border-left: .3em solid hsl({hue(name)} 75% 50%); padding-left: .3em; margin-right: .5em"
+    return f'<b style="{line}">{escape(name)}</b>'
 
 
 def _marked(text: str, start: int, end: int, entities: Sequence[Entity], words: Sequence[Word]) -> str:

@@ -30,21 +30,24 @@ def schema() -> pyarrow.Schema:
     sentiment = pa.struct([("label", text), ("scores", scores)])
     chars = [("start_char", whole), ("end_char", whole)]
     times = [("start", number), ("end", number)]
-    word = pa.struct([("text", text), *times, *chars, ("confidence", number)])
-    places = [("start_word", whole), ("end_word", whole)]
+    who = ("speaker", text)
+    word = pa.struct([("text", text), *times, *chars, ("confidence", number), who])
+    places = [("start_word", whole), ("end_word", whole), who]
     entity = pa.struct([("type", text), ("text", text), *chars, ("confidence", number), *times, *places])
     segment = pa.struct(
         [
             *times, ("text", text), *chars, ("no_speech", pa.bool_()), ("avg_logprob", number),
             ("words", pa.list_(word)), ("sentiment", sentiment), ("failed", text), ("channel", whole),
+            who,
         ]
     )  # fmt: skip
+    speaker = pa.struct([("id", text), ("seconds", number), ("name", text), ("sentiment", sentiment)])
     return pa.schema(
         [
             ("schema_version", whole), ("file", text), ("duration", number), ("language", text),
             ("text", text), ("entities", pa.list_(entity)), ("sentiment", sentiment), ("model", text),
             ("segments", pa.list_(segment)), ("timings", scores), ("warnings", pa.list_(text)),
-            ("untrained_types", pa.list_(text)),
+            ("untrained_types", pa.list_(text)), ("speakers", pa.list_(speaker)),
         ]
     )  # fmt: skip
 

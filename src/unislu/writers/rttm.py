@@ -7,6 +7,7 @@ from pathlib import PurePath
 
 from ..errors import OptionError
 from ..result import Analysis
+from .spans import speaker_names
 
 PAD = 0.4
 """Seconds by which a turn may begin before its first word and end after its last, inside its segment."""
@@ -14,7 +15,7 @@ PAUSE = 2.0
 """Words of one speaker with a shorter pause between them are one turn."""
 
 Turn = tuple[float, float, str]
-"""Start and end in seconds, and the speaker."""
+"""Start and end in seconds, and the speaker's name, or id where none is known."""
 
 
 def speaker_turns(analysis: Analysis) -> list[Turn]:
@@ -25,6 +26,7 @@ def speaker_turns(analysis: Analysis) -> list[Turn]:
     speaker's, but no further than `PAD` seconds.
     """
     found: list[Turn] = []
+    names = speaker_names(analysis)
     for segment in analysis.segments:
         if not segment.text:
             continue
@@ -32,7 +34,7 @@ def speaker_turns(analysis: Analysis) -> list[Turn]:
         own: list[Turn] = []
         for word in words:
             if word.speaker is not None:
-                _extend(own, (word.start, word.end, word.speaker))
+                _extend(own, (word.start, word.end, names[word.speaker]))
         for place, (start, end, speaker) in enumerate(own):
             low = (own[place - 1][1] + start) / 2 if place else segment.start
             high = (own[place + 1][0] + end) / 2 if place + 1 < len(own) else segment.end

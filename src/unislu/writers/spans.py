@@ -34,21 +34,22 @@ def stretches(analysis: Analysis) -> list[tuple[str | None, Segment]]:
     found: list[tuple[str | None, Segment]] = []
     for segment in analysis.segments:
         if segment.text:
-            found += _by_speaker(analysis.text or "", segment)
+            found += _by_speaker(analysis, segment)
     several = len({label for label, _ in found}) > 1
     return [(label if several else None, segment) for label, segment in found]
 
 
-def _by_speaker(text: str, segment: Segment) -> Iterator[tuple[str | None, Segment]]:
+def _by_speaker(analysis: Analysis, segment: Segment) -> Iterator[tuple[str | None, Segment]]:
     if segment.speaker is None or not segment.words:
-        yield speaker_of(segment), segment
+        yield speaker_of(analysis, segment), segment
         return
+    text, names = analysis.text or "", speaker_names(analysis)
     runs = [(label, tuple(words)) for label, words in groupby(segment.words, lambda word: word.speaker)]
     for place, (label, words) in enumerate(runs):
         first = segment.start_char if place == 0 else words[0].start_char
         last = segment.end_char if place == len(runs) - 1 else words[-1].end_char
         yield (
-            label,
+            None if label is None else names[label],
             replace(
                 segment,
                 start=segment.start if place == 0 else words[0].start,
@@ -78,10 +79,16 @@ def turns(analysis: Analysis) -> list[tuple[str | None, int, int]]:
     return found or [(None, 0, len(analysis.text or ""))]
 
 
-def speaker_of(segment: Segment) -> str | None:
+def speaker_of(analysis: Analysis, segment: Segment) -> str | None:
     """Who speaks longest in a segment, else its channel, counted from 1; None if neither is known."""
-    channel = None if segment.channel is None else f"Channel {segment.channel + 1}"
-    return segment.speaker or channel
+    if segment.speaker is not None:
+        return speaker_names(analysis)[segment.speaker]
+    return None if segment.channel is None else f"Channel {segment.channel + 1}"
+
+
+def speaker_names(analysis: Analysis) -> dict[str, str]:
+    """What people read for the id of each speaker: the name, or the id where none is known."""
+    return {speaker.id: speaker.name or speaker.id for speaker in analysis.speakers or ()}
 
 
 def apart(entities: Iterable[Entity]) -> list[Entity]:
