@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import re
 import threading
 from collections.abc import Iterator
@@ -140,6 +141,20 @@ def test_a_later_command_goes_on(host: Host, tmp_path: Path) -> None:
 def test_a_server_that_cannot_resume(host: Host) -> None:
     host.resumable, host.break_after[DECODER] = False, [1000]
     download(f"{host.url}small/1.0/").verify()
+
+
+@pytest.mark.skipif(os.name != "posix", reason="no flock")
+def test_two_at_the_same_time(host: Host) -> None:
+    said: list[str] = []
+
+    def show(text: str) -> None:
+        if not said:
+            said.append("")  # in the middle of the first one
+            with pytest.raises(BundleError, match="is being downloaded already; wait for the other command"):
+                download(f"{host.url}small/1.0/")
+
+    download(f"{host.url}small/1.0/", show=show).verify()
+    assert said
 
 
 def test_a_busy_server(host: Host) -> None:

@@ -10,7 +10,8 @@ import hashlib
 import json
 import os
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from difflib import get_close_matches
 from pathlib import Path
 from urllib.parse import urldefrag
@@ -170,15 +171,31 @@ def _collect(source: str, get: Callable[[Path], dict[str, str]], say: Say) -> Bu
     staging = home() / "partial" / hashlib.sha256(source.encode()).hexdigest()[:16]
     make_home(staging)
     try:
-        receipt = {"source": source, **get(staging)}
-        bundle = open_bundle(staging)
-        bundle.verify()
-        (staging / RECEIPT).write_text(json.dumps(receipt, indent=2) + "\n", encoding="utf-8")
-        return _install(bundle, say)
+        with _alone(staging.with_suffix(".lock"), source):
+            receipt = {"source": source, **get(staging)}
+            bundle = open_bundle(staging)
+            bundle.verify()
+            (staging / RECEIPT).write_text(json.dumps(receipt, indent=2) + "\n", encoding="utf-8")
+            return _install(bundle, say)
     except OSError as error:
         if isinstance(error, BundleError):
             raise
         raise unwritable(staging, error) from None
+
+
+@contextmanager
+def _alone(lock: Path, source: str) -> Iterator[None]:
+    """Two downloads of the same source would write into the same files. (Windows has no flock: no check.)"""
+    with lock.open("w") as file:
+        try:
+            import fcntl
+
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except ImportError:
+            pass
+        except BlockingIOError:
+            raise BundleError(f"{source}: is being downloaded already; wait for the other command") from None
+        yield
 
 
 def _install(bundle: Bundle, say: Say) -> Bundle:
