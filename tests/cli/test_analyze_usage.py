@@ -35,6 +35,8 @@ USAGE = [
     (["{clip}", "--device", "tpu"], "--device"),
     (["{clip}", "--bias", "1,5"], "'1,5' is not a number: write 1.5"),
     (["{clip}", "--pad", "0,2"], "'0,2' is not a number: write 0.2"),
+    (["{clip}", "--vocabulary", "none.txt"], "vocabulary none.txt: cannot be read (No such file"),
+    (["{clip}", "--vocabulary", "{clip}"], "not UTF-8"),
 ]
 
 

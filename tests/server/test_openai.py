@@ -146,9 +146,17 @@ def test_errors(
 
 
 def test_what_is_ignored_is_named(server: Any, hum: bytes) -> None:
-    data = {"model": "whisper-1", "prompt": "Ünal", "temperature": "0", "language": "en", "hotwords": "x"}
+    said = "This is what was said before, and there are no names in it."
+    data = {"model": "whisper-1", "prompt": said, "temperature": "0", "language": "en", "hotwords": "x"}
     answer = server.post("/v1/audio/transcriptions", data, hum)
     assert answer.status_code == 200 and answer.headers["unislu-ignored"] == "prompt, hotwords"
+
+
+def test_a_prompt_is_a_vocabulary(client: Any, server: Any, speech: bytes) -> None:
+    assert "fellow Americans" in transcribe(client, speech).text
+    assert "fellow Amerikans" in transcribe(client, speech, prompt="ZyntriQix, Amerikans").text
+    answer = server.post("/v1/audio/transcriptions", {"model": "whisper-1", "prompt": "Ünal"}, speech)
+    assert answer.status_code == 200 and "unislu-ignored" not in answer.headers
 
 
 def test_the_asynchronous_client(server: Any, speech: bytes) -> None:

@@ -39,6 +39,23 @@ def test_a_raw_body(server: Any, speech: bytes, result: dict[str, Any]) -> None:
     assert (answer["text"], answer["file"], answer["entities"]) == (result["text"], "call.wav", None)
 
 
+@pytest.mark.parametrize("sent", ["# names\nAmerikans\t1.2", '["Amerikans", ["Zyloprim", 2, "drug"]]'])
+def test_a_vocabulary(server: Any, speech: bytes, sent: str) -> None:
+    answer = server.post("/v1/analyze", {"vocabulary": sent, "tasks": "asr"}, speech)
+    assert "fellow Amerikans" in answer.json()["text"]
+
+
+@pytest.mark.parametrize(
+    ("sent", "message"),
+    [("Anna\tmuch", "line 1: the weight 'much' is not a number"), ("#", "has no phrase"), ("[]", "is empty"),
+     ("[3]", "3 is neither a phrase"), ("[", "vocabulary is"), ("An\0na", "unprintable characters")],
+)  # fmt: skip
+def test_a_bad_vocabulary_is_named(server: Any, hum: bytes, sent: str, message: str) -> None:
+    answer = server.post("/v1/analyze", {"vocabulary": sent}, hum)
+    error = answer.json()["error"]
+    assert answer.status_code == 400 and error["param"] == "vocabulary" and message in error["message"]
+
+
 @pytest.mark.parametrize(
     ("name", "begins", "kind"),
     [("txt", "", "text/plain"), ("srt", "1\n00:00:00,", "application/x-subrip"),

@@ -108,6 +108,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         metavar="V",
         help="as for analyze; energy: transcribes everything (default: auto)",
     )
+    request_options.configure_vocabulary(parser)
     request_options.configure_model(parser)
     request_options.configure_device(parser)
     parser.add_argument("-q", "--quiet", action="store_true", help="do not print paths and warnings")
@@ -181,6 +182,7 @@ def _task(arguments: argparse.Namespace) -> _Task:
         operating_point=arguments.operating_point,
         channels=arguments.channels,
         vad=arguments.vad,
+        **request_options.vocabulary(arguments),
     )
     return _Task(
         folder=folder,

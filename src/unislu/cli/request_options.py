@@ -36,6 +36,16 @@ def configure(parser: argparse.ArgumentParser) -> None:
         metavar="TASK,…",
         help="asr (transcript), ner (entities), sa (sentiment); default: all three",
     )
+    configure_vocabulary(parser)
+
+
+def configure_vocabulary(parser: argparse.ArgumentParser) -> None:
+    """Add the vocabulary."""
+    parser.add_argument(
+        "--vocabulary",
+        metavar="FILE",
+        help="names and words to expect, one a line: PHRASE, or PHRASE<tab>WEIGHT<tab>TYPE",
+    )
 
 
 def configure_files(parser: argparse.ArgumentParser) -> None:
@@ -113,7 +123,16 @@ def options(arguments: argparse.Namespace) -> RequestOptions:
     given: RequestOptions = {"entities": arguments.entities, "bias": arguments.bias}
     if arguments.tasks is not None:
         given["tasks"] = tuple(arguments.tasks)
-    return given
+    return {**given, **vocabulary(arguments)}
+
+
+def vocabulary(arguments: argparse.Namespace) -> RequestOptions:
+    """The value of `configure_vocabulary` as a field of a `Request`. Raises `OptionError`."""
+    if arguments.vocabulary is None:
+        return {}
+    from ..recognition.phrases import read_vocabulary
+
+    return {"vocabulary": read_vocabulary(arguments.vocabulary)}
 
 
 def file_options(arguments: argparse.Namespace) -> RequestOptions:

@@ -12,6 +12,7 @@ import hashlib
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,6 +21,9 @@ from unislu.decoding.alignment import alignment_matrix
 from unislu.decoding.labels import label_probabilities, reweighed
 from unislu.decoding.openers import bias_processors
 from unislu.decoding.options import Decoded, DecodeOptions, Stop
+from unislu.decoding.phrase_search import PhraseReward, PhraseWriter
+from unislu.decoding.phrase_tags import TagInserter
+from unislu.decoding.phrase_tree import PhraseTree
 from unislu.decoding.processors import (
     GrammarMask,
     Masks,
@@ -35,6 +39,7 @@ from unislu.decoding.search import (
     Rules,
     Written,
     greedy,
+    picking,
     sampler,
     write_batch,
     write_beam,
@@ -42,6 +47,7 @@ from unislu.decoding.search import (
 from unislu.engines.protocol import Aligner, DecoderState, EncoderState, Engine
 from unislu.errors import OptionError
 from unislu.sequence.format import Branch, Format
+from unislu.sequence.phrases import Phrase
 from unislu.sequence.prompt import Prompt
 from unislu.sequence.vocabulary import END, SA, TRANSCRIPT_END, Vocabulary
 
@@ -100,6 +106,7 @@ class Decoder:
         self._end = vocabulary[END]
         encode = vocabulary.tokenizer.encode
         self._labels = {label: (*encode(label), self._end) for label in vocabulary.labels.sentiments}
+        self._tree = lru_cache(maxsize=4)(self._phrase_tree)
 
     def decode(
         self,
@@ -130,14 +137,19 @@ class Decoder:
         # `[T/L]` ends a transcript whether or not a task follows: a model that has learned to write it there
         # would otherwise have to choose between a forbidden end and one more word.
         ending = replace(prompt, tasks=prompt.tasks | {"sa"}) if self._forks_known else prompt
-        rules = self._rules(fmt, ending, options, entities=fmt.inside)
+        rules = self._rules(fmt, ending, options, entities=fmt.inside, phrases=options.beam > 1)
         limits = [self._limit(len(prefix), duration * fmt.length_factor, options) for duration in durations]
         known = list(begin)[: min(limits) - 1]
         rows = [Written(rules.start(known), limit, [*known], [0.0] * len(known)) for limit in limits]
         tokens = np.tile(np.array([*prefix, *known], np.int64), (len(rows), 1))
         logits, state = self._engine.step(tokens, self._engine.start(encoded))
         write = self._write_beams if options.beam > 1 else self._write_batch
+        if options.phrases and options.beam == 1:
+            write = self._write_phrases
         anchors = write(state, logits, rows, rules, options)
+        if options.phrases:
+            inserter = TagInserter(self._engine, fmt, prompt, tuple(prefix), len(known))
+            anchors, rows = self._tagged(inserter, anchors, rows, options)
         alignments = self._alignments(anchors, rows, len(prefix), options)
         if not branches:
             outputs = [self._unbranched(row) for row in rows]
@@ -152,6 +164,10 @@ class Decoder:
                 tails[fork.window][fork.branch.task] = tail
         outputs = [self._join(row, branches, tail) for row, tail in zip(rows, tails, strict=True)]
         return [replace(output, alignment=a) for output, a in zip(outputs, alignments, strict=True)]
+
+    def phrases_in(self, ids: Sequence[int], phrases: tuple[Phrase, ...]) -> list[tuple[int, int, Phrase]]:
+        """See `PhraseTree.find`."""
+        return self._tree(phrases).find(ids)
 
     def _alignments(
         self, anchors: Sequence[Anchor], rows: Sequence[Written], prefix: int, options: DecodeOptions
@@ -185,13 +201,17 @@ class Decoder:
             )
         return min(room, options.limit(duration))
 
-    def _rules(self, fmt: Format, prompt: Prompt, options: DecodeOptions, entities: bool) -> Rules:
-        """The rules for the transcript or, in a fork, for the entity branch."""
+    def _rules(
+        self, fmt: Format, prompt: Prompt, options: DecodeOptions, entities: bool, phrases: bool = False
+    ) -> Rules:
+        """The rules for the transcript or, in a fork, for the entity branch; `phrases`: reward those."""
         processors: list[Processor] = []
         if options.repetition_penalty != 1.0:
             processors.append(RepetitionPenalty(options.repetition_penalty))
         if entities and prompt.ner:
             processors += bias_processors(fmt, prompt, options.bias)
+        if phrases and options.phrases:
+            processors.append(PhraseReward(self._tree(options.phrases)))
         if options.constrained:
             processors.append(GrammarMask(fmt.grammar(prompt), self._masks))
         else:
@@ -210,7 +230,39 @@ class Decoder:
         options: DecodeOptions,
     ) -> list[Anchor]:
         """Greedy or sampled, all rows together."""
-        return write_batch(self._engine, state, logits, rows, rules, _pickers(options, len(rows)))
+        turns = [picking(pick) for pick in _pickers(options, len(rows))]
+        return write_batch(self._engine, state, logits, rows, rules, turns)
+
+    def _write_phrases(
+        self,
+        state: DecoderState,
+        logits: NDArray[np.float32],
+        rows: list[Written],
+        rules: Rules,
+        options: DecodeOptions,
+    ) -> list[Anchor]:
+        """Greedy with expected phrases, all rows together."""
+        tree = self._tree(options.phrases)
+        turns = [PhraseWriter(tree, row.ids) for row in rows]
+        return write_batch(self._engine, state, logits, rows, rules, turns)
+
+    def _tagged(
+        self,
+        inserter: TagInserter,
+        anchors: Sequence[Anchor],
+        rows: Sequence[Written],
+        options: DecodeOptions,
+    ) -> tuple[list[Anchor], list[Written]]:
+        """The transcripts with tags around expected phrases of known types."""
+        tree = self._tree(options.phrases)
+        pairs = [
+            inserter.insert(anchor, row, tree.find(row.ids))
+            for anchor, row in zip(anchors, rows, strict=True)
+        ]
+        return [anchor for anchor, _ in pairs], [row for _, row in pairs]
+
+    def _phrase_tree(self, phrases: tuple[Phrase, ...]) -> PhraseTree:
+        return PhraseTree(phrases, self._vocabulary)
 
     def _write_beams(
         self,

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from unislu.errors import OptionError
+from unislu.sequence.phrases import Phrase
 
 Stop = Literal["eot", "length", "repetition"]
 
@@ -44,6 +45,8 @@ class DecodeOptions:
     """Added to the logit of entity openers: one number, or one by normalised type ("*" = the others)."""
     label_bias: Mapping[str, float] = field(default_factory=dict)
     """Added to the log-probability of sentiment labels, which then add up to 1 again."""
+    phrases: tuple[Phrase, ...] = ()
+    """Expected phrases, which may be less likely than the model's own choice (`decoding.phrase_search`)."""
     constrained: bool = True
     """Let the grammar mask tokens that would not parse."""
     tokens_per_second: float = TOKENS_PER_SECOND
@@ -61,6 +64,8 @@ class DecodeOptions:
             raise OptionError(f"temperature is {self.temperature}: give 0 or a positive number")
         if self.temperature > 0 and self.beam > 1:
             raise OptionError(f"temperature {self.temperature} with beam {self.beam}: draw, or search")
+        if self.temperature > 0 and self.phrases:
+            raise OptionError(f"temperature {self.temperature} with expected phrases: draw, or search")
         if not 0.0 < self.top_p <= 1.0:
             raise OptionError(f"top_p is {self.top_p}: give a share above 0 and at most 1")
         if not 1.0 <= self.repetition_penalty < math.inf:

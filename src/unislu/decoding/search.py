@@ -19,6 +19,8 @@ from unislu.decoding.repetition import loop_start
 from unislu.engines.protocol import DecoderState, Engine
 
 Picker = Callable[[Scores], int]
+Turn = Callable[["Written", Scores, "Rules"], None]
+"""Writes the next token of a row, whose logits `[vocab]` it gets; it may cut the row back before."""
 LoopFinder = Callable[[Sequence[int]], "int | None"]
 
 
@@ -93,7 +95,7 @@ def write_batch(
     logits: NDArray[np.float32],
     rows: Sequence[Written],
     rules: Rules,
-    picks: Sequence[Picker],
+    turns: Sequence[Turn],
 ) -> list[Anchor]:
     """Complete all `rows`, one token of each at a time.
 
@@ -103,7 +105,7 @@ def write_batch(
         logits: of the next token of each row, float32 `[batch, vocab]`.
         rows: the sequences, extended in place; finished ones are left alone.
         rules: the rules that apply to all rows.
-        picks: how each row's token is chosen from its scores.
+        turns: how each row's token is chosen and written.
 
     Returns:
         For each row the state with its caches; cut it back to the row's length before use.
@@ -112,23 +114,38 @@ def write_batch(
     batch = list(range(len(rows)))
     tokens = np.zeros((len(rows), 1), np.int64)
     while True:
+        taken_back = [0] * len(batch)
         for place, index in enumerate(batch):
             row = rows[index]
             if row.stop is None:
-                token = picks[index](rules.scores(logits[place], row.states))
-                row.append(token, float(logits[place, token]) - log_sum_exp(logits[place]), rules)
-                tokens[place, 0] = token
+                before = len(row.ids)
+                turns[index](row, logits[place], rules)
+                tokens[place, 0] = row.ids[-1]
+                taken_back[place] = before + 1 - len(row.ids)
         active = [place for place, index in enumerate(batch) if rows[index].stop is None]
-        if 2 * len(active) <= len(batch):
+        cut = any(taken_back[place] for place in active)
+        if cut or 2 * len(active) <= len(batch):
             for place, index in enumerate(batch):
                 if rows[index].stop is not None:
                     anchors[index] = Anchor(state, place)
             if not active:
                 return [anchors[index] for index in range(len(rows))]
-            state = engine.select(state, active)
+            written = engine.lengths(state)
+            kept = [written[place] - taken_back[place] for place in active]
+            state = engine.select(state, active, kept if cut else None)
             batch = [batch[place] for place in active]
             tokens = tokens[active]
         logits, state = engine.step(tokens, state)
+
+
+def picking(pick: Picker) -> Turn:
+    """A turn that appends the token that is picked."""
+
+    def turn(row: Written, logits: Scores, rules: Rules) -> None:
+        token = pick(rules.scores(logits, row.states))
+        row.append(token, float(logits[token]) - log_sum_exp(logits), rules)
+
+    return turn
 
 
 def log_sum_exp(logits: Scores) -> float:

@@ -21,7 +21,8 @@ from unislu.decoding.decoder import Decoder
 from unislu.decoding.labels import reweighed
 from unislu.decoding.openers import bias_processors
 from unislu.decoding.options import Decoded, DecodeOptions
-from unislu.decoding.processors import Suppression
+from unislu.decoding.phrase_tags import TagReward, expected_entities
+from unislu.decoding.processors import Processor, Suppression
 from unislu.decoding.repetition import no_loop
 from unislu.decoding.search import Rules, Written, greedy
 from unislu.engines.protocol import DecoderState, EncoderState, Engine, Tagger
@@ -156,7 +157,10 @@ class TaggingDecoder:
                 f"the prompt takes {len(prefix)} of the decoder's {self._tagger.max_tokens} positions and "
                 f"the transcript {len(words)}: ask for fewer entity types at once"
             )
-        biases = tuple(bias_processors(fmt, prompt, options.bias))
+        biases: tuple[Processor, ...] = tuple(bias_processors(fmt, prompt, options.bias))
+        if options.phrases:
+            found = self._transcriber.phrases_in(words, options.phrases)
+            biases = (*biases, TagReward(expected_entities(found, fmt, prompt), fmt, prompt))
         rules = Rules(biases, frozenset({self._vocabulary[END]}), no_loop)
         written = Written(rules.start(), room)
         state = self._engine.select(fresh, [row], [0])

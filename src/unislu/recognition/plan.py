@@ -106,6 +106,7 @@ def resolve(
         # Neither the openers nor the grammar know what a masked entity looks like.
         bias={} if request.mask else entities.bias,
         label_bias=settings.sentiment_bias,
+        phrases=request.phrases,
         constrained=request.constrained and not request.mask,
         align=request.words and request.wants_text,
     )

@@ -10,9 +10,11 @@ from typing import Any, TypedDict
 
 from unislu.errors import OptionError
 from unislu.sequence.labels import normalize_type
+from unislu.sequence.phrases import Phrase
 from unislu.speakers.options import checked_names, checked_speakers, checked_voices
 from unislu.vad import Cutting
 
+from .phrases import PhraseLike, checked_phrases
 from .style import STYLES
 
 TASKS = ("asr", "ner", "sa")
@@ -44,6 +46,7 @@ class RequestOptions(TypedDict, total=False):
     speakers: int | str | None
     speaker_names: Sequence[str]
     voices: Mapping[str, Sequence[float]] | Sequence[tuple[str, Sequence[float]]]
+    vocabulary: Sequence[PhraseLike] | None
 
 
 @dataclass(frozen=True)
@@ -96,6 +99,11 @@ class Request:
     voices: Mapping[str, Sequence[float]] | Sequence[tuple[str, Sequence[float]]] = ()
     """Known voices by name: embeddings from `unislu.speakers.profile`; who is near one gets its name."""
 
+    vocabulary: Sequence[PhraseLike] | None = None
+    """Names and words to expect, spelled as in the transcript: each a phrase, (phrase, weight) or
+    (phrase, weight, entity type). See docs/how-to/vocabulary.md.
+    """
+
     _normal: tuple[str, ...] = field(default=(), init=False, repr=False, compare=False)
     """The normalised name of each of `entities`."""
 
@@ -108,6 +116,8 @@ class Request:
             pairs = _checked_types(self.entities)
             object.__setattr__(self, "entities", tuple(name for _, name in pairs))
             object.__setattr__(self, "_normal", tuple(normal for normal, _ in pairs))
+        if self.vocabulary is not None:
+            object.__setattr__(self, "vocabulary", checked_phrases(self.vocabulary))
         if self.operating_point is not None:
             _check_point_name(self.operating_point, self.tasks)
         if isinstance(self.beam, bool) or not isinstance(self.beam, int) or not 1 <= self.beam <= MAX_BEAM:
@@ -172,13 +182,21 @@ class Request:
     def to_dict(self) -> dict[str, Any]:
         """Plain data, ready for `json.dumps`; `Request(**data)` gives the same request back."""
         plain = {f.name: getattr(self, f.name) for f in fields(self) if f.init}
+        if self.vocabulary is None:  # settings of earlier runs do not have it
+            del plain["vocabulary"]
         return (
             plain
             | {"bias": self.biases, "tasks": list(self.tasks)}
             | ({} if self.entities is None else {"entities": list(self.entities)})
             | {"speaker_names": list(self.speaker_names)}
             | {"voices": {name: list(voice) for name, voice in dict(self.voices).items()}}
+            | ({} if self.vocabulary is None else {"vocabulary": [list(entry) for entry in self.phrases]})
         )
+
+    @property
+    def phrases(self) -> tuple[Phrase, ...]:
+        """`vocabulary`, checked."""
+        return () if self.vocabulary is None else tuple(self.vocabulary)  # type: ignore[arg-type]
 
     @property
     def wants_text(self) -> bool:

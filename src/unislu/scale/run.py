@@ -286,8 +286,14 @@ def _changed(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
         if isinstance(old, Mapping) and isinstance(new, Mapping):
             changed += _changed(old, new)
         elif old != new:
-            changed.append(f"{key} {json.dumps(old)} (now {json.dumps(new)})")
+            changed.append(f"{key} {_shown(old)} (now {_shown(new)})")
     return changed
+
+
+def _shown(value: Any) -> str:
+    """A setting as it stands in a message; a vocabulary may have thousands of phrases."""
+    text = json.dumps(value)
+    return text if len(text) <= 200 else f"{text[:200]}…"
 
 
 def _completed(asked: Mapping[str, Any]) -> Mapping[str, Any]:

@@ -10,6 +10,7 @@ from urllib.parse import unquote
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
+from ..recognition.phrases import checked_phrases, read_phrases
 from ..recognition.request import TASKS, Request
 from ..recognition.written import read_bias, read_names
 from .answers import ApiError
@@ -48,8 +49,17 @@ def _bias(value: Any) -> Any:
     return read_bias(value)
 
 
+def _phrases(value: Any) -> Any:
+    """Phrases from repeated fields: lines as in a vocabulary file, or a JSON list."""
+    found: list[Any] = []
+    for text in value:
+        found += json.loads(text) if text.lstrip().startswith("[") else read_phrases(text)
+    return checked_phrases(found)
+
+
 Names = Annotated[list[str], BeforeValidator(_names)]
 Bias = Annotated[float | dict[str, float], BeforeValidator(_bias)]
+Phrases = Annotated[list[Any], BeforeValidator(_phrases)]
 
 
 class FormOptions(BaseModel):
@@ -73,6 +83,11 @@ class FormOptions(BaseModel):
         description="above 0 more entities, below 0 fewer, more certain ones: a number, or person=2,org=-1",
     )
     operating_point: str | None = Field(None, description="a named bias of the model; not with `bias`")
+    vocabulary: Phrases | None = Field(
+        None,
+        description="names and words to expect: lines of PHRASE or PHRASE<tab>WEIGHT<tab>TYPE, or JSON",
+        examples=["Kowalczyk\nZyloprim"],
+    )
     beam: int = Field(1, description="beam size; 1 is greedy", ge=1, le=16)
     style: Literal["cased", "normalized"] = "cased"
     words: bool = Field(True, description="whether words get times")
@@ -92,6 +107,7 @@ class FormOptions(BaseModel):
             entities=self.entities,
             bias=0.0 if self.bias is None else self.bias,
             operating_point=self.operating_point,
+            vocabulary=self.vocabulary,
             beam=self.beam,
             style=self.style,
             words=self.words,

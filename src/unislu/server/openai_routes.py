@@ -6,16 +6,17 @@ import re
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import AsyncExitStack
 from functools import partial
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from fastapi import APIRouter, Request
 from fastapi.responses import JSONResponse, PlainTextResponse, Response
 from pydantic import BaseModel, ConfigDict, Field
 
+from ..recognition.phrases import prompt_phrases
 from ..recognition.request import Request as Asked
 from . import formats, schemas
 from .answers import ApiError
-from .forms import Bias, Names, form_schema, plain_name
+from .forms import Bias, Names, Phrases, form_schema, plain_name
 from .service import Service, unless_gone
 from .streaming import EventStream, Transcribed, event, transcribing
 
@@ -23,8 +24,9 @@ if TYPE_CHECKING:
     from ..recognition.model import Model
     from ..result import Analysis
 
-UNUSED = ("prompt", "temperature", "chunking_strategy")
+UNUSED = ("temperature", "chunking_strategy")
 """Fields of the original that have no effect here; those that were sent are named in a header."""
+PROMPT = "prompt"
 IGNORED_HEADER = "Unislu-Ignored"
 
 
@@ -45,7 +47,12 @@ class TranscriptionForm(BaseModel):
     include: Names | None = Field(None, description="`entities`, `sentiment`: further keys of the answer")
     entities: Names | None = Field(None, description="entity types to look for (an extension)")
     bias: Bias | None = Field(None, description="more, or fewer and more certain, entities (an extension)")
-    prompt: Annotated[str | None, Field(description="accepted, no effect")] = None
+    prompt: str | None = Field(
+        None, description="names and words to expect, separated by commas or lines; sentences have no effect"
+    )
+    vocabulary: Phrases | None = Field(
+        None, description="names and words to expect, with weights and types (an extension)"
+    )
     temperature: float = Field(0.0, ge=0, le=1, description="accepted; decoding is greedy")
     chunking_strategy: str | None = Field(None, description="accepted; audio is always cut at pauses")
 
@@ -63,7 +70,7 @@ def router(service: Service) -> APIRouter:
     async def transcribe(request: Request) -> Response:
         async with AsyncExitStack() as stack:
             sent = await stack.enter_async_context(service.submitted(request, TranscriptionForm))
-            form, headers = sent.form, _ignored(sent.fields)
+            form, headers = sent.form, _ignored(sent.fields, sent.form)
             model = await service.model(form.model)
             _check(form, model)
             asked = _asked(form)
@@ -131,12 +138,22 @@ def _asked(form: TranscriptionForm) -> Asked:
         raise ApiError(
             400, "entities and bias need include[]=entities", code="invalid_value", param="include[]"
         )
-    return Asked(tasks=tasks, entities=form.entities, bias=0.0 if form.bias is None else form.bias)
+    phrases = form.vocabulary or []
+    listed = {phrase.text for phrase in phrases}
+    phrases = [*phrases, *(text for text in prompt_phrases(form.prompt or "") if text not in listed)]
+    return Asked(
+        tasks=tasks,
+        entities=form.entities,
+        bias=0.0 if form.bias is None else form.bias,
+        vocabulary=phrases or None,
+    )
 
 
-def _ignored(fields: Sequence[tuple[str, str]]) -> dict[str, str]:
+def _ignored(fields: Sequence[tuple[str, str]], form: TranscriptionForm) -> dict[str, str]:
     """A header that names fields without effect, so that nothing is ignored silently."""
     known = set(TranscriptionForm.model_fields) - set(UNUSED)
+    if not prompt_phrases(form.prompt or ""):
+        known -= {PROMPT}
     names = dict.fromkeys(plain_name(name) for name, value in fields if value not in ("", "0", "0.0"))
     ignored = [name for name in names if name not in known and name.isascii() and name.isidentifier()]
     return {IGNORED_HEADER: ", ".join(ignored)} if ignored else {}
