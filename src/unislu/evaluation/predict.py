@@ -17,6 +17,7 @@ from typing import Any, Literal
 
 from unislu.data.records import Record, manifest_names, read_records
 from unislu.errors import OptionError, RecordError
+from unislu.evaluation.diarization import error_rate, read_turns
 from unislu.evaluation.open_ner import balanced_types
 from unislu.evaluation.prediction_files import prediction_values, read_jsonl_predictions
 from unislu.evaluation.question import Prediction, Question, System
@@ -101,7 +102,8 @@ def questions(
         seed: of the absent types.
 
     Raises:
-        RecordError: a record has no audio.
+        RecordError: a record has no audio, or malformed turns of speakers.
+        MissingDependencyError: turns are annotated and `unislu[speakers]` is not installed.
     """
     tasks = ("asr", *(["ner"] if dataset.has_entities else []), *(["sa"] if dataset.has_sentiment else []))
     every = dataset.types
@@ -118,7 +120,11 @@ def questions(
                     f"{dataset.path}: no entity is annotated, so there are no types to request; use the "
                     "closed set"
                 )
-        wanted.append(Question(record.id, dataset.audio(record), tasks, types, record.duration))
+        speakers = record.extra.get("turns") is not None
+        if speakers:
+            read_turns(record.extra["turns"], f"record {record.id!r}")
+            error_rate()  # both before hours of work
+        wanted.append(Question(record.id, dataset.audio(record), tasks, types, record.duration, speakers))
     return wanted
 
 
@@ -189,7 +195,10 @@ def rtfx(predictions: Iterable[Prediction]) -> float | None:
 
 def _claim(path: Path, system: System, asked: Sequence[Question]) -> None:
     """Record the run that writes `path`, or check that an existing file is of the same run."""
-    key = [[q.id, list(q.tasks), None if q.types is None else list(q.types)] for q in asked]
+    key = [
+        [q.id, list(q.tasks), None if q.types is None else list(q.types), *(["speakers"] * q.speakers)]
+        for q in asked
+    ]
     run = {
         "system": system.name,
         "facts": dict(system.facts),

@@ -21,8 +21,10 @@ from unislu.data.corpora.tables import tsv_rows
 from unislu.data.lines import json_value, read_lines, tsv_fields
 from unislu.data.records import check_phrase, identity
 from unislu.errors import OptionError, RecordError
+from unislu.evaluation.diarization import Spoken, read_turns
 from unislu.evaluation.question import Prediction
 from unislu.sequence.labels import normalize_type
+from unislu.writers.rttm import Turn
 
 FORMATS = ("jsonl", "slue", "whisperner")
 _TSV_COLUMNS = ("id", "pred_text", "pred_ner", "pred_sentiment")
@@ -63,7 +65,15 @@ def prediction_values(prediction: Prediction) -> dict[str, Any]:
     for name in ("duration", "seconds"):
         if (number := getattr(prediction, name)) is not None:
             values[name] = round(number, 6)
+    if prediction.spoken is not None:
+        values["turns"] = [_turn_values(turn) for turn in prediction.spoken.turns]
+        values["words"] = [_turn_values(word) for word in prediction.spoken.words]
     return values
+
+
+def _turn_values(turn: Turn) -> dict[str, Any]:
+    start, end, speaker = turn
+    return {"start": round(start, 3), "end": round(end, 3), "speaker": speaker}
 
 
 def read_jsonl_predictions(path: Path) -> Iterator[Prediction]:
@@ -102,7 +112,19 @@ def _from_json(values: Any) -> Prediction:
     if seconds is None and isinstance(timings, Mapping):
         seconds = _number(timings, "total")
     sure = confidences if confidences and any(c is not None for c in confidences) else None
-    return Prediction(key, text, pairs, sentiment, scores or None, sure, _number(values, "duration"), seconds)
+    spoken = None
+    if values.get("turns") is not None:
+        said = _typed(values, "words", list) or []
+        spoken = Spoken(read_turns(values["turns"], key), tuple(_word(word, key) for word in said))
+    length = _number(values, "duration")
+    return Prediction(key, text, pairs, sentiment, scores or None, sure, length, seconds, spoken)
+
+
+def _word(word: Any, key: str) -> Turn:
+    try:
+        return float(word["start"]), float(word["end"]), str(word["speaker"])
+    except (TypeError, KeyError, ValueError):
+        raise RecordError(f"{key}: field `words`: {word!r} has no `start`, `end` and `speaker`") from None
 
 
 def _entity(entity: Any, text: str | None, place: str) -> tuple[str, str]:

@@ -12,6 +12,8 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from unislu.errors import RecordError
+from unislu.evaluation.diarization import Spoken
+from unislu.writers.rttm import Turn
 
 
 @dataclass(frozen=True)
@@ -23,6 +25,8 @@ class Gold:
     entities: tuple[tuple[str, str], ...] | None = None
     """(type, phrase) pairs."""
     sentiment: str | None = None
+    turns: tuple[Turn, ...] | None = None
+    """Who speaks when."""
 
 
 @dataclass(frozen=True)
@@ -46,6 +50,8 @@ class Prediction:
     """Seconds of audio."""
     seconds: float | None = None
     """Seconds of computation."""
+    spoken: Spoken | None = None
+    """Who speaks when."""
 
     def __post_init__(self) -> None:
         for name, value in (self.sentiment_scores or {}).items():
@@ -77,6 +83,8 @@ class Question:
     """Open entity types, or None for the closed set."""
     duration: float | None = None
     """Seconds, if the manifest knows them."""
+    speakers: bool = False
+    """Whether to tell who speaks."""
 
 
 class System(Protocol):

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import Protocol, TypeVar
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Protocol, TypeVar
 
+from unislu.evaluation.diarization import read_turns
 from unislu.evaluation.profiles import Profile
 from unislu.evaluation.question import Gold, Prediction
 from unislu.evaluation.score import Scores, score
@@ -31,6 +32,8 @@ class RecordLike(Protocol):
     def entities(self) -> Sequence[_Span] | None: ...
     @property
     def sentiment(self) -> str | None: ...
+    @property
+    def extra(self) -> Mapping[str, Any]: ...
 
 
 _Record = TypeVar("_Record", bound=RecordLike)
@@ -40,7 +43,13 @@ def gold_of(record: RecordLike) -> Gold:
     """The annotation of a record, with the phrase of each entity in place of its offsets."""
     spans = record.entities
     phrases = None if spans is None else tuple((s.type, record.text[s.start : s.end]) for s in spans)
-    return Gold(record.id, record.text, phrases, record.sentiment)
+    turns = record.extra.get("turns")
+    if turns is None:
+        return Gold(record.id, record.text, phrases, record.sentiment)
+    spoken = read_turns(turns, f"record {record.id!r}")
+    # Somebody speaks: an empty text only says that nobody wrote it down.
+    text = record.text if record.text or not spoken else None
+    return Gold(record.id, text, phrases, record.sentiment, spoken)
 
 
 def evaluate_records(

@@ -12,6 +12,7 @@ from typing import Protocol, TypeVar
 
 from unislu.errors import RecordError
 from unislu.evaluation.calibration import Reliability, calibration
+from unislu.evaluation.diarization import SpeakerScores, Spoken, speaker_scores
 from unislu.evaluation.entity_errors import EntityErrors, Pair, count_pairs, pair_entities
 from unislu.evaluation.ner import Counts, Entity, EntityScores, entity_scores
 from unislu.evaluation.profiles import Profile
@@ -85,6 +86,8 @@ class Scores:
     """Utterances without speech in the gold annotation."""
     invented: int = 0
     """Those of them for which the system wrote words."""
+    speakers: SpeakerScores | None = None
+    """Of who speaks when, where that is annotated."""
 
     def to_dict(self) -> dict[str, object]:
         """Everything as plain values, ready for JSON."""
@@ -96,6 +99,7 @@ class Scores:
             "missing": self.missing,
             **{name: value and value.to_dict() for name, value in values.items()},
             "silence": {"utterances": self.silent, "with_text": self.invented},
+            **({} if self.speakers is None else {"speakers": self.speakers.to_dict()}),
         }
 
     def __str__(self) -> str:
@@ -108,6 +112,8 @@ class Scores:
             lines += _entity_lines(self.entities)
         if self.sentiment is not None:
             lines += _sentiment_lines(self.sentiment, self.calibration)
+        if self.speakers is not None:
+            lines.append(str(self.speakers))
         return "\n".join(lines)
 
 
@@ -174,6 +180,9 @@ def summarize(judged: Judged) -> Scores:
     confident = [answer for u in with_labels if (answer := _sentiment_answer(u, judged.classes)) is not None]
     entity_answers = [answer for u in utterances for answer in u.confidences]
     silent = [u for u in utterances if u.words is not None and not u.reference]
+    talks = [
+        (u.gold.turns, u.prediction.spoken or Spoken(())) for u in utterances if u.gold.turns is not None
+    ]
     return Scores(
         profile=judged.profile,
         utterances=len(utterances),
@@ -186,6 +195,7 @@ def summarize(judged: Judged) -> Scores:
         entity_calibration=calibration(entity_answers) if entity_answers else None,
         silent=len(silent),
         invented=sum(bool(u.hypothesis) for u in silent),
+        speakers=speaker_scores(talks) if talks else None,
     )
 
 

@@ -7,10 +7,13 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from unislu.bundle import MODEL_CARD, open_bundle
+from unislu.evaluation.diarization import Spoken
 from unislu.evaluation.predict import AskOptions, check_audio
 from unislu.evaluation.question import Prediction, Question
 from unislu.recognition.model import Model, load
 from unislu.result import Analysis
+from unislu.writers.rttm import Turn, speaker_turns
+from unislu.writers.spans import speaker_names
 
 
 class UnisluSystem:
@@ -59,12 +62,14 @@ class UnisluSystem:
     def answers(self, questions: Sequence[Question]) -> Iterator[Prediction]:
         """Answers; clips with the same question are transcribed together. Raises `RecordError`."""
         check_audio((question.id, question.audio) for question in questions)
-        groups: dict[tuple[tuple[str, ...], tuple[str, ...] | None], list[Question]] = {}
+        groups: dict[tuple[tuple[str, ...], tuple[str, ...] | None, bool], list[Question]] = {}
         for question in questions:
-            groups.setdefault((question.tasks, question.types), []).append(question)
-        for (tasks, types), group in groups.items():
+            groups.setdefault((question.tasks, question.types, question.speakers), []).append(question)
+        for (tasks, types, speakers), group in groups.items():
             options = {k: v for k, v in self.options.about(group[0]).to_dict().items() if v is not None}
-            options["words"] = False  # their times are not scored
+            options["words"] = speakers  # nothing else is scored by their times
+            if speakers:
+                options["speakers"] = "auto"
             sources = [str(question.audio) for question in group]
             results = self.model.analyze_many(sources, tasks=tasks, entities=types, **options)
             for question, analysis in zip(group, results, strict=True):
@@ -84,4 +89,11 @@ def from_analysis(key: str, analysis: Analysis) -> Prediction:
         None if found is None else tuple(entity.confidence for entity in found),
         analysis.duration,
         analysis.timings.get("total"),
+        None if analysis.speakers is None else Spoken(tuple(speaker_turns(analysis)), _words(analysis)),
     )
+
+
+def _words(analysis: Analysis) -> tuple[Turn, ...]:
+    names = speaker_names(analysis)
+    words = (word for segment in analysis.segments for word in segment.words or ())
+    return tuple((w.start, w.end, names[w.speaker]) for w in words if w.speaker is not None)

@@ -126,6 +126,10 @@ def _cards(evaluation: Evaluation) -> Iterator[Card]:
     if (part := evaluation.group("sentiment")) is not None:
         classes = len(evaluation.settings.labels)
         yield _measured("Sentiment", part, "sa.macro_f1", f"macro-F1 of {classes} classes")
+    for part in evaluation.parts.values():
+        if (speakers := part.scores.speakers) is not None:
+            note = f"number right in {speakers.right_number} of {speakers.recordings}: {part.name}"
+            yield Card("Diarization error rate", rate(speakers.der, 1), note)
     if (score := evaluation.slue_score) is not None:
         yield Card("SLUE score", f"{score:.1f}", "of WER, entity F1 and sentiment macro-F1")
     if everything is not None and everything.rtfx is not None:

@@ -41,6 +41,7 @@ def text(evaluation: Evaluation, cases: Sequence[Case]) -> str:
     for group in ("closed", "open"):
         lines += _entities(group, evaluation.group(group))
     lines += _sentiment(evaluation.group("sentiment"))
+    lines += _speakers(evaluation.parts.values())
     lines += _worst(cases)
     lines += [
         "## Provenance",
@@ -99,6 +100,22 @@ def _sentiment(part: ScoredPart | None) -> list[str]:
         lines += _row([name, *map(str, cells), str(counts.support - sum(cells)), rate(counts.f1, 1)])
     ece = "" if part.scores.calibration is None else f", ECE {rate(part.scores.calibration.ece, 1)}"
     return [*lines, "", f"macro-F1 {rate(scores.macro_f1, 1)}, accuracy {rate(scores.accuracy, 1)}{ece}.", ""]
+
+
+def _speakers(parts: Iterable[ScoredPart]) -> list[str]:
+    """Manifests in which it is annotated who speaks."""
+    known = [(part.name, part.scores.speakers) for part in parts if part.scores.speakers is not None]
+    if not known:
+        return []
+    lines = ["## Speakers", ""]
+    rates = ("DER", "missed", "false alarm", "confusion", "words of a wrong speaker")
+    lines += _row(["data", *rates, "number of speakers right"])
+    lines.append(f"|---|{'---:|' * 6}")
+    for name, scores in known:
+        values = (scores.der, scores.missed, scores.false_alarm, scores.confusion, scores.word_error)
+        number = f"{scores.right_number} of {scores.recordings}"
+        lines += _row([name, *(rate(value, 1) for value in values), number])
+    return [*lines, ""]
 
 
 def _worst(cases: Sequence[Case]) -> list[str]:

@@ -45,6 +45,8 @@ def entities_asked(part: ScoredPart) -> str:
     kinds = [names[part.protocol]] if part.protocol else []
     if part.scores.sentiment is not None:
         kinds.append("sentiment")
+    if part.scores.speakers is not None:
+        kinds.append("speakers")
     if part.scores.silent:
         kinds.append(f"words invented in {part.scores.invented} of {part.scores.silent} silent clips")
     return ", ".join(kinds) or "transcript"
