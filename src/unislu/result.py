@@ -72,6 +72,8 @@ class Entity:
     """Index after its last word; None if words have no times."""
     speaker: str | None = None
     """The `id` of who says it, if speakers were requested."""
+    value: Mapping[str, Any] | None = None
+    """What its words mean, in a standard form (`unislu.values`); None if not requested, or if it has none."""
 
     def __post_init__(self) -> None:
         if not self.type:
@@ -80,6 +82,8 @@ class Entity:
         _check_share(self.confidence, "confidence", self.text)
         if self.start is not None and self.end is not None:
             _check_times(self.start, self.end, "entity", self.text)
+        if self.value is not None and not isinstance(self.value, Mapping):
+            raise RecordError(f"value of {self.text!r} is {self.value!r}, not an object")
 
 
 @dataclass(frozen=True)
@@ -322,8 +326,8 @@ def _speaker(data: Any) -> Speaker:
     return _build(Speaker, data, "speakers")
 
 
-_ABSENT = ("speaker", "speakers")
-"""Keys that are left out where they have no value: the JSON of who asks for no speakers has none."""
+_ABSENT = ("speaker", "speakers", "value")
+"""Keys of features that have to be asked for: they are left out where they have no value."""
 
 
 def plain(value: Any) -> Any:

@@ -391,3 +391,28 @@ def test_errors_of_the_source_arrive() -> None:
 
 async def _odd() -> AsyncIterator[bytes]:
     yield b"x"
+
+
+class Dated(Model):
+    """Tags "tomorrow" as a date."""
+
+    def analyze(self, *arguments: Any, request: Request, **options: Any) -> Analysis:
+        assert not request.values  # the listener reads them, of the entities that it reports
+        found = super().analyze(*arguments, request=request, **options)
+        text = found.text or ""
+        dates = [Entity("date", m[0], m.start(), m.end(), 0.9) for m in re.finditer("tomorrow", text)]
+        return replace(found, entities=tuple(dates))
+
+
+def test_entities_have_values_if_asked() -> None:
+    pytest.importorskip("dateparser")
+    pytest.importorskip("phonenumbers")
+    words = ["Call", "me", "tomorrow", "or", "so.", *WORDS]
+    asked = Request(entities=["date"], values=True, date="2026-03-18")
+    day = {"kind": "date", "iso": "2026-03-19"}
+    for request, value in ((asked, day), (Request(entities=["date"]), None)):
+        listener = Listener(Dated(words), request, detector=Detector())
+        events = list(run(listener, speech(0.5, 5, 1.0), 1600))
+        told = [event.entity for event in events if isinstance(event, EntityEvent)]
+        final = next(event for event in events if isinstance(event, FinalEvent))
+        assert [entity.value for entity in (*told, *(final.entities or ()))] == [value, value]

@@ -368,3 +368,32 @@ def test_every_writer_is_clean(analysis: Analysis, how: str) -> None:
         shown = writer.render(redacted)
         for phrase in phrases:
             assert not list(Text(shown).find(phrase)), (name, phrase)
+
+
+def test_a_value_does_not_tell_what_was_redacted() -> None:
+    text = "I am Jane, write to jane dot doe at example dot com or call 415 555 0134."
+    mail = {"kind": "email", "email": "jane.doe@example.com"}
+    phone = {"kind": "phone", "e164": "+14155550134"}
+    analysis = analysis_of([text], [("person", "Jane", 0), ("email", "jane dot doe at example dot com", 0),
+                                    ("phone", "415 555 0134", 0)])  # fmt: skip
+    values = (None, mail, phone)
+    entities = tuple(replace(e, value=v) for e, v in zip(analysis.entities or (), values, strict=True))
+    analysis = replace(analysis, entities=entities)
+    for types in (["person"], ["email"], ["phone"], None):
+        for writer in ("json", "text", "html"):
+            redacted = redact_analysis(analysis, types, "type")
+            shown = FORMATS[writer].render(redacted)
+            assert "jane.doe" not in shown if types != ["phone"] else "14155550134" not in shown
+    kept = redact_analysis(analysis, ["person"]).entities or ()
+    assert phone in [entity.value for entity in kept]  # of words that are still there
+
+
+@pytest.mark.parametrize("types", [["pii"], ["person: somebody's name"], ["news", "pii"]])
+def test_presets_and_descriptions_redact_their_types(types: list[str]) -> None:
+    analysis = analysis_of(["Ann called."], [("person", "Ann", 0)])
+    assert "Ann" not in redact_analysis(analysis, types).to_json()
+
+
+def test_a_type_that_is_named_like_a_preset() -> None:
+    analysis = analysis_of(["A flood in Rome."], [("news", "flood", 0)])
+    assert "flood" not in redact_analysis(analysis, ["news"]).to_json()

@@ -296,3 +296,19 @@ def test_it_still_works(server: Any, speech: bytes) -> None:
     assert server.post(PATH, {"model": "whisper-1"}, speech).json()["text"].lower().startswith("and so")
     _nothing_is_left(server)
     assert server.get("/metrics").text.count('status="5') == 0
+
+
+@pytest.mark.parametrize(
+    ("path", "fields", "message"),
+    [
+        ("/v1/analyze", {"values": "true", "region": "UK"}, "did you mean GB"),
+        ("/v1/analyze", {"values": "true", "date": "2026-02-31"}, "'2026-02-31' is no date"),
+        ("/v1/analyze", {"region": "US"}, "region without values"),
+        ("/v1/analyze", {"entities": "drug: "}, "is empty"),
+        ("/v1/redact", {"preset": "pij"}, "did you mean pii"),
+        (PATH, {"model": "whisper-1", "values": "true"}, "need include[]=entities"),
+    ],
+)
+def test_bad_values_and_presets(server: Any, speech: bytes, path: str, fields: Any, message: str) -> None:
+    answer = server.post(path, fields, speech)
+    assert answer.status_code == 400 and message in answer.json()["error"]["message"]

@@ -118,6 +118,24 @@ def test_deepgram(server: Any, speech: bytes) -> None:
     assert results["sentiments"]["segments"][0]["start_word"] == 0
 
 
+def test_deepgrams_entities_have_the_value(server: Any, result: dict[str, Any]) -> None:
+    entity = {
+        "type": "date", "text": result["text"][:3], "start_char": 0, "end_char": 3,
+        "value": {"kind": "date", "iso": "2026-03-18"},
+    }  # fmt: skip
+    answer = server.post("/v1/render?format=deepgram", json={**result, "entities": [entity]}).json()
+    (found,) = answer["results"]["channels"][0]["alternatives"][0]["entities"]
+    assert (found["value"], found["raw_value"]) == ("2026-03-18", result["text"][:3])
+
+
+def test_a_preset_over_http(server: Any, speech: bytes) -> None:
+    pytest.importorskip("dateparser")
+    pytest.importorskip("phonenumbers")
+    asked = {"entities": "meeting", "values": "true", "date": "2026-03-18", "region": "us"}
+    answer = server.post("/v1/analyze", asked, speech)
+    assert answer.status_code == 200 and answer.json()["entities"] is not None
+
+
 def test_assemblyai(server: Any, speech: bytes) -> None:
     answer = server.post("/v1/analyze", {"format": "assemblyai", "bias": "2"}, speech).json()
     assert answer["status"] == "completed" and TEXT in answer["text"]

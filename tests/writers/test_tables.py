@@ -90,11 +90,24 @@ def test_parquet_has_every_key() -> None:
     from unislu.writers.parquet import schema
 
     plain = json.loads(spoken_by_ann().to_json())
+    plain["entities"][0]["value"] = None
     assert set(schema().names) == set(plain)
     for column in ("segments", "entities", "speakers"):
         keys = plain[column][0]
         kind = schema().field(column).type.value_type
         assert {kind.field(n).name for n in range(kind.num_fields)} == set(keys)
+
+
+def test_parquet_has_values_as_json() -> None:
+    pytest.importorskip("pyarrow")
+    import pyarrow.parquet as pq
+
+    value = {"kind": "date", "iso": "2026-03-18"}
+    said = spoken_by_ann()
+    entities = [replace(entity, value=value) for entity in said.entities or ()]
+    table = pq.read_table(io.BytesIO(get_writer("parquet").content(replace(said, entities=tuple(entities)))))
+    (row,) = table.to_pylist(maps_as_pydicts="strict")
+    assert [json.loads(entity["value"]) for entity in row["entities"]] == [value] * len(entities)
 
 
 def test_docbin() -> None:

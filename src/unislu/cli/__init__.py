@@ -26,6 +26,7 @@ BROKEN_PIPE = 141
 _COMMANDS = {
     "analyze": "transcript, entities and sentiment of audio files",
     "redact": "transcript and audio without the words of chosen entities",
+    "types": "entity types that a model knows, and presets of types",
     "listen": "live speech from the microphone or stdin",
     "prepare": "turn a published corpus into a manifest",
     "annotate": "label transcripts with entities using a language model",

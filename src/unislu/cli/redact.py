@@ -7,6 +7,7 @@ and by channel, and nothing is written if a redacted phrase is still in it (exit
 examples:
   unislu redact call.mp3 -o redacted --types person,"phone number" --verify
   unislu redact call.mp3 -o redacted --text type --audio silence --guard 0.3 --format json,srt,html
+  unislu redact call.mp3 -o redacted --preset pii --verify
   unislu redact *.wav -o redacted --text hash --key-file secret.key
 """
 
@@ -46,6 +47,11 @@ def configure(parser: argparse.ArgumentParser) -> None:
         action="extend",
         metavar="TYPE,…",
         help='entity types to redact, of any name: person,"phone number" (default: the closed set)',
+    )
+    parser.add_argument(
+        "--preset",
+        metavar="P",
+        help="a set of types, looked for with its documented bias: pii, pci or phi; adds to --types",
     )
     parser.add_argument(
         "--text",
@@ -88,7 +94,10 @@ def configure(parser: argparse.ArgumentParser) -> None:
     )
     writing.configure(parser)
     parser.add_argument(
-        "--bias", type=bias, default=0.0, metavar="B", help="above 0 redacts more; as for analyze"
+        "--bias",
+        type=bias,
+        metavar="B",
+        help="above 0 redacts more; as for analyze (default: 0, or that of --preset)",
     )
     parser.add_argument("--operating-point", metavar="NAME", help="biases stored in the bundle by `tune`")
     parser.add_argument(
@@ -176,9 +185,10 @@ def _task(arguments: argparse.Namespace) -> _Task:
     folder = Path(arguments.output)
     _check_targets(arguments.files, folder, suffixes)
     key = None if arguments.key_file is None else _key(arguments.key_file)
+    types, wanted = _types(arguments)
     request = Request(
-        entities=arguments.types,
-        bias=arguments.bias,
+        entities=types,
+        bias=wanted,
         operating_point=arguments.operating_point,
         channels=arguments.channels,
         vad=arguments.vad,
@@ -186,7 +196,7 @@ def _task(arguments: argparse.Namespace) -> _Task:
     )
     return _Task(
         folder=folder,
-        types=None if arguments.types is None else tuple(arguments.types),
+        types=request.entities if request.entities is None else tuple(request.entities),
         pseudonyms=Pseudonyms(arguments.text, key),
         audio=audio,
         guard=arguments.guard,
@@ -198,6 +208,19 @@ def _task(arguments: argparse.Namespace) -> _Task:
         request=request,
         quiet=arguments.quiet,
     )
+
+
+def _types(arguments: argparse.Namespace) -> tuple[list[str] | None, float | dict[str, float]]:
+    """The types to redact, and the bias to look for them with. Raises `OptionError` for an unknown preset."""
+    from ..recognition.presets import preset
+
+    if arguments.preset is None:
+        return arguments.types, 0.0 if arguments.bias is None else arguments.bias
+    chosen = preset(arguments.preset)
+    types = [*(arguments.types or ()), arguments.preset]
+    if arguments.bias is not None:
+        return types, arguments.bias
+    return types, chosen.redact_bias if arguments.operating_point is None else 0.0
 
 
 def _check_targets(files: Sequence[str], folder: Path, suffixes: Sequence[str]) -> None:

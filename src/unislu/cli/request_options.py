@@ -21,7 +21,21 @@ def configure(parser: argparse.ArgumentParser) -> None:
         type=names,
         action="extend",
         metavar="TYPE,…",
-        help='entity types to look for, of any name: person,"phone number" (default: the closed set)',
+        help='entity types to look for, of any name: person,"phone number"; with a description: '
+        '"drug: a medicine\'s name"; or a preset: pii, pci, phi, meeting, news (default: the closed set)',
+    )
+    parser.add_argument(
+        "--values",
+        action="store_true",
+        help="give entities their value: dates as ISO 8601, amounts, numbers, phones as E.164, …",
+    )
+    parser.add_argument(
+        "--date",
+        metavar="DATE",
+        help="with --values: when it was said, for what is relative: 2026-03-18 (default: now)",
+    )
+    parser.add_argument(
+        "--region", metavar="CC", help="with --values: the speaker's country, for phones and dollars: US"
     )
     parser.add_argument(
         "--bias",
@@ -120,7 +134,13 @@ def configure_device(parser: argparse.ArgumentParser) -> None:
 
 def options(arguments: argparse.Namespace) -> RequestOptions:
     """The values of `configure` as fields of a `Request`."""
-    given: RequestOptions = {"entities": arguments.entities, "bias": arguments.bias}
+    given: RequestOptions = {
+        "entities": arguments.entities,
+        "bias": arguments.bias,
+        "values": arguments.values,
+        "date": arguments.date,
+        "region": arguments.region,
+    }
     if arguments.tasks is not None:
         given["tasks"] = tuple(arguments.tasks)
     return {**given, **vocabulary(arguments)}

@@ -71,11 +71,12 @@ def run(arguments: argparse.Namespace) -> int:
     from ..evaluation.operating_points import MATCHES
     from ..evaluation.sweep import biases
     from ..evaluation.tune import TuneOptions, check_destination, journal_for, journals, store, tune
+    from ..recognition.presets import expand
 
     options = TuneOptions(
         [read_target(text) for text in arguments.target],
         arguments.name,
-        arguments.entities,
+        None if arguments.entities is None else expand(arguments.entities),
         arguments.profile,
         next(match for match in MATCHES if match == arguments.match),
         biases(arguments.low, arguments.high, arguments.step),

@@ -13,11 +13,10 @@ from dataclasses import dataclass
 
 from unislu.data.type_names import TypeTable
 from unislu.sequence import Target, normalize_type
+from unislu.sequence.prompt import DESCRIBED
 
 RENAMED = 0.5
 """Share of types that are requested under any name of the table; the rest keep the name of their corpus."""
-FEW = 4
-"""Types are described in prompts of so many at most: there is no room for more sentences."""
 
 
 @dataclass(frozen=True)
@@ -104,7 +103,7 @@ def open_prompt(
     named = {name: name for name in types} if table is None else _renamed(types, table, generator)
     entities = tuple(type(span)(span.start, span.end, named[name]) for span, name in spans if name in named)
     sentences: tuple[tuple[str, str], ...] = ()
-    if mix is not None and len(types) <= FEW and generator.random() < mix.described:
+    if mix is not None and len(types) <= DESCRIBED and generator.random() < mix.described:
         sentences = _described(named, described or {}, table, generator)
     asked = tuple(named[name] for name in types)
     return OpenPrompt(asked, Target(target.text, entities, target.sentiment), sentences)

@@ -7,6 +7,7 @@ reaches the maximum length, it is transcribed once more as a whole, with its sen
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Protocol, Unpack
 
@@ -16,9 +17,10 @@ from numpy.typing import NDArray
 from ..audio import MIN_SECONDS, SAMPLE_RATE
 from ..errors import OptionError
 from ..recognition.request import Request, RequestOptions
+from ..result import Entity
 from ..sequence import Target
 from .cutter import UtteranceCutter
-from .draft import Draft
+from .draft import Draft, Tagged
 from .events import EndEvent, EntityEvent, Event, FinalEvent, PartialEvent, SentimentEvent
 from .transcript import Running, Utterance
 
@@ -67,9 +69,11 @@ class Listener:
         if not request.wants_text:
             raise OptionError("listening writes a transcript: add asr or ner to the tasks")
         model.check(request)
-        self._model, self._request = model, request
+        self._model, self._values = model, request if request.values else None
+        # Values are read once, of the entities of events.
+        self._request = replace(request, values=False, date=None, region=None)
         # Drafts do not need a sentiment.
-        self._partial = replace(request, tasks=[task for task in request.tasks if task != "sa"])
+        self._partial = replace(self._request, tasks=[task for task in request.tasks if task != "sa"])
         self._goes_on = request.style == "cased"  # other styles differ from the model's output
         self._interval = round(interval * SAMPLE_RATE)
         self._cutter = UtteranceCutter(
@@ -135,8 +139,18 @@ class Listener:
         if changed:
             end = round((start + len(samples)) / SAMPLE_RATE, 3)
             events.append(PartialEvent(round(at, 3), end, utterance.text, utterance.stable))
-        events += [EntityEvent(self._running.entity(utterance, tagged)) for tagged in closed]
+        events += [EntityEvent(entity) for entity in self._entities(utterance, closed)]
         return events
+
+    def _entities(self, utterance: Utterance, tagged: Sequence[Tagged]) -> tuple[Entity, ...]:
+        """The entities of events, with their values if these were requested."""
+        found = [self._running.entity(utterance, one) for one in tagged]
+        if self._values is None or not found:
+            return tuple(found)
+        from ..values import with_value
+
+        reading = self._values.reading()
+        return tuple(with_value(entity, reading) for entity in found)
 
     def _close(self, start: int, samples: NDArray[np.float32]) -> list[Event]:
         utterance, self._utterance = self._utterance, Utterance()
@@ -147,8 +161,8 @@ class Listener:
         failed = next((s.failed for s in analysis.segments if s.failed is not None), None)
         if not utterance.text and failed is None:
             return []
-        entities = [self._running.entity(utterance, tagged) for tagged in utterance.entities]
-        events: list[Event] = [EntityEvent(self._running.entity(utterance, tagged)) for tagged in closed]
+        entities = self._entities(utterance, utterance.entities)
+        events: list[Event] = [EntityEvent(entity) for entity in self._entities(utterance, closed)]
         first, last = self._running.place(utterance.text)
         events.append(
             FinalEvent(
@@ -157,7 +171,7 @@ class Listener:
                 utterance.text,
                 first,
                 last,
-                None if analysis.entities is None else tuple(entities),
+                None if analysis.entities is None else entities,
                 analysis.sentiment,
                 self._running.words(utterance),
                 failed,

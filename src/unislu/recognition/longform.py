@@ -240,6 +240,10 @@ class Recording:
             untrained_types=self._plan.untrained,
         )
         request = self._plan.request
+        if request.values:
+            from unislu.values import add_values
+
+            result = add_values(result, request.reading())
         if request.speakers is None:
             return result
         count = request.speakers if isinstance(request.speakers, int) else None

@@ -15,7 +15,9 @@ from unislu.decoding import DecodeOptions
 from unislu.errors import OptionError
 from unislu.sequence import Format, LabelSet, Prompt, Target, Vocabulary, normalize_type
 from unislu.sequence.format import tags_transcript
+from unislu.sequence.prompt import DESCRIBED
 
+from .presets import meant
 from .request import Request
 
 TYPES_PER_PASS = 24
@@ -89,14 +91,14 @@ def resolve(
     """
     settings, points = manifest.decoder, manifest.operating_points
     room = settings.max_positions if max_tokens is None else min(settings.max_positions, max_tokens)
-    encode = vocabulary.tokenizer.encode
+    encode, described = vocabulary.tokenizer.encode, dict(request.descriptions)
     entities = plan_entities(
         request,
         vocabulary.labels,
         closed=any(fmt.closed for fmt in formats),
         opened=any(fmt.open for fmt in formats),
         default_bias=default_bias(request, settings.bias, points),
-        cost=lambda name: len(encode(f" {name},")),
+        cost=lambda name: len(encode(f" {name}: {described[name]}," if name in described else f" {name},")),
         budget=room // 2,
     )
     _check_point(request, entities, points)
@@ -125,7 +127,10 @@ def resolve(
     untrained = _untrained(entities, manifest, vocabulary.labels)
     if untrained:
         named = ", ".join(map(repr, untrained))
-        notes.append(f"the model was not trained on the entity types {named}: it may miss most of them")
+        note = f"the model was not trained on the entity types {named}: it may miss most of them"
+        close = [(name, preset) for name in untrained if (preset := meant(name)) is not None]
+        hints = [f"{name!r}: did you mean the preset {preset}?" for name, preset in close]
+        notes.append("; ".join([note, *hints]))
     return Plan(request, passes, entities.names, tuple(notes), untrained)
 
 
@@ -158,7 +163,8 @@ def _prompt(
     # The sentiment does not depend on the types: it is read once, if the model has sentiments.
     if first and labels.sentiments:
         tasks |= {"sa"} & set(request.tasks)
-    return Prompt(frozenset(tasks), types, manifest.languages[0], request.mask)
+    said = tuple(pair for pair in request.descriptions if pair[0] in (types or ()))
+    return Prompt(frozenset(tasks), types, manifest.languages[0], request.mask, said)
 
 
 def plan_entities(
@@ -191,7 +197,8 @@ def plan_entities(
         return EntityPlan(True, (), {}, {})
     tags = {normalize_type(tag): tag for tag in labels.entity_types}
     names = tags if request.entities is None else request.names
-    known = closed and set(names) <= set(tags) and not request.mask
+    # The closed format writes tags and reads no descriptions.
+    known = closed and set(names) <= set(tags) and not request.mask and not request.descriptions
     if not known and not opened:
         unknown = sorted(set(names) - set(tags)) or sorted(names)
         listed = ", ".join(labels.entity_types)
@@ -204,15 +211,24 @@ def plan_entities(
     if known:
         passes = (None if request.entities is None else tuple(ordered),)
     else:
-        passes = _split(ordered, cost, budget)
+        described = [name for name in ordered if name in dict(request.descriptions)]
+        others = [name for name in ordered if name not in described]
+        if len(ordered) <= DESCRIBED or not described:
+            passes = _split(ordered, cost, budget)
+        else:
+            passes = _split(described, cost, budget, DESCRIBED) + _split(others, cost, budget)
     keys = {normalize_type(key): value for key, value in default_bias.items() if key != "*"}
     base = {name: keys.get(name, default_bias.get("*", 0.0)) for name in names}
     return EntityPlan(known, passes, names, _total_bias(request.biases, base))
 
 
-def _split(names: Sequence[str], cost: Callable[[str], int], budget: int) -> tuple[tuple[str, ...], ...]:
+def _split(
+    names: Sequence[str], cost: Callable[[str], int], budget: int, most: int = TYPES_PER_PASS
+) -> tuple[tuple[str, ...], ...]:
     """Passes of nearly equal length, none of them longer than a prompt may be."""
-    count = -(-len(names) // TYPES_PER_PASS)
+    if not names:
+        return ()
+    count = -(-len(names) // most)
     while True:
         passes = tuple(tuple(names[number::count]) for number in range(count))
         if count >= len(names) or all(sum(map(cost, types)) <= budget for types in passes):

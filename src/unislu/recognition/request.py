@@ -6,7 +6,7 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from functools import cached_property
-from typing import Any, TypedDict
+from typing import TYPE_CHECKING, Any, TypedDict
 
 from unislu.errors import OptionError
 from unislu.sequence.labels import normalize_type
@@ -15,7 +15,11 @@ from unislu.speakers.options import checked_names, checked_speakers, checked_voi
 from unislu.vad import Cutting
 
 from .phrases import PhraseLike, checked_phrases
+from .presets import apart
 from .style import STYLES
+
+if TYPE_CHECKING:
+    from unislu.values import Reading
 
 TASKS = ("asr", "ner", "sa")
 VADS = ("auto", "silero", "energy")
@@ -24,6 +28,7 @@ MAX_BEAM = 16
 MAX_BIAS = 100.0
 MAX_TYPES = 500
 MAX_TYPE_LENGTH = 64
+MAX_DESCRIPTION = 200
 
 
 class RequestOptions(TypedDict, total=False):
@@ -47,6 +52,10 @@ class RequestOptions(TypedDict, total=False):
     speaker_names: Sequence[str]
     voices: Mapping[str, Sequence[float]] | Sequence[tuple[str, Sequence[float]]]
     vocabulary: Sequence[PhraseLike] | None
+    descriptions: Mapping[str, str] | Sequence[tuple[str, str]]
+    values: bool
+    date: str | None
+    region: str | None
 
 
 @dataclass(frozen=True)
@@ -59,7 +68,10 @@ class Request:
     tasks: Sequence[str] = TASKS
     """Any of "asr" (transcript), "ner" (entities), "sa" (sentiment)."""
     entities: Sequence[str] | None = None
-    """Entity types of any name, spelled as results shall spell them; None = the model's closed set."""
+    """Entity types of any name, spelled as results shall spell them; None = the model's closed set. Names of
+    presets stand for their types (`unislu.recognition.presets`), and `drug: a medicine's name` is the type
+    `drug` with a description.
+    """
     bias: float | Mapping[str, float] | Sequence[tuple[str, float]] = 0.0
     """Added to the logit of entity openers, on top of the bundle's default: one number, or numbers by type. A
     higher bias finds more entities, and fewer of them are right.
@@ -98,6 +110,14 @@ class Request:
     """Names of the speakers, in the order in which they begin to speak."""
     voices: Mapping[str, Sequence[float]] | Sequence[tuple[str, Sequence[float]]] = ()
     """Known voices by name: embeddings from `unislu.speakers.profile`; who is near one gets its name."""
+    descriptions: Mapping[str, str] | Sequence[tuple[str, str]] = ()
+    """What some of `entities` are, by their names; models of open types read it with the name."""
+    values: bool = False
+    """Give entities the value of their words where they have one (`unislu.values`; the extra `values`)."""
+    date: str | None = None
+    """With `values`: when it was said, as ISO 8601 date or date and time; None = when it is analysed."""
+    region: str | None = None
+    """With `values`: the speaker's country, as ISO 3166 code (US, GB)."""
 
     vocabulary: Sequence[PhraseLike] | None = None
     """Names and words to expect, spelled as in the transcript: each a phrase, (phrase, weight) or
@@ -113,9 +133,16 @@ class Request:
         if self.entities is not None:
             if "ner" not in self.tasks:
                 raise OptionError("entities without the task ner: add the task or drop the entities")
-            pairs = _checked_types(self.entities)
+            types, described = apart(self.entities, dict(self.descriptions))
+            pairs = _checked_types(types)
             object.__setattr__(self, "entities", tuple(name for _, name in pairs))
             object.__setattr__(self, "_normal", tuple(normal for normal, _ in pairs))
+            descriptions = {**dict(self.descriptions), **described}
+            object.__setattr__(self, "descriptions", _checked_descriptions(descriptions, self._normal))
+        elif self.descriptions:
+            raise OptionError("descriptions without entities: name the types that they describe")
+        else:
+            object.__setattr__(self, "descriptions", ())
         if self.vocabulary is not None:
             object.__setattr__(self, "vocabulary", checked_phrases(self.vocabulary))
         if self.operating_point is not None:
@@ -133,6 +160,24 @@ class Request:
         self._check_speakers()
         window = Cutting.window if self.window is None else self.window
         Cutting(window=window, pad=self.pad, merge=self.merge)  # checks them
+        self._check_values()
+
+    def _check_values(self) -> None:
+        """Raises `OptionError`, and `MissingDependencyError` if values need what is not installed."""
+        if not self.values:
+            for name in ("date", "region"):
+                if getattr(self, name) is not None:
+                    raise OptionError(f"{name} without values: it is for them; ask for values or drop it")
+            return
+        if "ner" not in self.tasks:
+            raise OptionError("values without the task ner: they are values of entities; add the task")
+        self.reading()
+
+    def reading(self) -> Reading:
+        """How values are read now. Raises as `unislu.values.Reading.of`."""
+        from unislu.values import Reading
+
+        return Reading.of(self.date, self.region)
 
     def _check_speakers(self) -> None:
         object.__setattr__(self, "speakers", checked_speakers(self.speakers))
@@ -191,6 +236,7 @@ class Request:
             | {"speaker_names": list(self.speaker_names)}
             | {"voices": {name: list(voice) for name, voice in dict(self.voices).items()}}
             | ({} if self.vocabulary is None else {"vocabulary": [list(entry) for entry in self.phrases]})
+            | {"descriptions": dict(self.descriptions)}
         )
 
     @property
@@ -220,6 +266,29 @@ def _checked_tasks(tasks: Sequence[str]) -> tuple[str, ...]:
     if not tasks:
         raise OptionError(f"no tasks: choose from {', '.join(TASKS)}")
     return tuple(task for task in TASKS if task in tasks)
+
+
+def _checked_descriptions(
+    descriptions: Mapping[str, str], types: Sequence[str]
+) -> tuple[tuple[str, str], ...]:
+    """(normalised type, sentence), sorted."""
+    checked = {}
+    for name, text in descriptions.items():
+        normal = normalize_type(name) if isinstance(name, str) else ""
+        if normal not in types:
+            raise OptionError(f"description of {name!r}, which is not among the entities: {', '.join(types)}")
+        sentence = " ".join(text.split()) if isinstance(text, str) else ""
+        if not sentence:
+            raise OptionError(f"the description of the entity type {name!r} is empty: write one, or drop it")
+        if len(sentence) > MAX_DESCRIPTION or not sentence.isprintable():
+            long = len(sentence) > MAX_DESCRIPTION
+            what = f"{len(sentence)} characters" if long else "unprintable characters"
+            raise OptionError(
+                f"the description of the entity type {name!r} has {what}: give a sentence of at most "
+                f"{MAX_DESCRIPTION}"
+            )
+        checked[normal] = sentence
+    return tuple(sorted(checked.items()))
 
 
 def _checked_types(types: Sequence[str]) -> list[tuple[str, str]]:

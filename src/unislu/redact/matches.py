@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from ..errors import OptionError, RedactionError
+from ..recognition.presets import apart
 from ..result import Analysis, Entity, Segment, Word
 from ..sequence.labels import normalize_type
 from .phrases import Text, letters
@@ -100,7 +101,8 @@ def chosen(analysis: Analysis, types: Sequence[str] | None) -> list[Entity]:
         raise OptionError("types is empty: name at least one entity type, or give None for all")
     if analysis.entities is None:
         raise OptionError("the result has no entities to redact: analyze with the task ner")
-    wanted = None if types is None else {normalize_type(name) for name in types}
+    # A preset's name might be a type's as well: both are redacted.
+    wanted = None if types is None else {normalize_type(name) for name in (*types, *apart(types)[0])}
     return [e for e in analysis.entities if wanted is None or normalize_type(e.type) in wanted]
 
 

@@ -239,8 +239,11 @@ def _entities(
 
 
 def _at(entity: Entity, span: tuple[int, int], edits: _Edits) -> Entity:
+    """The entity at its place in the new text; a value would tell what the old words were."""
     start, end = span
-    return replace(entity, text=edits.text[start:end], start_char=start, end_char=end)
+    text = edits.text[start:end]
+    value = entity.value if text == entity.text else None
+    return replace(entity, text=text, start_char=start, end_char=end, value=value)
 
 
 def _moved(entity: Entity, edits: _Edits, index: Sequence[int]) -> Entity:

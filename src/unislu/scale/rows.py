@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..errors import MissingDependencyError
 from ..result import Analysis
+from ..writers.parquet import with_json
 from .inputs import Input
 
 if TYPE_CHECKING:
@@ -50,7 +51,7 @@ def ok_row(entry: Input, content_key: str, analysis: Analysis, origin: Origin) -
         "language": analysis.language,
         "text": analysis.text,
         "words": [word for words in spoken for word in words] if spoken else None,
-        "entities": plain["entities"],
+        "entities": with_json(plain["entities"]),
         "sentiment": plain["sentiment"],
         "segments": segments,
         "speakers": plain.get("speakers"),
@@ -89,7 +90,7 @@ def _common(entry: Input, content_key: str | None, origin: Origin) -> Row:
 
 def schema() -> pyarrow.Schema:
     """The columns. `None` means "not requested or not known"; `error` is null for a file that was
-    transcribed.
+    transcribed. The value of an entity is JSON.
     """
     pa = require_pyarrow()
     text, number, whole = pa.string(), pa.float64(), pa.int64()
@@ -99,7 +100,8 @@ def schema() -> pyarrow.Schema:
     who = ("speaker", text)
     word = pa.struct([("text", text), ("start", number), ("end", number), *chars, who])
     places = [("start", number), ("end", number), ("start_word", whole), ("end_word", whole), who]
-    entity = pa.struct([("type", text), ("text", text), *chars, *places])
+    value = ("value", text)
+    entity = pa.struct([("type", text), ("text", text), *chars, *places, value])
     segment = pa.struct(
         [
             ("start", number), ("end", number), ("text", text), ("start_char", whole), ("end_char", whole),

@@ -11,6 +11,8 @@ from unislu.sequence.target import Target
 from unislu.sequence.vocabulary import NO_TIMESTAMPS, PREVIOUS, START, TRANSCRIBE, Vocabulary
 
 TASKS = frozenset({"ner", "sa"})
+DESCRIBED = 4
+"""A prompt that describes types has so many types at most: there is no room for more sentences."""
 MASK = "<|mask|>"
 """Makes a model that was trained for it mask entities: text in front of the types."""
 

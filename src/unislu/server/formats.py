@@ -11,7 +11,7 @@ from itertools import groupby
 from typing import Any
 
 from ..result import Analysis, Segment, Sentiment, Word, covered
-from ..writers.spans import speaker_names
+from ..writers.spans import speaker_names, written
 
 LANGUAGES = {
     "ar": "arabic", "cs": "czech", "da": "danish", "de": "german", "el": "greek", "en": "english",
@@ -126,7 +126,7 @@ def deepgram(analysis: Analysis) -> dict[str, Any]:
             first, last = _covered(words, entity.start_char, entity.end_char)
             alternative["entities"].append(
                 {
-                    "label": entity.type, "value": entity.text, "raw_value": entity.text,
+                    "label": entity.type, "value": written(entity) or entity.text, "raw_value": entity.text,
                     "confidence": entity.confidence, "start_word": first, "end_word": last,
                 }
             )  # fmt: skip

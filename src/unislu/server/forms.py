@@ -75,7 +75,9 @@ class FormOptions(BaseModel):
         description="asr (transcript), ner (entities), sa (sentiment), with commas; default: all three",
     )
     entities: Names | None = Field(
-        None, description="entity types to look for, of any name; default: the closed set of the model",
+        None,
+        description="entity types to look for, of any name, also described (`drug: a medicine's name`), "
+        "and presets (pii, pci, phi, meeting, news); default: the closed set of the model",
         examples=["person,drug"],
     )  # fmt: skip
     bias: Bias | None = Field(
@@ -99,6 +101,11 @@ class FormOptions(BaseModel):
     speaker_names: Names | None = Field(
         None, description="names of the speakers, in the order in which they begin to speak"
     )
+    values: bool = Field(False, description="give entities their value: dates as ISO 8601, amounts, …")
+    date: str | None = Field(
+        None, description="with values: when it was said, ISO 8601; default: now", examples=["2026-03-18"]
+    )
+    region: str | None = Field(None, description="with values: the speaker's country", examples=["US"])
 
     def request(self) -> Request:
         """The request to the model. Raises `OptionError`."""
@@ -115,6 +122,9 @@ class FormOptions(BaseModel):
             vad=self.vad,
             speakers=self.speakers,
             speaker_names=self.speaker_names or (),
+            values=self.values,
+            date=self.date,
+            region=self.region,
         )
 
 
@@ -137,6 +147,9 @@ class RedactForm(FormOptions):
         None,
         description="entity types to mask; default: all that are found. They are also the types to look for, "
         "unless `entities` is given",
+    )
+    preset: str | None = Field(
+        None, description="pii, pci or phi: adds the preset's types, and its bias unless one is given"
     )
     surnames: bool = Field(True, description="also mask a surname on its own if the full name was masked")
     how: Literal["mask", "type", "hash"] = Field("type", description="what replaces the words in the text")

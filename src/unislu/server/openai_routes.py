@@ -53,6 +53,9 @@ class TranscriptionForm(BaseModel):
     vocabulary: Phrases | None = Field(
         None, description="names and words to expect, with weights and types (an extension)"
     )
+    values: bool = Field(False, description="give entities their value (an extension)")
+    date: str | None = Field(None, description="with values: when it was said, ISO 8601 (an extension)")
+    region: str | None = Field(None, description="with values: the speaker's country (an extension)")
     temperature: float = Field(0.0, ge=0, le=1, description="accepted; decoding is greedy")
     chunking_strategy: str | None = Field(None, description="accepted; audio is always cut at pauses")
 
@@ -134,9 +137,9 @@ def _asked(form: TranscriptionForm) -> Asked:
     """The request to the model; entities and sentiment only if they are included."""
     include = form.include or []
     tasks = ["asr", *(["ner"] if "entities" in include else []), *(["sa"] if "sentiment" in include else [])]
-    if "ner" not in tasks and (form.entities is not None or form.bias is not None):
+    if "ner" not in tasks and (form.entities is not None or form.bias is not None or form.values):
         raise ApiError(
-            400, "entities and bias need include[]=entities", code="invalid_value", param="include[]"
+            400, "entities, bias and values need include[]=entities", code="invalid_value", param="include[]"
         )
     phrases = form.vocabulary or []
     listed = {phrase.text for phrase in phrases}
@@ -146,6 +149,9 @@ def _asked(form: TranscriptionForm) -> Asked:
         entities=form.entities,
         bias=0.0 if form.bias is None else form.bias,
         vocabulary=phrases or None,
+        values=form.values,
+        date=form.date,
+        region=form.region,
     )
 
 

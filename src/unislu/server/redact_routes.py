@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from fastapi import APIRouter, Request
 from fastapi.responses import JSONResponse, PlainTextResponse, Response
 
+from ..recognition.presets import preset
 from ..recognition.request import Request as Asked
 from ..sequence.labels import normalize_type
 from . import schemas
@@ -60,9 +61,15 @@ def router(service: Service) -> APIRouter:
 def _asked(form: RedactForm) -> tuple[Asked, Sequence[str] | None]:
     """The request to the model, and the types to redact, which are also the types to look for."""
     types = None if form.types is None or [name.lower() for name in form.types] == ["all"] else form.types
+    if form.preset is not None:
+        types = [*(types or ()), form.preset]
+        if form.bias is None and form.operating_point is None:
+            form = form.model_copy(update={"bias": preset(form.preset).redact_bias})
     if types is not None and form.entities is None:
         form = form.model_copy(update={"entities": types})
     request = form.request()
+    # A description is the model's business, and a preset stands for its types.
+    types = None if types is None else list(Asked(entities=types).entities or ())
     if "ner" not in request.tasks:
         raise ApiError(400, "redaction needs the task ner", code="invalid_option", param="tasks")
     for name in types or ():

@@ -11,7 +11,7 @@ from html import escape
 
 from ..progress import clock
 from ..result import Analysis, Entity, Segment, Sentiment, Word, covered
-from .spans import apart, percent, ranked, stretches
+from .spans import apart, percent, ranked, stretches, written
 from .subtitles import hue
 
 _STYLE = """
@@ -160,17 +160,24 @@ def _entity_table(analysis: Analysis) -> str:
 
 def _entity_rows(entities: Sequence[Entity]) -> Iterator[str]:
     timed = any(entity.start is not None for entity in entities)
+    valued = any(entity.value is not None for entity in entities)
     yield (
-        f"<tr><th>type</th><th>entity</th>{'<th>time</th>' if timed else ''}<th>characters</th>"
-        "<th>confidence</th></tr>"
+        f"<tr><th>type</th><th>entity</th>{'<th>value</th>' if valued else ''}"
+        f"{'<th>time</th>' if timed else ''}<th>characters</th><th>confidence</th></tr>"
     )
     for e in entities:
         time = "" if not timed else f"<td>{'' if e.start is None else clock(e.start)}</td>"
+        value = f"<td>{escape(written(e) or '')}{_problem(e)}</td>" if valued else ""
         yield (
-            f"<tr><td>{escape(e.type)}</td><td{_place(e)}>{escape(e.text)}</td>{time}"
+            f"<tr><td>{escape(e.type)}</td><td{_place(e)}>{escape(e.text)}</td>{value}{time}"
             f"<td>{e.start_char}–{e.end_char}</td>"
             f"<td>{'' if e.confidence is None else percent(e.confidence)}</td></tr>"
         )
+
+
+def _problem(entity: Entity) -> str:
+    problem = (entity.value or {}).get("problem")
+    return "" if problem is None else f" ({escape(str(problem))})"
 
 
 def _sentiment_table(sentiment: Sentiment) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 from typing import TYPE_CHECKING, Any
 
 from ..errors import MissingDependencyError
@@ -18,12 +19,24 @@ def render(analysis: Analysis) -> bytes:
     import pyarrow.parquet as pq
 
     sink = io.BytesIO()
-    pq.write_table(pa.Table.from_pylist([analysis.to_dict()], schema=schema()), sink, compression="zstd")
+    row = analysis.to_dict()
+    row["entities"] = with_json(row["entities"])
+    pq.write_table(pa.Table.from_pylist([row], schema=schema()), sink, compression="zstd")
     return sink.getvalue()
 
 
+def with_json(entities: list[dict[str, Any]] | None) -> list[dict[str, Any]] | None:
+    """Entities with their values as JSON texts: the keys of values differ by kind, which no column allows."""
+    if entities is None:
+        return None
+    return [
+        {**entity, "value": json.dumps(entity["value"], ensure_ascii=False)} if "value" in entity else entity
+        for entity in entities
+    ]
+
+
 def schema() -> pyarrow.Schema:
-    """The columns, nullable as in the JSON; scores and timings are maps."""
+    """The columns, nullable as in the JSON; scores and timings are maps, a value is JSON."""
     pa = _pyarrow()
     text, number, whole = pa.string(), pa.float64(), pa.int64()
     scores = pa.map_(text, number)
@@ -33,7 +46,10 @@ def schema() -> pyarrow.Schema:
     who = ("speaker", text)
     word = pa.struct([("text", text), *times, *chars, ("confidence", number), who])
     places = [("start_word", whole), ("end_word", whole), who]
-    entity = pa.struct([("type", text), ("text", text), *chars, ("confidence", number), *times, *places])
+    value = ("value", text)
+    entity = pa.struct(
+        [("type", text), ("text", text), *chars, ("confidence", number), *times, *places, value]
+    )
     segment = pa.struct(
         [
             *times, ("text", text), *chars, ("no_speech", pa.bool_()), ("avg_logprob", number),

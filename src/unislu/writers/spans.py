@@ -8,6 +8,8 @@ from itertools import groupby
 
 from ..result import Analysis, Entity, Segment
 
+_SAID = ("iso", "e164", "email", "url", "iban", "number")  # the key of a value that says it, by its kind
+
 
 def pieces(analysis: Analysis, start: int = 0, end: int | None = None) -> Iterator[tuple[str, Entity | None]]:
     """The transcript, or its characters `start` to `end`, as (text, entity or None) in order; of overlapping
@@ -89,6 +91,19 @@ def speaker_of(analysis: Analysis, segment: Segment) -> str | None:
 def speaker_names(analysis: Analysis) -> dict[str, str]:
     """What people read for the id of each speaker: the name, or the id where none is known."""
     return {speaker.id: speaker.name or speaker.id for speaker in analysis.speakers or ()}
+
+
+def written(entity: Entity) -> str | None:
+    """The value of an entity in one phrase: `2026-03-23`, `45.2 USD`, `+14155550134`; None without one."""
+    value = entity.value or {}
+    if value.get("kind") == "money":
+        return f"{value['amount']} {value['currency'] or ''}".strip()
+    if value.get("kind") == "percent":
+        return f"{value['percent']} %"
+    if value.get("kind") == "quantity":
+        return f"{value['number']} {value['unit']}"
+    found = next((value[key] for key in _SAID if value.get(key) is not None), None)
+    return None if found is None else str(found)
 
 
 def apart(entities: Iterable[Entity]) -> list[Entity]:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
-from ..result import Analysis
-from .spans import percent, pieces, printable, ranked, turns
+from ..result import Analysis, Entity
+from .spans import percent, pieces, printable, ranked, turns, written
 
 _RESET, _BOLD, _DIM = "\x1b[0m", "\x1b[1m", "\x1b[2m"
 # Bright enough on a dark terminal, dark enough on a light one: cyan, magenta, green, yellow, blue, red.
@@ -24,6 +24,7 @@ def render(analysis: Analysis, color: bool = False, width: int = 100) -> str:
     if analysis.entities is not None:
         count = len(analysis.entities)
         lines.append(paint("entities   ", _DIM) + (str(count) if count else "none"))
+        lines += [paint("value      ", _DIM) + line for line in _values(analysis.entities)]
     if analysis.sentiment is not None:
         parts = []
         for name, score in ranked(dict(analysis.sentiment.scores)):
@@ -32,6 +33,15 @@ def render(analysis: Analysis, color: bool = False, width: int = 100) -> str:
             parts.append(paint(f"{name} {percent(score)}", shade))
         lines.append(paint("sentiment  ", _DIM) + " · ".join(parts))
     return "\n".join(lines) + "\n"
+
+
+def _values(entities: Sequence[Entity]) -> Iterator[str]:
+    """The values of entities: `the 23rd of March = 2026-03-23`."""
+    for entity in entities:
+        if entity.value is not None:
+            problem = entity.value.get("problem")
+            said = " ".join(filter(None, [written(entity), problem and f"({problem})"]))
+            yield printable(f"{entity.text} = {said}")
 
 
 def _transcript(analysis: Analysis, color: bool, width: int) -> list[str]:

@@ -1,0 +1,67 @@
+"""What values are read by: the moment of speaking, and the country of the speaker."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import date, datetime
+from difflib import get_close_matches
+from typing import Any
+
+from unislu.errors import OptionError
+
+from .libraries import check_installed, need
+
+Value = dict[str, Any]
+"""A value as plain JSON; `kind` says which other keys it has."""
+_USUAL = {"UK": "GB", "EN": "GB", "USA": "US", "UAE": "AE", "EL": "GR"}
+
+
+@dataclass(frozen=True)
+class Reading:
+    """How values are read.
+
+    Raises `MissingDependencyError` without the extra `values`, and `OptionError` for an unknown region.
+    """
+
+    now: datetime
+    """When the words were said; what is relative ("tomorrow") counts from there. Without a time zone."""
+    timed: bool = True
+    """Whether the time of `now` is known, and not only its day."""
+    region: str | None = None
+    """ISO 3166 code of the country: for phone numbers without +, dollars, and the order of 3/4/2026."""
+
+    @classmethod
+    def of(cls, moment: str | None = None, region: str | None = None) -> Reading:
+        """`moment`: an ISO 8601 date, or date and time; None = now. Raises as the class and `read_moment`."""
+        check_installed()
+        code = check_region(region)
+        if moment is None:
+            return cls(datetime.now().replace(second=0, microsecond=0), True, code)
+        return cls(read_moment(moment), len(moment.strip()) > len("2026-03-18"), code)
+
+
+def read_moment(text: str) -> datetime:
+    """An ISO 8601 date, or date and time. Raises `OptionError` for anything else, 31 February included."""
+    text = text.strip()
+    try:
+        if len(text) <= len("2026-03-18"):
+            day = date.fromisoformat(text)
+            return datetime(day.year, day.month, day.day)
+        return datetime.fromisoformat(text).replace(tzinfo=None)
+    except ValueError as error:
+        raise OptionError(
+            f"date {text!r} is no date ({error}): write it as 2026-03-18 or 2026-03-18T10:00"
+        ) from None
+
+
+def check_region(region: str | None) -> str | None:
+    """The region in capitals. Raises `OptionError` for an unknown one."""
+    if region is None:
+        return None
+    code = region.strip().upper()
+    known = need("phonenumbers").SUPPORTED_REGIONS
+    if code in known:
+        return code
+    meant = _USUAL.get(code) or next(iter(get_close_matches(code, sorted(known), n=1)), None)
+    hint = f", did you mean {meant}?" if meant else ""
+    raise OptionError(f"region {region!r} is unknown{hint}: give a country's code of two letters, e.g. US")

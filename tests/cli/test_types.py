@@ -1,0 +1,74 @@
+"""`unislu types`, and presets on the command line."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from unislu.bundle import open_bundle
+from unislu.bundle.manifest import Manifest
+from unislu.cli import main
+from unislu.cli.types import lines, listed
+from unislu.recognition.presets import PRESETS
+
+MANIFEST = open_bundle().manifest
+
+
+def test_the_default_models_types(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["types", "--format", "json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert [one["type"] for one in found["closed"]] == list(MANIFEST.vocabulary["entity_types"])
+    assert len(found["open"]) == len(MANIFEST.types_seen) and found["any_name"]
+    assert found["presets"]["pii"]["types"] == list(PRESETS["pii"].types)
+    assert main(["types"]) == 0
+    shown = capsys.readouterr().out
+    assert "PERSON" in shown and "pci: cardholder data" in shown
+
+
+def test_scores_and_examples_where_the_manifest_has_them() -> None:
+    city = {"recall": 0.75, "support": 40, "examples": ["Berlin", "New York"]}
+    scores = {"types": {"city": city, "drug": 3}}
+    data: dict[str, Any] = MANIFEST.to_dict() | {"scores": scores, "types_seen": ["city", "drug"]}
+    shown = "\n".join(lines(listed(Manifest.from_dict(data)), 80))
+    assert "city   75.0%          –        40  Berlin · New York" in shown and "\n  drug" in shown
+
+
+def test_a_bundle_that_is_not_there(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["types", "--bundle", "/nowhere"]) == 1
+    assert "/nowhere" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--preset", "pij"], "preset 'pij' is unknown, did you mean pii?"),
+        (["--preset", "pii", "--bias", "x"], "'x' is not a number"),
+    ],
+)
+def test_wrong_presets(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], arguments: list[str], message: str
+) -> None:
+    command = ["redact", str(tmp_path / "a.wav"), "-o", str(tmp_path / "out"), *arguments]
+    try:
+        code = main(command)
+    except SystemExit as stop:
+        code = int(stop.code or 0)
+    assert code == 2 and message in capsys.readouterr().err
+
+
+def test_a_preset_brings_its_bias(tmp_path: Path) -> None:
+    from unislu.cli import build_parser
+    from unislu.cli.redact import _task
+
+    def task(*arguments: str) -> Any:
+        return _task(build_parser().parse_args(["redact", "a.wav", "-o", str(tmp_path), *arguments]))
+
+    assert task("--preset", "pci").types == PRESETS["pci"].types
+    assert task("--preset", "pci").request.bias == PRESETS["pci"].redact_bias
+    assert task("--preset", "pci", "--bias", "0").request.bias == 0.0
+    assert task("--preset", "pci", "--operating-point", "mine").request.bias == 0.0
+    assert task("--types", "drug", "--preset", "pci").types == ("drug", *PRESETS["pci"].types)
+    assert task("--types", "drug: a medicine").types == ("drug",) and task().types is None
