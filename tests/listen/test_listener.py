@@ -416,3 +416,18 @@ def test_entities_have_values_if_asked() -> None:
         told = [event.entity for event in events if isinstance(event, EntityEvent)]
         final = next(event for event in events if isinstance(event, FinalEvent))
         assert [entity.value for entity in (*told, *(final.entities or ()))] == [value, value]
+
+
+def test_who_speaks_is_said_with_the_final_event() -> None:
+    options: dict[str, Any] = {"speakers": "auto", "speaker_names": ("Zoe",), "detector": Detector()}
+    listener = Listener(Model(WORDS), **options)  # type: ignore[arg-type]
+    events = list(run(listener, speech(0.5, 5, 2.0, 3, 2.0), SAMPLE_RATE // 4))
+    finals = [event for event in events if isinstance(event, FinalEvent)]
+    assert len(finals) == 2
+    for event in finals:
+        known = {speaker.id for speaker in event.speakers or ()}
+        assert event.words and {word.speaker for word in event.words} <= known
+        assert {entity.speaker for entity in event.entities or ()} <= known
+        assert event.to_dict()["speakers"][0]["name"] == "Zoe"
+    plain = [e.to_dict() for e in run(Listener(Model(WORDS), detector=Detector()), speech(3, 2.0), 8000)]  # type: ignore[arg-type]
+    assert "speaker" not in str(plain)

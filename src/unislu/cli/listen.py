@@ -40,6 +40,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--stdin", action="store_true", help="the same as -")
     parser.add_argument("--device", metavar="D", help="microphone: its number or a part of its name")
     request_options.configure(parser)
+    request_options.configure_speakers(parser)
     parser.add_argument(
         "--interval",
         type=float,
@@ -62,7 +63,8 @@ def run(arguments: argparse.Namespace) -> int:
     from ..listen import INTERVAL, Listener
     from ..recognition.request import Request
 
-    request = Request(**request_options.options(arguments))  # reports wrong usage before a model is loaded
+    # Wrong usage is reported before a model is loaded.
+    request = Request(**request_options.options(arguments), **request_options.speakers(arguments))
     from_stdin = _is_stdin(arguments)
     interval = INTERVAL if arguments.interval is None else arguments.interval
     if not from_stdin:
@@ -254,8 +256,16 @@ def _line(event: Any) -> str:
         shown.append(printable(text[position:start]))
         shown.append(f"[{printable(text[start:end])}]({printable(entity.type)})")
         position = end
-    line = f"[{clock(event.start)}] {''.join(shown)}{printable(text[position:])}"
+    who = "".join(f"{printable(name)}: " for name in _speakers(event))
+    line = f"[{clock(event.start)}] {who}{''.join(shown)}{printable(text[position:])}"
     if event.sentiment is None:
         return line
     label = event.sentiment.label
     return f"{line} ({label} {percent(event.sentiment.scores[label])})"
+
+
+def _speakers(event: Any) -> list[str]:
+    """The names of those who speak in a final event, in order, as one item: `Ann, S2`; none if not known."""
+    names = {speaker.id: speaker.name or speaker.id for speaker in event.speakers or ()}
+    ids = dict.fromkeys(word.speaker for word in event.words or () if word.speaker is not None)
+    return [", ".join(names[who] for who in ids)] if ids else []

@@ -92,6 +92,11 @@ def configure_files(parser: argparse.ArgumentParser) -> None:
         metavar="V",
         help="auto: skip what is not speech in long audio; silero: in short audio too; energy: skip nothing",
     )
+    configure_speakers(parser)
+
+
+def configure_speakers(parser: argparse.ArgumentParser) -> None:
+    """Add who speaks."""
     parser.add_argument(
         "--speakers",
         metavar="N",
@@ -166,6 +171,13 @@ def file_options(arguments: argparse.Namespace) -> RequestOptions:
         "words": not arguments.no_words,
         "channels": arguments.channels,
         "vad": arguments.vad,
+        **speakers(arguments),
+    }
+
+
+def speakers(arguments: argparse.Namespace) -> RequestOptions:
+    """The values of `configure_speakers` as fields of a `Request`. Raises as `enrolled`."""
+    return {
         "speakers": arguments.speakers,
         "speaker_names": arguments.speaker_names,
         "voices": enrolled(arguments.voice),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, fields
 from typing import Any, ClassVar
 
-from ..result import Entity, Sentiment, Word, plain
+from ..result import Entity, Sentiment, Speaker, Word, plain
 
 
 @dataclass(frozen=True)
@@ -16,7 +16,10 @@ class Event:
 
     def to_dict(self) -> dict[str, Any]:
         """Plain data, ready for `json.dumps`."""
-        return {"type": self.type, **{f.name: plain(getattr(self, f.name)) for f in fields(self)}}
+        values = {f.name: getattr(self, f.name) for f in fields(self)}
+        if values.get("speakers", ()) is None:  # not requested: events are as they were
+            del values["speakers"]
+        return {"type": self.type, **{name: plain(value) for name, value in values.items()}}
 
 
 @dataclass(frozen=True)
@@ -61,6 +64,8 @@ class FinalEvent(Event):
     """None if they have no times."""
     failed: str | None = None
     """Why part of the utterance could not be transcribed, as in `Segment`; None if all of it was."""
+    speakers: tuple[Speaker, ...] | None = None
+    """Who spoke until now, if speakers were requested: what `speaker` of words and entities refers to."""
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from ..audio import MIN_SECONDS, SAMPLE_RATE
 from ..errors import OptionError
 from ..recognition.request import Request, RequestOptions
-from ..result import Entity
+from ..result import Entity, Word, covered
 from ..sequence import Target
 from .cutter import UtteranceCutter
 from .draft import Draft, Tagged
@@ -26,6 +26,7 @@ from .transcript import Running, Utterance
 
 if TYPE_CHECKING:
     from ..recognition.model import Model
+    from ..speakers import LiveSpeakers
 
 INTERVAL = 0.4
 """Seconds of audio between two drafts of an utterance."""
@@ -69,9 +70,13 @@ class Listener:
         if not request.wants_text:
             raise OptionError("listening writes a transcript: add asr or ner to the tasks")
         model.check(request)
+        self._speakers = _speakers(request)
         self._model, self._values = model, request if request.values else None
-        # Values are read once, of the entities of events.
-        self._request = replace(request, values=False, date=None, region=None)
+        # Values are read once, of the entities of events; and speakers are not told apart utterance by
+        # utterance, but against all that was heard before.
+        self._request = replace(
+            request, values=False, date=None, region=None, speakers=None, speaker_names=(), voices=()
+        )
         # Drafts do not need a sentiment.
         self._partial = replace(self._request, tasks=[task for task in request.tasks if task != "sa"])
         self._goes_on = request.style == "cased"  # other styles differ from the model's output
@@ -163,6 +168,12 @@ class Listener:
             return []
         entities = self._entities(utterance, utterance.entities)
         events: list[Event] = [EntityEvent(entity) for entity in self._entities(utterance, closed)]
+        words = self._running.words(utterance)
+        if self._speakers is not None:
+            units = [(word.start, word.end) for word in words or ()] or [(begin, end)]
+            said_by = self._speakers.hear(samples, begin, units)
+            words = words and tuple(replace(w, speaker=who) for w, who in zip(words, said_by, strict=True))
+            entities = tuple(_said(entity, words, said_by[0]) for entity in entities)
         first, last = self._running.place(utterance.text)
         events.append(
             FinalEvent(
@@ -173,8 +184,9 @@ class Listener:
                 last,
                 None if analysis.entities is None else entities,
                 analysis.sentiment,
-                self._running.words(utterance),
+                words,
                 failed,
+                None if self._speakers is None else self._speakers.speakers,
             )
         )
         sentiment = self._running.add(utterance.text, analysis.sentiment, end - begin)
@@ -186,6 +198,22 @@ class Listener:
 def _long_enough(samples: NDArray[np.float32]) -> NDArray[np.float32]:
     """Pad audio that is too short for the model with silence."""
     return np.pad(samples, (0, max(0, round(MIN_SECONDS * SAMPLE_RATE) - len(samples))))
+
+
+def _speakers(request: Request) -> LiveSpeakers | None:
+    if request.speakers is None:
+        return None
+    from ..speakers import LiveSpeakers
+
+    count = request.speakers if isinstance(request.speakers, int) else None
+    known = {name: np.asarray(values, np.float32) for name, values in dict(request.voices).items()}
+    return LiveSpeakers(count, request.speaker_names, known)
+
+
+def _said(entity: Entity, words: Sequence[Word] | None, other: str) -> Entity:
+    """The entity with the speaker of its first word; `other` where words have no times."""
+    inside = covered(words or (), entity.start_char, entity.end_char)
+    return replace(entity, speaker=words[inside[0]].speaker if words and inside else other)
 
 
 def _silero() -> SpeechDetector:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from .clustering import cluster
 from .embedding import Voice, VoiceTrack, embed, profile
 from .labelling import with_speakers
+from .live import LiveSpeakers
 from .options import Speakers
 
-__all__ = ["Speakers", "Voice", "VoiceTrack", "cluster", "embed", "profile", "with_speakers"]
+__all__ = ["LiveSpeakers", "Speakers", "Voice", "VoiceTrack", "cluster", "embed", "profile", "with_speakers"]

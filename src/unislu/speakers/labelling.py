@@ -83,12 +83,23 @@ def _assigned(
             units += [(word.start, word.end) for word in segment.words or ()] or [
                 (segment.start, segment.end)
             ]
-    if len(speakers) < 2:
-        chosen = [0] * len(units)
-    else:
-        chosen = _path(units, _evidence(units, voices, speakers))
-    rest = iter(chosen)
+    rest = iter(speak(units, voices, speakers))
     return [[next(rest) for _ in range(_units(segment))] for segment in segments]
+
+
+def speak(
+    units: Sequence[tuple[float, float]], voices: Sequence[Voice], speakers: NDArray[np.float32]
+) -> list[int]:
+    """The number of the speaker of each unit (a word, or what else changes its speaker as a whole).
+
+    Args:
+        units: start and end in seconds, in order.
+        voices: the embeddings of the audio around them.
+        speakers: their voices, [speakers, 256] float32.
+    """
+    if len(speakers) < 2 or not units:
+        return [0] * len(units)
+    return _path(units, _evidence(units, voices, speakers))
 
 
 def _evidence(
