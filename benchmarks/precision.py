@@ -35,7 +35,7 @@ def main() -> None:
         ids = rng.integers(300, 20_000, TOKENS)
         given = np.append(ids, model.vocabulary["<|endoftext|>"])[:, None]
         memory = rng.standard_normal((POSITIONS, width)).astype(np.float16)
-        batch.append(ears.Heard(memory, ids, given, np.zeros((TOKENS + 1, 1), np.float32)))
+        batch.append(ears.TaughtClip(memory, ids, given, np.zeros((TOKENS + 1, 1), np.float32)))
     spent: dict[bool, list[float]] = {False: [], True: []}
     for round_ in range(ROUNDS + 1):
         for bf16, times in spent.items():

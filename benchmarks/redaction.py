@@ -247,7 +247,7 @@ def one(model: Any, recognizer: Any, number: int, voices: dict[str, Any], folder
     name = NAMES[number % len(NAMES)]
     return found | {
         "outcome": "verified" if redaction.verified else "nothing found",
-        "hearings": redaction.hearings,
+        "hearings": redaction.transcriptions,
         "covers": [[round(start, 2), round(end, 2)] for start, end in redaction.covers],
         "transcript": redacted.text,
         "masked": sorted(wanted),

@@ -87,7 +87,7 @@ def read(data: bytes, name: str, folder: Path) -> float | None:
         return None
     try:
         target = folder / f"copy{Path(name).suffix}"
-        copy = redact_audio(data, target, [(0.2, 0.4)], heard=round(seconds, 3), name=name)
+        copy = redact_audio(data, target, [(0.2, 0.4)], duration=round(seconds, 3), name=name)
         assert abs(copy.seconds - seconds) <= 0.02
     except UnisluError as error:
         assert "\n" not in str(error), error

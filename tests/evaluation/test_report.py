@@ -153,8 +153,8 @@ def test_the_worst_come_first_with_their_differences(manifest: Path) -> None:
         (("monday",), "when", "type"),
     ]
     assert gold[1].words == (("anna", "substituted"),)
-    heard = [w for p in marked(cases[2].utterance, "heard") for w in p.words]
-    assert heard[-2:] == [("&", "inserted"), ("more", "inserted")]
+    found = [w for p in marked(cases[2].utterance, "found") for w in p.words]
+    assert found[-2:] == [("&", "inserted"), ("more", "inserted")]
 
 
 def test_markdown_is_a_page_of_tables(folder: Path) -> None:

@@ -38,7 +38,7 @@ def encoded(path: Path, codec: str, samples: np.ndarray) -> Path:
 )
 def test_the_tone_is_silence(name: str, codec: str, tmp_path: Path) -> None:
     source = encoded(tmp_path / name, codec, np.stack([speechlike(), -0.5 * speechlike()]))
-    copy, heard = tmp_path / f"copy-{name}", tmp_path / "heard.wav"
+    copy, heard = tmp_path / f"copy-{name}", tmp_path / "copy.wav"
     redact_audio(source, copy, [SPAN], "beep", GUARD)
     assert write_without_tone(copy, heard) == 2
     with open_audio(copy, split=True) as stream:
@@ -56,5 +56,5 @@ def test_the_tone_is_silence(name: str, codec: str, tmp_path: Path) -> None:
 def test_speech_under_a_tone_is_heard(tmp_path: Path) -> None:
     tone = 0.1 * np.sin(2 * np.pi * 1000 * np.arange(3 * SAMPLE_RATE) / SAMPLE_RATE)
     source = encoded(tmp_path / "a.wav", "pcm_s16le", (tone + 0.3 * speechlike())[None].astype(np.float32))
-    write_without_tone(source, tmp_path / "heard.wav")
-    assert np.array_equal(read_audio(tmp_path / "heard.wav").samples, read_audio(source).samples)
+    write_without_tone(source, tmp_path / "copy.wav")
+    assert np.array_equal(read_audio(tmp_path / "copy.wav").samples, read_audio(source).samples)

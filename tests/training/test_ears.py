@@ -14,7 +14,7 @@ from unislu.errors import RecipeError
 from unislu.sequence import SLUE
 from unislu.training import ears
 from unislu.training.config import ModelConfig
-from unislu.training.ears import Heard, listen, train
+from unislu.training.ears import TaughtClip, listen, train
 from unislu.training.models.whisper import load_unified
 
 from ..factories import write_tone
@@ -51,7 +51,7 @@ def test_a_student_learns_and_the_rest_stays(
     assert listen(backbone, cache, [manifest], 4) == count  # goes on: nothing is heard twice
     assert [file.stat().st_mtime_ns for file in files] == stamps
     for file in files:
-        heard = Heard(**np.load(file))
+        heard = TaughtClip(**np.load(file))
         assert heard.tokens.shape == heard.logprobs.shape and len(heard.tokens) == len(heard.ids) + 1
         assert (np.exp(heard.logprobs).sum(1) <= 1 + 1e-4).all()
     drift = train(backbone, out, [cache], epochs=80, rate=1e-3)
@@ -83,7 +83,7 @@ def test_an_empty_cache_is_named(backbone: Path, tmp_path: Path) -> None:
 
 def test_given_texts_are_learned_as_they_are(backbone: Path, manifest: Path, tmp_path: Path) -> None:
     assert listen(backbone, tmp_path, [manifest], 4, given=True) == 4
-    clips = [Heard(**np.load(file)) for file in sorted(tmp_path.glob("*.npz"))]
+    clips = [TaughtClip(**np.load(file)) for file in sorted(tmp_path.glob("*.npz"))]
     assert sorted(len(clip.ids) for clip in clips)[0] == 0  # the clip without text: the end at once
     for clip in clips:
         assert clip.tokens[:-1, 0].tolist() == clip.ids.tolist()
@@ -93,7 +93,7 @@ def test_given_texts_are_learned_as_they_are(backbone: Path, manifest: Path, tmp
 def test_bfloat16_learns_the_same(backbone: Path, manifest: Path, tmp_path: Path) -> None:
     cache = tmp_path / "cache"
     listen(backbone, cache, [manifest], 4, given=True)
-    batch = [Heard(**np.load(file)) for file in sorted(cache.glob("*.npz"))]
+    batch = [TaughtClip(**np.load(file)) for file in sorted(cache.glob("*.npz"))]
     model = load_unified(ModelConfig(backbone=str(backbone)), SLUE)
     exact, rounded = (ears._divergence(model, batch, bf16=bf16).item() for bf16 in (False, True))
     assert exact > 0.1 and rounded == pytest.approx(exact, rel=0.02)

@@ -167,7 +167,7 @@ def test_the_first_word_has_no_blank_as_published(published: Path) -> None:
 
 def test_a_small_head_gets_the_clips_own_positions(backbone: Path) -> None:
     encoder = load_encoder(str(backbone), "k").eval()
-    encoder.hear("full")
+    encoder.use_padding("full")
     generator = np.random.default_rng(0)
     clips = [0.1 * generator.standard_normal(n).astype(np.float32) for n in (16_000, 24_050)]
     hidden, lengths = encoder(*pad_audio([encoder.features(clip) for clip in clips]))
@@ -183,7 +183,7 @@ def test_a_small_head_gets_the_clips_own_positions(backbone: Path) -> None:
 def test_only_whispers_encoder_is_padded(tmp_path: Path) -> None:
     encoder = load_encoder(str(make_wav2vec2(tmp_path / "w")), "k")
     with pytest.raises(RecipeError, match=r"audio\.padding"):
-        encoder.hear("full")
+        encoder.use_padding("full")
 
 
 def test_a_cache_is_of_one_padding(backbone: Path, manifest: Path, tmp_path: Path) -> None:

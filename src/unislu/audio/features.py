@@ -1,7 +1,7 @@
 """Log-mel features in numpy, numerically the same as those of Whisper's feature extractor.
 
 Unlike the original, audio is not padded to 30 s: a clip of n samples gives ceil(n / HOP) frames. For
-models that heard nothing else, `padded_log_mel` is the original to the last frame.
+models that were trained on nothing else, `padded_log_mel` is the original to the last frame.
 The last partial hop is filled with zeros, then both ends are padded by reflection, as `torch.stft`
 does. One second is 100 frames; the encoder halves that.
 """

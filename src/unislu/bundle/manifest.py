@@ -58,7 +58,7 @@ class AudioSettings:
     """
     padding: Padding = "none"
     """"none" for audio of its own length, "full" for silence behind it up to `max_seconds`: all that a
-    published Whisper has heard.
+    published Whisper was trained on.
     """
 
     def __post_init__(self) -> None:

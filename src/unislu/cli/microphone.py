@@ -42,14 +42,14 @@ def recording(device: str | None, buffer: Buffer) -> Iterator[None]:
     """While the block runs, the microphone records into the buffer."""
     sounddevice = _sounddevice()
 
-    def heard(data: Any, frames: int, when: Any, status: Any) -> None:
+    def take(data: Any, frames: int, when: Any, status: Any) -> None:
         if status.input_overflow:
             buffer.lost += 2 * _BLOCK
         buffer.put(bytes(data), wait=False)
 
     try:
         stream = sounddevice.RawInputStream(
-            _RATE, _BLOCK, find(device), channels=1, dtype="int16", callback=heard
+            _RATE, _BLOCK, find(device), channels=1, dtype="int16", callback=take
         )
     except sounddevice.PortAudioError as error:
         raise AudioError(

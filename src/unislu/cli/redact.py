@@ -282,8 +282,8 @@ def _redact(model: Model, source: Path, task: _Task) -> list[str]:
                     ).notes
                     redaction.refuse_leaks()
                 else:
-                    heard, covers = analysis.duration, redaction.covers
-                    notes = redact_audio(recording, copy, covers, how, 0.0, heard=heard, **named).notes
+                    duration, covers = analysis.duration, redaction.covers
+                    notes = redact_audio(recording, copy, covers, how, 0.0, duration=duration, **named).notes
             redacted = redaction.redacted(task.pseudonyms, notes)
             _write_texts(folder, source, redacted, task)
             if not task.quiet:

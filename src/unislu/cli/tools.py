@@ -296,8 +296,8 @@ TOOLS = {
         "encode the clips of corpora once, for training with a frozen encoder.", _cache_options, _cache
     ),
     "restore": Tool(
-        "put punctuation back into normalised transcripts. The words stay; a Whisper that hears the audio\n"
-        "says where a mark belongs.",
+        "put punctuation back into normalised transcripts. The words stay; a Whisper says, from the\n"
+        "audio, where a mark belongs.",
         _restore_options,
         _restore,
     ),

@@ -177,7 +177,7 @@ def annotate(
             sink.add(known[record.id])
     home = Path(texts).parent
     done = [
-        _annotated(_heard_from(r, home, folder), known[r.id]["entities"], tally)
+        _annotated(_with_audio_from(r, home, folder), known[r.id]["entities"], tally)
         for r in records
         if r.id in known
     ]
@@ -198,7 +198,7 @@ def _annotated(record: Record, pairs: Sequence[Sequence[str]], tally: Tally) -> 
     )
 
 
-def _heard_from(record: Record, home: Path, folder: Path) -> Record:
+def _with_audio_from(record: Record, home: Path, folder: Path) -> Record:
     """The record of a manifest in `home` as one in `folder` names its audio."""
     if record.audio is None or "://" in record.audio or os.path.isabs(record.audio):
         return record

@@ -101,7 +101,7 @@ def pair_entities(
     """
     left = list(place(reference, gold))
     right = list(place(hypothesis, found))
-    heard_at = {edit.hypothesis: edit.reference for edit in edits if edit.hypothesis is not None}
+    aligned = {edit.hypothesis: edit.reference for edit in edits if edit.hypothesis is not None}
     partners: dict[int, tuple[int, Kind]] = {}
     taken: set[int] = set()
     for kind, fits in _RULES:
@@ -109,7 +109,7 @@ def pair_entities(
             if number in partners:
                 continue
             for other, two in enumerate(right):
-                if other not in taken and fits(one, two, heard_at):
+                if other not in taken and fits(one, two, aligned):
                     partners[number] = other, kind
                     taken.add(other)
                     break
@@ -142,42 +142,42 @@ def place(words: Sequence[str], entities: Sequence[Entity]) -> list[PlacedEntity
     return placed
 
 
-_HeardAt = Mapping[int, int | None]
+_Aligned = Mapping[int, int | None]
 
 
-def _correct(gold: PlacedEntity, found: PlacedEntity, heard_at: _HeardAt) -> bool:
+def _correct(gold: PlacedEntity, found: PlacedEntity, aligned: _Aligned) -> bool:
     return (gold.type, gold.phrase) == (found.type, found.phrase)
 
 
-def _misheard(gold: PlacedEntity, found: PlacedEntity, heard_at: _HeardAt) -> bool:
+def _misheard(gold: PlacedEntity, found: PlacedEntity, aligned: _Aligned) -> bool:
     if gold.type != found.type or gold.words is None or found.words is None:
         return False
-    return _reference_words(found, heard_at) == set(range(*gold.words))
+    return _reference_words(found, aligned) == set(range(*gold.words))
 
 
-def _other_type(gold: PlacedEntity, found: PlacedEntity, heard_at: _HeardAt) -> bool:
+def _other_type(gold: PlacedEntity, found: PlacedEntity, aligned: _Aligned) -> bool:
     return gold.phrase == found.phrase
 
 
-def _boundary(gold: PlacedEntity, found: PlacedEntity, heard_at: _HeardAt) -> bool:
-    return gold.type == found.type and _overlap(gold, found, heard_at)
+def _boundary(gold: PlacedEntity, found: PlacedEntity, aligned: _Aligned) -> bool:
+    return gold.type == found.type and _overlap(gold, found, aligned)
 
 
-def _overlap(gold: PlacedEntity, found: PlacedEntity, heard_at: _HeardAt) -> bool:
+def _overlap(gold: PlacedEntity, found: PlacedEntity, aligned: _Aligned) -> bool:
     if gold.words is None or found.words is None:
         # A phrase that its transcript does not hold (numbers may be normalised differently in context).
         return bool(set(gold.phrase.split()) & set(found.phrase.split()))
-    return bool(_reference_words(found, heard_at) & set(range(*gold.words)))
+    return bool(_reference_words(found, aligned) & set(range(*gold.words)))
 
 
-def _reference_words(found: PlacedEntity, heard_at: _HeardAt) -> set[int]:
+def _reference_words(found: PlacedEntity, aligned: _Aligned) -> set[int]:
     """The reference words that the found entity's words are aligned with."""
     assert found.words is not None
-    aligned = (heard_at.get(word) for word in range(*found.words))
-    return {word for word in aligned if word is not None}
+    places = (aligned.get(word) for word in range(*found.words))
+    return {word for word in places if word is not None}
 
 
-_RULES: tuple[tuple[Kind, Callable[[PlacedEntity, PlacedEntity, _HeardAt], bool]], ...] = (
+_RULES: tuple[tuple[Kind, Callable[[PlacedEntity, PlacedEntity, _Aligned], bool]], ...] = (
     ("correct", _correct),
     ("misheard", _misheard),
     ("type", _other_type),

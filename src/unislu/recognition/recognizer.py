@@ -144,13 +144,13 @@ class Recognizer:
         state = self.engine.encode(joined, frames)
         clock.lap("encode")
         seconds = tuple(len(samples) / SAMPLE_RATE for samples in batch)
-        heard = mels
+        kept = mels
         if self._padded:  # what lies behind the clip itself has no words
-            heard = [m[:, : frame_count(len(some))] for m, some in zip(mels, batch, strict=True)]
-        return Encoded(state, seconds, tuple(loudness(mel) for mel in heard))
+            kept = [m[:, : frame_count(len(some))] for m, some in zip(mels, batch, strict=True)]
+        return Encoded(state, seconds, tuple(loudness(mel) for mel in kept))
 
     def _mel(self, samples: Samples) -> NDArray[np.float32]:
-        """What the model hears of a window."""
+        """What the model is given of a window."""
         mels = self.manifest.audio.mels
         if self._padded:
             return padded_log_mel(samples, self._most_frames, mels)

@@ -64,7 +64,7 @@ def redact_audio(
     how: str = "beep",
     guard: float = DEFAULT_GUARD,
     *,
-    heard: float | None = None,
+    duration: float | None = None,
     name: str | None = None,
 ) -> RedactedAudio:
     """Write `source` to `target` with the sound of `spans` covered.
@@ -75,8 +75,8 @@ def redact_audio(
         spans: (start, end) in seconds as `Model.analyze` gives them; anything past the end is ignored.
         how: "beep" or "silence".
         guard: additional seconds covered before and after every span.
-        heard: `Analysis.duration` of the transcription that the spans come from. A copy of another length is
-            rejected, because its times would differ.
+        duration: `Analysis.duration` of the transcription that the spans come from. A copy of another length
+            is rejected, because its times would differ.
         name: as for `unislu.audio.read_audio`.
 
     Raises:
@@ -99,10 +99,10 @@ def redact_audio(
             raise AudioError(
                 f"{media.name}: cannot be copied ({error.strerror}); check file and disk"
             ) from None
-        if heard is not None and abs(copy.seconds - heard) > SAME_SECONDS:
+        if duration is not None and abs(copy.seconds - duration) > SAME_SECONDS:
             raise RedactionError(
-                f"{media.name}: {heard:.3f} s were transcribed, but a copy has {copy.seconds:.3f} s, so its "
-                "words are elsewhere; nothing was written: convert it first, e.g. to FLAC"
+                f"{media.name}: {duration:.3f} s were transcribed, but a copy has {copy.seconds:.3f} s, so "
+                "its words are elsewhere; nothing was written: convert it first, e.g. to FLAC"
             )
     return copy
 

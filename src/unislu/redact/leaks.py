@@ -63,10 +63,10 @@ def word_leaks(again: Analysis, hidden: Iterable[Hidden], before: Analysis) -> I
 
     A similar word counts only if the first transcription, `before`, does not have it there.
     """
-    heard, known = _spoken(again), _spoken(before)
+    again_said, known = _spoken(again), _spoken(before)
     for place in hidden:
         wanted = {word for word in map(letters, place.words.split()) if tells(word)}
-        for word in heard:
+        for word in again_said:
             if word.end < place.span[0] - NEAR or word.start > place.span[1] + NEAR:
                 continue
             said = letters(word.text)

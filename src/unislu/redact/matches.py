@@ -138,8 +138,8 @@ def audio_spans(analysis: Analysis, matches: Sequence[Match], *, untimed: str = 
         RedactionError: a match has no times and `untimed` is "refuse".
     """
     check_untimed(untimed)
-    unheard = [(segment.start, segment.end) for segment in analysis.segments if segment.failed]
-    return tuple([*(span for match in matches for span in times(analysis, match, untimed)), *unheard])
+    failed = [(segment.start, segment.end) for segment in analysis.segments if segment.failed]
+    return tuple([*(span for match in matches for span in times(analysis, match, untimed)), *failed])
 
 
 def check_untimed(untimed: str) -> None:

@@ -2,8 +2,8 @@
 
 `covers` are the only intervals: the sound is covered there and nowhere else, and `masked` reads from them
 which words are not to be read either. So a word that is masked is covered from its first moment to its last,
-and a word of which nothing is left to hear is masked, whether it belongs to a name, lies within the guard
-beside one, was said in another channel meanwhile, or where a later hearing of the copy found something.
+and a word of which no sound is left is masked, whether it belongs to a name, lies within the guard
+beside one, was said in another channel meanwhile, or where a later transcription of the copy found something.
 """
 
 from __future__ import annotations
@@ -23,14 +23,14 @@ EDGE = 0.1
 """Seconds covered around a word that is masked only because of what stands beside it, at most the guard: word
 times are so inexact."""
 _LEAST_LEFT = 3 * FADE
-"""Seconds between two covers that are covered as well: the fades of both leave nothing to hear."""
+"""Seconds between two covers that are covered as well: the fades of both leave no word."""
 
 
 @dataclass(frozen=True)
 class Hidden:
     """A place that is covered: the words said there, the type of their entity, and when.
 
-    `words` are what must not be heard near it: none where only the time is known.
+    `words` are what must not be recognised near it: none where only the time is known.
     """
 
     words: str
@@ -55,7 +55,7 @@ def hidden_in(analysis: Analysis, matches: Iterable[Match], untimed: str) -> lis
 def at(analysis: Analysis, span: Span, wide: Span, type_: str) -> Hidden:
     """The place `wide`, with the words of `analysis` of which more than half is said in `span`.
 
-    They are covered whole: what another hearing took for something else may be what is to be hidden.
+    They are covered whole: what another pass took for something else may be what is to be hidden.
     """
     said = [
         (word, segment.words is not None and type_ != UNHEARD)
@@ -71,7 +71,7 @@ def at(analysis: Analysis, span: Span, wide: Span, type_: str) -> Hidden:
 def covers_of(analysis: Analysis, places: Iterable[Hidden], guard: float) -> tuple[Span, ...]:
     """What is covered, in seconds: the places with `guard` around each, and what is too short between them.
 
-    No word of `analysis` ends right at the edge of a cover that holds it: there it might still be heard.
+    No word of `analysis` ends right at the edge of a cover that holds it: there it might still be audible.
     """
     edge = min(EDGE, guard)
     words = [(word.start, word.end) for segment in analysis.segments for word in _words(segment)]

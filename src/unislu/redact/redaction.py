@@ -4,7 +4,7 @@ It transcribes and writes nothing itself, so that a command and a server go thro
 
     redaction = Redaction(model.analyze("call.mp3"), ["person"])
     copy "call.mp3" with redaction.covers
-    while redaction.goes_on([hearing of the mix, hearing of each channel]):
+    while redaction.goes_on([transcription of the mix, transcription of each channel]):
         copy "call.mp3" with redaction.covers
     hand the copy out if redaction.verified
 
@@ -46,7 +46,8 @@ class Redaction:
     """What to redact in one recording.
 
     `matches`: the parts of its transcript that must not remain. `covers`: what is covered, (start, end) in
-    seconds. `leaks`: what was still recognised in the last copy. `hearings`: number of copies transcribed.
+    seconds. `leaks`: what was still recognised in the last copy. `transcriptions`: number of
+    copies transcribed.
     """
 
     def __init__(
@@ -69,14 +70,14 @@ class Redaction:
         self.analysis = analysis
         self.matches = find_matches(analysis, types, surnames=surnames)
         self.leaks: tuple[Leak, ...] = ()
-        self.hearings = 0
+        self.transcriptions = 0
         self._types, self._untimed, self._guard, self._sound = types, untimed, guard, sound
         self._phrases = phrases_of(self.matches, surnames)
         self._leaked: list[Hidden] = []
 
     @property
     def covers(self) -> tuple[Span, ...]:
-        """What is covered, in seconds: `spans`, the guard around them, and no gap too short to hear.
+        """What is covered, in seconds: `spans`, the guard around them, and no gap too short for a word.
 
         Raises as `spans` does.
         """
@@ -94,7 +95,7 @@ class Redaction:
     @property
     def verified(self) -> bool:
         """Whether something was redacted, a copy was transcribed, and nothing redacted was found in it."""
-        return self._has_found and self.hearings > 0 and not self.leaks
+        return self._has_found and self.transcriptions > 0 and not self.leaks
 
     def redacted(self, pseudonyms: Pseudonyms, notes: Sequence[str] = ()) -> Analysis:
         """The transcript; what later transcriptions brought to light is redacted too.
@@ -113,7 +114,7 @@ class Redaction:
         if self.verified:
             said = "verified: the copy was transcribed again, and no redacted phrase was found in it"
             notes = (*notes, said)
-        elif self.hearings and not self._has_found:
+        elif self.transcriptions and not self._has_found:
             notes = (*notes, "not verified: there was nothing to look for")
         return replace(result, warnings=(*result.warnings, *notes))
 
@@ -128,13 +129,13 @@ class Redaction:
         """
         self._check(again[0])
         covered = self.covers
-        found = {leak for hearing in again for leak in self._leaks(hearing, covered)}
+        found = {leak for one in again for leak in self._leaks(one, covered)}
         self.leaks = tuple(sorted(found, key=lambda leak: (leak.start, leak.end, leak.type)))
-        self.hearings += 1
-        if not self.leaks or self.hearings >= TRIES:
+        self.transcriptions += 1
+        if not self.leaks or self.transcriptions >= TRIES:
             return False
         for leak in self.leaks:
-            wide = leak.wider(self.hearings)
+            wide = leak.wider(self.transcriptions)
             self._leaked.append(at(self.analysis, (leak.start, leak.end), wide, leak.type))
         text = Text(self.analysis.text or "")
         new = [Phrase(leak.phrase, leak.type, leak.phrase) for leak in self.leaks if leak.phrase]
@@ -185,10 +186,10 @@ class Redaction:
         covered = self.covers
         words = [word for segment in self.analysis.segments for word in segment.words or ()]
         left = [w for w in words if not any(w.start < high and w.end > low for low, high in covered)]
-        heard = len((again.text or "").split())
-        if len(left) >= _FEW and heard < _ENOUGH * len(left):
+        recognised = len((again.text or "").split())
+        if len(left) >= _FEW and recognised < _ENOUGH * len(left):
             raise VerificationError(
-                f"{self._name}: {heard} of {len(left)} words outside of what is covered were recognised "
+                f"{self._name}: {recognised} of {len(left)} words outside of what is covered were recognised "
                 "again, too few to verify the copy; nothing was written: transcribe all of it (--vad "
                 "energy)"
             )
@@ -211,7 +212,7 @@ def redact_verified(
     This finds names that the first transcription missed in one place and found in another.
 
     Args:
-        model: what heard the original.
+        model: what transcribed the original.
         source: as for `redact_audio`.
         target: as for `redact_audio`.
         redaction: what to redact. `redaction.leaks` holds what `TRIES` attempts could not remove; do not hand
@@ -228,8 +229,8 @@ def redact_verified(
     """
     request = Request.of(request, options)
     while True:
-        heard = redaction.analysis.duration
-        copy = redact_audio(source, target, redaction.covers, how, 0.0, heard=heard, name=name)
+        duration = redaction.analysis.duration
+        copy = redact_audio(source, target, redaction.covers, how, 0.0, duration=duration, name=name)
         if not redaction.goes_on(transcribe_copy(model, target, request)):
             return copy
 
@@ -237,9 +238,9 @@ def redact_verified(
 def transcribe_copy(model: Model, audio: str | os.PathLike[str], request: Request) -> list[Analysis]:
     """Analyse a redacted copy mixed, and each of its channels separately if there are several."""
     with tempfile.TemporaryDirectory(prefix="unislu-") as folder:
-        heard = os.path.join(folder, "heard.wav")
-        ways = ("mix",) if write_without_tone(audio, heard) == 1 else ("mix", "split")
-        return [model.analyze(heard, request=replace(request, channels=way), name=str(audio)) for way in ways]
+        copy = os.path.join(folder, "copy.wav")
+        ways = ("mix",) if write_without_tone(audio, copy) == 1 else ("mix", "split")
+        return [model.analyze(copy, request=replace(request, channels=way), name=str(audio)) for way in ways]
 
 
 def verify(
@@ -253,7 +254,7 @@ def verify(
     """Transcribe redacted audio, mixed and by channel, and look for the redacted phrases.
 
     Args:
-        model: what heard the original.
+        model: what transcribed the original.
         audio: the redacted recording.
         matches: what was redacted.
         request: as for `Model.analyze`, the same as for the original.
@@ -263,6 +264,6 @@ def verify(
         Every place where a phrase is recognised again, or that was not understood; empty = none.
     """
     phrases = phrases_of(matches)
-    hearings = transcribe_copy(model, audio, Request.of(request, options))
-    found = {leak for again in hearings for leak in (*phrase_leaks(again, phrases), *failed_leaks(again, ()))}
+    copies = transcribe_copy(model, audio, Request.of(request, options))
+    found = {leak for again in copies for leak in (*phrase_leaks(again, phrases), *failed_leaks(again, ()))}
     return tuple(sorted(found, key=lambda leak: (leak.start, leak.end, leak.type)))

@@ -8,8 +8,8 @@ it.
     out: {"seconds": …, "warnings": […]} or {"code": …, "message": …}
 
 Without a target it only says how long the source says it is, or null. With {"covers": [[start, end], …],
-"how": …, "duration": …} it writes a redacted copy instead, with {"copy": path, "target": path} what is heard
-of such a copy.
+"how": …, "duration": …} it writes a redacted copy instead, with {"copy": path, "target": path} what is left
+to transcribe of such a copy.
 """
 
 from __future__ import annotations
@@ -124,7 +124,7 @@ def _redact(task: dict[str, Any]) -> dict[str, Any]:
     covers = [(start, end) for start, end in task["covers"]]
     copy = redact_audio(
         task["source"], task["target"], covers, task["how"], 0.0,
-        heard=task["duration"], name=task["name"],
+        duration=task["duration"], name=task["name"],
     )  # fmt: skip
     return {"notes": list(copy.notes), "format": copy.format}
 

@@ -143,7 +143,7 @@ class JobRunner:
 
     async def _do(self, job: Job, lane: _Lane) -> None:
         try:
-            result = await self._hear(job, lane)
+            result = await self._transcribe(job, lane)
         except Exception as error:  # an unexpected error ends this job, not the later ones
             answer = error if isinstance(error, ApiError) else None
             answer = answer or (from_unislu(error) if isinstance(error, UnisluError) else unforeseen(error))
@@ -153,7 +153,7 @@ class JobRunner:
             if result is not None:
                 await asyncio.to_thread(self.store.end, job.id, DONE, result=result)
 
-    async def _hear(self, job: Job, lane: _Lane) -> str | None:
+    async def _transcribe(self, job: Job, lane: _Lane) -> str | None:
         """The result; None if the job is longer than it stated and was moved to its proper lane."""
         form = parse_form(AnalyzeForm, [(name, value) for name, value in job.options["fields"]])
         path = self.store.path(job.id)
@@ -181,9 +181,9 @@ class JobRunner:
         """Called in the model's thread as the transcription advances."""
         told = 0.0
 
-        def progress(heard: FileProgress) -> None:
+        def progress(done: FileProgress) -> None:
             nonlocal told
-            share = min(0.99, heard.seconds / total)
+            share = min(0.99, done.seconds / total)
             if share < told + STEP:
                 return
             told = share

@@ -105,7 +105,7 @@ def speak(
 def _evidence(
     units: Sequence[tuple[float, float]], voices: Sequence[Voice], speakers: NDArray[np.float32]
 ) -> NDArray[np.float64]:
-    """How much each speaker's voice is heard at each unit: [units, speakers] mean cosine similarity."""
+    """How similar each speaker is to the voice at each unit: [units, speakers] mean cosine similarity."""
     likeness = _stack(voices) @ speakers.T
     middles = np.array([(voice.start + voice.end) / 2 for voice in voices])
     order = np.argsort(middles, kind="stable")

@@ -162,8 +162,8 @@ class AudioSource:
                 clips.append(spec_augment(torch.from_numpy(log_mel(samples, mels)), self._spec, generator))
                 continue
             mel = torch.from_numpy(padded_log_mel(samples, frames, mels))
-            heard = min(frames, frame_count(len(samples)))
-            mel[:, :heard] = spec_augment(mel[:, :heard], self._spec, generator)
+            inside = min(frames, frame_count(len(samples)))
+            mel[:, :inside] = spec_augment(mel[:, :inside], self._spec, generator)
             clips.append(mel)
         lengths = torch.tensor([mel.shape[1] for mel in clips])
         padded = torch.zeros(len(clips), mels, int(lengths.max()))

@@ -128,7 +128,7 @@ class LoraConfig:
 class SpeechLlmConfig:
     """Speech encoder, adapter of two linear layers, causal language model (UniSLU, section 4.4)."""
 
-    #: Folder or hub name of a Whisper or W2V-BERT 2.0 model, whose encoder hears.
+    #: Folder or hub name of a Whisper or W2V-BERT 2.0 model, whose encoder is used.
     encoder: str
     #: Folder or hub name of a causal language model with a byte-level BPE, such as Qwen2.5.
     lm: str
@@ -266,7 +266,7 @@ class OptimizerConfig:
 
 @dataclass(frozen=True)
 class AudioConfig:
-    """What Whisper's encoder hears of a clip."""
+    """What the encoder is given of a clip."""
 
     #: `none`: the clip. `full`: the clip and silence up to 30 s, as Whisper was pretrained.
     padding: Padding = "none"

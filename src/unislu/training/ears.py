@@ -6,7 +6,7 @@ teacher transcribes the padded clip greedily; the student gets the encoder's out
 held to the teacher's distribution (its likeliest tokens at every position, KL divergence) along that text.
 The encoder, the embedding and the cross-attention's key and value projections stay as released. Clips whose
 record has an empty text teach silence: the end at once. With `--given` there is no teacher: the records' own
-texts are learned, for names and figures that a teacher mishears (see `unislu.training.transcripts`, whose
+texts are learned, for names and figures that a teacher gets wrong (see `unislu.training.transcripts`, whose
 `right.jsonl` has them in the teacher's spelling). `listen` resumes where it was stopped; `train` takes the
 caches of several (`unislu tools ears-listen`, `ears-train`).
 """
@@ -54,7 +54,7 @@ SILENCE_WEIGHT = 0.3
 
 
 @dataclass(frozen=True)
-class Heard:
+class TaughtClip:
     """One clip: the encoder's output, and what the teacher says along its own text.
 
     memory: `[positions, width]` float16. ids: `[n]` text tokens. tokens, logprobs: `[n + 1, KEPT]`, the
@@ -102,7 +102,7 @@ def listen(
         path = cache / f"{number:06d}.npz"
         if not path.exists():
             generator = np.random.default_rng([seed, number])
-            found = _hear(model, engine, prefix, folder, record, probabilities, generator, given)
+            found = _taught(model, engine, prefix, folder, record, probabilities, generator, given)
             if found is None:
                 continue
             with replacing(path) as partial, open(partial, "wb") as file:
@@ -114,10 +114,10 @@ def listen(
 
 
 @torch.inference_mode()
-def _hear(
+def _taught(
     model: UnifiedWhisper, engine: TorchEngine, prefix: Sequence[int], folder: Path, record: Record,
     probabilities: Any, generator: np.random.Generator, given: bool,
-) -> Heard | None:  # fmt: skip
+) -> TaughtClip | None:  # fmt: skip
     """The input of the student and the teacher's output; None for a clip without anything to learn."""
     samples = load_audio(folder / str(record.audio))
     samples = augment.apply(samples, SAMPLE_RATE, augment.draw(probabilities, generator))
@@ -128,7 +128,7 @@ def _hear(
     if given or not record.text.strip():
         words = record.text.strip()
         written = np.array(model.vocabulary.tokenizer.encode(f" {words}") if words else (), np.int64)
-        return Heard(
+        return TaughtClip(
             memory, written, np.append(written, end)[:, None], np.zeros((len(written) + 1, 1), np.float32)
         )
     padded = _hidden(model, np.pad(samples, (0, PADDED - len(samples))))
@@ -150,7 +150,7 @@ def _hear(
     if not _teaches(ids):
         return None
     tokens, logprobs = (np.stack(column) for column in zip(*kept, strict=True))
-    return Heard(memory, np.array(ids, np.int64), tokens, logprobs)
+    return TaughtClip(memory, np.array(ids, np.int64), tokens, logprobs)
 
 
 def _teaches(ids: Sequence[int]) -> bool:
@@ -213,7 +213,7 @@ def train(
     return float((moved / sum(float((old**2).sum()) for old in before)) ** 0.5)
 
 
-def _batches(paths: Sequence[Path], total: int, generator: random.Random) -> Iterator[list[Heard]]:
+def _batches(paths: Sequence[Path], total: int, generator: random.Random) -> Iterator[list[TaughtClip]]:
     """Batches of clips of similar length, in random order, as often around as it takes."""
     lengths = {path: path.stat().st_size for path in paths}
     made = 0
@@ -225,19 +225,19 @@ def _batches(paths: Sequence[Path], total: int, generator: random.Random) -> Ite
             if made == total:
                 return
             made += 1
-            yield [Heard(**np.load(path)) for path in batch]
+            yield [TaughtClip(**np.load(path)) for path in batch]
 
 
-def _divergence(model: UnifiedWhisper, batch: Sequence[Heard], bf16: bool = False) -> Tensor:
+def _divergence(model: UnifiedWhisper, batch: Sequence[TaughtClip], bf16: bool = False) -> Tensor:
     """The mean over clips of the KL divergence a position from teacher to student."""
-    lengths = torch.tensor([len(heard.memory) for heard in batch])
+    lengths = torch.tensor([len(clip.memory) for clip in batch])
     memory = torch.zeros(len(batch), int(lengths.max()), batch[0].memory.shape[1])
-    for row, heard in zip(memory, batch, strict=True):
-        row[: len(heard.memory)] = torch.from_numpy(heard.memory.astype(np.float32))
+    for row, clip in zip(memory, batch, strict=True):
+        row[: len(clip.memory)] = torch.from_numpy(clip.memory.astype(np.float32))
     prefix = whisper_prefix(model.vocabulary, Prompt(frozenset()))
-    written = [torch.tensor([*prefix, *heard.ids]) for heard in batch]
+    written = [torch.tensor([*prefix, *clip.ids]) for clip in batch]
     tokens = torch.nn.utils.rnn.pad_sequence(written, batch_first=True, padding_value=prefix[0])
-    counts = [len(heard.ids) + 1 for heard in batch]
+    counts = [len(clip.ids) + 1 for clip in batch]
     learned = torch.zeros(tokens.shape, dtype=torch.bool)
     for row, count in zip(learned, counts, strict=True):
         row[len(prefix) - 1 :][:count] = True
@@ -250,9 +250,9 @@ def _divergence(model: UnifiedWhisper, batch: Sequence[Heard], bf16: bool = Fals
     # Split once: a slice for each clip would give each a gradient of the whole batch's size.
     parts = F.log_softmax(logits.float(), dim=-1).split(counts)
     total = torch.zeros(())
-    for logprobs, heard in zip(parts, batch, strict=True):
-        ours = logprobs.gather(1, places[torch.from_numpy(heard.tokens)])
-        theirs = torch.from_numpy(heard.logprobs)
-        weight = 1.0 if len(heard.ids) else SILENCE_WEIGHT
+    for logprobs, clip in zip(parts, batch, strict=True):
+        ours = logprobs.gather(1, places[torch.from_numpy(clip.tokens)])
+        theirs = torch.from_numpy(clip.logprobs)
+        weight = 1.0 if len(clip.ids) else SILENCE_WEIGHT
         total = total + weight * (theirs.exp() * (theirs - ours)).sum(1).mean()
     return total / len(batch)

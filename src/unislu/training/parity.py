@@ -75,7 +75,7 @@ def synthetic_windows(model: WhisperForConditionalGeneration) -> list[NDArray[np
 def silence_behind(
     window: NDArray[np.float32], model: WhisperForConditionalGeneration
 ) -> NDArray[np.float32]:
-    """Features with silence behind them up to what the model hears at most."""
+    """Features with silence behind them up to what the model takes at most."""
     missing = 2 * int(model.config.max_source_positions) - window.shape[1]
     return np.pad(window, ((0, 0), (0, max(0, missing))), constant_values=window.min())
 

@@ -1,7 +1,7 @@
-"""What a checkpoint hears and never writes, in the terms of a bundle's manifest.
+"""What a checkpoint is given and never writes, in the terms of a bundle's manifest.
 
 Export, evaluation of checkpoints and the choice of the best one while training take it from here, so that all
-three hear and write the same.
+three are given and write the same.
 """
 
 from __future__ import annotations

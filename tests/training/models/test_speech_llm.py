@@ -68,10 +68,10 @@ def test_loss_is_that_of_one_plain_sequence(model: SpeechLlm) -> None:
     labels[0, 4:] = -100
     zeros = torch.zeros(2, 6, dtype=torch.long)
     batch = LlmBatch(tokens, labels, zeros, torch.tensor([False, False]), audio, lengths)
-    heard, counts = model.hear(audio, lengths)
+    speech, counts = model.embed_speech(audio, lengths)
     total, number = torch.zeros(()), 0
     for row in range(2):  # one by one, without padding
-        inputs = torch.cat([heard[row, : counts[row]], model.embed(tokens[row])])[None]
+        inputs = torch.cat([speech[row, : counts[row]], model.embed(tokens[row])])[None]
         hidden = model.lm.get_decoder()(inputs_embeds=inputs).last_hidden_state[0, counts[row] :]
         logits = torch.cat([hidden @ rows.T for rows in model.output_rows()], dim=1)
         total = total + torch.nn.functional.cross_entropy(logits, labels[row], reduction="sum")
@@ -89,8 +89,8 @@ def test_caches_give_what_the_whole_sequence_gives(model: SpeechLlm) -> None:
     logits, after = engine.step(np.array([[9], [9], [9]]), forked)
     assert engine.lengths(after) == [4, 2, 3]
     for place, (row, ids) in enumerate([(1, [5, 6, 7, 9]), (0, [5, 9]), (0, [5, 6, 9])]):
-        heard = encoded.heard[row, : encoded.lengths[row]]
-        inputs = torch.cat([heard, model.embed(torch.tensor(ids))])[None]
+        speech = encoded.speech[row, : encoded.lengths[row]]
+        inputs = torch.cat([speech, model.embed(torch.tensor(ids))])[None]
         with torch.inference_mode():
             hidden = model.lm.get_decoder()(inputs_embeds=inputs).last_hidden_state[0, -1]
             expected = torch.cat([hidden @ rows.T for rows in model.output_rows()])

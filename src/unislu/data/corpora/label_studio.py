@@ -251,7 +251,7 @@ def _whole(value: Mapping[str, Any], name: str) -> int:
 
 
 def _records(task: _Task, name: str, path: Path, tally: Tally) -> Built:
-    """The records of a task, with what is heard in each."""
+    """The records of a task, with the sound of each."""
     case = f"{path}: task {task.id}"
     said = []
     for key, region in task.regions:
@@ -369,13 +369,13 @@ def _candidates(names: Sequence[str], folder: Path) -> Iterator[Path]:
 def _clip(name: str, sound: Float32, region: _Region, data: Mapping[str, Any]) -> CorpusAudio:
     """The samples of a region, as WAV."""
     split = data.get("channels") == "split" and region.channel < len(sound)
-    heard = sound[region.channel] if split else sound.mean(axis=0)
+    channel = sound[region.channel] if split else sound.mean(axis=0)
     first, last = round(region.start * SAMPLE_RATE), round(region.end * SAMPLE_RATE)
     content = io.BytesIO()
     with wave.open(content, "wb") as file:
         file.setnchannels(1)
         file.setsampwidth(2)
         file.setframerate(SAMPLE_RATE)
-        samples = (heard[first:last] * 32_768.0).round().clip(-32_768, 32_767)
+        samples = (channel[first:last] * 32_768.0).round().clip(-32_768, 32_767)
         file.writeframes(samples.astype("<i2").tobytes())
     return CorpusAudio(content.getvalue(), f"{name}.wav")

@@ -40,7 +40,7 @@ class BaselinePart(Protocol):
 class RecognizerPart(BaselinePart, Protocol):
     """From audio to text."""
 
-    def hear(self, question: Question) -> Heard:
+    def transcribe(self, question: Question) -> Transcription:
         """The transcript of one clip."""
         ...
 
@@ -62,7 +62,7 @@ class ClassifierPart(BaselinePart, Protocol):
 
 
 @dataclass(frozen=True)
-class Heard:
+class Transcription:
     """A transcript, the length of its audio, and the seconds that it took if it comes from another run."""
 
     text: str

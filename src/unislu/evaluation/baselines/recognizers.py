@@ -10,8 +10,8 @@ from typing import Any
 from unislu.audio import load_audio
 from unislu.errors import BundleNotFoundError, RecordError
 from unislu.evaluation.baselines.parts import (
-    Heard,
     PartSetting,
+    Transcription,
     is_local,
     limit_threads,
     needed,
@@ -41,7 +41,7 @@ class FasterWhisper:
             local_files_only=is_local(model),
         )
 
-    def hear(self, question: Question) -> Heard:
+    def transcribe(self, question: Question) -> Transcription:
         """Transcribe one clip; of any length."""
         samples = load_audio(question.audio)
         # Windows are independent, as in every other system here.
@@ -53,7 +53,7 @@ class FasterWhisper:
             condition_on_previous_text=False,
         )
         text = "".join(segment.text for segment in segments)
-        return Heard(" ".join(text.split()), len(samples) / RATE)
+        return Transcription(" ".join(text.split()), len(samples) / RATE)
 
     @property
     def parameters(self) -> int | None:
@@ -82,7 +82,7 @@ class TransformersWhisper:
         mels = self._model.config.num_mel_bins
         self._features = transformers.WhisperFeatureExtractor(feature_size=mels)
 
-    def hear(self, question: Question) -> Heard:
+    def transcribe(self, question: Question) -> Transcription:
         """Transcribe one clip. Raises `RecordError` if it is longer than Whisper's window."""
         samples = load_audio(question.audio)
         seconds = len(samples) / RATE
@@ -95,7 +95,7 @@ class TransformersWhisper:
         features = self._features(samples, sampling_rate=RATE, return_tensors="pt").input_features
         with torch.inference_mode():
             ids = self._model.generate(features, num_beams=self._setting.beam, **self._asked)[0]
-        return Heard(self._tokenizer.decode(ids, skip_special_tokens=True).strip(), seconds)
+        return Transcription(self._tokenizer.decode(ids, skip_special_tokens=True).strip(), seconds)
 
     @cached_property
     def _asked(self) -> dict[str, str]:
@@ -130,12 +130,12 @@ class Transcripts:
         self._path = Path(path)
         self._answers: dict[str, Prediction] = {found.id: found for found in read_predictions(path)}
 
-    def hear(self, question: Question) -> Heard:
+    def transcribe(self, question: Question) -> Transcription:
         """Look the clip's transcript up. Raises `RecordError` if it is missing."""
         answer = self._answers.get(question.id)
         if answer is None or answer.text is None:
             raise RecordError(f"{self._path}: has no transcript of {question.id!r}")
-        return Heard(answer.text, answer.duration or question.duration, answer.seconds)
+        return Transcription(answer.text, answer.duration or question.duration, answer.seconds)
 
     @property
     def parameters(self) -> int | None:

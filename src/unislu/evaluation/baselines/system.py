@@ -79,22 +79,22 @@ class Baseline:
 
     def _answer(self, question: Question) -> Prediction:
         start = time.perf_counter()
-        heard = self.recognizer.hear(question)
-        before = heard.seconds  # of a transcript from another run
+        transcription = self.recognizer.transcribe(question)
+        before = transcription.seconds  # of a transcript from another run
         entities = None
         if "ner" in question.tasks and self.tagger is not None:
-            entities = self.tagger.tag(heard.text, question.types) if heard.text else ()
+            entities = self.tagger.tag(transcription.text, question.types) if transcription.text else ()
         label, scores = None, None
-        if "sa" in question.tasks and self.classifier is not None and heard.text:
-            label, scores = self.classifier.label(heard.text)
+        if "sa" in question.tasks and self.classifier is not None and transcription.text:
+            label, scores = self.classifier.label(transcription.text)
         seconds = time.perf_counter() - start + (before or 0.0)
         return Prediction(
             question.id,
-            heard.text,
+            transcription.text,
             entities,
             label,
             scores,
-            duration=heard.duration,
+            duration=transcription.duration,
             seconds=seconds,
         )
 

@@ -15,7 +15,7 @@ SHOWN = 50
 ENTITY_COST = 2
 """A wrong entity weighs as much as two wrong words; a wrong sentiment too."""
 
-Side = Literal["gold", "heard"]
+Side = Literal["gold", "found"]
 State = Literal["same", "substituted", "deleted", "inserted"]
 
 

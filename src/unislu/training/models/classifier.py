@@ -131,7 +131,7 @@ def build_system(setting: TrainingSetting, config: ClassifierConfig) -> Training
     if len(classes) < 2:
         raise RecipeError(f"recipe key 'corpora': a classifier needs two sentiments, found {list(classes)}")
     model = load_classifier(config, classes)
-    model.encoder.hear(setting.recipe.audio.padding)
+    model.encoder.use_padding(setting.recipe.audio.padding)
     return TrainingSystem(
         model,
         partial(make_example, model.classes, setting.labels),
@@ -199,5 +199,5 @@ class ClassifierPredictor:
 def load_predictor(known: Checkpoint, source: AudioSource) -> Predictor:
     """The predictor of a checkpoint."""
     model = load_classifier(ClassifierConfig(str(known.folder)))
-    model.encoder.hear(known.padding)
+    model.encoder.use_padding(known.padding)
     return ClassifierPredictor(model, source)

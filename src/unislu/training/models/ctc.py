@@ -148,7 +148,7 @@ def build_system(setting: TrainingSetting, config: CtcConfig) -> TrainingSystem:
     texts = (record.text for corpus in setting.corpora for record in corpus.records)
     learned = RAW if config.types == "raw" else setting.labels
     model = load_ctc(config, CtcText.of(texts, learned.entity_types))
-    model.encoder.hear(setting.recipe.audio.padding)
+    model.encoder.use_padding(setting.recipe.audio.padding)
     return TrainingSystem(
         model,
         partial(make_example, model.text, learned),
@@ -242,5 +242,5 @@ def collapse(units: Sequence[int]) -> list[int]:
 def load_predictor(known: Checkpoint, source: AudioSource) -> Predictor:
     """The predictor of a checkpoint."""
     model = load_ctc(CtcConfig(str(known.folder)))
-    model.encoder.hear(known.padding)
+    model.encoder.use_padding(known.padding)
     return CtcPredictor(model, source, known.labels or SLUE)

@@ -44,15 +44,15 @@ class SpeechEncoder(nn.Module):
         self.padding: Padding = "none"
         self._extractor: Any = None
 
-    def hear(self, padding: Padding) -> None:
-        """Set what is heard: the clip alone, or (Whisper) silence behind it up to 30 s, as it was pretrained.
+    def use_padding(self, padding: Padding) -> None:
+        """Set what is encoded: the clip alone, or (Whisper) silence behind it up to 30 s.
 
         What follows the encoder gets the clip's own positions either way. Raises `RecipeError` for an encoder
         that knows no padding.
         """
         if padding == "full" and self.family != "whisper":
             raise RecipeError(
-                f"recipe key 'audio.padding': full belongs to Whisper's encoder; {self.family} hears clips "
+                f"recipe key 'audio.padding': full belongs to Whisper's encoder; {self.family} encodes clips "
                 "as long as they are: leave it out"
             )
         self.padding = padding
@@ -105,7 +105,7 @@ class SpeechEncoder(nn.Module):
 
     @property
     def _window(self) -> int:
-        """Frames that Whisper hears at most."""
+        """Frames that Whisper takes at most."""
         return 2 * int(self.module.config.max_source_positions)
 
     def _in_silence(self, audio: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:

@@ -23,7 +23,7 @@ from unislu.training.models.speech_llm import SpeechLlm
 class LlmEncoded:
     """The beginning of each row: `[batch, positions, d]` in the model's type, and true lengths `[batch]`."""
 
-    heard: Tensor
+    speech: Tensor
     lengths: Tensor
 
 
@@ -32,12 +32,12 @@ class LlmState:
     """Caches with one row a hypothesis.
 
     caches: for each layer key and value `[batch, heads, columns, head]`. inside: bool `[batch, columns]`,
-    which columns are a row's. heard: columns of the speech, before the first token.
+    which columns are a row's. speech: columns of the speech, before the first token.
     """
 
     caches: tuple[tuple[Tensor, Tensor], ...]
     inside: Tensor
-    heard: int
+    speech: int
 
 
 class LlmEngine:
@@ -53,18 +53,18 @@ class LlmEngine:
     def encode(self, audio: Any, lengths: Any) -> LlmEncoded:
         """The speech of features `[batch, frames, …]` float32 with true lengths `[batch]` int64."""
         device = self.model.new_rows.device
-        heard, counts = self.model.hear(
+        speech, counts = self.model.embed_speech(
             torch.as_tensor(audio).to(device), torch.as_tensor(lengths).to(device)
         )
-        return LlmEncoded(heard, counts)
+        return LlmEncoded(speech, counts)
 
     @torch.inference_mode()
     def start(self, encoded: LlmEncoded) -> LlmState:
         """See `Engine.start`."""
-        columns = encoded.heard.shape[1]
-        inside = torch.arange(columns, device=encoded.heard.device) < encoded.lengths[:, None]
+        columns = encoded.speech.shape[1]
+        inside = torch.arange(columns, device=encoded.speech.device) < encoded.lengths[:, None]
         empty = LlmState((), inside[:, :0], 0)
-        state = self._feed(encoded.heard, inside, empty)[1]
+        state = self._feed(encoded.speech, inside, empty)[1]
         return LlmState(state.caches, state.inside, columns)
 
     @torch.inference_mode()
@@ -88,13 +88,13 @@ class LlmEngine:
         caches = tuple((key[index], value[index]) for key, value in state.caches)
         inside = state.inside[index].clone()
         if lengths is not None:
-            written = inside[:, state.heard :]
+            written = inside[:, state.speech :]
             written &= written.cumsum(1) <= inside.new_tensor(list(lengths), dtype=torch.long)[:, None]
-        return LlmState(caches, inside, state.heard)
+        return LlmState(caches, inside, state.speech)
 
     def lengths(self, state: LlmState) -> list[int]:
         """See `Engine.lengths`."""
-        return [int(count) for count in state.inside[:, state.heard :].sum(1)]
+        return [int(count) for count in state.inside[:, state.speech :].sum(1)]
 
     def _feed(self, embedded: Tensor, inside: Tensor, state: LlmState) -> tuple[Tensor, LlmState]:
         """Append columns: their hidden states `[batch, n, d]` and the state after them."""
@@ -108,4 +108,4 @@ class LlmEngine:
             past_key_values=cache, use_cache=True,
         )  # fmt: skip
         caches = tuple((layer.keys, layer.values) for layer in output.past_key_values.layers)
-        return output.last_hidden_state, LlmState(caches, whole, state.heard)
+        return output.last_hidden_state, LlmState(caches, whole, state.speech)

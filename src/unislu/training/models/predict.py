@@ -52,9 +52,9 @@ def predict(
         BundleError: no checkpoint of `unislu train`.
     """
     predictor = load_predictor(checkpoint, decode=decode, device=device)
-    heard = [r for r in (read_records(manifest) if records is None else records) if r.audio]
-    config, every = EvaluationConfig(entities=entities, asked=asked), types_of(heard)
-    questions = [asked_of(manifest, record, config, every) for record in heard]
+    spoken = [r for r in (read_records(manifest) if records is None else records) if r.audio]
+    config, every = EvaluationConfig(entities=entities, asked=asked), types_of(spoken)
+    questions = [asked_of(manifest, record, config, every) for record in spoken]
     for first in range(0, len(questions), _CHUNK):
         yield from predictor(questions[first : first + _CHUNK])
 

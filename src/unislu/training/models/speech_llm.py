@@ -134,24 +134,24 @@ class SpeechLlm(nn.Module):
         old = self.lm.get_output_embeddings().weight
         return old, (self.new_rows if self.new_outputs is None else self.new_outputs).to(old.dtype)
 
-    def hear(self, audio: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
+    def embed_speech(self, audio: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
         """`<before>` and the speech for the language model, `[batch, positions, d]`, and true lengths."""
         with torch.set_grad_enabled(torch.is_grad_enabled() and not self.config.freeze_encoder):
             hidden, counts = self.encoder(audio, lengths)
-        heard, counts = self.adapter(hidden, counts)
+        speech, counts = self.adapter(hidden, counts)
         before = self.embed(torch.tensor(self._before, dtype=torch.long, device=audio.device))
-        heard = torch.cat([before.expand(len(heard), -1, -1), heard.to(before.dtype)], dim=1)
-        return heard, counts + len(self._before)
+        speech = torch.cat([before.expand(len(speech), -1, -1), speech.to(before.dtype)], dim=1)
+        return speech, counts + len(self._before)
 
     def forward(self, batch: LlmBatch, reduction: str = "tokens") -> Tensor:
         """Loss of a batch, weighted as every model's (scalar)."""
-        heard, counts = self.hear(batch.audio, batch.lengths)
+        speech, counts = self.embed_speech(batch.audio, batch.lengths)
         # Each row is speech, tokens, padding, without a gap: the positions count on.
         embedded = self.embed(batch.tokens)
-        longest = heard.shape[1] + embedded.shape[1]
-        place = torch.arange(longest, device=heard.device)[None] - counts[:, None]
-        both = torch.cat([heard, embedded], dim=1)
-        source = torch.where(place < 0, place + counts[:, None], place + heard.shape[1])
+        longest = speech.shape[1] + embedded.shape[1]
+        place = torch.arange(longest, device=speech.device)[None] - counts[:, None]
+        both = torch.cat([speech, embedded], dim=1)
+        source = torch.where(place < 0, place + counts[:, None], place + speech.shape[1])
         source = source.clamp(max=longest - 1)
         inputs = both.gather(1, source[..., None].expand(-1, -1, both.shape[2]))
         mask = (place < batch.tokens.shape[1]).long()

@@ -53,7 +53,7 @@ def build_system(setting: TrainingSetting, config: SpeechLlmConfig) -> TrainingS
                 "give it `entities: ignore` and `sentiment: false`"
             )
     model = load_speech_llm(config, setting.labels)
-    model.encoder.hear(setting.recipe.audio.padding)
+    model.encoder.use_padding(setting.recipe.audio.padding)
     fmt = AfterSpeech(model.vocabulary, model.after)
     formats = Formats(fmt, fmt, fmt)
     maker = ExampleMaker(setting.recipe, model.vocabulary, setting.corpora, formats, config.max_tokens)
@@ -115,6 +115,6 @@ def load_predictor(
     if lora is not None:
         config = replace(config, lora=LoraConfig(**{**lora, "targets": tuple(lora["targets"])}))
     model = load_speech_llm(replace(config, backbone=str(checkpoint.folder)), labels)
-    model.encoder.hear(checkpoint.padding)
+    model.encoder.use_padding(checkpoint.padding)
     fmt = AfterSpeech(model.vocabulary, model.after)
     return LlmPredictor(model, fmt, source, decode)

@@ -69,7 +69,7 @@ def recognizer_of(
     Args:
         engine: the model.
         vocabulary: of the model.
-        known: its format and alphabet, and the padding of what it hears.
+        known: its format and alphabet, and the padding of what it is given.
         learned: how each corpus was learned from: "closed", "open" or "ignore". A model that learned open
             types alone is asked for those of the closed set as open ones.
     """
