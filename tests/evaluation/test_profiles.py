@@ -1,4 +1,4 @@
-"""The two text treatments."""
+"""The text treatments."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import pytest
 from unislu.errors import MissingDependencyError, OptionError
 from unislu.evaluation import profiles
 from unislu.evaluation.profiles import profile
+from unislu.evaluation.wer import WordErrors, word_errors
 
 SENTENCES = [
     "Mr. Smith's colour TV cost $5.50, didn't it?",
@@ -45,6 +46,28 @@ def test_unislu(raw: str, expected: str) -> None:
     assert profile("unislu")(raw) == expected
 
 
+@pytest.mark.parametrize(
+    ("raw", "expected"),
+    [
+        ("I can't say it's Anna's.", "i can not say it is anna is"),
+        ("They’ll go, won't they?", "they will go will not they"),
+        ("A well-known [laughter] “dog” — <unk> twenty one", "a wellknown dog twenty one"),
+        ("U.S. growth: 3.5 %", "us growth 35"),
+        ("", ""),
+    ],
+)
+def test_whisperner(raw: str, expected: str) -> None:
+    """Lower case, contractions expanded, punctuation removed; numbers stay as they are written."""
+    assert profile("whisperner")(raw) == expected
+
+
+def test_whisperner_counts_word_errors_of_both_sides_alike() -> None:
+    chosen = profile("whisperner")
+    assert word_errors(chosen.words("It's 21, isn't it?"), chosen.words("it is twenty one is not it")) == (
+        WordErrors(hits=5, substitutions=1, insertions=1)
+    )
+
+
 @pytest.mark.parametrize("sentence", SENTENCES)
 def test_unislu_is_whispers_own_normaliser(sentence: str) -> None:
     import json
@@ -63,12 +86,14 @@ def test_words_are_split_at_blanks(name: str) -> None:
 
 
 def test_unknown_profile() -> None:
-    with pytest.raises(OptionError, match="unknown profile 'raw': choose one of slue, unislu"):
+    with pytest.raises(OptionError, match="unknown profile 'raw': choose one of slue, unislu, whisperner"):
         profile("raw")
 
 
 def test_missing_normaliser_names_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:
     profiles._whisper_normalizer.cache_clear()
-    monkeypatch.setitem(sys.modules, "whisper_normalizer.english", None)
-    with pytest.raises(MissingDependencyError, match=r'pip install "unislu\[eval\]"'):
-        profile("unislu")
+    profiles._whisperner_normalizer.cache_clear()
+    for name, module in (("unislu", "whisper_normalizer.english"), ("whisperner", "jiwer")):
+        monkeypatch.setitem(sys.modules, module, None)
+        with pytest.raises(MissingDependencyError, match=r'pip install "unislu\[eval\]"'):
+            profile(name)

@@ -31,7 +31,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--dry-run", action="store_true", help="print what would be stored, but do not store it"
     )
-    parser.add_argument("--profile", default="unislu", metavar="P", help="slue or unislu (default: unislu)")
+    parser.add_argument("--profile", default="unislu", metavar="P", help="as for evaluate (default: unislu)")
     parser.add_argument("--limit", type=positive, metavar="N", help="the first N records of each manifest")
     parser.add_argument("--threads", type=positive, metavar="N", help="threads (default: all cores)")
     parser.add_argument("-q", "--quiet", action="store_true", help="no progress")

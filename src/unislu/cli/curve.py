@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..errors import OptionError
+from ..evaluation.profiles import PROFILES
 from .arguments import names, positive
 from .requirements import require
 from .writing import make_folder
@@ -54,9 +55,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
             kind.add_argument("--threads", type=positive, metavar="N", help="threads (default: all cores)")
         if name != "formats":
             profile = "slue" if name == "languages" else "unislu"
-            kind.add_argument(
-                "--profile", choices=("slue", "unislu"), default=profile, help=f"default: {profile}"
-            )
+            kind.add_argument("--profile", choices=PROFILES, default=profile, help=f"default: {profile}")
     _configure_bias(add["bias"])
     add["length"].add_argument(
         "--run", action="append", required=True, metavar="NAME=DIR", help="a report of `unislu evaluate`"

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
 
 from ..engines.devices import DEVICES
+from ..evaluation.profiles import PROFILES
 from .arguments import bias, positive
 from .requirements import require
 
@@ -86,7 +87,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def add_scoring(parser: argparse.ArgumentParser) -> None:
     """Add the options that `score` and `compare` share."""
     parser.add_argument(
-        "--profile", choices=("unislu", "slue"), default="unislu", help="text normalisation (default: unislu)"
+        "--profile", choices=PROFILES, default="unislu", help="text normalisation (default: unislu)"
     )
     parser.add_argument(
         "--classes", type=int, choices=(3, 4), default=3, help="sentiment classes, 4 with mixed (default: 3)"

@@ -53,7 +53,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
             "phrase)"
         ),
     )
-    parser.add_argument("--profile", default="unislu", metavar="P", help="slue or unislu (default: unislu)")
+    parser.add_argument("--profile", default="unislu", metavar="P", help="as for evaluate (default: unislu)")
     parser.add_argument("--from", dest="low", type=float, default=-6.0, metavar="B", help="default: -6")
     parser.add_argument("--to", dest="high", type=float, default=6.0, metavar="B", help="default: 6")
     parser.add_argument(

@@ -313,7 +313,7 @@ class EvaluationConfig:
     sentiment: bool = True
     every: int = 500
     limit: int = 100
-    profile: Literal["slue", "unislu"] = "unislu"
+    profile: Literal["slue", "unislu", "whisperner"] = "unislu"
     #: Of the dev manifests together; `slue` is the SLUE score of one with entities and one with sentiments.
     metric: Literal["wer", "ner.f1", "ner.label_f1", "sa.f1", "slue"] = "ner.f1"
 
