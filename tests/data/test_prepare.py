@@ -290,6 +290,18 @@ def test_mit_gets_a_dev_part_by_command(tmp_path: Path) -> None:
     assert sum(map(len, found.values())) == 60 and 3 <= len(found["dev"]) <= 25
 
 
+def test_voxpopuli_of_one_language(tmp_path: Path) -> None:
+    name = "20120316-0900-PLENARY-4-es_20120316-09:01:00_0"
+    header = "id\traw_text\tnormalized_text\tspeaker_id\tsplit\tgender"
+    (tmp_path / "asr_test.tsv").write_text(f"{header}\n{name}\tGracias.\tgracias\t7\ttest\tfemale\n")
+    clip(tmp_path / "2012" / "a.flac").rename(tmp_path / "2012" / f"{name}.ogg")
+    (record,), _ = build("voxpopuli", tmp_path, tmp_path / "out", split="test")
+    assert (record.id, record.text, record.speaker) == (name, "gracias", "7")
+    assert record.duration == pytest.approx(1.0, abs=0.01)
+    (record,), _ = build("voxpopuli", tmp_path, tmp_path / "raw", split="test", text="raw")
+    assert record.text == "Gracias."
+
+
 def test_fleurs_in_both_layouts(tmp_path: Path) -> None:
     clip(tmp_path / "audio" / "dev" / "77.flac").rename(tmp_path / "audio" / "dev" / "77.wav")
     (tmp_path / "dev.tsv").write_text('12\t77.wav\t"Hi," he said.\thi he said\th i |\t16000\tFEMALE\n')

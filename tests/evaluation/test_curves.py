@@ -27,6 +27,8 @@ from unislu.evaluation.sweep import Answer, RecordClip, Swept
 
 pytest.importorskip("matplotlib")
 
+JFK = Path(__file__).parents[2] / "examples" / "jfk.flac"
+
 
 def rows(table: Table) -> list[dict[str, object]]:
     return [dict(zip(table.columns, row, strict=True)) for row in table.rows]
@@ -148,6 +150,31 @@ def test_formats_cost_tokens(manifest: Path, embedded_vocabulary: object) -> Non
     assert table["bio", "all"]["mean"] > table["inline-open", "all"]["mean"]  # type: ignore[operator]
     with pytest.raises(RecordError, match="no record has annotated entities"):
         format_lengths([Record("a", "text")], embedded_vocabulary)  # type: ignore[arg-type]
+
+
+def test_formats_of_what_models_write(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """The tokens of the default bundle, with its entities and without, are those of its rendered answer."""
+    from unislu.recognition.model import load
+    from unislu.sequence import Prompt, Span, Target, get_format
+
+    manifest = tmp_path / "manifest.jsonl"
+    record = {"id": "a", "text": "and so my fellow americans", "audio": str(JFK), "entities": []}
+    manifest.write_text(json.dumps(record) + "\n")
+    command = ["curve", "formats", str(manifest), "--model", "ours=default", "--entities", "closed"]
+    assert main([*command, "-q", "--threads", "1", "-o", str(tmp_path / "out")]) == 0
+    with Path(capsys.readouterr().out.splitlines()[0]).open(encoding="utf-8", newline="") as file:
+        found = {row["format"]: row for row in csv.DictReader(file) if row["words"] == "all"}
+    model = load(threads=1)
+    for name, tasks in (("transcript", ("asr",)), ("ours", ("asr", "ner"))):
+        heard = model.analyze(JFK, tasks=tasks, words=False)
+        spans = tuple(Span(e.start_char, e.end_char, e.type) for e in heard.entities or ())
+        target = Target(heard.text, spans if "ner" in tasks else None)
+        prompt = Prompt(frozenset(tasks) - {"asr"})
+        rendered = get_format("inline", model.vocabulary).render(target, prompt).ids
+        assert float(found[name]["mean"]) == len(rendered)
+        assert name == "transcript" or spans or not heard.text
+    assert main([*command, "--model", "ours=x", "-o", str(tmp_path / "out")]) == 2
+    assert "--model ours=x: 'ours' is listed twice" in capsys.readouterr().err
 
 
 @pytest.fixture(scope="module")

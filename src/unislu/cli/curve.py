@@ -26,6 +26,9 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
     from ..evaluation.curves.figure import Table
+    from ..recognition.recognizer import Recognizer
+
+    _Lengths = dict[str, list[tuple[int, int, int]]]
 
 _KINDS = {
     "bias": "precision and recall over the entity bias",
@@ -50,8 +53,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
         kind.add_argument("--title", metavar="TEXT", help="title of the figure")
         kind.add_argument("-q", "--quiet", action="store_true", help="no progress")
         if name in ("bias", "formats", "languages"):
-            kind.add_argument("--bundle", metavar="B", help="default: the embedded one")
-        if name in ("bias", "negatives", "languages"):
+            what = "bundle or checkpoint" if name == "languages" else "bundle"
+            kind.add_argument("--bundle", metavar="B", help=f"{what} (default: the embedded bundle)")
+        if name != "length":
             kind.add_argument("--threads", type=positive, metavar="N", help="threads (default: all cores)")
         if name != "formats":
             profile = "slue" if name == "languages" else "unislu"
@@ -65,6 +69,25 @@ def configure(parser: argparse.ArgumentParser) -> None:
     )
     add["formats"].add_argument(
         "--alphabet", choices=("atomic", "plain"), default="atomic", help="alphabet of the tags"
+    )
+    add["formats"].add_argument(
+        "--model",
+        action="append",
+        default=[],
+        metavar="[NAME=]DIR",
+        help="count what this bundle or checkpoint writes in place of the annotation; may be repeated",
+    )
+    add["formats"].add_argument(
+        "--transcripts",
+        metavar="DIR",
+        help="compare with the transcripts of this model, e.g. a Whisper (default: the first --model)",
+    )
+    add["formats"].add_argument(
+        "--entities",
+        choices=("closed", "open"),
+        default="open",
+        help="what models are asked for: the closed set, or each record's types and as many absent ones "
+        "(default: open)",
     )
     add["negatives"].add_argument(
         "--model", action="append", required=True, metavar="[NAME=]DIR", help="bundle or checkpoint"
@@ -155,8 +178,18 @@ def _length(arguments: argparse.Namespace) -> tuple[Table, Figure]:
 
 
 def _formats(arguments: argparse.Namespace) -> tuple[Table, Figure]:
+    from ..evaluation.curves.formats import format_figure, format_table
+
+    lengths, what = (_written if arguments.model else _rendered)(arguments)
+    table = format_table(lengths)
+    count = len(next(iter(lengths.values())))
+    return table, format_figure(lengths, table, arguments.title or f"Length of the output: {count} {what}")
+
+
+def _rendered(arguments: argparse.Namespace) -> tuple[_Lengths, str]:
+    """Lengths of the annotation in every format."""
     from ..bundle import open_bundle
-    from ..evaluation.curves.formats import format_figure, format_lengths, format_table
+    from ..evaluation.curves.formats import format_lengths
     from ..evaluation.sweep import read_texts
     from ..sequence import Vocabulary, WhisperTokenizer
 
@@ -164,12 +197,47 @@ def _formats(arguments: argparse.Namespace) -> tuple[Table, Figure]:
     tokenizer = WhisperTokenizer.from_file(bundle.tokenizer)
     vocabulary = Vocabulary.from_manifest(tokenizer, bundle.manifest.vocabulary)
     records = read_texts(_paths(arguments), arguments.limit)
-    lengths = format_lengths(records, vocabulary, arguments.alphabet)
-    table = format_table(lengths)
-    count = len(next(iter(lengths.values())))
     tags = "tags as single tokens" if arguments.alphabet == "atomic" else "tags as plain text"
-    title = f"Length of the output: {count} annotated sentences, {tags}"
-    return table, format_figure(lengths, table, arguments.title or title)
+    return format_lengths(records, vocabulary, arguments.alphabet), f"annotated sentences, {tags}"
+
+
+def _written(arguments: argparse.Namespace) -> tuple[_Lengths, str]:
+    """Lengths of what models write, the transcript alone first."""
+    from ..evaluation.curves.formats import PLAIN, written_lengths
+    from ..evaluation.predict import questions, read_datasets
+    from ..evaluation.sweep import read_clips
+    from .systems import open_unislu
+
+    def recognizer(place: str) -> Recognizer:
+        return open_unislu(place, threads=arguments.threads).model.recognizer
+
+    models = _named("--model", arguments.model)
+    clips = read_clips(_paths(arguments), arguments.limit)
+    datasets = read_datasets(_paths(arguments), arguments.limit)
+    asked = [question for dataset in datasets for question in questions(dataset, arguments.entities)]
+    lengths: _Lengths = {}
+    if arguments.transcripts is not None:
+        lengths[PLAIN] = written_lengths(recognizer(arguments.transcripts), clips, None)[1]
+    for name, place in models.items():
+        if not arguments.quiet:
+            print(f"{name}: {len(clips)} clips", file=sys.stderr)
+        written, transcripts = written_lengths(recognizer(place), clips, asked)
+        lengths.setdefault(PLAIN, transcripts)
+        lengths[name] = written
+    return lengths, "clips, as models write them"
+
+
+def _named(option: str, specifications: Sequence[str]) -> dict[str, str]:
+    """Names and places of `[NAME=]DIR`. Raises `OptionError` for a name that is listed twice."""
+    found: dict[str, str] = {}
+    for specification in specifications:
+        name, equals, place = specification.partition("=")
+        path = place if equals else specification
+        name = name if equals else Path(path).resolve().name
+        if name in found:
+            raise OptionError(f"{option} {specification}: {name!r} is listed twice; name it NAME=DIR")
+        found[name] = path
+    return found
 
 
 def _negatives(arguments: argparse.Namespace) -> tuple[Table, Figure]:
@@ -182,12 +250,7 @@ def _negatives(arguments: argparse.Namespace) -> tuple[Table, Figure]:
     datasets = read_datasets(_paths(arguments), arguments.limit)
     settings = EvaluationSettings(arguments.profile, "open", samples=1)
     models: dict[str, tuple[Trained, Scores]] = {}
-    for specification in arguments.model:
-        name, equals, place = specification.partition("=")
-        path = place if equals else specification
-        name = name if equals else Path(path).resolve().name
-        if name in models:
-            raise OptionError(f"--model {specification}: {name!r} is listed twice; name it NAME=DIR")
+    for name, path in _named("--model", arguments.model).items():
         system = open_unislu(path, threads=arguments.threads)
         trained = trained_with(system.model.manifest, path)
         out = arguments.output / "negatives" / name
@@ -205,9 +268,9 @@ def _languages(arguments: argparse.Namespace) -> tuple[Table, Figure]:
     from ..evaluation.run import gold_of
     from ..evaluation.score import score
     from ..evaluation.sweep import read_clips
-    from ..recognition.recognizer import Recognizer
+    from .systems import open_unislu
 
-    recognizer = Recognizer.open(arguments.bundle, threads=arguments.threads)
+    recognizer = open_unislu(arguments.bundle, threads=arguments.threads).model.recognizer
     scores = {}
     for text in arguments.manifests:
         language, equals, place = text.partition("=")

@@ -25,7 +25,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "corpus",
         metavar="CORPUS",
         help="slue-voxpopuli, slue-voxceleb, hub-slue-voxpopuli, hub-slue-voxceleb, vp-nel, nuner, mit, "
-        "whisperner, librispeech, fleurs or label-studio",
+        "whisperner, librispeech, fleurs, voxpopuli or label-studio",
     )
     parser.add_argument("source", metavar="SOURCE", help="its folder or file, or hf:owner/name on the hub")
     parser.add_argument("out", metavar="OUT", help="folder for manifest.jsonl (and audio/ where it is cut)")

@@ -34,6 +34,7 @@ BUILDERS: dict[str, Builder] = {
     "whisperner": texts.whisperner,
     "librispeech": speech.librispeech,
     "fleurs": speech.fleurs,
+    "voxpopuli": speech.voxpopuli,
     "label-studio": label_studio.label_studio,
 }
 

@@ -1,11 +1,11 @@
-"""Speech corpora with transcripts only: LibriSpeech and FLEURS."""
+"""Speech corpora with transcripts only: LibriSpeech, FLEURS and VoxPopuli."""
 
 from __future__ import annotations
 
 from itertools import chain
 from pathlib import Path
 
-from unislu.data.corpora.build import BuildOptions, Built, CorpusAudio, Tally, listed
+from unislu.data.corpora.build import BuildOptions, Built, CorpusAudio, Tally, listed, wanted_columns
 from unislu.data.corpora.tables import dataset_rows, tsv_rows
 from unislu.data.lines import read_lines
 from unislu.data.records import Record
@@ -58,3 +58,12 @@ def fleurs(source: Path, options: BuildOptions, tally: Tally) -> Built:
             raise RecordError(f"{place}: column 'audio' holds no bytes")
         name = Path(row["path"]).name
         yield Record(Path(name).stem, row[column], split=options.split), CorpusAudio(audio_bytes, name)
+
+
+def voxpopuli(source: Path, options: BuildOptions, tally: Tally) -> Built:
+    """VoxPopuli, one language: `asr_<split>.tsv` and `<year>/<id>.ogg`, as its own scripts write them."""
+    for place, row in tsv_rows(source / f"asr_{options.split}.tsv"):
+        wanted_columns(row, ("id", f"{options.text}_text"), place)
+        audio = source / row["id"][:4] / f"{row['id']}.ogg"  # an id begins with the date of its session
+        text, speaker = row[f"{options.text}_text"], row.get("speaker_id")
+        yield Record(row["id"], text, speaker=speaker, split=options.split), CorpusAudio(audio, audio.name)

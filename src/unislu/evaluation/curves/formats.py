@@ -1,4 +1,4 @@
-"""Tokens of the output in each format, rendered from the annotation (WhisperNER, Fig. 5).
+"""Tokens of the output in each format: of the annotation, or of what models write (WhisperNER, Fig. 5).
 
 Every token of the output is one step of the decoder, so its length is what a format costs.
 """
@@ -12,6 +12,10 @@ from typing import TYPE_CHECKING
 from unislu.data.records import Record
 from unislu.errors import RecordError
 from unislu.evaluation.curves.figure import COLORS, INK, Table, from_zero, label, legend, line, panels
+from unislu.evaluation.question import Question
+from unislu.evaluation.sweep import Answer, Bench, RecordClip, entity_request
+from unislu.recognition.recognizer import Recognizer
+from unislu.recognition.request import Request
 from unislu.sequence import Alphabet, Format, Prompt, Target, Vocabulary, get_format, normalize_type
 
 if TYPE_CHECKING:
@@ -62,6 +66,29 @@ def _measured(form: Format, target: Target) -> tuple[int, int, int]:
     prompt = Prompt(frozenset({"ner"}), types)
     written = Target(target.text, spans)
     return len(target.text.split()), len(form.render(written, prompt).ids), len(form.prefix(prompt))
+
+
+def written_lengths(
+    recognizer: Recognizer, clips: Sequence[RecordClip], asked: Sequence[Question] | None
+) -> tuple[list[tuple[int, int, int]], list[tuple[int, int, int]]]:
+    """What a model writes for each clip, as `format_lengths` counts it; and the transcripts in it alone.
+
+    `asked`: the question about each clip; None asks for the transcript. Words are those of the reference.
+    """
+    bench = Bench(recognizer)
+    outputs, transcripts = [], []
+    for number, clip in enumerate(clips):
+        request = Request(tasks=("asr",), words=False)
+        if asked is not None:
+            request = entity_request(asked[number].types)
+        plan = recognizer.resolve(request)
+        written = bench.decode(bench.encode(clip), plan)
+        words = len(clip.record.text.split())
+        prompt = sum(len(step.format.prefix(step.prompt)) for step in plan.passes)
+        outputs.append((words, sum(len(one.ids) for one in written), prompt))
+        _, tokens, own_prompt = _plain(Target(Answer.of(written).text), recognizer.vocabulary)
+        transcripts.append((words, tokens, own_prompt))
+    return outputs, transcripts
 
 
 def format_table(lengths: Mapping[str, Sequence[tuple[int, int, int]]]) -> Table:
