@@ -31,7 +31,7 @@ TOLERANCE = 1e-4
 
 
 def example(number: int, tokens: int) -> Example:
-    return Example(f"e{number}", tuple(range(tokens)), (0,) * tokens, 2, None, False)
+    return Example(f"e{number}", tuple(range(tokens)), (0,) * tokens, 2, None)
 
 
 def test_parts_of_a_batch_are_the_batch() -> None:
@@ -139,7 +139,7 @@ def plan(corpora: list[TrainingCorpus], rank: int, processes: int, **changes: An
 
     def make(corpus: TrainingCorpus, record: Any, epoch: int) -> Example:
         tokens = (0,) * (4 + len(record.text))
-        return Example(record.id, tokens, tokens, 2, (corpus.manifest, record.audio), False)
+        return Example(record.id, tokens, tokens, 2, (corpus.manifest, record.audio))
 
     return ShardPlan(recipe, corpora, make, rank, processes)
 

@@ -20,7 +20,7 @@ from unislu.sequence.reader import GIVEN_PART
 from unislu.training.cache import EncoderCache, cache_key
 from unislu.training.config import Recipe, SpecAugmentConfig
 from unislu.training.examples import Example, TrainingCorpus
-from unislu.training.loss import IGNORE
+from unislu.training.loss import IGNORE, WEIGHTINGS
 from unislu.training.shards import clip_source
 
 _BUCKET_BATCHES = 64
@@ -38,8 +38,8 @@ class Batch:
     """`[batch, tokens]` int64, shifted by one, and `IGNORE` where nothing is learned."""
     parts: Tensor
     """`[batch, tokens]` int64."""
-    dynamic: Tensor
-    """`[batch]` bool."""
+    weighting: Tensor
+    """`[batch]` int64, places in `WEIGHTINGS`."""
     lengths: Tensor
     """True lengths of `memory` in positions, or of `mel` in frames."""
     memory: Tensor | None = None
@@ -193,7 +193,7 @@ def spec_augment(mel: Tensor, config: SpecAugmentConfig, generator: random.Rando
 
 
 def padded_tokens(examples: Sequence[Example], pad: int) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    """`tokens, labels, parts, dynamic` of a `Batch`. `pad`: any valid token id; padding learns nothing."""
+    """`tokens, labels, parts, weighting` of a `Batch`. `pad`: any valid token id; padding learns nothing."""
     width = max(len(e.tokens) for e in examples) - 1
     tokens = torch.full((len(examples), width), pad)
     labels = torch.full((len(examples), width), IGNORE)
@@ -207,7 +207,7 @@ def padded_tokens(examples: Sequence[Example], pad: int) -> tuple[Tensor, Tensor
             labels[row, first:n][torch.tensor([not ids for ids in e.allowed])] = IGNORE
         parts[row, first:n] = torch.tensor(e.parts[e.learned_from :])
     labels[parts == GIVEN_PART] = IGNORE
-    return tokens, labels, parts, torch.tensor([e.dynamic for e in examples])
+    return tokens, labels, parts, torch.tensor([WEIGHTINGS.index(e.weighting) for e in examples])
 
 
 def padded_choices(examples: Sequence[Example]) -> Tensor | None:
@@ -227,10 +227,10 @@ def collate(
     frames: int | None = None,
 ) -> Batch:
     """Pad a batch for a Whisper of `mels` mel bins; `frames`: see `AudioSource.mel`."""
-    tokens, labels, parts, dynamic = padded_tokens(examples, pad)
+    tokens, labels, parts, weighting = padded_tokens(examples, pad)
     choices = padded_choices(examples)
     if source.cached:
         memory, lengths = source.memory(examples)
-        return Batch(tokens, labels, parts, dynamic, lengths, memory=memory, allowed=choices)
+        return Batch(tokens, labels, parts, weighting, lengths, memory=memory, allowed=choices)
     mel, lengths = source.mel(examples, random.Random(f"{seed}/{examples[0].id}"), mels, frames)
-    return Batch(tokens, labels, parts, dynamic, lengths, mel=mel, allowed=choices)
+    return Batch(tokens, labels, parts, weighting, lengths, mel=mel, allowed=choices)

@@ -20,6 +20,8 @@ from unislu.errors import RecipeError
 from unislu.sequence import normalize_type
 from unislu.training.schema import build, merge, override, read_yaml
 
+Weighting = Literal["plain", "dynamic", "dynamic-without-end", "sum"]
+"""How the losses of transcript and task weigh in an example, see `unislu.training.loss.weights`."""
 _COPIES = ("copy", "copy-open")
 _TAGGERS = (("inline", "atomic"), ("inline-open", "atomic"))
 
@@ -223,8 +225,9 @@ class CorpusConfig:
     suffix: float = 0.0
     #: Share of examples that are asked for the plain transcript although they carry entities.
     plain: float = 0.0
-    #: UniSLU eq. 4-5, or the plain mean over tokens.
-    loss: Literal["dynamic", "plain"] = "plain"
+    #: The plain mean over tokens, UniSLU's eq. 4-5 as written or without the end token in the task's length,
+    #: or the sum of both parts' means.
+    loss: Weighting = "plain"
     limit: int | None = None
 
     def __post_init__(self) -> None:
@@ -312,6 +315,8 @@ class EvaluationConfig:
     asked: Literal["balanced", "all"] = "balanced"
     sentiment: bool = True
     every: int = 500
+    #: Keep the checkpoint of each of these steps, as `step-N`; each is as large as the model.
+    keep: bool = False
     limit: int = 100
     profile: Literal["slue", "unislu", "whisperner"] = "unislu"
     #: Of the dev manifests together; `slue` is the SLUE score of one with entities and one with sentiments.

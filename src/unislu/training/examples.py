@@ -34,7 +34,7 @@ from unislu.sequence.choices import Choices, sentiment_choice, tag_choices
 from unislu.sequence.format import tags_transcript
 from unislu.sequence.inline import InlineFormat
 from unislu.sequence.reader import GIVEN_PART
-from unislu.training.config import CorpusConfig, PromptConfig, Recipe
+from unislu.training.config import CorpusConfig, PromptConfig, Recipe, Weighting
 
 _ONTONOTES = {normalize_type(name): tag for name, tag in ONTONOTES_TO_SLUE.items()} | {"year": "WHEN"}
 #: Seconds of a clip at most.
@@ -56,7 +56,7 @@ class Example:
     """Number of leading ids that are only fed."""
     clip: tuple[Path, str] | None
     """The audio: (manifest, path)."""
-    dynamic: bool
+    weighting: Weighting = "plain"
     task_only: bool = False
     #: Length of the clip, 0 where the record does not say.
     seconds: float = 0.0
@@ -186,9 +186,7 @@ class ExampleMaker:
         rendered = fmt.render(target, prompt)
         prefix = fmt.prefix(prompt)
         clip = None if record.audio is None else (corpus.manifest, record.audio)
-        return self._example(
-            record, prefix, rendered.ids, rendered.parts, clip, corpus.config.loss == "dynamic"
-        )
+        return self._example(record, prefix, rendered.ids, rendered.parts, clip, corpus.config.loss)
 
     def _question(
         self, corpus: TrainingCorpus, record: Record, target: Target, generator: random.Random
@@ -259,20 +257,18 @@ class ExampleMaker:
         prompt = Prompt(frozenset({"ner", "sa"}) if tagged else frozenset({"sa"}))
         target = replace(target, entities=spans if tagged else None)
         rendered = self._closed.render(target, prompt)
-        example = self._example(
-            record, self._closed.prefix(prompt), rendered.ids, rendered.parts, None, False
-        )
+        example = self._example(record, self._closed.prefix(prompt), rendered.ids, rendered.parts, None)
         return None if example is None else _only_sentiment(example, self._vocabulary["[SA]"])
 
     def _example(
         self, record: Record, prefix: Sequence[int], ids: Sequence[int], parts: Sequence[int],
-        clip: tuple[Path, str] | None, dynamic: bool,
+        clip: tuple[Path, str] | None, weighting: Weighting = "plain",
     ) -> Example | None:  # fmt: skip
         if len(prefix) + len(ids) > self._positions:
             return None
         tokens, parts = (*prefix, *ids), (*[0] * len(prefix), *parts)
         seconds = 0.0 if clip is None else record.duration or 0.0
-        return Example(record.id, tokens, parts, len(prefix), clip, dynamic, seconds=seconds)
+        return Example(record.id, tokens, parts, len(prefix), clip, weighting, seconds=seconds)
 
     def _labelled(self, target: Target) -> Target:
         """The sentiment as the label set writes it."""
@@ -303,7 +299,7 @@ def _chosen(record: Record, found: Choices, clip: tuple[Path, str] | None) -> Ex
     """The example of choices; all of them belong to the task."""
     tokens = (*found.prefix, *found.ids)
     return Example(
-        record.id, tokens, (1,) * len(tokens), len(found.prefix), clip, False,
+        record.id, tokens, (1,) * len(tokens), len(found.prefix), clip,
         task_only=True, seconds=record.duration or 0.0, allowed=found.allowed,
     )  # fmt: skip
 

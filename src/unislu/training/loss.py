@@ -1,15 +1,21 @@
-"""The losses: UniSLU's dynamic weighting of transcript and task (eq. 4-5) and plain cross-entropy."""
+"""The losses: plain cross-entropy, UniSLU's dynamic weighting of transcript and task (eq. 4-5), others."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import get_args
 
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from unislu.training.config import Weighting
+
 #: Label of a position that no loss reads.
 IGNORE = -100
+WEIGHTINGS: tuple[Weighting, ...] = get_args(Weighting)
+"""A tensor has each weighting's place here."""
+_DYNAMIC, _WITHOUT_END, _SUM = (WEIGHTINGS.index(n) for n in ("dynamic", "dynamic-without-end", "sum"))
 
 
 def token_losses(hidden: Tensor, rows: Sequence[Tensor], labels: Tensor) -> Tensor:
@@ -53,45 +59,56 @@ def choice_losses(hidden: Tensor, rows: Sequence[Tensor], labels: Tensor, allowe
     return torch.zeros(labels.shape, dtype=losses.dtype, device=losses.device).masked_scatter(chosen, losses)
 
 
-def weights(labels: Tensor, parts: Tensor, dynamic: Tensor) -> tuple[Tensor, Tensor]:
+def weights(labels: Tensor, parts: Tensor, weighting: Tensor) -> tuple[Tensor, Tensor]:
     """Weight of each token so that a weighted sum is the loss, and the length of each example.
 
-    With `dynamic`, an example's loss is `W_task·L_task + W_ASR·L_ASR` where each `L` is the mean over its own
-    tokens, `W_task = Len_ASR / Len_total` and `W_ASR = Len_task / Len_total` (UniSLU eq. 4-5). An example
-    that has only one of the two parts trains that part with weight 1. Without `dynamic` it is the mean over
-    all its tokens.
+    `L_ASR` and `L_task` are the means over the tokens of transcript and task, and `Len` their numbers. An
+    example's loss is
+
+    - `plain`: the mean over all its tokens;
+    - `dynamic`: `W_task·L_task + W_ASR·L_ASR` with `W_task = Len_ASR / Len_total` and
+      `W_ASR = Len_task / Len_total` (UniSLU eq. 4-5);
+    - `dynamic-without-end`: the same with the end token counted to the transcript, like the task's control
+      token. As written, an empty list of entities is the end token alone and has nearly all of the weight;
+    - `sum`: `L_task + L_ASR`.
+
+    An example that has only one of the two parts trains that part with weight 1.
 
     Args:
         labels: `[batch, tokens]` int64, `IGNORE` where nothing is learned.
         parts: `[batch, tokens]` int64, 0 for the transcript and 1 for the task.
-        dynamic: `[batch]` bool.
+        weighting: `[batch]` int64, places in `WEIGHTINGS`.
 
     Returns:
-        Token weights `[batch, tokens]` float32 that sum to 1 in each non-empty example (dynamic), and lengths
-        `[batch]`.
+        Token weights `[batch, tokens]` float32 that sum to 1 in each non-empty example (to 2 with `sum`), and
+        lengths `[batch]`.
     """
+    chosen = weighting[:, None]
     learned = labels != IGNORE
-    task = (learned & (parts == 1)).float()
-    asr = (learned & (parts == 0)).float()
+    in_task, in_asr = learned & (parts == 1), learned & (parts == 0)
+    places = torch.arange(labels.shape[1], device=labels.device)
+    last = places == (places * learned).argmax(1, keepdim=True)
+    moved = last & in_task & in_asr.any(1, keepdim=True) & (chosen == _WITHOUT_END)
+    task, asr = (in_task & ~moved).float(), (in_asr | moved).float()
     n_task, n_asr = task.sum(1, keepdim=True), asr.sum(1, keepdim=True)
     total = n_task + n_asr
-    both = dynamic[:, None] & (n_task > 0) & (n_asr > 0)
-    balanced = task * (n_asr / total.clamp(min=1)) / n_task.clamp(min=1) + asr * (
-        n_task / total.clamp(min=1)
-    ) / n_asr.clamp(min=1)
-    plain = (task + asr) / total.clamp(min=1)
-    return torch.where(both, balanced, plain), total.squeeze(1)
+    of_task, of_asr = task / n_task.clamp(min=1), asr / n_asr.clamp(min=1)
+    balanced = (of_task * n_asr + of_asr * n_task) / total.clamp(min=1)
+    both = (n_task > 0) & (n_asr > 0)
+    found = (task + asr) / total.clamp(min=1)
+    found = torch.where(both & ((chosen == _DYNAMIC) | (chosen == _WITHOUT_END)), balanced, found)
+    return torch.where(both & (chosen == _SUM), of_task + of_asr, found), total.squeeze(1)
 
 
 def batch_loss(
-    losses: Tensor, labels: Tensor, parts: Tensor, dynamic: Tensor, reduction: str = "tokens"
+    losses: Tensor, labels: Tensor, parts: Tensor, weighting: Tensor, reduction: str = "tokens"
 ) -> Tensor:
     """Reduce a batch to a scalar.
 
     `tokens`: by token count, `Σ len·loss / Σ len`, as UniSLU's released code does. `examples`: the mean over
     examples, so that a short answer (a sentiment) counts as much as a long transcript.
     """
-    token_weights, lengths = weights(labels, parts, dynamic)
+    token_weights, lengths = weights(labels, parts, weighting)
     if reduction == "examples":
         lengths = (lengths > 0).float()
     return ((losses * token_weights).sum(1) * lengths).sum() / lengths.sum().clamp(min=1)

@@ -68,7 +68,7 @@ class Asked:
 
 def unlabelled(asked: Sequence[Asked]) -> list[Example]:
     """Questions as examples from which nothing is learned, for their clips."""
-    return [Example(question.id, (), (), 0, question.clip, False) for question in asked]
+    return [Example(question.id, (), (), 0, question.clip) for question in asked]
 
 
 class Predictor(Protocol):

@@ -277,6 +277,8 @@ class Run:
             )
 
     def _evaluate(self) -> None:
+        if self.recipe.evaluation.keep:
+            self._save(f"step-{self.step}")
         if not self.recipe.evaluation.manifests:
             return
         system = self._whole()
@@ -300,7 +302,7 @@ class Run:
         self.accelerator.wait_for_everyone()
 
     def _write(self, name: str, system: TrainingSystem, scores: dict[str, float] | None = None) -> None:
-        """Replace `best` or `last`; the old one stays until the new one is whole."""
+        """Replace `best`, `last` or a step's checkpoint; the old one stays until the new one is whole."""
         manifest = self._manifest(scores)
         replace_folder(self.out / name, lambda folder: system.model.save(folder, manifest))
 

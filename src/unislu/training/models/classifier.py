@@ -151,7 +151,7 @@ def make_example(
         raise RecipeError(f"sentiment {record.sentiment!r} is none of the model's: {', '.join(classes)}")
     clip = (corpus.manifest, record.audio)
     number = classes.index(label)
-    return Example(record.id, (number,), (1,), 0, clip, False, seconds=record.duration or 0.0)
+    return Example(record.id, (number,), (1,), 0, clip, seconds=record.duration or 0.0)
 
 
 def _label(labels: LabelSet, record: Record) -> str:

@@ -172,7 +172,7 @@ def make_example(
     if not units or (seconds and len(units) + repeats > _FRAMES_PER_SECOND * seconds):
         return None
     clip = (corpus.manifest, record.audio)
-    return Example(record.id, units, (0,) * len(units), 0, clip, False, seconds=seconds)
+    return Example(record.id, units, (0,) * len(units), 0, clip, seconds=seconds)
 
 
 def _with_raw_types(record: Record, corpus: TrainingCorpus) -> Record:

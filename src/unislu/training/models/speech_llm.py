@@ -39,12 +39,12 @@ CHAT_END = "<|im_end|>"
 
 @dataclass
 class LlmBatch:
-    """A batch for a speech LLM; tokens, labels, parts, dynamic as in `unislu.training.collate.Batch`."""
+    """A batch for a speech LLM; tokens, labels, parts, weighting as in `unislu.training.collate.Batch`."""
 
     tokens: Tensor
     labels: Tensor
     parts: Tensor
-    dynamic: Tensor
+    weighting: Tensor
     audio: Tensor
     """Features `[batch, frames, …]` float32."""
     lengths: Tensor
@@ -159,7 +159,7 @@ class SpeechLlm(nn.Module):
         at = counts[:, None] + torch.arange(batch.tokens.shape[1], device=hidden.device)
         states = hidden.gather(1, at[..., None].expand(-1, -1, hidden.shape[2]))
         losses = token_losses(states, self.output_rows(), batch.labels)
-        return batch_loss(losses, batch.labels, batch.parts, batch.dynamic, reduction)
+        return batch_loss(losses, batch.labels, batch.parts, batch.weighting, reduction)
 
     def train(self, mode: bool = True) -> SpeechLlm:
         """A frozen encoder stays in evaluation mode: its dropout would only be noise."""

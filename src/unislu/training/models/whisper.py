@@ -136,7 +136,7 @@ class UnifiedWhisper(nn.Module):
             losses = token_losses(hidden, rows, batch.labels)
         else:
             losses = choice_losses(hidden, rows, batch.labels, batch.allowed)
-        return batch_loss(losses, batch.labels, batch.parts, batch.dynamic, reduction)
+        return batch_loss(losses, batch.labels, batch.parts, batch.weighting, reduction)
 
     def at_step(self, step: int) -> None:
         """Everything learns from the first step on."""
