@@ -113,6 +113,35 @@ OPEN_ROWS = (
     Row("4 negatives", ("negatives-4",), ("", "")),
     Row("no type dropout", ("no-dropout",), ("", "")),
 )
+@dataclass(frozen=True)
+class Pair:
+    """Two rows that differ in one thing, and the figures whose difference is of interest."""
+
+    name: str
+    first: tuple[str, ...]
+    second: tuple[str, ...]
+    figures: tuple[str, ...]
+
+
+#: The order of `unislu_figures` and of `open_figures`.
+UNISLU_NAMES = ("WER, entities", "WER, sentiment", "F1", "label-F1", "sentiment F1", "score")
+OPEN_NAMES = ("Movie F1", "Movie label-F1", "Movie WER", "Restaurant F1", "Restaurant label-F1",
+              "Restaurant WER")  # fmt: skip
+_BOTH = ("Movie F1", "Movie label-F1", "Restaurant F1", "Restaurant label-F1")
+PAIRS = (
+    Pair("one model − two, suffix", ("unislu",), ("genslu-ner", "genslu-sa"), ("F1", "sentiment F1")),
+    Pair("one model − two, inline", ("unislu-inline",), ("slue-ner",), ("F1", "WER, entities")),
+    Pair("inline − suffix, one model", ("unislu-inline",), ("unislu-no-dynamic",), ("F1", "WER, entities")),
+    Pair("dynamic loss − plain", ("unislu",), ("unislu-no-dynamic",), ("WER, entities", *UNISLU_NAMES[2::2])),
+    Pair("generated − classified", ("unislu-no-dynamic",), ("slue-sa",), ("sentiment F1",)),
+    Pair("BIO − markers", ("whisperner-bio",), ("whisperner",), _BOTH),
+    Pair("0 negatives − 2", ("negatives-0",), ("whisperner",), _BOTH),
+    Pair("1 negative − 2", ("negatives-1",), ("whisperner",), _BOTH),
+    Pair("4 negatives − 2", ("negatives-4",), ("whisperner",), _BOTH),
+    Pair("no type dropout − dropout 0.1", ("no-dropout",), ("whisperner",), _BOTH),
+)
+QUANTILES = {2: 12.71, 3: 4.30}
+"""Student's t at 97.5 %, by the number of seeds."""
 UNISLU_HEAD = ("WER, entities", "WER, sentiment", "F1", "label-F1", "sentiment F1", "score",
                "paper: F1", "sentiment F1", "score")  # fmt: skip
 OPEN_HEAD = ("Movie F1", "label-F1", "WER", "Restaurant F1", "label-F1", "WER", "paper: Movie", "Restaurant")
@@ -164,6 +193,35 @@ def table(
     return "\n".join(lines)
 
 
+def _merged(arms: tuple[str, ...], runs: dict[str, list[Figures]]) -> list[dict[str, float | None]]:
+    """The named figures of each seed that all arms have."""
+    seeds = zip(*(runs.get(arm, []) for arm in arms), strict=False)
+    joined = [{k: v for part in parts for k, v in part.items()} for parts in seeds]
+    return [
+        dict(zip(UNISLU_NAMES, unislu_figures(run), strict=True))
+        | dict(zip(OPEN_NAMES, open_figures(run), strict=True))
+        for run in joined
+    ]
+
+
+def differences(runs: dict[str, list[Figures]]) -> str:
+    """A Markdown table: paired differences over the seeds that both have, with their t-interval."""
+    lines = ["| | figure | seeds | of each seed | mean [95 % interval] |", "|---|---|---:|---|---:|"]
+    for pair in PAIRS:
+        seeds = list(zip(_merged(pair.first, runs), _merged(pair.second, runs), strict=False))
+        for figure in pair.figures:
+            found = [(a[figure], b[figure]) for a, b in seeds]
+            apart = [a - b for a, b in found if a is not None and b is not None]
+            if len(apart) not in QUANTILES:
+                continue
+            mean = statistics.fmean(apart)
+            half = QUANTILES[len(apart)] * statistics.stdev(apart) / len(apart) ** 0.5
+            each = ", ".join(f"{value:+.1f}" for value in apart)
+            interval = f"{mean:+.1f} [{mean - half:+.1f}, {mean + half:+.1f}]"
+            lines.append(f"| {pair.name} | {figure} | {len(apart)} | {each} | {interval} |")
+    return "\n".join(lines)
+
+
 def _mean(values: Iterable[float | None]) -> float | None:
     known = [value for value in values if value is not None]
     return statistics.fmean(known) if known else None
@@ -183,6 +241,7 @@ def write_page(out: Path) -> None:
     for name, text in (
         ("unislu", table(UNISLU_HEAD, UNISLU_ROWS, runs, unislu_figures)),
         ("whisperner", table(OPEN_HEAD, OPEN_ROWS, runs, open_figures)),
+        ("differences", differences(runs)),
     ):
         start, end = f"<!-- measured: {name} -->", f"<!-- end of {name} -->"
         before, after = page.partition(start)[0], page.partition(end)[2]

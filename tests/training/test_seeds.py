@@ -187,6 +187,25 @@ def make_tiny_data(folder: Path) -> Path:
     return make_tiny(folder / "tiny") / "data"
 
 
+def test_rows_of_several_sets_with_entities(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """WhisperNER's tables: F1 and word error rate of each set, and their means."""
+    movie = {"mit-movie-test": {"wer": 2.0, "ner.f1": 80.0, "ner.label_f1": 90.0}}
+    restaurant = {"mit-restaurant-test": {"wer": 4.0, "ner.f1": 70.0, "ner.label_f1": 80.0}}
+    for name, test in (("movie", movie), ("restaurant", restaurant), ("both", {**movie, **restaurant})):
+        write_scores(tmp_path / name, {"dev": {}, "test": test})
+    row = ",".join(str(tmp_path / name) for name in ("movie", "restaurant"))
+    trained = ["--trained", f"two={row}", "--trained", str(tmp_path / "both")]
+    assert main(["compare", *trained, "-o", str(tmp_path / "table")]) == 0
+    head, _, *rows, _, note = capsys.readouterr().out.splitlines()
+    assert head == (
+        "| system | seeds | mit-movie-test F1 | mit-movie-test WER | mit-restaurant-test F1 "
+        "| mit-restaurant-test WER | average F1 | average WER |"
+    )
+    figures = "| 1 | 80.00 | 2.00 | 70.00 | 4.00 | 75.00 | 3.00 |"
+    assert rows == [f"| two {figures}", f"| both {figures}"] and "VP" not in note
+    assert "mit-movie-test/ner.f1" in (tmp_path / "table" / "compare.csv").read_text().splitlines()[0]
+
+
 def test_separate_models_are_one_row(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     for seed in range(3):
         parts = {

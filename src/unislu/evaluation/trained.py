@@ -2,7 +2,8 @@
 
 `scores.json` of a run holds the figures of its test manifests, of each seed with `--seeds`. Runs of one row
 give different figures: SLUE's baseline is a model of entities (VoxPopuli), a recogniser and a classifier
-(VoxCeleb). Figures are averaged over seeds after they are joined, the SLUE score as well.
+(VoxCeleb). Rows of WhisperNER have several sets with entities: F1 and word error rate of each, and the means.
+Figures are averaged over seeds after they are joined, the SLUE score as well.
 """
 
 from __future__ import annotations
@@ -27,6 +28,8 @@ COLUMNS = (
     ("slue", "SLUE score"),
 )
 """Figure and heading. VP and VC: the data with entities (SLUE-VoxPopuli) and with sentiments (VoxCeleb)."""
+AVERAGE = "average"
+_OF_A_SET = (("ner.f1", "F1"), ("wer", "WER"))
 Figures = Mapping[str, float]
 
 
@@ -63,9 +66,8 @@ def read_row(specification: str) -> TrainedRow:
         listed = ", ".join(f"{folder} ({count})" for folder, count in counts.items())
         raise OptionError(f"--trained {specification}: the runs have different numbers of seeds: {listed}")
     joined = [_summary(_joined(parts, specification)) for parts in zip(*runs.values(), strict=True)]
-    figures = {
-        figure: tuple(values[figure] for values in joined if figure in values) for figure, _ in COLUMNS
-    }
+    names = dict.fromkeys(figure for values in joined for figure in values)
+    figures = {figure: tuple(values[figure] for values in joined if figure in values) for figure in names}
     present = {figure: values for figure, values in figures.items() if values}
     return TrainedRow(name if equals else folders[0].name, len(joined), present)
 
@@ -104,6 +106,8 @@ def _summary(data: Mapping[str, Figures]) -> dict[str, float]:
     tagged = [figures for figures in data.values() if "ner.f1" in figures and "sa.f1" not in figures]
     rated = [figures for figures in data.values() if "sa.f1" in figures and "ner.f1" not in figures]
     found: dict[str, float | None] = {}
+    if len(tagged) > 1:
+        found |= _of_each(data)
     if len(tagged) == 1:
         (entities,) = tagged
         found |= {"wer_entities": entities.get("wer"), "ner.f1": entities["ner.f1"]}
@@ -116,12 +120,37 @@ def _summary(data: Mapping[str, Figures]) -> dict[str, float]:
     return {name: value for name, value in found.items() if value is not None}
 
 
+def _of_each(data: Mapping[str, Figures]) -> dict[str, float]:
+    """F1 and word error rate of every set with entities, and their means."""
+    tagged = {name: figures for name, figures in data.items() if "ner.f1" in figures}
+    found = {
+        f"{name}/{figure}": figures[figure]
+        for name, figures in tagged.items()
+        for figure, _ in _OF_A_SET
+        if figure in figures
+    }
+    for figure, _ in _OF_A_SET:
+        values = [figures[figure] for figures in tagged.values() if figure in figures]
+        if len(values) == len(tagged):
+            found[f"{AVERAGE}/{figure}"] = statistics.fmean(values)
+    return found
+
+
+def columns(rows: Sequence[TrainedRow]) -> list[tuple[str, str]]:
+    """Figure and heading of each column that some row has: SLUE's, then those of single sets, then means."""
+    heads = dict(_OF_A_SET)
+    names = dict.fromkeys(figure for row in rows for figure in row.figures if "/" in figure)
+    apart = sorted(names, key=lambda figure: figure.startswith(f"{AVERAGE}/"))
+    named = [(figure, f"{figure.rpartition('/')[0]} {heads[figure.rpartition('/')[2]]}") for figure in apart]
+    return [*(pair for pair in COLUMNS if any(pair[0] in row.figures for row in rows)), *named]
+
+
 def to_rows(rows: Sequence[TrainedRow]) -> list[dict[str, Any]]:
     """One flat mapping a row, for CSV and JSON."""
     found = []
     for row in rows:
         values: dict[str, Any] = {"system": row.name, "seeds": row.seeds}
-        for figure, _ in COLUMNS:
+        for figure, _ in [*COLUMNS, *(pair for pair in columns(rows) if pair not in COLUMNS)]:
             values |= {figure: row.mean(figure), f"{figure}.std": row.deviation(figure)}
         found.append(values)
     return found
@@ -129,7 +158,7 @@ def to_rows(rows: Sequence[TrainedRow]) -> list[dict[str, Any]]:
 
 def markdown(rows: Sequence[TrainedRow]) -> str:
     """The table of the papers, with mean ± standard deviation over seeds."""
-    shown = [(figure, head) for figure, head in COLUMNS if any(figure in row.figures for row in rows)]
+    shown = columns(rows)
     lines = [
         "| " + " | ".join(["system", "seeds", *(head for _, head in shown)]) + " |",
         "|---|" + "---:|" * (len(shown) + 1),
@@ -137,8 +166,10 @@ def markdown(rows: Sequence[TrainedRow]) -> str:
     for row in rows:
         cells = [row.name, str(row.seeds), *(_cell(row, figure) for figure, _ in shown)]
         lines.append("| " + " | ".join(cells) + " |")
-    return "\n".join([*lines, "", "Percent; mean ± standard deviation over seeds. VP: the test data with "
-                      "entities, VC: with sentiments."]) + "\n"  # fmt: skip
+    note = "Percent; mean ± standard deviation over seeds."
+    if any(pair in COLUMNS for pair in shown):
+        note += " VP: the test data with entities, VC: with sentiments."
+    return "\n".join([*lines, "", note]) + "\n"
 
 
 def _cell(row: TrainedRow, figure: str) -> str:
