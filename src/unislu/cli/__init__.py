@@ -40,6 +40,7 @@ _COMMANDS = {
     "tune": "find entity biases that reach the precision or recall you need",
     "calibrate": "calibrate a bundle's confidences",
     "serve": "serve OpenAI's transcription API, unislu's own, and a web page",
+    "mcp": "serve tools for language models (MCP) over stdin and stdout",
     "export": "export a trained checkpoint as a model bundle",
     "models": "list the models by name",
     "download": "download a model",
