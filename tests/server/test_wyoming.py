@@ -106,6 +106,13 @@ def test_other_formats_and_silence(home: Running, speech: bytes) -> None:
         assert found is not None and Transcript.from_event(found).text == ""
 
 
+def test_names_that_a_client_expects(home: Running, speech: bytes) -> None:
+    expected = Transcribe(transcript_names=["Americans"], transcript_terms=["fellow", "kitchen"])
+    found = asyncio.run(answer(home, expected, *said(pcm(speech))[1:]))
+    assert found is not None and "fellow Americans" in Transcript.from_event(found).text
+    assert error(home, Event("transcribe", {"transcript_names": "Ann"})).code == "invalid_event"
+
+
 def test_several_clients_at_once(home: Running, speech: bytes) -> None:
     async def all_of_them() -> list[Event | None]:
         return await asyncio.gather(*(answer(home, *said(pcm(speech))) for _ in range(4)))

@@ -14,6 +14,7 @@ from ..errors import OptionError, RedactionError, UnisluError
 from ..recognition.request import Request
 from ..redact import Pseudonyms, Redaction, redact_verified
 from ..result import Analysis, plain
+from ..writers.spans import speaker_names
 from .folders import Folders
 from .search import Query, search
 
@@ -125,6 +126,7 @@ class Tools:
 
 def brief(analysis: Analysis) -> dict[str, Any]:
     """What a reader needs of a result, in few words."""
+    names = speaker_names(analysis)
     shown: dict[str, Any] = {
         "file": analysis.file,
         "duration": round(analysis.duration, 2),
@@ -138,7 +140,7 @@ def brief(analysis: Analysis) -> dict[str, Any]:
                 "text": segment.text,
                 "sentiment": None if segment.sentiment is None else segment.sentiment.label,
             }
-            | ({} if segment.speaker is None else {"speaker": segment.speaker})
+            | ({} if segment.speaker is None else {"speaker": names[segment.speaker]})
             for segment in analysis.segments
             if segment.text
         ],

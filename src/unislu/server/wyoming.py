@@ -170,6 +170,7 @@ class _Conversation:
         self._writer = writer
         self._recording: _Recording | None = None
         self._model: str | None = None
+        self._expected: tuple[str, ...] = ()
         self._next = asyncio.ensure_future(self._event())
 
     async def hold(self) -> None:
@@ -221,6 +222,7 @@ class _Conversation:
         """Raises `ApiError` for a model or a language that is not here."""
         model = await self._service.model(asked.name or None)
         self._model = asked.name or None
+        self._expected = tuple(asked.transcript_names or ()) + tuple(asked.transcript_terms or ())
         languages = model.manifest.languages
         if asked.language and asked.language.lower().partition("-")[0].partition("_")[0] not in languages:
             message = f"the language {asked.language!r:.40} is not one of this model: {', '.join(languages)}"
@@ -267,7 +269,7 @@ class _Conversation:
 
     async def _analyze(self, recording: _Recording) -> tuple[str, str | None]:
         """The transcript and its language."""
-        request = Request(tasks=("asr",), words=False)
+        request = Request(tasks=("asr",), words=False, vocabulary=self._expected or None)
         wait = self._service.worker.patience(self._service.places.held)
         with self._service.places.hold(NAME, "requests are under way", wait):
             key = await self._service.key(self._model)
@@ -298,11 +300,18 @@ def _message(event: Event) -> Eventable | None:
                 names = (message.name, message.language)
                 if not all(value is None or isinstance(value, str) for value in names):
                     raise TypeError("name and language are texts")
+                expected = (message.transcript_names, message.transcript_terms)
+                if not all(value is None or _are_texts(value) for value in expected):
+                    raise TypeError("transcript_names and transcript_terms are lists of texts")
         except _MALFORMED as error:
             reason = f"the event {event.type!r:.40} has a value that is missing or of a wrong kind ({error})"
             raise ApiError(400, reason, code="invalid_event") from None
         return message
     return None
+
+
+def _are_texts(value: Any) -> bool:
+    return isinstance(value, list) and all(isinstance(item, str) for item in value)
 
 
 def _info(models: Mapping[str, Model]) -> Info:
