@@ -363,7 +363,7 @@ def test_every_writer_is_clean(analysis: Analysis, how: str) -> None:
         "42"
     }  # numbers are also offsets and times
     for name, writer in FORMATS.items():
-        if writer.binary is not None:
+        if writer.binary is not None or writer.needs_speakers:
             continue
         shown = writer.render(redacted)
         for phrase in phrases:
