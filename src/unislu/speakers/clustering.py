@@ -14,7 +14,7 @@ THRESHOLD = 0.38
 SHARE = 0.08
 """A speaker has at least this share of the windows; voices in less belong to others …"""
 LEAST, ENOUGH = 3, 14
-"""… but in any case this many, and never has to have more than so many, some ten seconds."""
+"""… but in any case this many, and never has to have more than so many, some twelve seconds."""
 MANY = 1500
 """Windows that are clustered at once: the table of their distances has that many rows."""
 
