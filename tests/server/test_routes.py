@@ -59,7 +59,9 @@ def test_a_bad_vocabulary_is_named(server: Any, hum: bytes, sent: str, message: 
 @pytest.mark.parametrize(
     ("name", "begins", "kind"),
     [("txt", "", "text/plain"), ("srt", "1\n00:00:00,", "application/x-subrip"),
-     ("vtt", "WEBVTT", "text/vtt"), ("html", "<!DOCTYPE html>", "text/html")],
+     ("vtt", "WEBVTT", "text/vtt"), ("html", "<!DOCTYPE html>", "text/html"),
+     ("textgrid", 'File type = "ooTextFile"', "text/plain"), ("elan", "<?xml", "application/xml"),
+     ("label-studio", "[", "application/json")],
 )  # fmt: skip
 def test_formats(server: Any, result: dict[str, Any], name: str, begins: str, kind: str) -> None:
     answer = server.post(f"/v1/render?format={name}", json=result)
