@@ -19,7 +19,8 @@ M = TypeVar("M", bound=BaseModel)
 T = TypeVar("T")
 _INDEX = re.compile(r"\[\d*\]$")
 FORMATS = (
-    "json", "txt", "srt", "vtt", "html", "textgrid", "elan", "label-studio", "deepgram", "assemblyai",
+    "json", "txt", "srt", "vtt", "html", "conll", "rttm", "textgrid", "elan", "label-studio", "deepgram",
+    "assemblyai",
 )  # fmt: skip
 
 
@@ -131,7 +132,10 @@ class FormOptions(BaseModel):
 class AnalyzeForm(FormOptions):
     """Fields of /v1/analyze and /v1/jobs."""
 
-    format: Literal["json", "txt", "srt", "vtt", "html", "deepgram", "assemblyai"] = Field(
+    format: Literal[
+        "json", "txt", "srt", "vtt", "html", "conll", "rttm", "textgrid", "elan", "label-studio", "deepgram",
+        "assemblyai",
+    ] = Field(
         "json", description="json is unislu's schema; deepgram and assemblyai are like theirs"
     )
     redact: Names | None = Field(

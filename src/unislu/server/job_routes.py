@@ -17,7 +17,8 @@ from .forms import AnalyzeForm, form_schema, parse_form
 from .job_runner import JobRunner
 from .jobs import DONE, ENDED, Job, JobStore
 from .places import Places
-from .service import Service, check_format, render
+from .service import Service, read_result, rendered_result
+from .uploads import display_name
 from .workspace import full
 
 MAX_WAIT = 60.0
@@ -53,11 +54,13 @@ def _add_create(routes: APIRouter, service: Service, runner: JobRunner) -> None:
     @routes.post(
         "",
         status_code=202,
-        summary="Begin to analyse one file",
+        summary="Begin to analyse one file, or keep a result (JSON) under an address",
         responses=schemas.JOB_MADE,
-        openapi_extra=dict(form_schema(AnalyzeForm, raw=True)),
+        openapi_extra=_body(),
     )
     async def create(request: Request) -> Response:
+        if request.headers.get("content-type", "").startswith("application/json"):
+            return await _keep(service, runner.store, request)
         await service.model()
         async with service.admitted(request) as folder:
             owner = request.state.owner
@@ -71,6 +74,26 @@ def _add_create(routes: APIRouter, service: Service, runner: JobRunner) -> None:
             await check_room(owner)  # many may have arrived meanwhile
             job = await runner.submit(owner, upload, body.fields)
             return JSONResponse(job.to_dict(), 202, {"Location": f"/v1/jobs/{job.id}"})
+
+
+def _body() -> dict[str, Any]:
+    """What may be sent: a form with a file, the file, or a result."""
+    body = dict(form_schema(AnalyzeForm, raw=True))
+    body["requestBody"]["content"] |= schemas.RENDER_BODY["requestBody"]["content"]
+    return body
+
+
+async def _keep(service: Service, store: JobStore, request: Request) -> Response:
+    """Keep a finished result, so that it has an address: a job that is done."""
+    async with service.admitted(request):
+        analysis = await read_result(request, service.limits)
+        await rendered_result(analysis, "html")  # its values are of the right kinds
+        if await asyncio.to_thread(lambda: store.table_bytes) >= service.settings.max_disk_bytes:
+            raise full(retry_after=60)
+        name = display_name(analysis.file or "")
+        owner, text = request.state.owner, analysis.to_json()
+        job = await asyncio.to_thread(store.add_result, owner, name, text, analysis.duration)
+    return JSONResponse(job.to_dict(), 201, {"Location": f"/v1/jobs/{job.id}"})
 
 
 def _add_look(routes: APIRouter, runner: JobRunner) -> None:
@@ -105,8 +128,7 @@ def _add_end(routes: APIRouter, runner: JobRunner, until_fetched: bool) -> None:
             raise ApiError(409, f"the job is {job.status}{reason}", code=f"job_{job.status}")
         wanted = format_ or dict(job.options["fields"]).get("format", "json")
         analysis = Analysis.from_dict(json.loads(text))
-        check_format(wanted, analysis.text is not None)
-        answer = await asyncio.to_thread(render, analysis, wanted)
+        answer = await rendered_result(analysis, wanted)
         if until_fetched:
             answer.background = BackgroundTask(store.remove, id_)  # after it was sent
         return answer

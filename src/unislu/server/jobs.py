@@ -125,6 +125,20 @@ class JobStore:
         assert job is not None
         return job
 
+    def add_result(self, owner: str, file: str, result: str, seconds: float) -> Job:
+        """Add a job that is done. `result`: the JSON of an `Analysis`."""
+        id_ = secrets.token_urlsafe(16)
+        now = _now()
+        with self._use() as connection:
+            connection.execute(
+                "insert into jobs (id, owner, status, progress, file, seconds, options, created, started,"
+                " finished, attempts, result) values (?, ?, ?, 1, ?, ?, ?, ?, ?, ?, 0, ?)",
+                (id_, owner, DONE, file, seconds, json.dumps({"fields": []}), now, now, now, result),
+            )
+        job = self.get(id_)
+        assert job is not None
+        return job
+
     def path(self, id_: str) -> Path:
         """The path of a job's audio."""
         return self.audio / id_
@@ -154,6 +168,15 @@ class JobStore:
     def bytes(self) -> int:
         """Disk space taken by the audio of jobs."""
         return size_of(self.audio)
+
+    @property
+    def table_bytes(self) -> int:
+        """Disk space taken by the table, results included."""
+        with self._use() as connection:
+            (pages,), (size,) = (
+                connection.execute(f"pragma {name}").fetchone() for name in ("page_count", "page_size")
+            )
+        return int(pages * size)
 
     def unended(self, owner: str | None = None) -> int:
         """The number of waiting and running jobs."""

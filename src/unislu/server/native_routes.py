@@ -2,22 +2,16 @@
 
 from __future__ import annotations
 
-import asyncio
 from typing import Any
 
 from fastapi import APIRouter, Query, Request
 from fastapi.responses import Response
 
 from .. import __version__
-from ..errors import UnisluError
-from ..result import Analysis
+from ..recognition.presets import PRESETS
 from . import schemas
-from .answers import ApiError
-from .forms import AnalyzeForm, form_schema
-from .service import Service, check_format, finish, render, unless_gone
-from .uploads import read_json
-
-_OF_A_WRONG_KIND = (TypeError, AttributeError, LookupError, ValueError, ArithmeticError, RecursionError)
+from .forms import FORMATS, AnalyzeForm, form_schema
+from .service import Service, finish, read_result, render, rendered_result, unless_gone
 
 
 def router(service: Service) -> APIRouter:
@@ -51,16 +45,8 @@ def _add_render(routes: APIRouter, service: Service) -> None:
     )
     async def rendered(request: Request, format_: str = Query("html", alias="format")) -> Response:
         async with service.admitted(request):
-            data = await read_json(request, service.limits)
-            try:
-                analysis = await asyncio.to_thread(Analysis.from_dict, data)
-                check_format(format_, analysis.text is not None)
-                return await asyncio.to_thread(render, analysis, format_)
-            except (UnisluError, ApiError):
-                raise
-            except _OF_A_WRONG_KIND as error:  # the values are the client's, so it is the client's error
-                message = f"the result has a value of a wrong kind ({error})"
-                raise ApiError(400, message, code="invalid_value") from None
+            analysis = await read_result(request, service.limits)
+            return await rendered_result(analysis, format_)
 
 
 def _add_info(routes: APIRouter, service: Service) -> None:
@@ -77,5 +63,9 @@ def _add_info(routes: APIRouter, service: Service) -> None:
             "languages": list(manifest.languages),
             "models": [manifest.name, *settings.load],
             "operating_points": sorted(manifest.operating_points),
+            "presets": {name: list(preset.types) for name, preset in PRESETS.items()},
+            "fields": list(AnalyzeForm.model_fields),
+            "formats": list(FORMATS),
+            "keep_days": None if settings.until_fetched else settings.keep_days,
             "limits": {"upload_bytes": settings.max_bytes, "seconds": settings.max_seconds},
         }

@@ -93,7 +93,11 @@ REDACT: Responses = {
     **_errors(422),
 }  # fmt: skip
 JOB: Responses = {200: _json("The job", _JOB), **_errors(401, 404)}
-JOB_MADE: Responses = {202: _json("The job", _JOB | {"status": "queued", "progress": 0.0}), **_UPLOAD}
+JOB_MADE: Responses = {
+    202: _json("The job", _JOB | {"status": "queued", "progress": 0.0}),
+    201: _json("The job of a result that was sent", _JOB),
+    **_UPLOAD,
+}
 JOBS: Responses = {200: _json("The jobs of this key, newest first", {"jobs": [_JOB]}), **_errors(401)}
 JOB_RESULT: Responses = {200: _json("The result", ANALYSIS), **_errors(400, 401, 404, 409)}
 INFO: Responses = {
@@ -101,7 +105,9 @@ INFO: Responses = {
         "What this server can do",
         {"name": "unislu-base", "version": "0.1.0", "unislu": "0.1.0", "entity_types": ["ORG", "PERSON"],
          "open_types": True, "languages": ["en"], "models": ["unislu-base"], "operating_points": [],
-         "redaction": True, "limits": {"upload_bytes": 200_000_000, "seconds": 14_400}},
+         "presets": {"meeting": ["person", "date"]}, "fields": ["tasks", "entities"],
+         "formats": ["json", "txt"], "keep_days": 7.0,
+         "limits": {"upload_bytes": 200_000_000, "seconds": 14_400}},
     ),
     **_errors(401, 503),
 }  # fmt: skip

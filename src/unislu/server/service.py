@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 import dataclasses
 import shutil
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
@@ -15,7 +15,9 @@ from fastapi import Request as HttpRequest
 from fastapi.responses import HTMLResponse, JSONResponse, PlainTextResponse, Response
 from pydantic import BaseModel
 
+from ..errors import UnisluError
 from ..recognition.request import Request
+from ..result import Analysis
 from . import formats
 from .answers import CLIENT_GONE, TOO_MANY, ApiError
 from .batching import ModelWorker, WaitingClip
@@ -27,13 +29,12 @@ from .metrics import Metrics
 from .names import ModelNames
 from .places import Places
 from .settings import ServerSettings
-from .uploads import Form, Limits, Upload, drain, receive
+from .uploads import Form, Limits, Upload, drain, read_json, receive
 from .workspace import Workspace
 
 if TYPE_CHECKING:
     from ..recognition.longform import FileProgress
     from ..recognition.model import Model
-    from ..result import Analysis
 
 T = TypeVar("T")
 F = TypeVar("F", bound=BaseModel)
@@ -162,7 +163,7 @@ class Service:
     async def check_form(self, form: AnalyzeForm) -> Request:
         """The request of a form. Raises its errors before any audio is decoded."""
         request = form.request()
-        check_format(form.format, request.wants_text)
+        check_format(form.format, request.wants_text, request.speakers)
         if form.redact is not None and "ner" not in request.tasks:
             raise ApiError(400, "redact needs the task ner", code="invalid_option", param="redact")
         await self.check(request, form.model)
@@ -185,6 +186,32 @@ class Service:
     def close(self) -> None:
         """Delete all files."""
         self.workspace.close()
+
+
+async def read_result(request: HttpRequest, limits: Limits) -> Analysis:
+    """The result that is the request's JSON body. Raises `ApiError` and `RecordError`."""
+    data = await read_json(request, limits)
+    with _of_the_client():
+        return await asyncio.to_thread(Analysis.from_dict, data)
+
+
+async def rendered_result(analysis: Analysis, format_: str) -> Response:
+    """A result that a client sent, in another format. Raises `ApiError`."""
+    with _of_the_client():
+        check_format(format_, analysis.text is not None, analysis.speakers)
+        return await asyncio.to_thread(render, analysis, format_)
+
+
+@contextmanager
+def _of_the_client() -> Iterator[None]:
+    """Errors over values of a result: the client's values, so the client's errors."""
+    try:
+        yield
+    except (UnisluError, ApiError):
+        raise
+    except (TypeError, AttributeError, LookupError, ValueError, ArithmeticError, RecursionError) as error:
+        message = f"the result has a value of a wrong kind ({error})"
+        raise ApiError(400, message, code="invalid_value") from None
 
 
 async def unless_gone(request: HttpRequest, work: Awaitable[T]) -> T:
@@ -234,8 +261,8 @@ def render(analysis: Analysis, format_: str) -> Response:
     return PlainTextResponse(text, media_type=_KINDS.get(format_, "text/plain"))
 
 
-def check_format(format_: str, has_text: object) -> None:
-    """Raises `ApiError` for an unknown format, or if the format is the transcript and none was requested."""
+def check_format(format_: str, has_text: object, speakers: object) -> None:
+    """Raises `ApiError` for an unknown format, or if it shows what was not requested: text, speakers."""
     from ..writers import FORMATS
 
     if format_ not in ANSWERS:
@@ -243,6 +270,9 @@ def check_format(format_: str, has_text: object) -> None:
         raise ApiError(400, message, code="invalid_value", param="format")
     if format_ in FORMATS and FORMATS[format_].needs_text and not has_text:
         message = f"format {format_} is the transcript: add asr to tasks"
+        raise ApiError(400, message, code="invalid_option", param="format")
+    if format_ in FORMATS and FORMATS[format_].needs_speakers and speakers is None:
+        message = f"format {format_} is about speakers: ask for them with speakers=auto"
         raise ApiError(400, message, code="invalid_option", param="format")
 
 
