@@ -26,6 +26,10 @@ from unislu.server.run import Server, make_server
 from unislu.server.service import Service
 from unislu.server.settings import ServerSettings
 
+from .. import needs
+from .pages import PATIENCE
+
+FAKE_MICROPHONE = ["--use-fake-ui-for-media-stream", "--use-fake-device-for-media-stream"]
 JFK = Path(__file__).parents[2] / "examples" / "jfk.flac"
 FIRST_WORDS = 3.3  # seconds of it: "And so my fellow Americans"
 SURE = 1.5
@@ -128,3 +132,47 @@ def hum() -> bytes:
 @pytest.fixture(scope="session")
 def make_wav() -> Callable[..., bytes]:
     return wav
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Any]:
+    """A real browser."""
+    playwright = pytest.importorskip("playwright.sync_api")
+    executable = needs.chromium()
+    with playwright.sync_playwright() as driver:
+        found = driver.chromium.launch(executable_path=executable, args=[*FAKE_MICROPHONE, "--no-sandbox"])
+        yield found
+        found.close()
+
+
+@pytest.fixture
+def page(browser: Any, server: Running) -> Iterator[Any]:
+    """The page of `server`; what goes wrong in it, or calls elsewhere, fails the test."""
+    context = browser.new_context(viewport={"width": 1280, "height": 900}, accept_downloads=True)
+    context.set_default_timeout(PATIENCE)
+    context.grant_permissions(["clipboard-read", "clipboard-write"])
+    opened = context.new_page()
+    opened.errors = []
+    opened.on("pageerror", lambda error: opened.errors.append(str(error)))
+    opened.on("requestfailed", lambda request: opened.errors.append(f"{request.url}: {request.failure}"))
+    opened.on(
+        "request", lambda request: None if _is_local(request.url) else opened.errors.append(request.url)
+    )
+    opened.goto(server.url)
+    opened.wait_for_selector("#types li")
+    yield opened
+    # Requests that the page itself gave up are no failure.
+    assert [error for error in opened.errors if "ERR_ABORTED" not in error] == []
+    context.close()
+
+
+def _is_local(url: str) -> bool:
+    return url.startswith(("http://127.0.0.1:", "blob:http://127.0.0.1:", "data:"))
+
+
+@pytest.fixture(scope="session")
+def clip(tmp_path_factory: pytest.TempPathFactory, speech: bytes) -> Path:
+    """A few words, as a file."""
+    path = tmp_path_factory.mktemp("clips") / "my speech.wav"
+    path.write_bytes(speech)
+    return path

@@ -1,89 +1,29 @@
-"""The web page in a real browser."""
+"""The web page in a real browser: a recording is chosen, transcribed by the default model, looked at."""
 
 from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
-from .. import needs
-
-playwright = pytest.importorskip("playwright.sync_api")
-
-FAKE_MICROPHONE = ["--use-fake-ui-for-media-stream", "--use-fake-device-for-media-stream"]
-PATIENCE = 60_000  # milliseconds; a busy machine is slow, not wrong
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    executable = needs.chromium()
-    with playwright.sync_playwright() as driver:
-        found = driver.chromium.launch(executable_path=executable, args=[*FAKE_MICROPHONE, "--no-sandbox"])
-        yield found
-        found.close()
-
-
-@pytest.fixture
-def page(browser: Any, server: Any) -> Iterator[Any]:
-    context = browser.new_context(viewport={"width": 1280, "height": 900}, accept_downloads=True)
-    context.set_default_timeout(PATIENCE)
-    opened = context.new_page()
-    opened.errors = []
-    opened.on("pageerror", lambda error: opened.errors.append(str(error)))
-    opened.on("requestfailed", lambda request: opened.errors.append(f"{request.url}: {request.failure}"))
-    opened.on(
-        "request", lambda request: None if _is_local(request.url) else opened.errors.append(request.url)
-    )
-    opened.goto(server.url)
-    opened.wait_for_selector("#types li")
-    yield opened
-    # Requests that the page itself gave up are no failure.
-    assert [error for error in opened.errors if "ERR_ABORTED" not in error] == []
-    context.close()
-
-
-def _is_local(url: str) -> bool:
-    return url.startswith(("http://127.0.0.1:", "blob:http://127.0.0.1:", "data:"))
-
-
-@pytest.fixture(scope="module")
-def clip(tmp_path_factory: pytest.TempPathFactory, speech: bytes) -> Path:
-    path = tmp_path_factory.mktemp("clips") / "my speech.wav"
-    path.write_bytes(speech)
-    return path
-
-
-def upload(page: Any, clip: Path) -> None:
-    page.set_input_files("#file", str(clip))
-    page.wait_for_selector("#text .w")
-
-
-def until(page: Any, condition: str) -> None:
-    """Waits for a condition in JavaScript; the page's policy forbids the driver's own way of waiting."""
-    for _ in range(PATIENCE // 50):
-        if page.evaluate(condition):
-            return
-        page.wait_for_timeout(50)
-    raise AssertionError(condition)
-
-
-def download(page: Any, selector: str) -> tuple[str, bytes]:
-    with page.expect_download() as started:
-        page.click(selector)
-    return started.value.suggested_filename, Path(started.value.path()).read_bytes()
+from .pages import PATIENCE, choose, download, hold, in_view, until, when
 
 
 def test_upload_entities_slider_download(page: Any, clip: Path) -> None:
-    upload(page, clip)
+    choose(page, clip)
     assert page.inner_text("#text").lower().startswith("and so my fellow americans")
     assert page.inner_text("#text mark small") == "NORP"
-    assert page.inner_text("#entities tbody tr td:nth-child(2)") == "Americans"
+    assert page.text_content("#entities tbody tr td:nth-child(2)") == "Americans"
+    assert page.inner_text("#tab-sentiment").split() == ["Sentiment", page.inner_text("#mood")]
+    page.click("#tab-sentiment")
     assert "neutral" in page.inner_text("#shares") and page.query_selector("#timeline svg rect")
+    assert "unislu-base" in page.inner_text("#model") and "English" in page.inner_text("#model")
+    page.click("#tab-text")
+    assert "English" in page.inner_text("#hint")
     # The lowest bias: the entity goes.
     page.focus("#bias")
     page.keyboard.press("Home")
@@ -95,6 +35,7 @@ def test_upload_entities_slider_download(page: Any, clip: Path) -> None:
     for _ in range(8):
         page.keyboard.press("ArrowRight")
     assert page.inner_text("#bias-value") == "0" and page.inner_text("#text mark small") == "NORP"
+    page.click("#tab-download")
     name, data = download(page, "[data-format=json]")
     assert name == "my speech.json"
     result = json.loads(data)
@@ -105,6 +46,11 @@ def test_upload_entities_slider_download(page: Any, clip: Path) -> None:
     assert data.startswith(b"1\n00:00:0")
     name, data = download(page, "[data-format=html]")
     assert data.startswith(b"<!DOCTYPE html>") and b"NORP" in data
+    name, data = download(page, "[data-format=txt]")
+    assert name == "my speech.txt" and data.lower().startswith(b"and so my fellow americans")
+    name, data = download(page, "[data-format=conll]")
+    assert name == "my speech.conll" and b"Americans\tB-NORP" in data
+    assert page.is_hidden("[data-format=rttm]"), "there are no speakers"
 
 
 def test_a_bad_file(page: Any, tmp_path: Path) -> None:
@@ -120,37 +66,11 @@ def test_a_bad_file(page: Any, tmp_path: Path) -> None:
     assert "b'" not in page.inner_text("#error") and "\\x" not in page.inner_text("#error")
 
 
-def in_view(page: Any, selector: str) -> bool:
-    found: bool = page.evaluate(
-        """selector => {
-            const {top, bottom, height} = document.querySelector(selector).getBoundingClientRect();
-            return height > 0 && top >= 0 && bottom <= innerHeight + 1;
-        }""",
-        selector,
-    )
-    return found
-
-
-def hold(page: Any, path: str) -> list[Any]:
-    """Requests for a path wait in this list until `continue_` is called on them."""
-    held: list[Any] = []
-    page.route(re.compile(path), lambda route: held.append(route))
-    return held
-
-
-def when(page: Any, condition: Any) -> None:
-    for _ in range(PATIENCE // 50):
-        if condition():
-            return
-        page.wait_for_timeout(50)
-    raise AssertionError
-
-
-@pytest.mark.parametrize("size", [(360, 640), (390, 844), (1280, 700)], ids=str)
+@pytest.mark.parametrize("size", [(390, 844), (1280, 700)], ids=str)
 def test_what_happens_is_seen(page: Any, clip: Path, size: tuple[int, int]) -> None:
     """On a telephone the result lies below the options: the page goes there."""
     page.set_viewport_size({"width": size[0], "height": size[1]})
-    held = hold(page, r"/result\?")
+    held = hold(page, r"/v1/analyze")
     page.set_input_files("#file", str(clip))
     page.wait_for_selector("#progress-box:not([hidden])")
     until(page, "document.getElementById('progress-box').getBoundingClientRect().top < innerHeight")
@@ -163,10 +83,10 @@ def test_what_happens_is_seen(page: Any, clip: Path, size: tuple[int, int]) -> N
 
 
 def test_nothing_of_another_file_under_a_new_name(page: Any, clip: Path, tmp_path: Path) -> None:
-    upload(page, clip)
+    choose(page, clip)
     other = tmp_path / "other.wav"
     other.write_bytes(clip.read_bytes())
-    held = hold(page, r"/result\?")
+    held = hold(page, r"/v1/analyze")
     page.set_input_files("#file", str(other))
     when(page, lambda: held)
     assert page.inner_text("#chosen").startswith("other.wav") and page.is_hidden("#shown")
@@ -182,9 +102,9 @@ def test_nothing_of_another_file_under_a_new_name(page: Any, clip: Path, tmp_pat
 
 
 def test_what_was_heard_stays_when_it_is_asked_again(page: Any, clip: Path) -> None:
-    upload(page, clip)
+    choose(page, clip)
     page.uncheck("#task-sa")
-    held = hold(page, r"/result\?")
+    held = hold(page, r"/v1/analyze")
     page.click("#go")
     when(page, lambda: held)
     page.click("#cancel")
@@ -206,7 +126,7 @@ def test_a_type_of_ones_own_joins_the_others(page: Any) -> None:
 def test_the_button_is_there_when_it_is_needed(page: Any, clip: Path) -> None:
     page.set_viewport_size({"width": 1280, "height": 600})
     assert "at once" in page.inner_text("#drop") and page.is_hidden("#go")
-    upload(page, clip)
+    choose(page, clip)
     assert page.is_hidden("#go")
     page.uncheck("#task-sa")
     assert page.inner_text("#go") == "Analyse again" and in_view(page, "#go")
@@ -214,38 +134,10 @@ def test_the_button_is_there_when_it_is_needed(page: Any, clip: Path) -> None:
     assert page.is_hidden("#go")
 
 
-def test_a_long_transcript_leaves_the_rest_in_reach(page: Any, clip: Path) -> None:
-    """Sixteen minutes: sentiment, entities, redaction and downloads are not under 300 lines."""
-
-    def lengthen(route: Any) -> None:
-        result = route.fetch().json()
-        (segment,), text = result["segments"], result["text"]
-        count = 300
-        result["text"] = " ".join([text] * count)
-        shift = len(text) + 1
-        result["segments"] = [
-            {**segment, "start": 3.0 * n, "end": 3.0 * n + 3, "start_char": n * shift, "words": None,
-             "end_char": n * shift + len(text)}
-            for n in range(count)
-        ]  # fmt: skip
-        result["entities"] = [
-            {**one, "start_char": one["start_char"] + n * shift, "end_char": one["end_char"] + n * shift}
-            for n in range(count) for one in result["entities"]
-        ]  # fmt: skip
-        result["duration"] = 900.0
-        route.fulfill(json=result)
-
-    page.route(re.compile(r"/result\?"), lengthen)
-    upload(page, clip)
-    assert page.locator("#text .seg").count() == 300
-    assert page.evaluate("document.documentElement.scrollHeight") < 2_600
-    page.locator("#text .w").last.scroll_into_view_if_needed()
-    assert in_view(page, "#text .w:last-of-type") or page.locator("#text .w").last.is_visible()
-
-
 def test_redaction_shows_that_it_goes_on(page: Any, clip: Path) -> None:
-    upload(page, clip)
+    choose(page, clip)
     held = hold(page, r"/v1/redact")
+    page.click("#tab-redact")
     page.click("#redact-go")
     when(page, lambda: held)
     page.wait_for_selector("#redact-box:not([hidden]) progress")
@@ -284,8 +176,8 @@ def test_own_types_and_tasks(page: Any, clip: Path) -> None:
     assert page.locator("#types li").all_inner_texts() == ["country\n×", "nationality\n×"]
     page.click("[aria-label='Remove country']")
     page.uncheck("#task-sa")
-    upload(page, clip)
-    assert page.is_hidden("#sentiment-card")
+    choose(page, clip)
+    assert page.is_hidden("#tab-sentiment")
     shown = set(page.locator("#text mark small").all_inner_texts())
     assert shown <= {"nationality"}
     page.click("#reset-types")
@@ -294,7 +186,7 @@ def test_own_types_and_tasks(page: Any, clip: Path) -> None:
 
 @pytest.mark.slow
 def test_a_word_is_heard_by_mouse_and_keyboard(page: Any, clip: Path) -> None:
-    upload(page, clip)
+    choose(page, clip)
     page.focus("#text .w[tabindex='0']")
     page.keyboard.press("ArrowRight")
     assert page.evaluate("document.activeElement.textContent") == "so"
@@ -309,7 +201,8 @@ def test_a_word_is_heard_by_mouse_and_keyboard(page: Any, clip: Path) -> None:
 
 @pytest.mark.slow
 def test_redaction(page: Any, clip: Path) -> None:
-    upload(page, clip)
+    choose(page, clip)
+    page.click("#tab-redact")
     page.click("#redact-go")
     page.wait_for_selector("#redacted:not([hidden])")
     assert "[NORP]" in page.inner_text("#redacted-text")
@@ -327,46 +220,6 @@ def test_recording(page: Any) -> None:
     page.click("#record")
     page.wait_for_selector("#shown:not([hidden])")
     assert page.inner_text("#chosen").startswith("recording.webm")
-
-
-@pytest.mark.slow
-def test_small_screens_and_contrast(browser: Any, server: Any, clip: Path) -> None:
-    for scheme in ("light", "dark"):
-        context = browser.new_context(viewport={"width": 360, "height": 740}, color_scheme=scheme)
-        context.set_default_timeout(PATIENCE)
-        page = context.new_page()
-        page.goto(server.url)
-        upload(page, clip)
-        assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth"), (
-            "no sideways scrolling"
-        )
-        assert _worst_contrast(page) >= 4.5, scheme
-        context.close()
-
-
-def _worst_contrast(page: Any) -> float:
-    """The lowest contrast of text in the transcript, the chips and the notes (WCAG asks for 4.5)."""
-    colors = page.evaluate(
-        """() => [...document.querySelectorAll('mark, .chip, .quiet, .w, button, td, label, legend')]
-        .filter(e => e.offsetParent && !e.disabled).map(e => {
-            let b = e, ground;
-            do { ground = getComputedStyle(b).backgroundColor; b = b.parentElement; }
-            while (b && ground === 'rgba(0, 0, 0, 0)');
-            return [getComputedStyle(e).color, ground];
-        })"""
-    )
-    return min(_contrast(*pair) for pair in colors)
-
-
-def _contrast(one: str, other: str) -> float:
-    lights = sorted((_light(one), _light(other)))
-    return (lights[1] + 0.05) / (lights[0] + 0.05)
-
-
-def _light(color: str) -> float:
-    parts = np.array([float(part) for part in re.findall(r"[\d.]+", color)[:3]]) / 255
-    linear = np.where(parts <= 0.03928, parts / 12.92, ((parts + 0.055) / 1.055) ** 2.4)
-    return float(linear @ [0.2126, 0.7152, 0.0722])
 
 
 @pytest.mark.slow

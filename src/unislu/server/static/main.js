@@ -1,52 +1,66 @@
-// The page: what is asked, what is shown, and how one follows the other.
+// The page: recordings that were chosen, what is asked of the server, what is shown of the one that is looked at.
 
 import * as api from "./api.js";
+import { drawEntities, drawLegend, startOf, sureEnough } from "./entities.js";
+import { Options, shownBias, withBias } from "./options.js";
 import { Recorder } from "./recorder.js";
-import { counted, Redaction } from "./redaction.js";
+import { Lane, lengthOf, MEGABYTE, objection, progressOf, Recording, RecordingList } from "./recordings.js";
+import { Redaction } from "./redaction.js";
+import { nearest, Refinement } from "./refinement.js";
+import { Search } from "./search.js";
 import { drawShares, drawTimeline } from "./sentiment.js";
+import { addressOf, copy, download, drawLink, jobOfAddress, share, showAddress } from "./sharing.js";
+import { named, Speakers, turnsOf } from "./speakers.js";
+import { Tabs } from "./tabs.js";
 import { clock, Transcript } from "./transcript.js";
-import { joined, tint, TypeList } from "./types.js";
+import { hueOf } from "./types.js";
+import { peaksOf, Waveform } from "./waveform.js";
 
 const $ = (id) => document.getElementById(id);
-const SHORT = 60; // seconds up to which other biases are tried in advance
-const AHEAD = [2, -2, 4, -4];
 
-const state = {
-  file: null,
-  shownFile: null, // whose result is shown
-  url: null,
-  asked: null, // the fields of what is shown, without the bias
-  results: new Map(), // by bias
-  shown: null,
-  hidden: new Set(),
-  refine: null, // AbortController of a request for the bias that was chosen
-  ahead: null,
-  running: null,
-};
-
-const lengthOf = (seconds) => (seconds < 60 ? `${Math.round(seconds)} s` : clock(seconds));
-
-const amount = (entities) => {
-  if (!entities) return "Transcript";
-  return entities.length === 1 ? "1 entity" : `${entities.length} entities`;
-};
+let server = { limits: { upload_bytes: Infinity, seconds: Infinity } };
+let current = null; // the recording that is looked at
+let recordings = [];
+let shown = null; // its result with the chosen bias
+const hidden = new Set(); // types that are not marked
+const lanes = { short: new Lane(4), long: new Lane(2) };
 
 const audio = $("audio");
 const transcript = new Transcript($("text"), audio);
+const waveform = new Waveform($("waveform"), audio);
+const search = new Search($("search"), transcript);
+const speakers = new Speakers($("lanes"), rename, (seconds) => transcript.seek(seconds));
+const options = new Options(drawAsk, () => refinement.slide());
+const list = new RecordingList($("recordings"), open, close);
+const redaction = new Redaction(
+  () => ({ file: current.file, fields: withBias(current.asked, options.bias) }), say, fail,
+);
+const refinement = new Refinement({
+  get recording() { return current; },
+  get bias() { return options.bias; },
+  show(analysis, isExact, faded) {
+    shown = analysis;
+    $("refining").hidden = isExact;
+    drawResult(faded);
+  },
+  said: ({ entities }) => say(`${entities.length} entities with bias ${shownBias(options.bias)}.`),
+  failed(message) {
+    $("refining").hidden = true;
+    fail(message);
+  },
+});
 let moveCursor = () => {};
 audio.addEventListener("timeupdate", () => moveCursor(audio.currentTime));
-
-const types = new TypeList(
-  $("types"), $("add-type"), $("clear-types"), $("reset-types"), $("types-note"), optionsChanged,
-);
-const redaction = new Redaction(() => ({ file: state.shownFile, fields: withBias(state.asked, bias()) }), say, fail);
-new Recorder($("record"), $("record-text"), (file) => { choose(file); start(); }, fail);
+const tabs = new Tabs($("tabs"), (panel) => panel === "panel-sentiment" && drawSentiment());
+new Recorder($("record"), $("record-text"), (file) => add([file]), fail);
 
 api.onKeyNeeded(async (wrong) => {
   const dialog = $("key-dialog");
-  $("key-error").hidden = !wrong;
-  $("key").value = "";
-  dialog.showModal();
+  if (!dialog.open) {
+    $("key-error").hidden = !wrong;
+    $("key").value = "";
+    dialog.showModal();
+  }
   await new Promise((resolve) => dialog.addEventListener("close", resolve, { once: true }));
   return $("key").value || null;
 });
@@ -61,269 +75,279 @@ function say(text) {
   $("status").textContent = text;
 }
 
-function choose(file) {
-  state.file = file;
-  $("chosen").hidden = false;
-  $("chosen").textContent = `${file.name} · ${(file.size / 1e6).toFixed(file.size < 1e6 ? 2 : 1)} MB`;
-  $("error").hidden = true;
-  $("go").disabled = false;
+// Recordings: added, transcribed, looked at, removed.
+
+async function add(files) {
+  const fresh = files.map((file) => new Recording(file));
+  if (!fresh.length) return;
+  recordings = [...recordings, ...fresh];
+  for (const one of fresh) start(one);
+  open(fresh[0]);
+  bringIntoView($("progress-box").hidden ? $("error") : $("progress-box"));
 }
 
-const bias = () => Number($("bias").value);
-const shownBias = (value) => (value > 0 ? `+${value}` : String(value).replace("-", "−"));
-
-/** What is asked of the server, without the bias. */
-function fields() {
-  const tasks = ["asr", ...($("task-ner").checked ? ["ner"] : []), ...($("task-sa").checked ? ["sa"] : [])];
-  const asked = { tasks: tasks.join(",") };
-  if ($("task-ner").checked && !types.isDefault) asked.entities = joined(types.types);
-  return asked;
+async function start(one) {
+  const run = one.begin();
+  const { fields, bias } = options;
+  const report = (stage, share, job) => {
+    if (job) one.seconds ??= job.seconds;
+    one.report(stage, share);
+    drawProgress();
+  };
+  await attempt(one, run, async () => {
+    one.seconds ??= one.url && (await lengthOf(one.url));
+    const refused = objection(one, server.limits);
+    if (refused) throw new api.Failure(refused);
+    const lane = one.isShort ? lanes.short : lanes.long;
+    const asked = withBias(fields, bias);
+    const ask = one.isShort ? () => api.analyze(one.file, asked, report, run.signal) : () => asJob(one, asked, report, run.signal);
+    one.finish(fields, bias, await lane.run(ask, run.signal));
+  });
 }
 
-const withBias = (asked, value) => (asked.tasks.includes("ner") ? { ...asked, bias: value } : asked);
+async function asJob(one, fields, report, signal) {
+  one.job = await api.begin(one.file, fields, report, signal);
+  return finishJob(one, report, signal);
+}
 
-function optionsChanged() {
-  const empty = $("task-ner").checked && types.types.length === 0;
-  $("types-box").disabled = $("bias-box").disabled = !$("task-ner").checked;
-  $("go").disabled = !state.file || empty || state.running !== null;
-  const differs = state.asked !== null && JSON.stringify(fields()) !== JSON.stringify(state.asked);
+/** The job's result; the job goes, unless its address was copied meanwhile. */
+async function finishJob(one, report, signal) {
+  const id = one.job;
+  try {
+    const analysis = await api.follow(id, report, signal);
+    if (one.link) one.link.text = JSON.stringify(analysis);
+    return analysis;
+  } finally {
+    one.job = null;
+    api.forgetOwn(id);
+  }
+}
+
+/** Do what is under way for a recording, and show how it ended. */
+async function attempt(one, run, work) {
+  draw();
+  try {
+    await work();
+  } catch (failure) {
+    if (failure.name !== "AbortError") one.error = failure.message;
+    else if (one === current) say("Cancelled.");
+  }
+  if (one.run !== run) return; // asked again meanwhile
+  one.run = null;
+  if (one !== current) return drawList();
+  if (one.error) {
+    draw();
+    $("error").scrollIntoView({ block: "nearest" });
+  } else {
+    open(one);
+    if (one.hasResult) announce();
+  }
+}
+
+function announce() {
+  const { entities, duration } = shown;
+  const found = !entities ? "Transcript" : entities.length === 1 ? "1 entity" : `${entities.length} entities`;
+  say(`${found} in ${duration < 60 ? `${Math.round(duration)} s` : clock(duration)} of audio.`);
+  bringIntoView($("shown"));
+  $("result").focus({ preventScroll: true });
+  if (!recordings.some((one) => one.run)) refinement.tryAhead();
+}
+
+/** Open the result of a job by its address. */
+async function openJob(id) {
+  const known = recordings.find((one) => one.link?.id === id);
+  if (known) return open(known);
+  const one = new Recording(null, "Shared result");
+  one.job = id;
+  one.link = { id, text: null };
+  recordings = [...recordings, one];
+  open(one);
+  const run = one.begin();
+  const report = (stage, share, job) => {
+    one.name = job?.file ?? one.name;
+    one.report(stage, share);
+    draw();
+  };
+  await attempt(one, run, async () => {
+    try {
+      const analysis = await finishJob(one, report, run.signal);
+      one.name = analysis.file ?? one.name;
+      one.finish(null, 0, analysis);
+    } catch (failure) {
+      if (failure.status === 404) throw new api.Failure("There is no result under this address: it was deleted or has expired.");
+      throw failure;
+    }
+  });
+}
+
+/** Look at a recording. */
+function open(one) {
+  const another = one !== current;
+  current = one;
+  if (another) {
+    hidden.clear();
+    $("threshold").value = 0;
+    $("threshold-value").textContent = "0 %";
+    search.clear();
+  }
+  listenTo(one.hasResult ? one.url : null);
+  redaction.forget();
+  showAddress(one.link?.id ?? null);
+  shown = nearest(one.results, options.bias)?.[1] ?? null;
+  $("refining").hidden = true;
+  draw();
+  if (shown) drawResult();
+  if (shown && one.file && !one.peaks) drawPeaks(one);
+}
+
+function listenTo(url) {
+  if (audio.getAttribute("src") === url) return;
+  for (const player of [audio, $("before")]) {
+    if (url) player.src = url;
+    else player.removeAttribute("src");
+    player.load();
+  }
+}
+
+function close(one) {
+  one.close();
+  recordings = recordings.filter((other) => other !== one);
+  if (one === current) open(recordings.at(-1));
+  else drawList();
+}
+
+async function drawPeaks(one) {
+  one.peaks = await peaksOf(one.file, one.seconds);
+  if (one === current && shown) drawWaveform(visible());
+}
+
+// Drawing: everything that is seen follows from the recording that is looked at and from the options.
+
+/** The result as it is shown and downloaded: sure enough entities, the names that were given. */
+function visible() {
+  return sureEnough(named(shown, current.names), Number($("threshold").value));
+}
+
+function draw() {
+  const has = Boolean(current?.hasResult && !current.run); // nothing of before stands under what is under way
+  const size = current?.file?.size;
+  const weight = size === undefined ? "" : ` · ${(size / MEGABYTE).toFixed(size < MEGABYTE ? 2 : 1)} MB`;
+  $("chosen").hidden = !current;
+  $("chosen").textContent = current ? `${current.name}${weight}` : "";
+  $("error").hidden = !current?.error;
+  $("error").textContent = current?.error ?? "";
+  $("shown").hidden = !has;
+  $("empty").hidden = has || Boolean(current?.run || current?.error);
+  drawProgress();
+  drawAsk();
+}
+
+function drawList() {
+  list.draw(recordings, current);
+}
+
+function drawProgress() {
+  drawList();
+  const run = current?.run;
+  $("progress-box").hidden = !run;
+  if (!run) return;
+  const { text, share, time } = progressOf(current.progress);
+  $("progress-label").textContent = text;
+  $("progress-time").textContent = time;
+  if (share === null) $("progress").removeAttribute("value");
+  else $("progress").value = share;
+  $("keep").hidden = !current.job || !server.keep_days;
+}
+
+setInterval(() => recordings.some((one) => one.run) && drawProgress(), 1000);
+
+/** A file is analysed as soon as it is chosen: the button is for what changed since then, or went wrong. */
+function drawAsk() {
+  const differs = Boolean(current?.hasResult) && JSON.stringify(options.fields) !== JSON.stringify(current.asked);
+  $("go").disabled = !options.complete;
   $("go").textContent = differs ? "Analyse again" : "Analyse";
-  // A file is analysed as soon as it is chosen: the button is for what changed since then, or went wrong.
-  $("go-box").hidden = !state.file || state.running !== null || (state.file === state.shownFile && !differs);
+  $("go-box").hidden = !current?.file || current.run !== null || (current.hasResult && !current.error && !differs);
 }
 
-async function start() {
-  state.running?.abort();
-  state.refine?.abort();
-  state.ahead?.abort();
-  const run = (state.running = new AbortController());
-  const asked = fields();
-  const value = bias();
-  const file = state.file;
-  $("error").hidden = true;
-  $("progress-box").hidden = false;
-  $("shown").hidden = $("empty").hidden = true; // nothing of another file stands under this one's name
-  optionsChanged();
-  report("uploading", 0);
-  if (!isInView($("progress-box"))) $("progress-box").scrollIntoView({ block: "start" });
-  try {
-    const analysis = await api.analyzeAsJob(file, withBias(asked, value), report, run.signal);
-    state.asked = asked;
-    state.shownFile = file;
-    state.results = new Map([[value, analysis]]);
-    state.hidden = new Set();
-    redaction.forget();
-    if (state.url) URL.revokeObjectURL(state.url);
-    state.url = URL.createObjectURL(file);
-    audio.src = state.url;
-    $("before").src = state.url;
-    $("shown").hidden = false;
-    show(analysis);
-    const { top } = $("shown").getBoundingClientRect();
-    if (top < 0 || top > window.innerHeight / 2) $("shown").scrollIntoView({ block: "start" });
-    say(`${amount(analysis.entities)} in ${lengthOf(analysis.duration)} of audio.`);
-    $("result").focus({ preventScroll: true });
-    tryAhead();
-  } catch (failure) {
-    if (failure.name === "AbortError") say("Cancelled.");
-    else fail(failure.message);
-  } finally {
-    if (state.running === run) {
-      state.running = null;
-      $("progress-box").hidden = true;
-      // Earlier results of this very file are kept.
-      $("shown").hidden = file !== state.shownFile;
-      $("empty").hidden = !$("shown").hidden || !$("error").hidden;
-      optionsChanged();
-    }
-  }
-}
-
-function isInView(element) {
-  const { top, bottom } = element.getBoundingClientRect();
-  return top >= 0 && bottom <= window.innerHeight;
-}
-
-function report(stage, share) {
-  const words = { uploading: "Uploading", waiting: "Waiting", transcribing: "Transcribing" };
-  const known = stage !== "waiting" && share > 0;
-  $("progress-label").textContent = known ? `${words[stage]} ${Math.round(100 * share)} %` : words[stage];
-  if (known) $("progress").value = share;
-  else $("progress").removeAttribute("value");
-}
-
-/** Short audio is transcribed with other biases as well, so that the slider acts at once. */
-async function tryAhead() {
-  if (!state.asked.tasks.includes("ner") || state.shown.duration > SHORT) return;
-  const ahead = (state.ahead = new AbortController());
-  const { shownFile: file, asked, results } = state;
-  try {
-    for (const value of AHEAD) {
-      if (results.has(value)) continue;
-      results.set(value, await api.analyze(file, withBias(asked, value), ahead.signal));
-      if (bias() === value && state.results === results) {
-        show(results.get(value)); // before `refine` had to ask for it
-        $("refining").hidden = true;
-      }
-    }
-  } catch {
-    // What is not known in advance is asked for when it is needed.
-  }
-}
-
-/** The slider moved: the nearest known result is drawn now, the exact one as soon as it is there. */
-function slide() {
-  $("bias-value").textContent = shownBias(bias());
-  if (!state.shown || !state.asked.tasks.includes("ner")) return;
-  state.refine?.abort();
-  const wanted = bias();
-  const known = [...state.results.keys()];
-  const nearest = known.reduce((a, b) => (Math.abs(b - wanted) < Math.abs(a - wanted) ? b : a));
-  const less = nearest - wanted;
-  // With a bias lower by `less`, an entity stays if the odds for it do: an estimate until the result is there.
-  const threshold = 1 / (1 + Math.exp(-less));
-  show(state.results.get(nearest), less > 0 ? (entity) => (entity.confidence ?? 1) < threshold : undefined);
-  $("refining").hidden = nearest === wanted;
-}
-
-let waiting = 0;
-function refineSoon() {
-  clearTimeout(waiting);
-  waiting = setTimeout(refine, 200);
-}
-
-async function refine() {
-  const wanted = bias();
-  const { shownFile: file, asked, results } = state;
-  if (!state.shown || !asked.tasks.includes("ner") || results.has(wanted)) return;
-  state.ahead?.abort();
-  const run = (state.refine = new AbortController());
-  try {
-    const analysis =
-      state.shown.duration > SHORT
-        ? await api.analyzeAsJob(file, withBias(asked, wanted), () => {}, run.signal)
-        : await api.analyze(file, withBias(asked, wanted), run.signal);
-    results.set(wanted, analysis);
-    if (state.results === results && bias() === wanted) {
-      show(analysis);
-      say(`${analysis.entities.length} entities with bias ${shownBias(wanted)}.`);
-    }
-  } catch (failure) {
-    if (failure.name !== "AbortError") fail(failure.message);
-  } finally {
-    if (state.refine === run) $("refining").hidden = true;
-  }
-}
-
-function show(analysis, faded = () => false) {
-  state.shown = analysis;
-  transcript.draw(analysis, state.hidden, faded);
-  $("hint").textContent = transcript.words.length
-    ? transcript.timed
-      ? "Click a word to hear it."
-      : "Click a word to hear its segment: this model gives no word times."
-    : "";
-  $("warnings").replaceChildren(...analysis.warnings.map((warning) => item(warning)));
+function drawResult(faded = () => false) {
+  const analysis = visible();
   const entities = (analysis.entities ?? []).filter((entity) => !faded(entity));
-  drawLegend(entities);
-  drawEntities(entities, analysis.entities !== null);
-  drawSentiment(analysis);
-  redaction.draw(entities);
-}
-
-function item(text) {
-  const made = document.createElement("li");
-  made.textContent = text;
-  return made;
-}
-
-function drawLegend(entities) {
-  const chips = [...counted(entities)].map(([type, count]) => {
-    const chip = tint(document.createElement("button"), type);
-    chip.type = "button";
-    chip.className = "chip";
-    chip.textContent = `${type} ${count}`;
-    chip.setAttribute("aria-pressed", String(!state.hidden.has(type)));
-    chip.addEventListener("click", () => {
-      if (!state.hidden.delete(type)) state.hidden.add(type);
-      show(state.shown);
-      [...$("legend").querySelectorAll("button")].find((other) => other.textContent === chip.textContent)?.focus();
-    });
-    const holder = document.createElement("li");
-    holder.append(chip);
-    return holder;
+  speakers.draw(analysis);
+  transcript.draw(analysis, { hidden, faded, nameOf: speakers.nameOf, tintOf: speakers.tintOf });
+  search.look(false);
+  tabs.hide({
+    "tab-entities": analysis.entities === null,
+    "tab-sentiment": analysis.sentiment === null,
+    "tab-speakers": !analysis.speakers,
+    "tab-redact": !shown.entities?.length || !current.file,
   });
-  $("legend").replaceChildren(...chips);
-}
-
-function drawEntities(entities, asked) {
-  $("entities-card").hidden = !asked;
-  $("entity-count").textContent = entities.length || "none";
-  $("entities").hidden = !entities.length;
-  const rows = entities.map((entity) => {
-    const row = document.createElement("tr");
-    const type = tint(document.createElement("span"), entity.type);
-    type.className = "chip";
-    const name = document.createElement("span");
-    name.textContent = entity.type;
-    name.style.paddingRight = ".7rem";
-    type.append(name);
-    const play = document.createElement("button");
-    play.type = "button";
-    play.textContent = entity.text;
-    play.title = "Hear it";
-    const segment = state.shown.segments.find((part) => part.start_char <= entity.start_char && entity.start_char < part.end_char);
-    const start = entity.start ?? segment?.start ?? 0;
-    play.addEventListener("click", () => transcript.seek(start));
-    const sure = document.createDocumentFragment();
-    if (entity.confidence !== null) {
-      const bar = document.createElement("span");
-      bar.className = "bar";
-      const inner = document.createElement("i");
-      inner.style.width = `${100 * entity.confidence}%`;
-      bar.append(inner);
-      sure.append(bar, `${Math.round(100 * entity.confidence)} %`);
-    }
-    for (const content of [type, play, clock(start), sure]) {
-      const cell = document.createElement("td");
-      cell.append(content);
-      row.append(cell);
-    }
-    return row;
+  $("speaker-count").textContent = analysis.speakers?.length ?? "";
+  $("downloads").querySelector("[data-format=rttm]").parentElement.hidden = !analysis.speakers?.length || !writes("rttm");
+  $("downloads").querySelector("[data-format=conll]").parentElement.hidden = analysis.entities === null || !writes("conll");
+  drawLegend(entities, hidden, (type) => {
+    if (!hidden.delete(type)) hidden.add(type);
+    drawResult(faded);
   });
-  $("entities").tBodies[0].replaceChildren(...rows);
+  drawEntities(analysis, entities, shown.entities?.length ?? 0, speakers.nameOf, (seconds) => transcript.seek(seconds));
+  redaction.draw(shown.entities ?? []);
+  drawHint(analysis);
+  drawSentiment();
+  drawWaveform(analysis);
+  drawShare();
 }
 
-function drawSentiment(analysis) {
-  $("sentiment-card").hidden = analysis.sentiment === null;
-  if (analysis.sentiment === null) return;
-  $("mood").textContent = analysis.sentiment.label;
-  drawShares($("shares"), analysis.sentiment);
-  moveCursor = drawTimeline($("timeline"), analysis, (seconds) => transcript.seek(seconds));
+const writes = (format) => server.formats?.includes(format);
+
+function drawHint(analysis) {
+  const click = !transcript.words.length || !current.file
+    ? ""
+    : transcript.timed ? "Click a word to hear it." : "Click a word to hear its segment: this model gives no word times.";
+  const language = analysis.language ? languageName(analysis.language) : null;
+  $("hint").textContent = [click, [analysis.model, language].filter(Boolean).join(", ")].filter(Boolean).join(" · ");
+  $("warnings").replaceChildren(
+    ...analysis.warnings.map((warning) => Object.assign(document.createElement("li"), { textContent: warning })),
+  );
 }
 
-function save(url, name) {
-  const link = document.createElement("a");
-  link.href = url;
-  link.download = name;
-  link.click();
+function drawSentiment() {
+  if (!shown?.sentiment) return;
+  $("mood").textContent = shown.sentiment.label;
+  drawShares($("shares"), shown.sentiment);
+  moveCursor = drawTimeline($("timeline"), shown, (seconds) => transcript.seek(seconds));
 }
 
-async function download(format) {
-  try {
-    const text = format === "json" ? `${JSON.stringify(state.shown, null, 2)}\n` : await api.render(state.shown, format);
-    const url = URL.createObjectURL(new Blob([text], { type: "text/plain" }));
-    save(url, `${(state.shown.file ?? "audio").replace(/\.[^.]+$/, "")}.${format}`);
-    setTimeout(() => URL.revokeObjectURL(url), 10_000);
-  } catch (failure) {
-    fail(failure.message);
-  }
+function drawWaveform(analysis) {
+  const turns = turnsOf(analysis).map(({ speaker, start, end }) => ({ start, end, color: speakers.hueOf(speaker) }));
+  const marks = (analysis.entities ?? []).filter(({ type }) => !hidden.has(type));
+  const entities = marks.map((entity) => ({ start: startOf(analysis, entity), color: hueOf(entity.type) }));
+  waveform.show(analysis.duration, current.peaks, turns, entities);
+  audio.hidden = !current.file;
+  $("no-audio").hidden = Boolean(current.file);
 }
+
+function drawShare() {
+  $("share").hidden = !server.keep_days;
+  drawLink(current, server.keep_days);
+}
+
+function rename(id, name) {
+  current.names.set(id, name);
+  drawResult();
+}
+
+function bringIntoView(element) {
+  const { top } = element.getBoundingClientRect();
+  if (top < 0 || top > window.innerHeight / 2) element.scrollIntoView({ block: "start" });
+}
+
+const languageName = (code) => new Intl.DisplayNames(["en"], { type: "language" }).of(code);
+
+// What people do.
 
 $("file").addEventListener("change", (event) => {
-  const [file] = event.target.files;
+  const files = [...event.target.files];
   event.target.value = ""; // the same file may be chosen again
-  if (file) { choose(file); start(); }
+  add(files);
 });
 for (const name of ["dragenter", "dragover"]) {
   document.addEventListener(name, (event) => { event.preventDefault(); $("drop").classList.add("over"); });
@@ -331,30 +355,67 @@ for (const name of ["dragenter", "dragover"]) {
 for (const name of ["dragleave", "drop"]) {
   document.addEventListener(name, (event) => { event.preventDefault(); $("drop").classList.remove("over"); });
 }
-document.addEventListener("drop", (event) => {
-  const [file] = event.dataTransfer.files;
-  if (file) { choose(file); start(); }
+document.addEventListener("drop", (event) => add([...event.dataTransfer.files]));
+$("example").addEventListener("click", async () => {
+  const clip = await (await fetch("static/jfk.flac")).blob();
+  add([new File([clip], "jfk.flac", { type: "audio/flac" })]);
 });
-$("go").addEventListener("click", start);
-$("cancel").addEventListener("click", () => state.running?.abort());
-$("task-ner").addEventListener("change", optionsChanged);
-$("task-sa").addEventListener("change", optionsChanged);
-$("bias").addEventListener("input", () => { slide(); refineSoon(); });
+$("go").addEventListener("click", () => start(current));
+$("cancel").addEventListener("click", () => {
+  if (current.job && current.link?.id === current.job) {
+    api.forget(current.job).catch(() => {});
+    current.link = null;
+    showAddress(null);
+  }
+  current.run?.abort();
+});
+$("keep").addEventListener("click", () => {
+  api.letStay(current.job);
+  current.link = { id: current.job, text: null };
+  showAddress(current.job);
+  copy(addressOf(current.job), $("keep"));
+});
+$("threshold").addEventListener("input", () => {
+  $("threshold-value").textContent = `${Math.round(100 * $("threshold").value)} %`;
+  drawResult();
+});
+$("copy").addEventListener("click", () => copy(transcript.plain(speakers.nameOf), $("copy")));
+$("share").addEventListener("click", async () => {
+  try {
+    showAddress(await share(current, visible()));
+    drawShare();
+    await copy(addressOf(current.link.id), $("share"));
+  } catch (failure) {
+    fail(failure.message);
+  }
+});
+$("unshare").addEventListener("click", async () => {
+  try {
+    await api.forget(current.link.id);
+    current.link = null;
+    showAddress(null);
+    drawShare();
+    say("The link was deleted.");
+  } catch (failure) {
+    fail(failure.message);
+  }
+});
 for (const button of $("downloads").querySelectorAll("[data-format]")) {
-  button.addEventListener("click", () => download(button.dataset.format));
+  button.addEventListener("click", () => download(visible(), button.dataset.format).catch((failure) => fail(failure.message)));
 }
-$("download-redacted").addEventListener("click", () => redaction.copy && save(redaction.copy.url, redaction.copy.name));
 let resizing = 0;
 window.addEventListener("resize", () => {
   clearTimeout(resizing);
-  resizing = setTimeout(() => state.shown?.sentiment && drawSentiment(state.shown), 150);
+  resizing = setTimeout(drawSentiment, 150);
 });
+window.addEventListener("hashchange", () => jobOfAddress() && openJob(jobOfAddress()));
 
 try {
-  const server = await api.info();
-  $("model").textContent = `${server.name} ${server.version}`;
-  types.start(server.entity_types, server.open_types);
+  server = await api.info();
+  $("model").textContent = [`${server.name} ${server.version}`, server.languages.map(languageName).join(", ")].join(" · ");
+  options.start(server);
+  if (jobOfAddress()) openJob(jobOfAddress());
 } catch (failure) {
   fail(failure.message);
 }
-optionsChanged();
+draw();

@@ -1,17 +1,12 @@
 // The card that redacts: which types, how far it is, before and after.
 
 import * as api from "./api.js";
+import { counted } from "./entities.js";
+import { save } from "./sharing.js";
 import { clock } from "./transcript.js";
 import { joined } from "./types.js";
 
 const $ = (id) => document.getElementById(id);
-
-/** How many entities of each type. */
-export function counted(entities) {
-  const counts = new Map();
-  for (const entity of entities) counts.set(entity.type, (counts.get(entity.type) ?? 0) + 1);
-  return counts;
-}
 
 export class Redaction {
   /** `asked()` gives the file and the fields of what is shown. */
@@ -26,10 +21,10 @@ export class Redaction {
       this.start();
     });
     $("redact-cancel").addEventListener("click", () => this.running?.abort());
+    $("download-redacted").addEventListener("click", () => this.copy && save(this.copy.url, this.copy.name));
   }
 
   draw(entities) {
-    $("redact-card").hidden = entities.length === 0;
     const off = new Set([...$("redact-types").querySelectorAll("input:not(:checked)")].map((box) => box.value));
     const boxes = [...counted(entities).keys()].map((type) => {
       const label = document.createElement("label");
@@ -50,7 +45,6 @@ export class Redaction {
     if (this.copy) URL.revokeObjectURL(this.copy.url);
     this.copy = null;
     $("redacted").hidden = true;
-    $("download-redacted").disabled = true;
   }
 
   async start() {
@@ -98,7 +92,6 @@ export class Redaction {
     $("redacted-note").textContent = `${done} ${answer.notes.join(" ")}`;
     $("redacted-note").className = answer.verified ? "quiet" : "error";
     $("redacted").hidden = false;
-    $("download-redacted").disabled = false;
   }
 }
 

@@ -14,19 +14,37 @@ export function wordsOf(analysis) {
   const words = [];
   for (const segment of analysis.segments) {
     if (segment.words) {
-      words.push(...segment.words);
+      for (const word of segment.words) words.push({ ...word, speaker: word.speaker ?? segment.speaker });
       continue;
     }
     let place = segment.start_char;
     for (const piece of segment.text.split(/(\s+)/)) {
       const length = [...piece].length;
       if (piece.trim()) {
-        words.push({ text: piece, start: segment.start, end: segment.end, start_char: place, end_char: place + length });
+        const { start, end, speaker } = segment;
+        words.push({ text: piece, start, end, speaker, start_char: place, end_char: place + length });
       }
       place += length;
     }
   }
   return words;
+}
+
+/** Who speaks, by the first character of each line: lines begin with segments, and where the speaker changes. */
+function linesOf(analysis, words) {
+  const starts = new Map();
+  const channels = new Set(analysis.segments.filter((one) => one.text.trim()).map((one) => one.channel ?? null));
+  for (const { text, start, start_char, speaker, channel } of analysis.segments) {
+    const who = speaker ?? (channels.size > 1 ? `Channel ${channel + 1}` : null);
+    if (text.trim()) starts.set(start_char, { start, who });
+  }
+  let who = null;
+  for (const { start, start_char, speaker } of words) {
+    const line = starts.get(start_char);
+    if (line) line.who = who = speaker ?? line.who;
+    else if (speaker && speaker !== who) starts.set(start_char, { start, who: (who = speaker) });
+  }
+  return starts;
 }
 
 export class Transcript {
@@ -35,6 +53,7 @@ export class Transcript {
     this.audio = audio;
     this.words = [];
     this.pieces = [];
+    this.lines = [];
     this.now = -1;
     box.addEventListener("click", (event) => {
       const piece = event.target.closest("[data-word]");
@@ -45,41 +64,44 @@ export class Transcript {
     audio.addEventListener("seeked", () => this.follow());
   }
 
-  /** `hidden`: types that are not marked. `faded`: entities that will probably go. */
-  draw(analysis, hidden = new Set(), faded = () => false) {
+  /**
+   * `hidden`: types that are not marked. `faded`: entities that will probably go. `nameOf`, `tintOf`: the name of a
+   * speaker, and its colour given to an element.
+   */
+  draw(analysis, { hidden = new Set(), faded = () => false, nameOf = (who) => who, tintOf = (element) => element } = {}) {
     const characters = [...(analysis.text ?? "")];
     this.words = wordsOf(analysis);
     this.timed = analysis.segments.some((segment) => segment.words?.length);
-    const spoken = analysis.segments.filter((segment) => segment.text.trim());
     const entities = analysis.entities ?? [];
-    const cuts = new Set([0, characters.length]);
-    for (const span of [...this.words, ...entities, ...spoken]) cuts.add(span.start_char).add(span.end_char);
+    const starts = linesOf(analysis, this.words);
+    const cuts = new Set([0, characters.length, ...starts.keys()]);
+    for (const span of [...this.words, ...entities]) cuts.add(span.start_char).add(span.end_char);
     const edges = [...cuts].sort((a, b) => a - b);
     this.pieces = this.words.map(() => []);
+    this.lines = [];
     const out = document.createDocumentFragment();
+    let line = null;
     let word = 0;
     let entity = 0;
-    let segment = 0;
     let mark = null;
     edges.slice(0, -1).forEach((start, n) => {
       const end = edges[n + 1];
-      if (spoken.length > 1 && segment < spoken.length && spoken[segment].start_char === start) {
-        if (segment) out.append(document.createElement("br"));
-        const stamp = document.createElement("span");
-        stamp.className = "seg";
-        stamp.textContent = clock(spoken[segment].start);
-        out.append(stamp);
-        segment += 1;
+      if (starts.has(start) || !line) {
+        const { start: seconds, who } = starts.get(start) ?? { start: 0, who: null };
+        line = this.line(starts.size > 1 ? seconds : null, who, nameOf, tintOf);
+        out.append(line);
+        mark = null; // an entity that goes on here is marked in both lines
       }
       while (word < this.words.length && this.words[word].end_char <= start) word += 1;
       while (entity < entities.length && entities[entity].end_char <= start) entity += 1;
       const text = characters.slice(start, end).join("");
+      this.lines.at(-1).text += text;
       const inside = entities[entity]?.start_char <= start ? entities[entity] : null;
       if (inside && mark?.entity !== inside) {
         mark = this.mark(inside, hidden, faded);
-        out.append(mark);
+        line.append(mark);
       }
-      const parent = inside ? mark : out;
+      const parent = inside ? mark : line;
       if (this.words[word]?.start_char <= start) parent.append(this.piece(text, word));
       else parent.append(text);
       if (inside && end === inside.end_char) mark.append(this.label(inside));
@@ -90,6 +112,59 @@ export class Transcript {
     this.focusable(0);
     this.now = -1;
     this.follow();
+  }
+
+  /** A line, with its time where there are several, and its speaker's name where that is another than before. */
+  line(seconds, who, nameOf, tintOf) {
+    const line = document.createElement("p");
+    line.className = who === null || who === undefined ? "line" : "line spoken";
+    if (seconds !== null) {
+      const stamp = document.createElement("span");
+      stamp.className = "seg";
+      stamp.textContent = clock(seconds);
+      line.append(stamp);
+    }
+    if (who !== null && who !== undefined) {
+      tintOf(line, who);
+      if (this.lines.at(-1)?.who !== who) {
+        const name = document.createElement("span");
+        name.className = "who";
+        name.textContent = nameOf(who);
+        line.append(name);
+      }
+    }
+    this.lines.push({ who: who ?? null, text: "" });
+    return line;
+  }
+
+  /** The transcript as text: a line a segment or speaker. */
+  plain(nameOf) {
+    return this.lines.map(({ who, text }) => (who === null ? text.trim() : `${nameOf(who)}: ${text.trim()}`)).join("\n");
+  }
+
+  /** Mark the words of these ranges, first and last. */
+  highlight(ranges) {
+    for (const piece of this.box.querySelectorAll(".hit")) piece.classList.remove("hit", "here");
+    for (const [first, last] of ranges) this.each(first, last, (piece) => piece.classList.add("hit"));
+  }
+
+  /** Show one of the marked ranges. */
+  point([first, last]) {
+    for (const piece of this.box.querySelectorAll(".here")) piece.classList.remove("here");
+    this.each(first, last, (piece) => piece.classList.add("here"));
+    this.focusable(first);
+    this.bring(this.pieces[first][0]);
+  }
+
+  each(first, last, act) {
+    for (let word = first; word <= last; word += 1) this.pieces[word].forEach(act);
+  }
+
+  /** Scroll inside the box, and only there, until the piece is seen. */
+  bring(piece) {
+    if (!piece) return;
+    const [at, box] = [piece.getBoundingClientRect(), this.box.getBoundingClientRect()];
+    if (at.top < box.top + 8 || at.bottom > box.bottom - 8) this.box.scrollTop += at.top - box.top - box.height / 3;
   }
 
   mark(entity, hidden, faded) {
@@ -150,6 +225,7 @@ export class Transcript {
   }
 
   seek(seconds) {
+    if (!this.audio.src) return; // only the result was kept
     this.audio.currentTime = seconds;
     this.audio.play().catch(() => {});
   }
@@ -163,6 +239,7 @@ export class Transcript {
     if (now === this.now) return;
     for (const piece of this.pieces[this.now] ?? []) piece.classList.remove("now");
     for (const piece of this.pieces[now] ?? []) piece.classList.add("now");
+    if (!this.audio.paused) this.bring(this.pieces[now]?.[0]);
     this.now = now;
   }
 }
