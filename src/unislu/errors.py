@@ -72,3 +72,8 @@ class VerificationError(RedactionError):
 
 class MissingDependencyError(UnisluError, ImportError):
     """An optional dependency is not installed; the message contains the command that installs it."""
+
+
+def install_hint(extra: str) -> str:
+    """What installs an extra: from a clone or with a wheel, since unislu is on no package index."""
+    return f'pip install ".[{extra}]" in a clone of unislu, or pip install "FILE.whl[{extra}]" with its wheel'

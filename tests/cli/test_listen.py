@@ -169,7 +169,7 @@ def test_wrong_usage(
 def test_no_sounddevice(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     monkeypatch.setitem(sys.modules, "sounddevice", None)
     assert main(["listen"]) == 1
-    assert 'pip install "unislu[listen]"' in capsys.readouterr().err
+    assert 'pip install ".[listen]"' in capsys.readouterr().err
 
 
 def fake_sounddevice(blocks: list[bytes], overflow: bool = False) -> Any:

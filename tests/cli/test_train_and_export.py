@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from unislu.cli import main
+from unislu.errors import install_hint
 
 
 def test_export_options(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -37,4 +38,4 @@ def test_extras_that_are_not_installed(
     )
     for command in (["train", "recipe.yaml"], ["export", "a", "b"]):
         assert main(command) == 1
-        assert capsys.readouterr().err == 'unislu: this needs torch: pip install "unislu[train]"\n'
+        assert capsys.readouterr().err == f'unislu: this needs torch: {install_hint("train")}\n'

@@ -95,5 +95,5 @@ def test_missing_normaliser_names_the_extra(monkeypatch: pytest.MonkeyPatch) -> 
     profiles._whisperner_normalizer.cache_clear()
     for name, module in (("unislu", "whisper_normalizer.english"), ("whisperner", "jiwer")):
         monkeypatch.setitem(sys.modules, module, None)
-        with pytest.raises(MissingDependencyError, match=r'pip install "unislu\[eval\]"'):
+        with pytest.raises(MissingDependencyError, match=r'pip install "\.\[eval\]"'):
             profile(name)

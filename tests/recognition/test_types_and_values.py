@@ -138,5 +138,5 @@ def test_values_of_a_recording(vocabulary: Vocabulary) -> None:
 
 def test_values_without_the_libraries(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "dateparser", None)
-    with pytest.raises(MissingDependencyError, match=r'pip install "unislu\[values\]"'):
+    with pytest.raises(MissingDependencyError, match=r'pip install "\.\[values\]"'):
         Request(values=True)

@@ -17,7 +17,7 @@ from unislu.server.jobs import MAX_ATTEMPTS, JobStore
 
 def wait_for(server: Any, id_: str, *statuses: str) -> dict[str, Any]:
     for _ in range(60):
-        job: dict[str, Any] = server.get(f"/v1/jobs/{id_}?wait=2").json()
+        job: dict[str, Any] = server.get(f"/v1/jobs/{id_}?wait=2&until=change").json()
         if job["status"] in statuses:
             return job
     raise AssertionError(job)
@@ -94,7 +94,7 @@ def test_progress_cancel_and_short_requests_meanwhile(
         job = server.post("/v1/jobs", {"tasks": "asr"}, long_silence).json()
         running = wait_for(server, job["id"], "running")
         while running["progress"] < 0.02:
-            running = server.get(f"/v1/jobs/{job['id']}?wait=2").json()
+            running = server.get(f"/v1/jobs/{job['id']}?wait=2&until=change").json()
         assert running["seconds"] == 100.0
         # A short request does not wait for the long one to end.
         assert server.post("/v1/analyze", {"tasks": "asr"}, hum).json()["text"] == ""
@@ -106,6 +106,14 @@ def test_progress_cancel_and_short_requests_meanwhile(
         assert server.post("/v1/analyze", {"tasks": "asr"}, hum).status_code == 200
         assert time.monotonic() - before < 5
         assert not list(server.service.folder.iterdir())
+
+
+def test_a_client_waits_for_the_end_of_a_job_or_for_a_change(server: Any, speech: bytes) -> None:
+    job = server.post("/v1/jobs", {"tasks": "asr"}, speech).json()
+    changed = server.get(f"/v1/jobs/{job['id']}?wait=60&until=change").json()
+    assert changed != job
+    assert server.get(f"/v1/jobs/{job['id']}?wait=60").json()["status"] == "done"
+    assert server.get(f"/v1/jobs/{job['id']}?until=later").status_code == 400
 
 
 def test_a_short_job_does_not_wait_for_a_long_one(

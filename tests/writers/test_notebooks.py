@@ -98,5 +98,5 @@ def test_a_spacy_document() -> None:
 
 def test_spacy_is_an_extra(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "spacy", None)
-    with pytest.raises(MissingDependencyError, match=r'pip install "unislu\[spacy\]"'):
+    with pytest.raises(MissingDependencyError, match=r'pip install "\.\[spacy\]"'):
         table_example().to_spacy()

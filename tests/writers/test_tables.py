@@ -127,7 +127,7 @@ def test_a_missing_extra_is_named(
     monkeypatch: pytest.MonkeyPatch, name: str, module: str, extra: str
 ) -> None:
     monkeypatch.setitem(sys.modules, module, None)
-    with pytest.raises(MissingDependencyError, match=rf'pip install "unislu\[{extra}\]"'):
+    with pytest.raises(MissingDependencyError, match=rf'pip install "\.\[{extra}\]"'):
         get_writer(name).content(example())
 
 

@@ -6,7 +6,7 @@ import contextlib
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
-from ..errors import AudioError, MissingDependencyError, OptionError
+from ..errors import AudioError, MissingDependencyError, OptionError, install_hint
 
 if TYPE_CHECKING:
     from .listen import Buffer
@@ -64,11 +64,11 @@ def _sounddevice() -> Any:
         import sounddevice
     except ImportError:
         raise MissingDependencyError(
-            'the microphone needs sounddevice: pip install "unislu[listen]" (or pipe PCM: `unislu listen -`)'
+            f'the microphone needs sounddevice: {install_hint("listen")} (or pipe PCM: `unislu listen -`)'
         ) from None
     except OSError as error:  # the wheel for Linux does not contain PortAudio
         raise MissingDependencyError(
-            f'the microphone needs PortAudio ({error}): install libportaudio2; pip install "unislu[listen]"'
+            f'the microphone needs PortAudio ({error}): install libportaudio2; {install_hint("listen")}'
         ) from None
     return sounddevice
 

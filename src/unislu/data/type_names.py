@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from unislu.errors import MissingDependencyError, RecordError
+from unislu.errors import MissingDependencyError, RecordError, install_hint
 from unislu.sequence.labels import normalize_type
 
 _KEYS = frozenset({"names", "is", "near", "about"})
@@ -55,7 +55,7 @@ class TypeTable:
             import yaml
         except ImportError as error:
             raise MissingDependencyError(
-                'the table of types is YAML, which needs PyYAML: pip install "unislu[train]"'
+                f'the table of types is YAML, which needs PyYAML: {install_hint("train")}'
             ) from error
         values = yaml.safe_load(path.read_text(encoding="utf-8"))
         if not isinstance(values, dict):

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from unislu.errors import MissingDependencyError, RecordError
+from unislu.errors import MissingDependencyError, RecordError, install_hint
 from unislu.writers.rttm import Turn
 
 COLLAR = 0.25
@@ -118,7 +118,7 @@ def error_rate() -> Any:
         from pyannote.metrics.diarization import DiarizationErrorRate
     except ImportError as error:
         raise MissingDependencyError(
-            "diarization errors need pyannote.metrics: pip install 'unislu[speakers]'"
+            f"diarization errors need pyannote.metrics: {install_hint('speakers')}"
         ) from error
     return DiarizationErrorRate(collar=2 * COLLAR)  # counted over both sides
 

@@ -103,7 +103,7 @@ def questions(
 
     Raises:
         RecordError: a record has no audio, or malformed turns of speakers.
-        MissingDependencyError: turns are annotated and `unislu[speakers]` is not installed.
+        MissingDependencyError: turns are annotated and the extra `speakers` is not installed.
     """
     tasks = ("asr", *(["ner"] if dataset.has_entities else []), *(["sa"] if dataset.has_sentiment else []))
     every = dataset.types

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
 
-from unislu.errors import MissingDependencyError, OptionError
+from unislu.errors import MissingDependencyError, OptionError, install_hint
 
 PROFILES = ("slue", "unislu", "whisperner")
 
@@ -63,7 +63,7 @@ def _whisper_normalizer() -> Callable[[str], str]:
         from whisper_normalizer.english import EnglishTextNormalizer
     except ImportError as error:
         raise MissingDependencyError(
-            'the `unislu` profile needs Whisper\'s English normaliser: pip install "unislu[eval]"'
+            f'the `unislu` profile needs Whisper\'s English normaliser: {install_hint("eval")}'
         ) from error
     normalizer = EnglishTextNormalizer()
     for rule in _ADDED_BY_THE_WHEEL:

@@ -153,7 +153,7 @@ def judge(
     Raises:
         RecordError: no gold at all; an id occurs twice on one side; ids on one side only, unless
             `allow_missing`; an entity type outside `labels`.
-        MissingDependencyError: `unislu[eval]` is not installed.
+        MissingDependencyError: the extra `eval` is not installed.
     """
     chosen = find_profile(profile) if isinstance(profile, str) else profile
     reference, answers = _by_id("gold", golds), _by_id("predictions", predictions)

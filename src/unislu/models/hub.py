@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from unislu.bundle import MANIFEST, MODEL_CARD, Bundle, read_manifest
-from unislu.errors import BundleError, BundleNotFoundError, MissingDependencyError
+from unislu.errors import BundleError, BundleNotFoundError, MissingDependencyError, install_hint
 
 from .place import missing
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 _OWN_FOLDER = ".cache"
 """In which the library keeps what it needs to go on with a download."""
 _TRIES = 2
-_HOW = 'needs huggingface_hub: pip install "unislu[hub]"'
+_HOW = f'needs huggingface_hub: {install_hint("hub")}'
 
 
 def _api(what: str) -> HfApi:

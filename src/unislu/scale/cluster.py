@@ -16,7 +16,7 @@ from collections.abc import Iterator, Sequence
 from types import TracebackType
 from typing import TYPE_CHECKING
 
-from ..errors import BatchError, MissingDependencyError, OptionError, UnisluError
+from ..errors import BatchError, MissingDependencyError, OptionError, UnisluError, install_hint
 from .options import BatchOptions, WorkerOptions
 from .packing import Batch
 from .rows import Row
@@ -62,7 +62,7 @@ class Cluster:
         try:
             import ray.data
         except ImportError:
-            raise MissingDependencyError('the engine ray needs Ray: pip install "unislu[ray]"') from None
+            raise MissingDependencyError(f'the engine ray needs Ray: {install_hint("ray")}') from None
         self._ray = ray
         self._options = options
         self._ours = False

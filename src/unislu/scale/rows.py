@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from ..errors import MissingDependencyError
+from ..errors import MissingDependencyError, install_hint
 from ..result import Analysis
 from ..writers.parquet import with_json
 from .inputs import Input
@@ -142,5 +142,5 @@ def require_pyarrow() -> Any:
     try:
         import pyarrow
     except ImportError:
-        raise MissingDependencyError('batch runs write Parquet: pip install "unislu[scale]"') from None
+        raise MissingDependencyError(f'batch runs write Parquet: {install_hint("scale")}') from None
     return pyarrow

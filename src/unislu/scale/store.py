@@ -9,7 +9,7 @@ from contextlib import contextmanager, suppress
 from fnmatch import fnmatch
 from typing import Any
 
-from ..errors import BatchError, MissingDependencyError, OptionError
+from ..errors import BatchError, MissingDependencyError, OptionError, install_hint
 from ..files import write_whole
 
 LOCK = "_lock"
@@ -32,7 +32,7 @@ def open_store(url: str) -> tuple[Any, str]:
     try:
         import fsspec
     except ImportError:
-        raise MissingDependencyError(f'{url}: reading it needs fsspec: pip install "unislu[scale]"') from None
+        raise MissingDependencyError(f'{url}: reading it needs fsspec: {install_hint("scale")}') from None
     if "://" not in url:  # a path, even if it contains `::`, which chains URLs
         return fsspec.filesystem("file"), os.path.abspath(url)
     protocol = url.partition("://")[0]

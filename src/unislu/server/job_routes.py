@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from typing import Any
+from typing import Any, Literal
 
 from fastapi import APIRouter, Query, Request
 from fastapi.responses import JSONResponse, Response
@@ -107,10 +107,11 @@ def _add_look(routes: APIRouter, runner: JobRunner) -> None:
     async def one(
         request: Request,
         id_: str,
-        wait: float = Query(0.0, ge=0, le=MAX_WAIT, description="seconds to wait for a change"),
+        wait: float = Query(0.0, ge=0, le=MAX_WAIT, description="seconds to wait for its end"),
+        until: Literal["end", "change"] = Query("end", description="change: wait for any progress"),
     ) -> dict[str, Any]:
         job = await _find(store, request, id_)
-        news = await runner.news(job, wait) if wait else job
+        news = await runner.news(job, wait, ended=until == "end") if wait else job
         return (news or job).to_dict()
 
 

@@ -94,12 +94,12 @@ class JobRunner:
             self._running[id_].cancel()
         self._tell()
 
-    async def news(self, job: Job, seconds: float) -> Job | None:
-        """The job after it has changed, or after `seconds`."""
+    async def news(self, job: Job, seconds: float, *, ended: bool) -> Job | None:
+        """The job after it has `ended`, or otherwise after it has changed in any way, or after `seconds`."""
         found: Job | None = job
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(seconds):
-                while found is not None and found.status not in ENDED and found == job:
+                while found is not None and found.status not in ENDED and (ended or found == job):
                     changed = self._changed
                     await changed.wait()
                     found = await asyncio.to_thread(self.store.get, job.id)

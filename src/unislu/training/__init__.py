@@ -1,1 +1,1 @@
-"""Training: recipe → examples → batches → dynamic loss → checkpoints → bundle. Needs `unislu[train]`."""
+"""Training: recipe → examples → batches → dynamic loss → checkpoints → bundle. Needs the extra `train`."""

@@ -7,7 +7,7 @@ from importlib import import_module
 from importlib.util import find_spec
 from types import ModuleType
 
-from unislu.errors import MissingDependencyError
+from unislu.errors import MissingDependencyError, install_hint
 
 _PACKAGES = {
     "dateparser": "dateparser",
@@ -35,4 +35,4 @@ def check_installed() -> None:
 
 def _missing(name: str) -> MissingDependencyError:
     package = _PACKAGES[name.partition(".")[0]]
-    return MissingDependencyError(f'values need {package}: pip install "unislu[values]"')
+    return MissingDependencyError(f'values need {package}: {install_hint("values")}')

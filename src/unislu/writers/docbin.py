@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ..errors import MissingDependencyError
+from ..errors import MissingDependencyError, install_hint
 from ..result import Analysis
 
 if TYPE_CHECKING:
@@ -42,7 +42,7 @@ def to_doc(analysis: Analysis, nlp: Language | None = None) -> Doc:
         import spacy
         from spacy.util import filter_spans
     except ImportError:
-        raise MissingDependencyError('spaCy is not installed: pip install "unislu[spacy]"') from None
+        raise MissingDependencyError(f'spaCy is not installed: {install_hint("spacy")}') from None
     nlp = nlp or spacy.blank(analysis.language or "xx")
     doc = nlp.make_doc(analysis.text or "")
     spans = [

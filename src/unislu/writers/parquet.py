@@ -6,7 +6,7 @@ import io
 import json
 from typing import TYPE_CHECKING, Any
 
-from ..errors import MissingDependencyError
+from ..errors import MissingDependencyError, install_hint
 from ..result import Analysis
 
 if TYPE_CHECKING:
@@ -72,5 +72,5 @@ def _pyarrow() -> Any:
     try:
         import pyarrow
     except ImportError:
-        raise MissingDependencyError('parquet needs pyarrow: pip install "unislu[scale]"') from None
+        raise MissingDependencyError(f'parquet needs pyarrow: {install_hint("scale")}') from None
     return pyarrow

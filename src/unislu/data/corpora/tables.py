@@ -8,7 +8,7 @@ from typing import Any
 
 from unislu.bundle import hub_repository
 from unislu.data.lines import json_objects, read_lines, tsv_fields
-from unislu.errors import MissingDependencyError, RecordError
+from unislu.errors import MissingDependencyError, RecordError, install_hint
 
 Row = Mapping[str, Any]
 #: Where the hub keeps every data set as Parquet, whatever it was uploaded as.
@@ -63,7 +63,7 @@ def dataset_rows(source: Path, config: str, split: str) -> Iterator[tuple[str, R
         import pyarrow
         import pyarrow.parquet as parquet
     except ImportError as error:
-        raise MissingDependencyError('Parquet needs pyarrow: pip install "unislu[prepare]"') from error
+        raise MissingDependencyError(f'Parquet needs pyarrow: {install_hint("prepare")}') from error
     for path in _parquet_files(source, config, split):
         number = 0
         try:
@@ -94,7 +94,7 @@ def _downloaded(name: str, revision: str | None, config: str, split: str) -> Pat
         from huggingface_hub.errors import HfHubHTTPError
     except ImportError as error:
         raise MissingDependencyError(
-            f'hf:{name} needs huggingface-hub: pip install "unislu[prepare]"'
+            f'hf:{name} needs huggingface-hub: {install_hint("prepare")}'
         ) from error
     try:
         return Path(

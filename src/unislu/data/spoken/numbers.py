@@ -10,7 +10,7 @@ import random
 from functools import cache, lru_cache
 from typing import Any
 
-from unislu.errors import MissingDependencyError
+from unislu.errors import MissingDependencyError, install_hint
 
 DIGITS = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
 MONTHS = ("January", "February", "March", "April", "May", "June", "July", "August", "September", "October",
@@ -31,7 +31,7 @@ def _engine() -> Any:
         import inflect
     except ImportError as error:
         raise MissingDependencyError(
-            'numbers are turned into words by inflect, which is not installed: pip install "unislu[texts]"'
+            f'numbers are turned into words by inflect, which is not installed: {install_hint("texts")}'
         ) from error
     return inflect.engine()
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from unislu.errors import MissingDependencyError
+from unislu.errors import MissingDependencyError, install_hint
 from unislu.evaluation.bootstrap import Interval
 from unislu.evaluation.entity_errors import KINDS, EntityErrors
 from unislu.evaluation.evaluate import Evaluation, ScoredPart
@@ -80,7 +80,7 @@ def _environment() -> Environment:
     try:
         from jinja2 import Environment, PackageLoader, StrictUndefined
     except ImportError:
-        raise MissingDependencyError('the report needs jinja2: pip install "unislu[eval]"') from None
+        raise MissingDependencyError(f'the report needs jinja2: {install_hint("eval")}') from None
     environment = Environment(
         loader=PackageLoader(__package__),
         autoescape=True,

@@ -147,7 +147,7 @@ async function look(id, seconds, report, signal) {
   const until = Date.now() + PATIENCE;
   for (let wait = seconds; ; wait = 0) {
     try {
-      return await json(`${path(id)}?wait=${wait}`, { signal });
+      return await json(`${path(id)}?wait=${wait}&until=change`, { signal });
     } catch (failure) {
       if (![0, 502, 503].includes(failure.status) || Date.now() > until) throw failure;
       report("unreachable", 0);

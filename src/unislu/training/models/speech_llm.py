@@ -18,7 +18,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from unislu.errors import MissingDependencyError, RecipeError
+from unislu.errors import MissingDependencyError, RecipeError, install_hint
 from unislu.sequence import LabelSet, Vocabulary, WhisperTokenizer
 from unislu.sequence.vocabulary import END
 from unislu.training.checkpoint import Checkpoint, write_unislu
@@ -287,7 +287,7 @@ def _add_lora(lm: Any, config: LoraConfig) -> None:
     try:
         import peft
     except ImportError as error:
-        raise MissingDependencyError('LoRA needs peft: pip install "unislu[llm]"') from error
+        raise MissingDependencyError(f'LoRA needs peft: {install_hint("llm")}') from error
     targets: Sequence[str] = config.targets
     settings = peft.LoraConfig(
         r=config.r, lora_alpha=config.alpha, lora_dropout=config.dropout, target_modules=list(targets)
