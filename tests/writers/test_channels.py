@@ -55,6 +55,16 @@ def test_who_says_what() -> None:
     assert max(len(line) for line in srt.splitlines()) <= 42
 
 
+def test_a_transcript_has_one_line_for_a_segment() -> None:
+    parts = [(None, 0.0, "Hello this is Ann."), (None, 6.0, "I call about the bill."), (None, 12.0, "Well.")]
+    said = [text for _, _, text in parts]
+    assert get_writer("txt").render(call(parts)).splitlines() == said
+    two = call([(n % 2, start, text) for n, (_, start, text) in enumerate(parts[:2] * 2)])
+    assert get_writer("txt").render(two).splitlines() == [
+        f"Channel {n % 2 + 1}: {text}" for n, text in enumerate(said[:2] * 2)
+    ]
+
+
 def test_one_channel_needs_no_name() -> None:
     for channel in (None, 0, 1):
         one = call([(channel, 0.0, "Hello Ann."), (channel, 3.0, "Hello.")])

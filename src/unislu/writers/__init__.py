@@ -10,7 +10,7 @@ from types import MappingProxyType
 from ..errors import OptionError
 from ..result import Analysis
 from . import conll, docbin, elan, html, label_studio, parquet, rttm, subtitles, terminal, textgrid
-from .spans import turns
+from .spans import stretches
 from .subtitles import SubtitleStyle
 
 
@@ -59,12 +59,11 @@ def _json_line(analysis: Analysis) -> str:
 
 
 def _transcript(analysis: Analysis) -> str:
-    text = analysis.text or ""
     lines = [
-        text[start:end] if speaker is None else f"{speaker}: {text[start:end]}"
-        for speaker, start, end in turns(analysis)
+        segment.text if speaker is None else f"{speaker}: {segment.text}"
+        for speaker, segment in stretches(analysis)
     ]
-    return "\n".join(lines) + "\n"
+    return "\n".join(lines or [analysis.text or ""]) + "\n"
 
 
 def _binary(name: str, suffix: str, render: Callable[[Analysis], bytes]) -> Writer:
