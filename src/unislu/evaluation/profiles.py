@@ -79,7 +79,7 @@ def _whisperner_normalizer() -> Callable[[str], str]:
         from jiwer import transforms
     except ImportError as error:
         raise MissingDependencyError(
-            'the `whisperner` profile needs jiwer: pip install "unislu[eval]"'
+            f'the `whisperner` profile needs jiwer: {install_hint("eval")}'
         ) from error
     steps = transforms.Compose(
         [
