@@ -116,6 +116,12 @@ def test_three_hours_are_clustered_with_a_small_table() -> None:
     assert len(cluster(rows)) == 2
 
 
+def test_fast_turns_are_told_apart_in_long_recordings(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("unislu.speakers.clustering.MANY", 100)
+    found = cluster(np.random.default_rng(3).permutation(directions(4, 150)))
+    assert found.shape == (4, 256) and np.allclose((found @ np.eye(256)[:, :4]).max(axis=0), 1.0, atol=0.01)
+
+
 def test_words_get_the_speaker_of_the_windows_around_them() -> None:
     words = [(f"a{n}", 0.4 * n, 0.4 * n + 0.3) for n in range(10)]
     words += [(f"b{n}", 4.4 + 0.4 * n, 4.7 + 0.4 * n) for n in range(10)]

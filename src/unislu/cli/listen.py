@@ -25,6 +25,7 @@ from .interrupt import Interrupt
 
 if TYPE_CHECKING:
     from ..listen import Event, Listener
+    from ..recognition.request import RequestOptions
 
 STDIN = "-"
 _READ = 3200  # bytes read from stdin at once: 0.1 s
@@ -64,7 +65,8 @@ def run(arguments: argparse.Namespace) -> int:
     from ..recognition.request import Request
 
     # Wrong usage is reported before a model is loaded.
-    request = Request(**request_options.options(arguments), **request_options.speakers(arguments))
+    fields: RequestOptions = {**request_options.options(arguments), **request_options.speakers(arguments)}
+    request = Request(**fields)
     from_stdin = _is_stdin(arguments)
     interval = INTERVAL if arguments.interval is None else arguments.interval
     if not from_stdin:

@@ -80,14 +80,17 @@ def read_turns(value: Any, where: str) -> tuple[Turn, ...]:
         place = f"{where}: field `turns[{number}]`"
         if not isinstance(turn, Mapping) or not isinstance(turn.get("speaker"), str) or not turn["speaker"]:
             raise RecordError(f"{place}: expected an object with `start`, `end` and `speaker`")
-        start, end = turn.get("start"), turn.get("end")
-        for time in (start, end):
-            if isinstance(time, bool) or not isinstance(time, int | float) or not math.isfinite(time):
-                raise RecordError(f"{place}: {time!r} is not a time in seconds")
+        start, end = (_seconds(turn.get(name), place) for name in ("start", "end"))
         if not 0 <= start < end:
             raise RecordError(f"{place}: {start}…{end} s; they must be 0 ≤ start < end")
-        found.append((float(start), float(end), turn["speaker"]))
+        found.append((start, end, turn["speaker"]))
     return tuple(found)
+
+
+def _seconds(value: Any, place: str) -> float:
+    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+        raise RecordError(f"{place}: {value!r} is not a time in seconds")
+    return float(value)
 
 
 def diarization_errors(pairs: Sequence[tuple[Sequence[Turn], Sequence[Turn]]]) -> dict[str, float]:

@@ -249,7 +249,11 @@ class Recording:
         count = request.speakers if isinstance(request.speakers, int) else None
         known = {name: np.array(values, np.float32) for name, values in dict(request.voices).items()}
         voices = self._voices.voices if self._voices is not None else ()
-        return with_speakers(result, voices, count, request.speaker_names, known)
+        found = with_speakers(result, voices, count, request.speaker_names, known)
+        if count is None or len(found.speakers or ()) >= count or result.no_speech:
+            return found
+        note = f"{self._stream.name}: {len(found.speakers or ())} of {count} speakers can be told apart"
+        return replace(found, warnings=(*found.warnings, note))
 
     def _all_notes(self, decoded: Sequence[Hypothesis], duration: float) -> list[str]:
         name = self._stream.name

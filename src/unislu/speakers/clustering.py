@@ -17,6 +17,8 @@ LEAST, ENOUGH = 3, 14
 """… but in any case this many, and never has to have more than so many, some twelve seconds."""
 MANY = 1500
 """Windows that are clustered at once: the table of their distances has that many rows."""
+FINE = 10
+"""Clusters of each part of a long recording, at least."""
 
 
 def cluster(
@@ -34,9 +36,7 @@ def cluster(
     """
     if not len(embeddings):
         return embeddings
-    groups = _thinned(embeddings)
-    points = np.stack([unit(group.mean(axis=0)) for group in groups])
-    weights = np.array([len(group) for group in groups], np.float64)
+    points, weights = _summed_up(embeddings)
     labels = linked(points, weights, count, threshold)
     sizes = np.bincount(labels, weights=weights)
     order = np.argsort(-sizes, kind="stable")
@@ -51,10 +51,24 @@ def cluster(
     )
 
 
-def _thinned(embeddings: NDArray[np.float32]) -> list[NDArray[np.float32]]:
-    """Neighbouring windows as groups, few enough that a table of distances stays small."""
-    size = -(-len(embeddings) // MANY)
-    return [embeddings[first : first + size] for first in range(0, len(embeddings), size)]
+def _summed_up(embeddings: NDArray[np.float32]) -> tuple[NDArray[np.float32], NDArray[np.float64]]:
+    """Points and their weights, few enough that a table of distances stays small.
+
+    The windows of a long recording are first clustered part by part, into many more clusters than people
+    speak: neighbours in time may be different speakers, neighbours in voice are not.
+    """
+    if len(embeddings) <= MANY:
+        return embeddings, np.ones(len(embeddings))
+    parts = np.array_split(embeddings, -(-len(embeddings) // MANY))
+    each = max(FINE, MANY // len(parts))
+    points, weights = [], []
+    for part in parts:
+        labels = linked(part, np.ones(len(part)), each, np.inf)
+        for label in range(labels.max() + 1):
+            inside = part[labels == label]
+            points.append(unit(inside.mean(axis=0)))
+            weights.append(len(inside))
+    return np.stack(points), np.array(weights, np.float64)
 
 
 def linked(
