@@ -29,7 +29,8 @@ STEP = 85
 """Frames from one window to the next."""
 LEAST = 0.3
 """Seconds of speech below which a voice is not described."""
-_LEVEL = np.float32(62.0)  # sum of the spectra of a window, a decibel above the -30 dBFS of training: best on tuning data
+_LEVEL = np.float32(62.0)
+"""Sum of the spectra of a window: a decibel above the -30 dBFS of training, which was best on tuning data."""
 _BATCH = 32
 
 
