@@ -20,8 +20,8 @@ from unislu.decoding.processors import Scores
 from unislu.decoding.search import Rules, Written, log_sum_exp
 from unislu.sequence.phrases import Phrase
 
-STRENGTH = 12.0
-"""What a phrase of weight 1 may cost in all, in log-probability (chosen by benchmarks/vocabulary.py)."""
+STRENGTH = 16.0
+"""What a rare phrase of weight 1 may cost in all, in log-probability (chosen by benchmarks/vocabulary.py)."""
 LEAP = 8.0
 """What the first token of a word may cost at most: a name that was misheard stands in the place of a word of
 which the model is not sure, and one that was not said would have to go before a certain one.
@@ -111,7 +111,7 @@ class PhraseWriter:
         if at.naming or (between and plain not in tree.text):
             return plain
         options = [] if at.node is None else [at.node.steps]
-        if self._detour is None or refused:
+        if (self._detour is None or refused) and plain not in tree.marks:
             options.append(tree.begins(at))
         if any(plain in steps.nodes for steps in options):
             return plain
@@ -169,7 +169,7 @@ class PhraseReward:
         held = STRENGTH * node.share
         scores[tree.leaving] -= np.float32(held - state.kept)
         if node.phrase is not None:
-            gained = np.float32(STRENGTH * node.phrase.weight - state.kept)
+            gained = np.float32(STRENGTH * node.own - state.kept)
             scores[tree.leaving if node.open_ended else tree.parting] += gained
         scores[begins.ids] += np.float32(STRENGTH) * begins.shares
         scores[node.steps.ids] = kept + np.float32(STRENGTH) * (node.steps.shares - np.float32(node.share))
@@ -179,4 +179,4 @@ class PhraseReward:
         node = state.at.node
         if node is None or node.phrase is None or not self._tree.completes(state.at, token):
             return state.kept
-        return STRENGTH * node.phrase.weight
+        return STRENGTH * node.own

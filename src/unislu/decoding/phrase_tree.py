@@ -22,6 +22,8 @@ from unislu.sequence.vocabulary import END, OPEN_TEXT, OPEN_TYPE, TRANSCRIPT_END
 Scores = NDArray[np.float32]
 PROGRESS = 2
 """Power of the part of a phrase that is written, by which its weight is earned."""
+RARE = 4
+"""Tokens from which on the whole weight of a phrase counts: the model knows what it writes in fewer."""
 ENDS = -1
 """The key of the tokens that end at a node of `Vocabulary.byte_trie`."""
 
@@ -54,12 +56,14 @@ class Node:
     def __init__(self, phrases: _Sorted, low: int, high: int, depth: int) -> None:
         self._phrases, self._low, self._high, self._depth = phrases, low, high, depth
         self.weight = float(phrases.weights[low:high].max())
-        """The largest weight among them."""
+        """The largest weight among them, as far as it counts."""
         written = depth / phrases.lengths[low:high]
         self.share = float((phrases.weights[low:high] * written**PROGRESS).max())
         """The largest share of a weight earned here: with half of a phrase a quarter of its weight."""
         self.phrase: Phrase | None = phrases.phrases[low] if len(phrases.texts[low]) == depth else None
         """The one that is complete here."""
+        self.own = float(phrases.weights[low])
+        """The weight of that one, as far as it counts."""
         self.open_ended = self.phrase is not None and unspaced(self.phrase.text[-1])
         """Whether a phrase ends here behind which a word may go on without a blank."""
 
@@ -84,13 +88,21 @@ class _Sorted:
     """Phrases in the order of their bytes."""
 
     def __init__(
-        self, phrases: Mapping[str, Phrase], trie: Mapping[int, Any], inner: Collection[int]
+        self,
+        phrases: Mapping[str, Phrase],
+        rarity: Mapping[str, float],
+        trie: Mapping[int, Any],
+        inner: Collection[int],
     ) -> None:
-        """`trie`: the tokens by their bytes. `inner`: tokens that do not begin a word."""
-        encoded = sorted((text.encode(), phrase) for text, phrase in phrases.items())
-        self.texts = [text for text, _ in encoded]
-        self.phrases = [phrase for _, phrase in encoded]
-        self.weights = np.fromiter((phrase.weight for phrase in self.phrases), np.float32, len(encoded))
+        """`rarity`: the share of a text's weight that counts. `trie`: the tokens by their bytes.
+
+        `inner`: tokens that do not begin a word.
+        """
+        encoded = sorted((text.encode(), rarity[text], phrase) for text, phrase in phrases.items())
+        self.texts = [text for text, *_ in encoded]
+        self.phrases = [phrase for *_, phrase in encoded]
+        weights = (share * phrase.weight for _, share, phrase in encoded)
+        self.weights = np.fromiter(weights, np.float32, len(encoded))
         self.lengths = np.fromiter((len(text) for text in self.texts), np.float32, len(encoded))
         self._trie, self._inner = trie, inner
         self._nodes: dict[tuple[int, int, int], Node] = {}
@@ -146,10 +158,12 @@ class PhraseTree:
         """Of one spelling the strongest phrase counts; a given spelling goes before one made of another."""
         content = vocabulary.tokenizer.text_bytes
         spelled = _spelled(phrases)
+        encode = vocabulary.tokenizer.encode
+        rarity = {text: min(1.0, len(encode(f" {text}")) / RARE) for text in spelled}
         self._continues = frozenset(token for token, text in content.items() if _in_word(text[0]))
-        every = _Sorted(spelled, vocabulary.byte_trie, self._continues)
+        every = _Sorted(spelled, rarity, vocabulary.byte_trie, self._continues)
         scripts = {text: phrase for text, phrase in spelled.items() if unspaced(text[0])}
-        anywhere = _Sorted(scripts, vocabulary.byte_trie, self._continues)
+        anywhere = _Sorted(scripts, rarity, vocabulary.byte_trie, self._continues)
         blank = every.begins(b" ")
         self._at_edge = Steps.of(every.begins() | blank)
         self._inside = Steps.of(anywhere.begins() | blank)
@@ -159,6 +173,8 @@ class PhraseTree:
         """The tokens that are text."""
         self.ends = frozenset(ids[name] for name in (END, TRANSCRIPT_END) if name in ids)
         """The tokens that end a transcript."""
+        self.marks = frozenset(token for token in self.text - self._continues if content[token][:1] != b" ")
+        """The tokens that write a mark behind a word."""
         self._within = frozenset(token for token, text in content.items() if _in_word(text[-1]))
         self.leaving = np.array(sorted(self.text | self.ends), np.int64)
         """The tokens with which a phrase goes on or ends."""
