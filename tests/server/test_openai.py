@@ -154,7 +154,7 @@ def test_what_is_ignored_is_named(server: Any, hum: bytes) -> None:
 
 def test_a_prompt_is_a_vocabulary(client: Any, server: Any, speech: bytes) -> None:
     assert "fellow Americans" in transcribe(client, speech).text
-    assert "fellow Amerikans" in transcribe(client, speech, prompt="ZyntriQix, Amerikans").text
+    assert "fellow Americanos" in transcribe(client, speech, prompt="ZyntriQix, my fellow Americanos").text
     answer = server.post("/v1/audio/transcriptions", {"model": "whisper-1", "prompt": "Ünal"}, speech)
     assert answer.status_code == 200 and "unislu-ignored" not in answer.headers
 

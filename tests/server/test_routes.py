@@ -39,10 +39,13 @@ def test_a_raw_body(server: Any, speech: bytes, result: dict[str, Any]) -> None:
     assert (answer["text"], answer["file"], answer["entities"]) == (result["text"], "call.wav", None)
 
 
-@pytest.mark.parametrize("sent", ["# names\nAmerikans\t1.2", '["Amerikans", ["Zyloprim", 2, "drug"]]'])
+@pytest.mark.parametrize(
+    "sent",
+    ["# names\nmy fellow Americanos\t1.2", '["my fellow Americanos", ["Zyloprim", 2, "drug"]]'],
+)
 def test_a_vocabulary(server: Any, speech: bytes, sent: str) -> None:
     answer = server.post("/v1/analyze", {"vocabulary": sent, "tasks": "asr"}, speech)
-    assert "fellow Amerikans" in answer.json()["text"]
+    assert "fellow Americanos" in answer.json()["text"]
 
 
 @pytest.mark.parametrize(
