@@ -139,6 +139,12 @@ def test_a_phrase_does_not_go_before_a_word_that_is_certain(vocabulary: Vocabula
     assert text_of(vocabulary, decode(vocabulary, logits, expecting)[0]) == "Bann."
 
 
+def test_a_phrase_does_not_begin_in_the_place_of_a_mark(vocabulary: Vocabulary) -> None:
+    logits = preferring(vocabulary, {" Anna. Bab in Paris": 0.0, " Anna Bob in Paris": 2.0})
+    expecting = replace(SHORT, phrases=(Phrase("Bob"),))
+    assert text_of(vocabulary, decode(vocabulary, logits, expecting)[0]) == "Anna. Bab in Paris"
+
+
 def test_a_phrase_is_not_written_twice_on_end(vocabulary: Vocabulary) -> None:
     logits = preferring(vocabulary, {" Bob in Paris.": 0.0, " Bob Bob in Paris.": 2.0})
     expecting = replace(SHORT, phrases=(Phrase("Bob"),))
