@@ -220,6 +220,8 @@ def test_requests_with_speakers() -> None:
         Request(speaker_names=("Ann",))
     with pytest.raises(OptionError, match="given twice"):
         Request(speakers="auto", speaker_names=("Ann", "Ann"))
+    with pytest.raises(OptionError, match="one speaker each"):
+        Request(speakers="auto", voices={"Ben": [0.0] * 256}, channels="split")
     with pytest.raises(OptionError, match="without a transcript"):
         Request(speakers="auto", tasks=("sa",))
 

@@ -185,6 +185,8 @@ class Request:
         object.__setattr__(self, "voices", checked_voices(self.voices))
         if self.speakers is None and (self.speaker_names or self.voices):
             raise OptionError("names or voices of speakers without speakers: ask for them, or drop the names")
+        if self.voices and self.channels == "split":
+            raise OptionError("voices with split channels, which are one speaker each: drop one of the two")
         if self.speakers is not None and not self.wants_text:
             raise OptionError("speakers without a transcript: add the task asr or ner, or drop the speakers")
 
