@@ -29,7 +29,7 @@ from .writing import Writing, make_folder
 
 if TYPE_CHECKING:
     from ..recognition.model import Model
-    from ..recognition.request import Request
+    from ..recognition.request import Request, RequestOptions
     from ..redact import Pseudonyms
     from ..result import Analysis
 
@@ -186,14 +186,15 @@ def _task(arguments: argparse.Namespace) -> _Task:
     _check_targets(arguments.files, folder, suffixes)
     key = None if arguments.key_file is None else _key(arguments.key_file)
     types, wanted = _types(arguments)
-    request = Request(
-        entities=types,
-        bias=wanted,
-        operating_point=arguments.operating_point,
-        channels=arguments.channels,
-        vad=arguments.vad,
+    options: RequestOptions = {
         **request_options.vocabulary(arguments),
-    )
+        "entities": types,
+        "bias": wanted,
+        "operating_point": arguments.operating_point,
+        "channels": arguments.channels,
+        "vad": arguments.vad,
+    }
+    request = Request(**options)
     return _Task(
         folder=folder,
         types=request.entities if request.entities is None else tuple(request.entities),

@@ -163,7 +163,7 @@ def _prompt(
     # The sentiment does not depend on the types: it is read once, if the model has sentiments.
     if first and labels.sentiments:
         tasks |= {"sa"} & set(request.tasks)
-    said = tuple(pair for pair in request.descriptions if pair[0] in (types or ()))
+    said = tuple((name, text) for name, text in dict(request.descriptions).items() if name in (types or ()))
     return Prompt(frozenset(tasks), types, manifest.languages[0], request.mask, said)
 
 
