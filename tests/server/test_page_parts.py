@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from .conftest import JFK
 from .pages import choose, conversation, download, hold, in_view, until, when, without_speakers
 
 TABS = ("text", "entities", "sentiment", "speakers", "redact", "download")
@@ -225,6 +226,13 @@ def test_a_file_that_is_too_large_is_not_uploaded(talk: Any, tmp_path: Path) -> 
     until(talk, "!document.getElementById('error').hidden")
     assert talk.inner_text("#error") == "large.wav has 21 MB; this server takes 20: compress or cut it."
     assert sent == []
+
+
+def test_an_example_comes_with_the_server(talk: Any, server: Any) -> None:
+    talk.click("#example")
+    talk.wait_for_selector("#text .w")
+    assert talk.inner_text("#chosen") == "jfk.flac · 0.20 MB"
+    assert server.get("/static/jfk.flac").content == JFK.read_bytes()
 
 
 def test_elapsed_and_remaining_time(talk: Any, clip: Path) -> None:

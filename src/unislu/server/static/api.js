@@ -103,6 +103,12 @@ export async function info() {
   }
 }
 
+/** A clip that comes with the server. */
+export async function example() {
+  const clip = await (await call("static/jfk.flac")).blob();
+  return new File([clip], "jfk.flac", { type: "audio/flac" });
+}
+
 /** Upload with progress (fetch cannot tell it). */
 function upload(path, data, onProgress, signal) {
   const attempt = () =>

@@ -357,8 +357,11 @@ for (const name of ["dragleave", "drop"]) {
 }
 document.addEventListener("drop", (event) => add([...event.dataTransfer.files]));
 $("example").addEventListener("click", async () => {
-  const clip = await (await fetch("static/jfk.flac")).blob();
-  add([new File([clip], "jfk.flac", { type: "audio/flac" })]);
+  try {
+    add([await api.example()]);
+  } catch (failure) {
+    fail(failure.message);
+  }
 });
 $("go").addEventListener("click", () => start(current));
 $("cancel").addEventListener("click", () => {
