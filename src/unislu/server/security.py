@@ -14,7 +14,7 @@ import hmac
 import ipaddress
 import socket
 import time
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from urllib.parse import SplitResult, urlsplit
 
 from starlette.datastructures import Headers
@@ -159,11 +159,9 @@ class Gate:
         """Without keys the host name is checked: a page may have bound a name of its own to this server."""
         if self._keys:
             return
+        if host_allowed(host, self._settings.host, self._names):
+            return
         name = _split(f"//{host}").hostname or ""
-        if name in self._names or is_loopback(name):
-            return
-        if not is_loopback(self._settings.host) and _is_address(name):
-            return
         message = f"this server is not {name[:100]!r}: add the name with --hosts"
         raise ApiError(421, message, code="wrong_host")
 
@@ -190,6 +188,20 @@ def own_names(settings: ServerSettings) -> frozenset[str]:
     """Names of this machine on its network, and those of `--hosts`."""
     own = () if is_loopback(settings.host) else (socket.gethostname(), f"{socket.gethostname()}.local")
     return frozenset(name.lower() for name in (*settings.hosts, *own))
+
+
+def host_allowed(host: str, listening: str, names: Collection[str]) -> bool:
+    """Whether a `Host` header names this machine: no name that somebody has bound to its address.
+
+    Args:
+        host: the header.
+        listening: the address on which the server listens.
+        names: names of the machine besides those of the loopback, in lower case.
+    """
+    name = _split(f"//{host}").hostname or ""
+    if name in names or is_loopback(name):
+        return True
+    return not is_loopback(listening) and _is_address(name)
 
 
 def _is_address(name: str) -> bool:

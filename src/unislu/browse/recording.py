@@ -1,0 +1,105 @@
+"""One recording whole: its row as it stands in the partition."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import Any
+
+from ..errors import UnisluError
+from ..result import covered
+from ..scale.inputs import FileStretch
+from .index import Index
+from .tables import ROWS
+
+_PART = re.compile(r"#t=([\d.]+(?:e[+-]?\d+)?)(?:,([\d.]+(?:e[+-]?\d+)?))?$")
+
+
+class GoneError(UnisluError, LookupError):
+    """A recording that the results do not have, or no longer."""
+
+
+@dataclass(frozen=True)
+class Source:
+    """Where a recording was read."""
+
+    id: str
+    uri: str
+    """A path or a URL, without the part."""
+    bytes: int | None
+    """Its size when it was read, if known."""
+    part: FileStretch | None
+    """What of the file the recording is; times of the result count from its start."""
+
+
+def source_of(index: Index, identity: str) -> Source:
+    """Where a recording was read. Raises `GoneError`."""
+    with index.snapshot() as db:
+        found = db.execute("SELECT uri, stamp FROM recordings WHERE id = ? AND shown", [identity]).fetchone()
+    if found is None:
+        raise GoneError(f"{identity}: is not in the results, or no longer; refresh the page")
+    return source(identity, found[0], found[1])
+
+
+def source(identity: str, uri: str, stamp: str | None) -> Source:
+    """From the columns of a row."""
+    size = (stamp or "").partition(":")[0]
+    match = _PART.search(uri)
+    # A name may end like a part of a file; then the stamp does not.
+    if match is None or match[0] not in (stamp or match[0]):
+        return Source(identity, uri, int(size) if size.isdigit() else None, None)
+    stretch = FileStretch(float(match[1]), None if match[2] is None else float(match[2]))
+    return Source(identity, uri[: match.start()], int(size) if size.isdigit() else None, stretch)
+
+
+def read_recording(index: Index, identity: str) -> dict[str, Any]:
+    """The row of a recording, all its columns, with words. Raises `GoneError`."""
+    for _ in range(2):  # the partition may have been replaced since the folder was read
+        found = _read(index, identity)
+        if found is not None:
+            return found
+        index.refresh()
+    raise GoneError(f"{identity}: is not in the results, or no longer; refresh the page")
+
+
+def _read(index: Index, identity: str) -> dict[str, Any] | None:
+    import pyarrow.parquet as pq
+
+    with index.snapshot() as db:
+        place = db.execute(
+            f"""SELECT path, rec % {ROWS} FROM recordings JOIN partitions ON part = rec // {ROWS}
+            WHERE id = ? AND shown""",
+            [identity],
+        ).fetchone()
+    if place is None:
+        return None
+    path, row = place
+    try:
+        with pq.ParquetFile(path) as file:
+            for number in range(file.num_row_groups):
+                rows = file.metadata.row_group(number).num_rows
+                if row < rows:
+                    found: dict[str, Any] = file.read_row_group(number).slice(row, 1).to_pylist()[0]
+                    return found if found["id"] == identity else None
+                row -= rows
+    except OSError:  # gone or replaced this moment
+        pass
+    return None
+
+
+def seconds_of(row: dict[str, Any], start: int, end: int) -> tuple[float, float] | None:
+    """When characters `start` to `end` of a recording's text are said, by its words, else by its segments."""
+    for pieces in (row.get("words") or (), row.get("segments") or ()):
+        timed = [_Timed(**{key: piece[key] for key in _Timed.__annotations__}) for piece in pieces]
+        places = covered(timed, start, end)
+        if places:
+            return timed[places[0]].start, timed[places[-1]].end
+    return None
+
+
+@dataclass(frozen=True)
+class _Timed:
+    start_char: int
+    end_char: int
+    start: float
+    end: float
