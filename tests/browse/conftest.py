@@ -1,5 +1,5 @@
-"""Results of a batch run over calls that were never spoken: rows as `unislu batch` writes them, and audio in which
-every word is a tone of its own pitch, so that a cut can be recognised.
+"""Results of a batch run over calls that were never spoken: rows as `unislu batch` writes them, and audio in
+which every word is a tone of its own pitch, so that a cut can be recognised.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from unislu.browse.filters import Filter
 from unislu.browse.index import Index
 from unislu.browse.queries import search
 from unislu.result import Analysis, Entity, Segment, Sentiment, Word
-from unislu.scale.inputs import Input
+from unislu.scale.inputs import FileStretch, Input
 from unislu.scale.rows import Origin, Row, error_row, ok_row, table, to_parquet
 
 RATE = 8_000
@@ -113,9 +113,11 @@ class Results:
             write_tones(path, words)
         return self.row(path, analysis(turns, mood, **more))
 
-    def row(self, path: Path, found: Analysis, part: Any = None) -> Row:
+    def row(self, path: Path, found: Analysis, part: FileStretch | None = None) -> Row:
+        """The row of a file, or of a part of it, which need not exist."""
         size = path.stat().st_size if path.exists() else 1000
-        entry = Input(str(path), str(path), f"{size}:1780000000.5", found.duration, part)
+        fragment = "" if part is None else str(part)
+        entry = Input(f"{path}{fragment}", str(path), f"{size}:1780000000.5{fragment}", found.duration, part)
         return ok_row(entry, "sha256:0", found, ORIGIN)
 
     def failure(self, name: str, message: str) -> Row:

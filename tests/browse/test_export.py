@@ -23,7 +23,7 @@ from unislu.browse.sound import locate
 from unislu.errors import AudioNotFoundError
 from unislu.scale.inputs import FileStretch
 
-from .conftest import SPOKEN, STEP, Results, Turn, pitch, some_calls
+from .conftest import SPOKEN, STEP, Results, Turn, pitch
 
 
 def asked(**given: str) -> Filter:
@@ -40,7 +40,11 @@ def tone(data: bytes) -> tuple[float, int, float]:
         samples = np.frombuffer(file.readframes(file.getnframes()), "<i2").reshape(-1, file.getnchannels())
         rate = file.getframerate()
     spectrum = np.abs(np.fft.rfft(samples[:, 0]))
-    return float(np.fft.rfftfreq(len(samples), 1 / rate)[spectrum.argmax()]), samples.shape[1], len(samples) / rate
+    return (
+        float(np.fft.rfftfreq(len(samples), 1 / rate)[spectrum.argmax()]),
+        samples.shape[1],
+        len(samples) / rate,
+    )
 
 
 def test_csv_of_recordings(opened: Index) -> None:
@@ -67,7 +71,7 @@ def test_csv_has_no_formulas(results: Results) -> None:
 
 
 def test_clips_are_the_very_words(opened: Index) -> None:
-    """The word is a tone of its own: the clip has that pitch, that length, both channels, and nothing else."""
+    """The word is a tone of its own: the clip has that pitch, that length and both channels."""
     query = asked(q="late", speaker="Channel 2")
     with write_clips(opened, query, None, 0.0) as out, zipfile.ZipFile(out) as archive:
         (clip,) = lines(iter([archive.read("clips.csv").decode()]))
@@ -95,7 +99,11 @@ def test_clips_that_cannot_be_made_are_named(opened: Index, calls: Results) -> N
     with write_clips(opened, asked(q="delivery"), None, 0.0) as out, zipfile.ZipFile(out) as archive:
         found = lines(iter([archive.read("clips.csv").decode()]))
     missing = [line for line in found if not line["clip"]]
-    assert len(found) == 3 and "is no longer there" in missing[0]["note"] and "--audio-root" in missing[0]["note"]
+    assert (
+        len(found) == 3
+        and "is no longer there" in missing[0]["note"]
+        and "--audio-root" in missing[0]["note"]
+    )
     (calls.calls / "2026-03-14-anna.wav").unlink()
     with pytest.raises(AudioNotFoundError, match="no longer there"):
         write_clips(opened, asked(q="delivery"), None, 0.0)
@@ -129,13 +137,13 @@ def test_a_part_of_a_file_is_cut_where_it_lies(results: Results) -> None:
 
     path = results.calls / "long.wav"
     write_tones(path, 10)
-    row = results.row(path, analysis([Turn("four five six")], "neutral"), FileStretch(4 * STEP, 7 * STEP))
+    row = results.row(path, analysis([Turn("four five six")], "neutral"), FileStretch(1.6, 2.8))
     results.commit(row)
     index = Index(str(results.path), threads=1)
     with write_clips(index, asked(q="five"), None, 0.0) as out, zipfile.ZipFile(out) as archive:
         (name,) = [name for name in archive.namelist() if name.endswith(".wav")]
         assert tone(archive.read(name))[0] == pytest.approx(pitch(5), abs=5)
-    assert source_of(index, search(index, Filter())["rows"][0]["id"]).part == FileStretch(4 * STEP, 7 * STEP)
+    assert source_of(index, search(index, Filter())["rows"][0]["id"]).part == FileStretch(1.6, 2.8)
     index.close()
 
 

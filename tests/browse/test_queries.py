@@ -37,7 +37,10 @@ ANNA, BEN, CAFE = "2026-03-14-anna.wav", "2026-03-20-ben.wav", "2026-04-02-café
         ({"speaker": "Channel 2", "q": "delivery"}, [ANNA]),
         ({"speaker": "Channel 2", "sentiment": "negative"}, [CAFE, ANNA]),
         ({"speaker": "Channel 2", "entity": "berlin"}, [BEN]),
-        ({"speaker": "Channel 2", "q": "delivery late", "sentiment": "negative", "from": "2026-03-01", "to": "2026-03-31"}, [ANNA]),
+        (
+            {"speaker": "Channel 2", "q": "delivery", "sentiment": "negative", "from": "2026-03-01", "to": "2026-03-31"},
+            [ANNA],
+        ),
         ({"speaker": "Nobody"}, []),
         ({"failed": "1"}, []),
         ({"offset": "2"}, [ANNA]),

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 pytest.importorskip("fastapi")
-httpx = pytest.importorskip("httpx")
+pytest.importorskip("httpx")
 
 from starlette.testclient import TestClient
 
@@ -43,8 +43,8 @@ def client(stranger: TestClient) -> TestClient:
 
 
 def test_nobody_gets_in_without_the_token(stranger: TestClient) -> None:
-    paths = ("overview", "search", "recording?id=x", "audio?id=x", "clip?id=x&start=0&end=1", "recordings.csv", "clips.zip")
-    for path in paths:
+    data = ("overview", "state", "search", "recording?id=x", "recordings.csv", "mentions.csv")
+    for path in (*data, "audio?id=x", "clip?id=x&start=0&end=1", "clips.zip"):
         assert stranger.get(f"/api/{path}").status_code == 401, path
     assert stranger.post("/api/refresh").status_code == 401
     page = stranger.get("/")
@@ -78,7 +78,9 @@ def test_names_that_are_not_this_machine(client: TestClient) -> None:
 
 def test_other_names(opened: Index) -> None:
     app = create_app(opened, Access("0.0.0.0", ("desk.example",), TOKEN))
-    with TestClient(app, base_url="http://desk.example:1", headers={"Authorization": f"Bearer {TOKEN}"}) as here:
+    with TestClient(
+        app, base_url="http://desk.example:1", headers={"Authorization": f"Bearer {TOKEN}"}
+    ) as here:
         assert here.get("/api/state").status_code == 200
         assert here.get("/api/state", headers={"Host": "192.0.2.7:1"}).status_code == 200
         assert here.get("/api/state", headers={"Host": "other.example"}).status_code == 421
@@ -96,7 +98,7 @@ def test_tokens(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_policies(client: TestClient) -> None:
     for path in ("/", "/static/main.js", "/api/overview", "/api/nothing"):
         headers = client.get(path).headers
-        assert headers["content-security-policy"].startswith("default-src 'none'; script-src 'self'; style-src 'self';")
+        assert headers["content-security-policy"].startswith("default-src 'none'; script-src 'self'; style")
         assert headers["x-content-type-options"] == "nosniff" and headers["referrer-policy"] == "no-referrer"
         assert headers["cross-origin-resource-policy"] == "same-origin"
     assert client.get("/api/search").headers["cache-control"] == "no-store"
@@ -153,7 +155,9 @@ def test_a_clip(client: TestClient, opened: Index) -> None:
 
 def test_a_recording_whole(client: TestClient, opened: Index) -> None:
     identity = an_id(opened, q="late")
-    found = client.get("/api/recording", params={"id": identity, "q": "delivery", "speaker": "Channel 2"}).json()
+    found = client.get(
+        "/api/recording", params={"id": identity, "q": "delivery", "speaker": "Channel 2"}
+    ).json()
     assert found["name"] == "2026-03-14-anna.wav" and found["day"] == "2026-03-14"
     assert [found["text"][a:b] for a, b in found["matches"]] == ["delivery"]
     assert found["speakers"] == ["Channel 1", "Channel 2", "Channel 1"]
@@ -163,7 +167,8 @@ def test_a_recording_whole(client: TestClient, opened: Index) -> None:
 
 def test_downloads(client: TestClient) -> None:
     table = client.get("/api/recordings.csv?q=delivery")
-    assert table.content.startswith(b"\xef\xbb\xbfid,audio,day") and "recordings.csv" in table.headers["content-disposition"]
+    assert table.content.startswith(b"\xef\xbb\xbfid,audio,day")
+    assert "recordings.csv" in table.headers["content-disposition"]
     assert client.get("/api/mentions.csv").text.count("\n") == 7
     archive = client.get("/api/clips.zip?q=delivery&around=1")
     assert archive.content[:2] == b"PK" and archive.headers["content-type"] == "application/zip"

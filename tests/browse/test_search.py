@@ -9,10 +9,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+pytest.importorskip("duckdb")
+
+import duckdb
+
 from unislu.browse.search import FOLD, TextQuery, folded
 from unislu.errors import OptionError
-
-duckdb = pytest.importorskip("duckdb")
 
 WRITTEN = "My delivery — the LATE delivery! — came to the café. Don't refund."
 
@@ -26,7 +28,9 @@ def db() -> Iterator[Any]:
 
 def fits(db: Any, query: str, text: str) -> bool:
     condition, values = TextQuery.parse(query).sql("folded")
-    found: bool = db.execute(f"SELECT {condition} FROM (SELECT fold(?) AS folded)", [*values, text]).fetchone()[0]
+    found: bool = db.execute(
+        f"SELECT {condition} FROM (SELECT fold(?) AS folded)", [*values, text]
+    ).fetchone()[0]
     return found
 
 
