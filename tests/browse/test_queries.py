@@ -38,7 +38,8 @@ ANNA, BEN, CAFE = "2026-03-14-anna.wav", "2026-03-20-ben.wav", "2026-04-02-café
         ({"speaker": "Channel 2", "sentiment": "negative"}, [CAFE, ANNA]),
         ({"speaker": "Channel 2", "entity": "berlin"}, [BEN]),
         (
-            {"speaker": "Channel 2", "q": "delivery", "sentiment": "negative", "from": "2026-03-01", "to": "2026-03-31"},
+            {"speaker": "Channel 2", "q": "delivery", "sentiment": "negative", "from": "2026-03-01",
+             "to": "2026-03-31"},
             [ANNA],
         ),
         ({"speaker": "Nobody"}, []),

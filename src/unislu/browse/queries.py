@@ -163,11 +163,8 @@ def snippets(text: str, spans: Sequence[tuple[int, int]]) -> list[Json]:
     """
     if not spans:
         end = _cut(text, 2 * _AROUND, 1)
-        return (
-            [{"at": None, "pieces": [{"text": text[:end] + ("…" if end < len(text) else "")}]}]
-            if text
-            else []
-        )
+        beginning = text[:end] + ("…" if end < len(text) else "")
+        return [{"at": None, "pieces": [{"text": beginning}]}] if text else []
     found: list[Json] = []
     position = 0
     for first, last in spans:
@@ -177,7 +174,7 @@ def snippets(text: str, spans: Sequence[tuple[int, int]]) -> list[Json]:
             break
         begin, end = _cut(text, first - _AROUND, -1), _cut(text, last + _AROUND, 1)
         begin = max(begin, position)
-        pieces = [{"text": ("…" if begin else "") + text[begin:first]}]
+        pieces: list[Json] = [{"text": ("…" if begin else "") + text[begin:first]}]
         inside = [span for span in spans if first <= span[0] and span[1] <= end]
         for number, (a, b) in enumerate(inside):
             until = inside[number + 1][0] if number + 1 < len(inside) else end
@@ -239,7 +236,9 @@ def _course(db: duckdb.DuckDBPyConnection) -> Json:
             INTERVAL 1 {unit}) AS _(step)""",
         [first, last],
     ).fetchall()
-    bars = {begin: {"from": _text(begin), "to": _text(end), "counts": {}} for begin, end in steps}
+    bars: dict[date, Json] = {
+        begin: {"from": _text(begin), "to": _text(end), "counts": {}} for begin, end in steps
+    }
     for begin, label, count in counted:
         bars[begin]["counts"][label] = count
     return {"unit": unit, "bars": list(bars.values())}

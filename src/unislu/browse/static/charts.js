@@ -4,7 +4,6 @@ import { count, make, percent, recordings, tint, tone } from "./dom.js";
 
 const SVG = "http://www.w3.org/2000/svg";
 const ORDER = ["negative", "mixed", "neutral", "positive"];
-const WIDTH = 600;
 const HEIGHT = 160;
 const BOTTOM = 18;
 const LEFT = 34;
@@ -37,10 +36,11 @@ function named(bar, unit) {
 export function drawTime(box, { unit, bars }, choose) {
   const total = (bar) => Object.values(bar.counts).reduce((sum, one) => sum + one, 0);
   const most = Math.max(1, ...bars.map(total));
-  const step = (WIDTH - LEFT) / Math.max(1, bars.length);
+  const width = Math.max(240, box.clientWidth);
+  const step = (width - LEFT) / Math.max(1, bars.length);
   const tall = (number) => ((HEIGHT - BOTTOM - 8) * number) / most;
-  const svg = draw("svg", { class: "time", viewBox: `0 0 ${WIDTH} ${HEIGHT}`, preserveAspectRatio: "none", role: "group", "aria-label": `Recordings by ${unit}. Arrow keys move, Enter chooses.` });
-  svg.append(draw("line", { class: "axis", x1: LEFT, x2: WIDTH, y1: HEIGHT - BOTTOM, y2: HEIGHT - BOTTOM }));
+  const svg = draw("svg", { class: "time", viewBox: `0 0 ${width} ${HEIGHT}`, role: "group", "aria-label": `Recordings by ${unit}. Arrow keys move, Enter chooses.` });
+  svg.append(draw("line", { class: "axis", x1: LEFT, x2: width, y1: HEIGHT - BOTTOM, y2: HEIGHT - BOTTOM }));
   svg.append(draw("text", { x: LEFT - 4, y: 16, "text-anchor": "end", "aria-hidden": "true" }, count(most)));
   bars.forEach((bar, n) => {
     const x = LEFT + n * step;

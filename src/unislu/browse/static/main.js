@@ -15,6 +15,7 @@ const form = byId("filters");
 const shown = new Recording();
 let overview = null;
 let total = 0;
+let course = null; // the recordings over time that are shown
 let running = null; // the request of the list
 let waiting = 0; // the timer of the next one
 let openedFromList = false;
@@ -97,12 +98,8 @@ function draw(answer, offset) {
   const line = `${recordings(total)} · ${answer.hours < 1 ? `${Math.round(answer.hours * 60)} min` : `${count(Math.round(answer.hours))} h`}`;
   byId("total").textContent = line;
   byId("status").textContent = line;
-  byId("unit").textContent = `by ${answer.time.unit}`;
-  drawTime(byId("time"), answer.time, (from, to) => {
-    form.elements.from.value = from;
-    form.elements.to.value = to;
-    change();
-  });
+  course = answer.time;
+  drawCourse();
   drawShares(byId("shares"), answer.sentiments);
   drawCounts(byId("counts"), answer.entities, (entity) => {
     form.elements.entity.value = entity.text;
@@ -119,6 +116,17 @@ function draw(answer, offset) {
   byId("page").textContent = `${count(Math.min(total, offset + 1))}–${count(Math.min(total, offset + PAGE))} of ${count(total)}`;
   byId("previous").disabled = offset === 0;
   byId("next").disabled = offset + PAGE >= total;
+}
+
+/** The chart has the width that there is, so that its letters are not stretched. */
+function drawCourse() {
+  if (!course) return;
+  byId("unit").textContent = `by ${course.unit}`;
+  drawTime(byId("time"), course, (from, to) => {
+    form.elements.from.value = from;
+    form.elements.to.value = to;
+    change();
+  });
 }
 
 function nothing() {
@@ -313,7 +321,13 @@ document.addEventListener("keydown", (event) => {
   if (event.key === "Escape" && !byId("recording-view").hidden) back();
 });
 window.addEventListener("popstate", () => { openedFromList = false; show(); });
-byId("more").open = window.matchMedia("(min-width: 52.01rem)").matches;
+for (const id of ["more", "charts-box", "save"]) byId(id).open = window.matchMedia("(min-width: 52.01rem)").matches;
+let width = 0;
+new ResizeObserver(() => {
+  if (byId("time").clientWidth === width) return;
+  width = byId("time").clientWidth;
+  drawCourse();
+}).observe(byId("time"));
 
 try {
   await learn();
