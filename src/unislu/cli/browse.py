@@ -35,7 +35,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         metavar="N",
         help="port to listen on; 0 = any free one (default: 8765)",
     )
-    parser.add_argument("--hosts", default="", metavar="NAME,…", help="additional host names of this machine")
+    parser.add_argument("--hosts", metavar="NAME,…", help="additional host names of this machine")
     parser.add_argument("--no-open", action="store_true", help="print the address, but open no browser")
 
 
@@ -51,7 +51,7 @@ def run(arguments: argparse.Namespace) -> int:
     from ..browse.guard import Access
     from ..browse.run import browse
 
-    hosts = tuple(name.strip() for name in arguments.hosts.split(",") if name.strip())
+    hosts = tuple(name.strip() for name in (arguments.hosts or "").split(",") if name.strip())
     access = Access(arguments.host, hosts)
     opens = not arguments.no_open and sys.stderr.isatty()
     return browse(
