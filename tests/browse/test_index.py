@@ -110,21 +110,24 @@ def test_shards_and_odd_names(results: Results, tmp_path: Path) -> None:
 
 
 def test_columns_of_speakers_are_used_where_they_are(results: Results) -> None:
-    """A partition whose schema has speakers beside one that knows channels, and one that knows neither."""
-    rows = some_calls(results)
+    """A run with speakers, named and not, beside one that has no such columns, nor channels."""
+    rows = [results.call(f"{n}.wav", Turn("Where is my parcel?", "negative"), audio=False) for n in range(2)]
+    for row, name in zip(rows, ("Dora", None), strict=True):
+        row["speakers"] = [{"id": "A", "seconds": 1.0, "name": name}]
+        row["segments"][0]["speaker"] = "A"
     results.commit(*rows)
-    found = table([results.call("2026-05-01-dora.wav", Turn("Where is my parcel?", "negative"))]).to_pylist()
-    for segment in found[0]["segments"]:
-        segment["speaker"] = "Dora"
-    schema = table([]).schema
-    segments = schema.field("segments").type.value_type
-    fields = [*(segments.field(n) for n in range(segments.num_fields)), pa.field("speaker", pa.string())]
-    kind = pa.list_(pa.struct(fields))
-    schema = schema.set(schema.get_field_index("segments"), pa.field("segments", kind))
-    pq.write_table(pa.Table.from_pylist(found, schema=schema), results.path / "part-000009-00000009.parquet")
+    old = table([results.call("old.wav", Turn("Where is my parcel?"), audio=False)])
+    at = old.schema.get_field_index("segments")
+    kind = old.schema.field(at).type.value_type
+    fields = [
+        kind.field(n) for n in range(kind.num_fields) if kind.field(n).name not in ("speaker", "channel")
+    ]
+    segments = [{f.name: one[0][f.name] for f in fields} for one in old["segments"].to_pylist()]
+    old = old.set_column(at, "segments", pa.array([segments], pa.list_(pa.struct(fields))))
+    pq.write_table(old.drop_columns(["speakers"]), results.path / "part-000009-00000009.parquet")
     index = Index(str(results.path), threads=1)
-    assert index.notes == []
-    assert {one["name"] for one in overview(index)["speakers"]} == {"Channel 1", "Channel 2", "Dora"}
+    assert index.notes == [] and count(index) == 3
+    assert {one["name"] for one in overview(index)["speakers"]} == {"Dora", "A"}
     assert count(index, speaker="Dora", q="parcel", sentiment="negative") == 1
     index.close()
 

@@ -160,7 +160,7 @@ def test_a_recording_whole(client: TestClient, opened: Index) -> None:
     ).json()
     assert found["name"] == "2026-03-14-anna.wav" and found["day"] == "2026-03-14"
     assert [found["text"][a:b] for a, b in found["matches"]] == ["delivery"]
-    assert found["speakers"] == ["Channel 1", "Channel 2", "Channel 1"]
+    assert found["segment_speakers"] == ["Channel 1", "Channel 2", "Channel 1"]
     assert found["audio"] == {"offset": 0.0, "problem": None}
     assert found["sentiment"]["scores"]["negative"] == 0.8 and found["words"][0]["text"] == "Thank"
 

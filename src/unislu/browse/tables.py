@@ -13,7 +13,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
-from ..writers.spans import speaker
 from .search import FOLD
 
 if TYPE_CHECKING:
@@ -76,7 +75,7 @@ _SEGMENTS = """
 CREATE OR REPLACE TEMP TABLE spoken AS
 SELECT rec, {speaker} AS speaker, s.text, s.sentiment, s.start_char, s.end_char,
     greatest(s."end" - s."start", 0.01) AS seconds
-FROM (SELECT rec, unnest(segments) AS s FROM stage) WHERE {speaker} IS NOT NULL AND s.text <> ''
+FROM (SELECT rec, speakers, unnest(segments) AS s FROM stage) WHERE {speaker} IS NOT NULL AND s.text <> ''
 """
 _VOICES = """
 INSERT INTO voices
@@ -95,7 +94,7 @@ _MENTIONS = """
 CREATE OR REPLACE TEMP TABLE mentions AS
 SELECT rec, e.type, e.text, fold(e.text) AS folded, {speaker} AS speaker, e.confidence, e.start_char,
     e.end_char, e."start", e."end"
-FROM (SELECT rec, unnest(entities) AS e FROM stage)
+FROM (SELECT rec, speakers, unnest(entities) AS e FROM stage)
 """
 _SPEAKERS_OF_MENTIONS = """
 UPDATE mentions SET speaker = spoken.speaker FROM spoken
@@ -123,6 +122,11 @@ UPDATE recordings SET shown = best.shown FROM (
     FROM recordings WHERE id IN (SELECT id FROM recordings GROUP BY id HAVING count(*) > 1)
 ) AS best WHERE recordings.rec = best.rec
 """
+
+
+def channel_name(channel: int) -> str:
+    """Who speaks on a channel, counted from 0, as transcripts name it."""
+    return f"Channel {channel + 1}"
 
 
 def create(db: duckdb.DuckDBPyConnection) -> None:
@@ -222,21 +226,30 @@ def _columns(path: str) -> tuple[str, str, str]:
     if missing := [name for name in _NEEDED if name not in schema.names]:
         raise ValueError(f"has no column {missing[0]}, so it is not of `unislu batch`")
     language = "language" if "language" in schema.names else "NULL AS language"
+    named = "speakers" in schema.names
     entity, segment = _fields(schema, "entities"), _fields(schema, "segments")
     columns = ", ".join((*(name for name in _NEEDED if name != "finished_at"), language))
-    columns += ", finished_at AT TIME ZONE 'UTC' AS finished_at"
+    columns += (
+        f", {'speakers' if named else 'NULL'} AS speakers, finished_at AT TIME ZONE 'UTC' AS finished_at"
+    )
     channel = f"CASE s.channel {_channel_names()} END" if "channel" in segment else ""
-    known = [name for name in ("s.speaker" if "speaker" in segment else "", channel) if name]
+    known = [name for name in (_name("s", named) if "speaker" in segment else "", channel) if name]
     return (
         columns,
-        "e.speaker" if "speaker" in entity else "NULL::VARCHAR",
+        _name("e", named) if "speaker" in entity else "NULL::VARCHAR",
         f"coalesce({', '.join(known)})" if known else "NULL",
     )
 
 
+def _name(piece: str, named: bool) -> str:
+    """The speaker of an entity or segment: the name of the one with that id, else the id."""
+    known = f"[one.name FOR one IN speakers IF one.id = {piece}.speaker][1], " if named else ""
+    return f"coalesce({known}{piece}.speaker)"
+
+
 def _channel_names(most: int = 32) -> str:
     """`WHEN 0 THEN 'speaker 1' …`: with `--channels split` a channel is a speaker."""
-    return " ".join(f"WHEN {number} THEN '{speaker(number)}'" for number in range(most))
+    return " ".join(f"WHEN {number} THEN '{channel_name(number)}'" for number in range(most))
 
 
 def _fields(schema: pyarrow.Schema, name: str) -> set[str]:

@@ -168,7 +168,7 @@ export class Recording {
         const segment = spoken[at.segment];
         if (at.segment) out.push((paragraph = make("p")));
         at.segment += 1;
-        const who = row.speakers[row.segments.indexOf(segment)];
+        const who = row.segment_speakers[row.segments.indexOf(segment)];
         if (spoken.length > 1 || who) paragraph.append(make("span", { className: "stamp" }, `${clock(segment.start)}${who ? ` ${who}` : ""}`));
         mark = null;
       }
