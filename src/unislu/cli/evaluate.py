@@ -77,6 +77,12 @@ def configure(parser: argparse.ArgumentParser) -> None:
         default="cpu",
         help="device, as for analyze; a checkpoint runs on cpu, cuda or auto (default: cpu)",
     )
+    parser.add_argument(
+        "--precision",
+        choices=("fp32", "bf16", "fp16"),
+        default="fp32",
+        help="what a checkpoint computes in (default: fp32)",
+    )
     parser.add_argument("--limit", type=positive, metavar="N", help="only the first N records of a manifest")
     parser.add_argument("--threads", type=positive, metavar="N", help="threads (default: all cores)")
     add_scoring(parser)
@@ -138,7 +144,10 @@ def run(arguments: argparse.Namespace) -> int:
     audio = check_reporting(arguments)
     datasets = read_datasets(arguments.manifests, arguments.limit)
     options = AskOptions(arguments.bias, arguments.beam, arguments.constrained, arguments.operating_point)
-    system, labels = open_system(arguments.model, options, threads=arguments.threads, device=arguments.device)
+    system, labels = open_system(
+        arguments.model, options, threads=arguments.threads, device=arguments.device,
+        precision=arguments.precision,
+    )  # fmt: skip
     evaluation = evaluate(
         system,
         datasets,

@@ -16,7 +16,12 @@ from ..training.checkpoint import UNISLU, Checkpoint, is_checkpoint
 
 
 def open_system(
-    name: str, options: AskOptions, *, threads: int | None = None, device: str = "cpu"
+    name: str,
+    options: AskOptions,
+    *,
+    threads: int | None = None,
+    device: str = "cpu",
+    precision: str = "fp32",
 ) -> tuple[System, tuple[str, ...]]:
     """The system and its closed set of entity types.
 
@@ -37,8 +42,10 @@ def open_system(
     if not as_bundle:
         from ..training.checkpoint_system import CheckpointSystem
 
-        trained = CheckpointSystem(Path(name), options, device=device)
+        trained = CheckpointSystem(Path(name), options, device=device, precision=precision)
         return trained, trained.entity_types
+    if precision != "fp32":
+        raise OptionError(f"--precision {precision}: {name} is no checkpoint of `unislu train`; leave it out")
     system = open_unislu(name, options, threads=threads, device=device)
     return system, system.model.entity_types
 

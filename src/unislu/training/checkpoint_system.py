@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -35,6 +36,8 @@ from unislu.training.served import audio_settings, decoder_settings
 LONGEST = 30.0
 """Longest window of a Whisper in seconds."""
 DEVICES = ("cpu", "cuda", "auto")
+PRECISIONS = {"fp32": None, "bf16": "bfloat16", "fp16": "float16"}
+"""What is computed in, and torch's name of it; weights stay in float32."""
 _CHUNK = 64
 
 
@@ -60,12 +63,18 @@ class CheckpointSystem:
     transcribed in windows, as by a bundle.
     """
 
-    def __init__(self, folder: Path, options: AskOptions, *, device: str = "cpu"):
-        """Raises `OptionError` for an option that this kind of model does not have."""
+    def __init__(self, folder: Path, options: AskOptions, *, device: str = "cpu", precision: str = "fp32"):
+        """`precision`: one of `PRECISIONS`.
+
+        Raises `OptionError` for an option that this kind of model, or the device, does not have.
+        """
         from unislu.training.models.predict import load_predictor
 
         self._known = Checkpoint.read(folder)
         self._folder, self._options, self._device = folder, options, torch_device(device)
+        self._precision = precision
+        if precision == "fp16" and self._device == "cpu":
+            raise OptionError("--precision fp16: a processor computes in fp32 or bf16; give one of them")
         self._kind = self._known.kind
         writes = self._kind in ("whisper", "speech-llm")
         if options.bias or options.operating_point or (options != AskOptions() and not writes):
@@ -95,6 +104,7 @@ class CheckpointSystem:
             "parameters": count_weights(self._folder),
             "decode": self._decode,
             "options": self._options.to_dict(),
+            **({} if self._precision == "fp32" else {"precision": self._precision}),
         }
 
     @property
@@ -120,7 +130,8 @@ class CheckpointSystem:
             Asked(q.id, (q.audio, q.audio.name), Prompt(TASKS & set(q.tasks), q.types)) for q in questions
         ]
         started = time.perf_counter()
-        found = self._predict(asked) if asked else []
+        with self._computing():
+            found = self._predict(asked) if asked else []
         spent = (time.perf_counter() - started) / max(sum(lengths[q.id] for q in questions), 1e-9)
         return {
             answer.id: replace(answer, duration=lengths[answer.id], seconds=spent * lengths[answer.id])
@@ -133,7 +144,15 @@ class CheckpointSystem:
         if self._windowed is None:
             own = AskOptions(beam=self._decode.get("beam"), constrained=self._decode.get("constrained"))
             self._windowed = whisper_system(self._folder, own, device=self._device)
-        yield from self._windowed.answers(questions)
+        with self._computing():
+            found = list(self._windowed.answers(questions))
+        yield from found
+
+    def _computing(self) -> AbstractContextManager[Any]:
+        import torch
+
+        name = PRECISIONS[self._precision]
+        return nullcontext() if name is None else torch.autocast(self._device, getattr(torch, name))
 
 
 def whisper_system(folder: Path, options: AskOptions | None = None, *, device: str = "cpu") -> UnisluSystem:

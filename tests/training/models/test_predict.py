@@ -16,7 +16,7 @@ from unislu.cli.systems import open_system
 from unislu.data.records import read_records
 from unislu.errors import BundleError, OptionError
 from unislu.evaluation.evaluate import EvaluationSettings, evaluate
-from unislu.evaluation.predict import AskOptions, read_datasets
+from unislu.evaluation.predict import AskOptions, questions, read_datasets
 from unislu.evaluation.question import Question
 from unislu.evaluation.systems import UnisluSystem
 from unislu.sequence import Prompt, Span, Target
@@ -113,6 +113,17 @@ def scored(tmp_path: Path, tiny: Path, kind: str, model: AnyModel, **decode: Any
         evaluation=EvaluationConfig(test=tests), decode=DecodeConfig(**decode), out=str(tmp_path),
     )  # fmt: skip
     return Run(recipe, quiet=True).run(), recipe
+
+
+@pytest.mark.parametrize("kind", ["whisper", "ctc", "classifier", "speech-llm"])
+def test_every_kind_computes_in_bfloat16(kind: str, checkpoints: dict[str, Path], tiny: Path) -> None:
+    manifest = tiny / "corpus" / "manifest.jsonl"
+    (dataset,) = read_datasets([str(manifest)], 2)
+    system, _ = open_system(str(checkpoints[kind]), AskOptions(), precision="bf16")
+    assert system.facts["precision"] == "bf16"
+    assert [answer.id for answer in system.answers(questions(dataset))] == ["t0", "t1"]
+    with pytest.raises(OptionError, match="a processor computes in fp32 or bf16"):
+        open_system(str(checkpoints[kind]), AskOptions(), precision="fp16")
 
 
 @pytest.mark.parametrize(
