@@ -86,7 +86,7 @@ def _whisperner_normalizer() -> Callable[[str], str]:
             transforms.ToLowerCase(),
             transforms.ExpandCommonEnglishContractions(),
             transforms.RemoveKaldiNonWords(),
-            transforms.RemovePunctuation(),
+            transforms.RemovePunctuation(),  # type: ignore[no-untyped-call]
         ]
     )
     # Contractions are known with the typewriter's apostrophe only; the published code loses the others.

@@ -86,8 +86,9 @@ def written_lengths(
         words = len(clip.record.text.split())
         prompt = sum(len(step.format.prefix(step.prompt)) for step in plan.passes)
         outputs.append((words, sum(len(one.ids) for one in written), prompt))
-        _, tokens, own_prompt = _plain(Target(Answer.of(written).text), recognizer.vocabulary)
-        transcripts.append((words, tokens, own_prompt))
+        text = Answer.of(written).text
+        spelled = recognizer.vocabulary.tokenizer.encode(f" {text}") if text else []
+        transcripts.append((words, len(spelled) + 1, prompt))  # and the end
     return outputs, transcripts
 
 
