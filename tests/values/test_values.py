@@ -150,6 +150,6 @@ def test_bad_readings(options: dict[str, str], message: str) -> None:
 def test_a_missing_library_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     need.cache_clear()
     monkeypatch.setitem(sys.modules, "phonenumbers", None)
-    with pytest.raises(MissingDependencyError, match=r"unislu\[values\]"):
+    with pytest.raises(MissingDependencyError, match=r"\[values\]"):
         read_value("phone", "+1 415 555 0134", READING)
     need.cache_clear()
