@@ -29,7 +29,7 @@ from numpy.typing import NDArray
 
 from unislu.audio import load_audio
 from unislu.data.records import Record, read_records
-from unislu.decoding.search import Rules, Written, greedy, write_batch
+from unislu.decoding.search import Rules, Written, greedy, picking, write_batch
 from unislu.evaluation.question import Prediction
 from unislu.evaluation.run import gold_of
 from unislu.evaluation.score import judge
@@ -131,7 +131,7 @@ class Bench:
         room = min(LONGEST_LIST, recognizer.engine.max_tokens - tokens.shape[1])
         row = Written((), room)
         rules = Rules((), frozenset({recognizer.vocabulary[END]}))
-        write_batch(recognizer.engine, state, logits, [row], rules, [greedy])
+        write_batch(recognizer.engine, state, logits, [row], rules, [picking(greedy)])
         return form.parse((*given, *row.ids), prompt).listed or ()
 
     def _encoded(self, manifest: Path, records: Sequence[Record]) -> Encoded:
