@@ -239,6 +239,10 @@ class Recording:
             warnings=tuple(dict.fromkeys(self._all_notes(decoded, duration))),
             untrained_types=self._plan.untrained,
         )
+        return self._enriched(result)
+
+    def _enriched(self, result: Analysis) -> Analysis:
+        """The result with what is read from it, as far as requested: values of entities, speakers."""
         request = self._plan.request
         if request.values:
             from unislu.values import add_values
