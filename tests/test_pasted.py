@@ -128,6 +128,7 @@ def desk(tmp_path_factory: pytest.TempPathFactory) -> Path:
         answer = {"id": "a", "text": SAID, "entities": entities, "sentiment": "neutral"}
         (folder / name).write_text(json.dumps(answer) + "\n")
     (folder / "submission.tsv").write_text(f"a\t{SAID}\t[['NORP', 'Americans']]\tNeutral\n")
+    (folder / "names.txt").write_text("Kowalczyk\n")
     (folder / "whisperner.txt").write_text("a\tand so my fellow <norp>americans<norp>>\n")
     (folder / "recipes").symlink_to(ROOT / "recipes")
     (folder / "bin").mkdir()
