@@ -25,6 +25,8 @@ NEEDS = {
     "chromium": Need("the web page and the report in a browser", "apt-get install chromium"),
     "flite": Need("flite's voices, and word times on one", "apt-get install flite"),
     "espeak-ng": Need("eSpeak's voices", "apt-get install espeak-ng"),
+    "curl": Need("the how-to about the server, as it is pasted", "apt-get install curl"),
+    "jq": Need("the how-to about the server, as it is pasted", "apt-get install jq"),
     "strace": Need("that no command looks for the network", "apt-get install strace util-linux"),
     "namespaces": Need("that no command looks for the network", "run as root, or allow user namespaces"),
 }
@@ -46,6 +48,13 @@ def flite() -> None:
 def espeak() -> None:
     """The command espeak-ng."""
     _found("espeak-ng", shutil.which("espeak-ng"))
+
+
+def commands(script: str) -> None:
+    """Those of curl and jq that a shell script calls."""
+    for name in ("curl", "jq"):
+        if re.search(rf"\b{name} ", script):
+            _found(name, shutil.which(name))
 
 
 def traced_without_network() -> list[str]:

@@ -1,4 +1,4 @@
-"""The snippets of the README, the tutorial and the how-tos run as they are written.
+"""The snippets of the README, the tutorials and the how-tos run as they are written.
 
 Every shell and Python block runs, in the order of its page, in a folder with the recordings that it names.
 One that cannot has a comment before it that says why:
@@ -34,8 +34,11 @@ from unislu.audio import load_audio
 from unislu.cli import main
 from unislu.recognition import model as models
 
+from . import needs
+
 ROOT = Path(__file__).parents[1]
-PAGES = [ROOT / "README.md", ROOT / "docs" / "tutorial.md", *sorted((ROOT / "docs" / "how-to").glob("*.md"))]
+DOCS = ROOT / "docs"
+PAGES = [ROOT / "README.md", *sorted([*DOCS.glob("tutorial*.md"), *(DOCS / "how-to").glob("*.md")])]
 NAMES = [str(page.relative_to(ROOT)) for page in PAGES]
 BLOCK = re.compile(r"(?:^<!-- ([^\n]+) -->\n+)?^```(sh|console|python|sql)\n(.*?)^```", re.M | re.S)
 SLOW, NOT_RUN, ELSEWHERE = "slow", "not run: ", "run by "
@@ -183,7 +186,9 @@ def run_shell(block: Block) -> None:
             words = bash(expand).stdout.split("\0")[:-1]
             assert main(words) == 0, f"{block.place}: {line}"
         return
-    done = bash("\n".join(lines))
+    script = "\n".join(lines)
+    needs.commands(script)
+    done = bash(script)
     assert done.returncode == 0, f"{block.place}: {done.stderr}"
     assert not re.search(r'"error": ?\{', done.stdout), f"{block.place}: {done.stdout}"
 

@@ -16,7 +16,7 @@ from fnmatch import fnmatch
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ..errors import MissingDependencyError, OptionError
+from ..errors import MissingDependencyError, OptionError, install_hint
 from ..scale.ledger import PARTS, RUN
 from . import tables
 
@@ -157,7 +157,7 @@ def _connect(spill: str, threads: int | None) -> duckdb.DuckDBPyConnection:
         import duckdb
         import pyarrow  # noqa: F401 - of the same extra, used below
     except ImportError as error:
-        raise MissingDependencyError(f'this needs {error.name}: pip install "unislu[browse]"') from None
+        raise MissingDependencyError(f'this needs {error.name}: {install_hint("browse")}') from None
     settings: dict[str, str | bool | int | float | list[str]] = {
         "autoinstall_known_extensions": False,
         "autoload_known_extensions": False,
