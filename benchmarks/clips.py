@@ -64,4 +64,4 @@ def synthesised() -> np.ndarray:
             continue
         pieces = [load_audio(samples, sample_rate=rate) for samples, rate in spoken]
         return np.concatenate([part for piece in pieces for part in (piece, GAP)])
-    raise SystemExit('speed.py: give a folder of speech, or install a voice: pip install "unislu[tts]"')
+    raise SystemExit('speed.py: give a folder of speech, or install a voice: pip install ".[tts]"')

@@ -2,7 +2,7 @@
 
 python benchmarks/plain_whisper.py --model CT2_FOLDER --json out.json real/manifest.jsonl …
 
-Needs `pip install faster-whisper` besides `unislu[eval]`. Beside the bundle's `text:` rows of quality.py
+Needs `pip install faster-whisper` besides `.[eval]`. Beside the bundle's `text:` rows of quality.py
 this says what fine-tuning cost on real voices.
 """
 

