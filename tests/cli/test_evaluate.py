@@ -201,7 +201,7 @@ def test_evaluate_writes_the_report_and_goes_on(
     assert main([*command, "--bias", "person=1", "--beam", "2", "--unconstrained", "--threads", "1"]) == 0
     captured = capsys.readouterr()
     assert captured.out.strip() == str(out / "report.html") and "WER 0.00" in captured.err
-    assert stub.opened == [(None, AskOptions({"person": 1.0}, 2, False), 1)]
+    assert stub.opened == [("default", AskOptions({"person": 1.0}, 2, False), 1)]
     found = json.loads((out / "report.json").read_text())
     assert found["system"] == "stub 1" and found["manifests"][0]["rtfx"] == 8.0
     assert found["slue_score"] == 100.0

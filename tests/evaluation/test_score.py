@@ -23,6 +23,7 @@ GOLDS = [
 class _Record:
     def __init__(self, id: str, text: str, entities: list[Span] | None, sentiment: str | None) -> None:
         self.id, self.text, self.entities, self.sentiment = id, text, entities, sentiment
+        self.extra: dict[str, object] = {}
 
 
 def test_scores_what_is_annotated() -> None:
