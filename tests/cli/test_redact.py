@@ -313,6 +313,7 @@ def test_one_bad_file_does_not_stop_the_others(model: Model, capsys: pytest.Capt
         (["ann.wav", "-o", "out", "--guard", "-1"], "guard is -1"),
         (["ann.wav", "-o", "out", "--untimed", "guess"], "untimed is 'guess'"),
         (["ann.wav", "-o", "out", "-f", "text,txt"], "same suffix"),
+        (["ann.wav", "-o", "out", "-f", "json,rttm"], "redact tells no speakers apart"),
         (["ann.wav", "-o", "out", "-f", "xml"], "unknown format 'xml'"),
         (["ann.wav", "-o", "out", "--key-file", "no"], "--key-file no: cannot be read"),
         (["ann.wav", "-o", "out", "--types", "dragon"], "dragon"),

@@ -11,7 +11,7 @@ import pytest
 
 from unislu.errors import MissingDependencyError, OptionError
 from unislu.recognition.plan import resolve
-from unislu.recognition.presets import PRESETS, preset
+from unislu.recognition.presets import PRESETS, meant, preset
 from unislu.recognition.request import Request
 from unislu.result import Analysis
 from unislu.sequence import Target, Vocabulary, get_format, normalize_type
@@ -48,6 +48,10 @@ def test_an_unknown_preset_is_named() -> None:
         preset("everything")
 
 
+def test_the_types_of_presets_are_not_taken_for_mistyped_presets() -> None:
+    assert not [name for one in PRESETS.values() for name in one.types if meant(name)]  # pin, pii
+
+
 def test_a_type_that_is_nearly_a_preset(vocabulary: Vocabulary) -> None:
     model, _ = make(vocabulary, {200: Target("No.", (), None)}, types_seen=("drug",))
     result = model.analyze(noise(200), sample_rate=16_000, entities=["meetings"], words=False)
@@ -76,6 +80,7 @@ def test_descriptions_are_apart_from_names() -> None:
         ({"descriptions": {"dose": "how much"}}, "without entities"),
         ({"values": True, "tasks": ("asr",)}, "without the task ner"),
         ({"date": "2026-03-18"}, "date without values"),
+        ({"tasks": ("sa",), "vocabulary": ["Ann"]}, "vocabulary without a transcript"),
         ({"region": "US"}, "region without values"),
     ],
 )

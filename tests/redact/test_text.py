@@ -17,7 +17,7 @@ from unislu.redact import Pseudonyms, audio_spans, find_matches, redact_analysis
 from unislu.redact.leaks import phrase_leaks
 from unislu.redact.matches import phrases_of
 from unislu.redact.phrases import MASK, Text
-from unislu.result import Analysis, Entity, Segment, Sentiment, Word
+from unislu.result import Analysis, Entity, Segment, Sentiment, Speaker, Word
 from unislu.writers import FORMATS
 
 KEY = b"0123456789abcdef"
@@ -386,6 +386,24 @@ def test_a_value_does_not_tell_what_was_redacted() -> None:
             assert "jane.doe" not in shown if types != ["phone"] else "14155550134" not in shown
     kept = redact_analysis(analysis, ["person"]).entities or ()
     assert phone in [entity.value for entity in kept]  # of words that are still there
+
+
+@pytest.mark.parametrize(
+    ("name", "left"),
+    [("Jane", None), ("Jane Doe", None), ("DOE", None), ("Mary Doe-Smith", None), ("Ben", "Ben")],
+)
+def test_a_speaker_has_no_name_that_was_redacted(name: str, left: str | None) -> None:
+    analysis = analysis_of(["I am Jane Doe from Leeds."], [("person", "Jane Doe", 0), ("place", "Leeds", 0)])
+    segments = tuple(
+        replace(s, speaker="S1", words=tuple(replace(w, speaker="S1") for w in s.words or ()))
+        for s in analysis.segments
+    )
+    analysis = replace(analysis, segments=segments, speakers=(Speaker("S1", 3.0, name),))
+    redacted = redact_analysis(analysis, ["person"])
+    assert redacted.speakers == (Speaker("S1", 3.0, left),)
+    for writer in ("json", "rttm", "label-studio", "vtt", "html", "textgrid"):
+        assert "Doe" not in FORMATS[writer].render(redacted)
+    assert redact_analysis(analysis, ["place"]).speakers == analysis.speakers
 
 
 @pytest.mark.parametrize("types", [["pii"], ["person: somebody's name"], ["news", "pii"]])

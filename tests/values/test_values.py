@@ -136,6 +136,8 @@ def test_very_long_entities_have_none() -> None:
     ("options", "message"),
     [
         ({"moment": "2026-02-31"}, "'2026-02-31' is no date"),
+        ({"moment": "9999-12-31"}, "year must be in 1800..2200"),
+        ({"moment": "0001-01-01T10:00"}, "year must be in 1800..2200"),
         ({"moment": "tomorrow"}, "write it as 2026-03-18"),
         ({"moment": ""}, "is no date"),
         ({"region": "UK"}, "did you mean GB"),

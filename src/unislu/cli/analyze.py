@@ -38,8 +38,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "-f",
         "--format",
         metavar="FORMAT",
-        help="text, json, jsonl, txt, srt, vtt, html, conll, textgrid, elan, label-studio, docbin or parquet "
-        "(default: text; json with -o)",
+        help="text, json, jsonl, txt, srt, vtt, html, conll, rttm, textgrid, elan, label-studio, docbin or "
+        "parquet (default: text; json with -o)",
     )
     parser.add_argument("-o", "--output", metavar="DIR", help="write one file for each input into DIR")
     writing.configure(parser)

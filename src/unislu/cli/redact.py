@@ -179,7 +179,10 @@ def _task(arguments: argparse.Namespace) -> _Task:
         raise OptionError("--verify needs the redacted audio: drop it, or drop --audio none")
     check_guard(arguments.guard)
     check_untimed(arguments.untimed)
-    suffixes = [get_writer(name).suffix for name in arguments.format]
+    writers = [get_writer(name) for name in arguments.format]
+    if any(writer.needs_speakers for writer in writers):
+        raise OptionError("--format rttm shows who speaks, and redact tells no speakers apart: leave it out")
+    suffixes = [writer.suffix for writer in writers]
     if len(set(suffixes)) < len(suffixes):
         raise OptionError(f"--format {','.join(arguments.format)}: two of these formats have the same suffix")
     folder = Path(arguments.output)

@@ -118,7 +118,9 @@ def preset(name: str) -> Preset:
 
 
 def meant(name: str) -> str | None:
-    """The preset whose name is nearly that."""
+    """The preset whose name is nearly that; none for a type of a preset, which is meant as it is (`pin`)."""
+    if any(_key(name) in one.types for one in PRESETS.values()):
+        return None
     return next(iter(get_close_matches(_key(name), list(PRESETS), n=1, cutoff=0.6)), None)
 
 

@@ -145,6 +145,8 @@ class Request:
             object.__setattr__(self, "descriptions", ())
         if self.vocabulary is not None:
             object.__setattr__(self, "vocabulary", checked_phrases(self.vocabulary))
+            if not self.wants_text:
+                raise OptionError("vocabulary without a transcript: add the task asr or ner, or drop it")
         if self.operating_point is not None:
             _check_point_name(self.operating_point, self.tasks)
         if isinstance(self.beam, bool) or not isinstance(self.beam, int) or not 1 <= self.beam <= MAX_BEAM:

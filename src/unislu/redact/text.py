@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+import re
 import secrets
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Sequence
@@ -11,7 +12,7 @@ from dataclasses import dataclass, field, replace
 from itertools import pairwise
 
 from ..errors import OptionError
-from ..result import Analysis, Entity, Segment, Word, covered
+from ..result import Analysis, Entity, Segment, Speaker, Word, covered
 from ..sequence.labels import normalize_type
 from .matches import Match, find_matches
 from .phrases import MASK, Text, letters
@@ -78,7 +79,8 @@ def redact_analysis(
 ) -> Analysis:
     """The result without the words of its entities of some types, wherever they are said.
 
-    Text, segments, words, entities and warnings are masked; offsets and indices are adjusted. Words that are
+    Text, segments, words, entities and warnings are masked; offsets and indices are adjusted. A speaker whose
+    name shares a word with what was redacted has none any more. Words that are
     said again without being tagged are masked as well and become entities. The path of the file is kept. A
     warning tells what was done.
 
@@ -126,7 +128,18 @@ def apply(
             for s in segments
         ),
         warnings=(*warnings, done),
+        speakers=analysis.speakers and tuple(_unnamed(one, hidden) for one in analysis.speakers),
     )
+
+
+def _unnamed(speaker: Speaker, hidden: Iterable[tuple[str, str]]) -> Speaker:
+    """The speaker without a name that shares a word with what was redacted: their `id` remains."""
+    name = speaker.name or ""
+    for _, phrase in hidden:
+        said = Text(phrase)
+        if any(Text(name).find(phrase)) or any(any(said.find(part)) for part in re.findall(r"\w+", name)):
+            return replace(speaker, name=None)
+    return speaker
 
 
 class _Edits:

@@ -13,6 +13,8 @@ from .libraries import check_installed, need
 
 Value = dict[str, Any]
 """A value as plain JSON; `kind` says which other keys it has."""
+_YEARS = range(1800, 2201)
+"""Of recordings: what is relative to them stays within the calendar."""
 _USUAL = {"UK": "GB", "EN": "GB", "USA": "US", "UAE": "AE", "EL": "GR"}
 
 
@@ -41,13 +43,20 @@ class Reading:
 
 
 def read_moment(text: str) -> datetime:
-    """An ISO 8601 date, or date and time. Raises `OptionError` for anything else, 31 February included."""
+    """An ISO 8601 date, or date and time, of a year in which something may have been recorded.
+
+    Raises `OptionError` for anything else, 31 February included.
+    """
     text = text.strip()
     try:
         if len(text) <= len("2026-03-18"):
             day = date.fromisoformat(text)
-            return datetime(day.year, day.month, day.day)
-        return datetime.fromisoformat(text).replace(tzinfo=None)
+            moment = datetime(day.year, day.month, day.day)
+        else:
+            moment = datetime.fromisoformat(text).replace(tzinfo=None)
+        if moment.year not in _YEARS:
+            raise ValueError(f"year must be in {_YEARS[0]}..{_YEARS[-1]}")
+        return moment
     except ValueError as error:
         raise OptionError(
             f"date {text!r} is no date ({error}): write it as 2026-03-18 or 2026-03-18T10:00"
