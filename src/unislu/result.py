@@ -10,6 +10,7 @@ import json
 import math
 from bisect import bisect_left, bisect_right
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, fields
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
@@ -246,12 +247,16 @@ class Analysis:
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> Analysis:
-        """Read what `to_dict` wrote. Raises `RecordError` for unknown, missing or ill-typed keys."""
+        """Read what `to_dict` wrote; values of entities may be JSON text, as in tables.
+
+        Raises `RecordError` for unknown, missing or ill-typed keys.
+        """
         version = data.get("schema_version")
         if version != SCHEMA_VERSION:
             raise RecordError(f"schema_version is {version!r}; this unislu reads {SCHEMA_VERSION}")
         values = dict(data)
-        values["entities"] = _tuple_of(Entity, values.get("entities"), "entities")
+        if values.get("entities") is not None:
+            values["entities"] = tuple(_entity(item) for item in _list(values["entities"], "entities"))
         values["segments"] = tuple(_segment(item) for item in _list(values.get("segments", []), "segments"))
         if values.get("sentiment") is not None:
             values["sentiment"] = _build(Sentiment, values["sentiment"], "sentiment")
@@ -318,6 +323,13 @@ def _segment(data: Any) -> Segment:
         if data.get("sentiment") is not None:
             data["sentiment"] = _build(Sentiment, data["sentiment"], "sentiment")
     return _build(Segment, data, "segments")
+
+
+def _entity(data: Any) -> Entity:
+    if isinstance(data, Mapping) and isinstance(data.get("value"), str):
+        with suppress(ValueError, RecursionError):  # what is no JSON the entity refuses
+            data = {**data, "value": json.loads(data["value"])}
+    return _build(Entity, data, "entities")
 
 
 def _speaker(data: Any) -> Speaker:

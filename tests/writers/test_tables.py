@@ -9,7 +9,7 @@ from dataclasses import replace
 
 import pytest
 
-from unislu.errors import MissingDependencyError, OptionError
+from unislu.errors import MissingDependencyError, OptionError, RecordError
 from unislu.result import Analysis, Entity, Segment, Sentiment, Speaker, Word
 from unislu.writers import get_writer
 
@@ -108,6 +108,28 @@ def test_parquet_has_values_as_json() -> None:
     table = pq.read_table(io.BytesIO(get_writer("parquet").content(replace(said, entities=tuple(entities)))))
     (row,) = table.to_pylist(maps_as_pydicts="strict")
     assert [json.loads(entity["value"]) for entity in row["entities"]] == [value] * len(entities)
+
+
+def test_a_row_with_values_is_a_result_again() -> None:
+    pytest.importorskip("pyarrow")
+    import pyarrow.parquet as pq
+
+    values = ({"kind": "person", "known": True}, None)
+    entities = tuple(
+        replace(e, value=v) for e, v in zip(spoken_by_ann().entities or (), values, strict=True)
+    )
+    analysis = replace(spoken_by_ann(), entities=entities)
+    data = get_writer("parquet").content(analysis)
+    (row,) = pq.read_table(io.BytesIO(data)).to_pylist(maps_as_pydicts="strict")
+    assert Analysis.from_dict(row) == analysis
+
+
+@pytest.mark.parametrize("value", ["", "{", "[]", "12", "[" * 100_000])
+def test_a_value_that_is_no_object_is_refused(value: str) -> None:
+    plain = example().to_dict()
+    plain["entities"][0]["value"] = value
+    with pytest.raises(RecordError, match="not an object"):
+        Analysis.from_dict(plain)
 
 
 def test_docbin() -> None:
