@@ -84,6 +84,8 @@ def test_what_is_too_short_or_silent_has_no_voice() -> None:
     assert embed(np.zeros(3 * SECOND, np.float32)) == []
     with pytest.raises(AudioError, match=r"ann\.wav: too little sound"):
         profile(np.zeros(SECOND, np.float32), "ann.wav")
+    with pytest.raises(AudioError, match="give a clip of 3 seconds"):
+        profile(np.full(SECOND, 0.1, np.float32), "ann.wav")
 
 
 def test_half_a_second_is_described(jfk: Path) -> None:

@@ -94,7 +94,7 @@ def profile(samples: NDArray[np.float32], name: str = "the clip") -> NDArray[np.
     Raises `AudioError` if there is too little sound in [n] float32 samples at 16 kHz.
     """
     found = embed(samples)
-    if not found:
+    if not found or len(samples) < FRAMES * HOP:  # less than one window says little about a voice
         raise AudioError(f"{name}: too little sound for a voice; give a clip of 3 seconds of speech or more")
     return unit(np.mean([row for _, _, row in found], axis=0))
 
