@@ -134,9 +134,9 @@ def make_wav() -> Callable[..., bytes]:
     return wav
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Any]:
-    """A real browser."""
+    """A real browser. Its event loop runs in this thread: it ends with the module, before others need one."""
     playwright = pytest.importorskip("playwright.sync_api")
     executable = needs.chromium()
     with playwright.sync_playwright() as driver:

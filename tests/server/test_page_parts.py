@@ -151,7 +151,7 @@ def test_the_waveform_goes_to_a_place(talk: Any, tmp_path: Path, make_wav: Any) 
     talk.keyboard.press("Home")
     talk.keyboard.press("ArrowRight")
     until(talk, "document.getElementById('audio').currentTime === 5")
-    assert talk.get_attribute("#waveform", "aria-valuetext") == "0:05 of 0:09"
+    until(talk, "document.getElementById('waveform').ariaValueText === '0:05 of 0:09'")
     # The first half is silent: its picture is a line.
     heights = """() => {
         const canvas = document.querySelector('#waveform canvas');

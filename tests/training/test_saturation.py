@@ -41,7 +41,11 @@ def test_every_pair_of_the_shipped_encoder_fits_16_bits() -> None:
         assert sums.max() <= LARGEST_SUM, node.name
 
 
-@pytest.mark.parametrize("path", sorted(DEFAULT_PATH.parents[1].rglob("*.onnx")), ids=lambda path: path.name)
+# The speaker encoder is not of this exporter: tests/speakers/test_parity.py holds it to the float weights.
+OURS = [path for path in sorted(DEFAULT_PATH.parents[1].rglob("*.onnx")) if path.name != "ge2e.onnx"]
+
+
+@pytest.mark.parametrize("path", OURS, ids=lambda path: path.name)
 def test_every_shipped_graph_passes_the_check_of_export(path: Path) -> None:
     assert check_saturation(path) == (49 if path.name == "encoder.onnx" else 0)
 

@@ -212,7 +212,10 @@ def test_draws_depend_on_seed_and_clip_alone(tiny: Path, model: SpeechLlm) -> No
     asked = [Asked(f"t{n}", (manifest, f"{n}.wav"), Prompt(frozenset({"ner", "sa"}))) for n in range(3)]
     drawn = predictor_of(model, temperature=1.0, seed=3)
     together = {answer.id: answer for answer in drawn(asked)}
-    assert {answer.id: answer for answer in drawn(asked[::-1])} == together
+    for answer in drawn(asked[::-1]):
+        # What is drawn is the same; the scores may differ in their last bits with the place in the batch.
+        assert answer.text == together[answer.id].text
+        assert answer.sentiment_scores == pytest.approx(together[answer.id].sentiment_scores, abs=1e-5)
     (alone,) = drawn(asked[1:2])
     assert alone.text == together["t1"].text
     assert predictor_of(model, temperature=1.0, seed=4)(asked[:1])[0].text != together["t0"].text
