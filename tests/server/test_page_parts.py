@@ -87,8 +87,10 @@ def test_choices_are_sent(talk: Any, clip: Path) -> None:
     assert talk.locator("#types li span").all_inner_texts() == ["person", "date"]
     talk.select_option("#speakers", "auto")
     talk.fill("#vocabulary", "Anna Weber\n\n  Northwind \n")
+    talk.check("#values")
     choose(talk, clip)
     fields = dict(re.findall(r'name="(\w+)"\r\n\r\n(.*?)\r\n--', sent[0], re.S))
+    assert fields["values"] == "true"
     assert fields["speakers"] == "auto" and json.loads(fields["entities"]) == ["person", "date"]
     assert fields["vocabulary"].split() == ["Anna", "Weber", "Northwind"]
     assert fields["vocabulary"].count("\n") == 1

@@ -17,7 +17,7 @@ export class Options {
     );
     this.told = changed;
     this.presets = {};
-    for (const id of ["models", "task-ner", "task-sa", "speakers", "vocabulary"]) {
+    for (const id of ["models", "task-ner", "task-sa", "values", "speakers", "vocabulary"]) {
       $(id).addEventListener(id === "vocabulary" ? "input" : "change", () => this.changed());
     }
     $("preset").addEventListener("change", () => this.types.set(this.presets[$("preset").value] ?? this.types.known));
@@ -39,6 +39,7 @@ export class Options {
     $("models").replaceChildren(...models.map((name, place) => new Option(name, place ? name : "")));
     const understands = new Set(server.fields ?? []);
     $("speakers-box").hidden = !understands.has("speakers");
+    $("values-box").hidden = !understands.has("values");
     $("vocabulary-box").hidden = !understands.has("vocabulary");
     this.presets = server.presets ?? {};
     $("preset-box").hidden = !Object.keys(this.presets).length;
@@ -64,6 +65,7 @@ export class Options {
     const tasks = ["asr", ...($("task-ner").checked ? ["ner"] : []), ...($("task-sa").checked ? ["sa"] : [])];
     const asked = { tasks: tasks.join(",") };
     if ($("task-ner").checked && !this.types.isDefault) asked.entities = joined(this.types.types);
+    if ($("task-ner").checked && $("values").checked) asked.values = "true";
     if ($("models").value) asked.model = $("models").value;
     const vocabulary = $("vocabulary").value.split("\n").map((line) => line.trim()).filter(Boolean).join("\n");
     if (!$("speakers-box").hidden && $("speakers").value) asked.speakers = $("speakers").value;
