@@ -292,7 +292,7 @@ def test_unknown_names(name: str, message: str, listed: Host) -> None:
 
 
 def test_without_a_list(host: Host) -> None:
-    with pytest.raises(BundleNotFoundError, match=r"the list of this package .* Set UNISLU_MODELS_URL to"):
+    with pytest.raises(BundleNotFoundError, match=r"the list of this package .* set UNISLU_MODELS_URL to"):
         download("small")
     assert download("default").path == open_bundle().path and host.asked == []
 

@@ -101,10 +101,10 @@ def _unknown(reference: Reference) -> BundleNotFoundError:
     if versions := [version for version in known.get(reference.name, []) if version]:
         return BundleNotFoundError(f"{wanted}: there is no such version; known are {', '.join(versions)}")
     close = get_close_matches(reference.name, list(known), n=1)
-    meant = f"did you mean {close[0]}? " if close else ""
+    meant = f"did you mean {close[0]}? Otherwise " if close else ""
     listed = f"the list of {INDEX_URL}" if os.environ.get(INDEX_URL) else "the list of this package"
     return BundleNotFoundError(
-        f"{wanted}: {listed} has no model of this name ({', '.join(known)}); {meant}Set {INDEX_URL} to the "
+        f"{wanted}: {listed} has no model of this name ({', '.join(known)}); {meant}set {INDEX_URL} to the "
         "list of whoever made it, or give an address: unislu download https://… or hf:owner/name"
     )
 
