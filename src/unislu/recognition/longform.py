@@ -7,6 +7,7 @@ from __future__ import annotations
 import time
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -17,7 +18,7 @@ from unislu.bundle import AudioSettings
 from unislu.bundle.calibration import UNCALIBRATED, Calibration
 from unislu.errors import EngineError, UnisluError
 from unislu.result import Analysis
-from unislu.speakers import VoiceTrack, with_speakers
+from unislu.speakers import VoiceTrack, unmet, with_speakers
 from unislu.vad import Cutter, Cutting, EnergyCutter, SpeechCutter, Window, has_speech, is_silent
 
 from .assemble import assemble
@@ -113,11 +114,27 @@ class Recording:
             raise
         self._timings["audio"] += time.perf_counter() - mark
         if self._ready:
-            self._pending.append(self._ready.popleft())
-            return self._pending[-1]
+            window = self._ready.popleft()
+            self._pending.append(window)
+            self._hear(window)
+            return window
         self.read = True
         self.close()
         return None
+
+    def _hear(self, window: Window) -> None:
+        """Describe its voices: in the order of reading, since the rows of a batch of the encoder are not
+        wholly independent and results must not depend on which thread is done first.
+        """
+        if self._voices is not None:
+            with self._timed("speakers"):
+                self._voices.add(window.samples, window.start)
+
+    @contextmanager
+    def _timed(self, stage: str) -> Iterator[None]:
+        mark = time.perf_counter()
+        yield
+        self._timings[stage] = self._timings.get(stage, 0.0) + time.perf_counter() - mark
 
     def _advance(self, tick: Callable[[], bool]) -> None:
         """Read one more block."""
@@ -170,10 +187,6 @@ class Recording:
     def take(self, window: Window, hypotheses: Sequence[Hypothesis]) -> None:
         """Keep the hypotheses of a window and drop its audio."""
         self._pending.remove(window)
-        if self._voices is not None:
-            mark = time.perf_counter()
-            self._voices.add(window.samples, window.start)
-            self._timings["speakers"] = self._timings.get("speakers", 0.0) + time.perf_counter() - mark
         for one in hypotheses:
             for stage, seconds in one.timings.items():
                 self._timings[stage] += seconds
@@ -225,7 +238,6 @@ class Recording:
         duration = self._stream.read_seconds
         if self._stopped:
             duration = max(duration, self._stream.seconds or 0.0)
-        timings = {"load": load_seconds, **self._timings, "total": sum(self._timings.values())}
         result = assemble(
             sorted(self._hypotheses, key=lambda one: (one.start, one.channel or 0))
             or [Hypothesis(0.0, duration)],
@@ -235,11 +247,14 @@ class Recording:
             duration=round(duration, 3),
             model=model,
             language=language,
-            timings={stage: round(seconds, DIGITS) for stage, seconds in timings.items()},
             warnings=tuple(dict.fromkeys(self._all_notes(decoded, duration))),
             untrained_types=self._plan.untrained,
         )
-        return self._enriched(result)
+        result = self._enriched(result)
+        timings = {"load": load_seconds, **self._timings, "total": sum(self._timings.values())}
+        return replace(
+            result, timings={stage: round(seconds, DIGITS) for stage, seconds in timings.items()}
+        )
 
     def _enriched(self, result: Analysis) -> Analysis:
         """The result with what is read from it, as far as requested: values of entities, speakers."""
@@ -250,14 +265,21 @@ class Recording:
             result = add_values(result, request.reading())
         if request.speakers is None:
             return result
+        with self._timed("speakers"):
+            return self._with_speakers(result)
+
+    def _with_speakers(self, result: Analysis) -> Analysis:
+        request = self._plan.request
         count = request.speakers if isinstance(request.speakers, int) else None
         known = {name: np.array(values, np.float32) for name, values in dict(request.voices).items()}
         voices = self._voices.voices if self._voices is not None else ()
         found = with_speakers(result, voices, count, request.speaker_names, known)
-        if count is None or len(found.speakers or ()) >= count or result.no_speech:
+        if result.no_speech:
             return found
-        note = f"{self._stream.name}: {len(found.speakers or ())} of {count} speakers can be told apart"
-        return replace(found, warnings=(*found.warnings, note))
+        notes = [
+            f"{self._stream.name}: {note}" for note in unmet(found, count, request.speaker_names, known)
+        ]
+        return replace(found, warnings=(*found.warnings, *notes))
 
     def _all_notes(self, decoded: Sequence[Hypothesis], duration: float) -> list[str]:
         name = self._stream.name

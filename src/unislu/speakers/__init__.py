@@ -8,8 +8,11 @@ from __future__ import annotations
 
 from .clustering import cluster
 from .embedding import Voice, VoiceTrack, embed, profile
-from .labelling import with_speakers
+from .labelling import unmet, with_speakers
 from .live import LiveSpeakers
 from .options import Speakers
 
-__all__ = ["LiveSpeakers", "Speakers", "Voice", "VoiceTrack", "cluster", "embed", "profile", "with_speakers"]
+__all__ = [
+    "LiveSpeakers", "Speakers", "Voice", "VoiceTrack", "cluster", "embed", "profile", "unmet",
+    "with_speakers",
+]  # fmt: skip

@@ -28,8 +28,9 @@ def cluster(
 
     Args:
         embeddings: [n, d] float32, of length 1, in order of time.
-        count: number of speakers, if known; fewer are returned where there are fewer windows.
-        threshold: mean cosine distance up to which clusters are one speaker, where `count` is None.
+        count: number of speakers, if known: where more are found, the nearest become one. Fewer are returned
+            where fewer can be told apart, since one voice is not to become two people.
+        threshold: mean cosine distance up to which clusters are one speaker.
 
     Returns:
         [speakers, d] float32, of length 1; [0, d] without windows.
@@ -37,16 +38,19 @@ def cluster(
     if not len(embeddings):
         return embeddings
     points, weights = _summed_up(embeddings)
-    labels = linked(points, weights, count, threshold)
+    labels = linked(points, weights, 1, threshold)
     sizes = np.bincount(labels, weights=weights)
-    order = np.argsort(-sizes, kind="stable")
-    if count is None:
-        least = min(max(LEAST, SHARE * len(embeddings)), ENOUGH)
-        order = order[[sizes[label] >= least or place == 0 for place, label in enumerate(order)]]
+    least = min(max(LEAST, SHARE * len(embeddings)), ENOUGH, sizes.max())
+    heard = sizes[labels] >= least
+    points, weights, labels = points[heard], weights[heard], labels[heard]
+    if count is not None and len(set(labels)) > count:
+        labels = linked(points, weights, count, np.inf)
+    sizes = np.bincount(labels, weights=weights)
     return np.stack(
         [
             unit(np.average(points[labels == label], axis=0, weights=weights[labels == label]))
-            for label in order
+            for label in np.argsort(-sizes, kind="stable")
+            if sizes[label]
         ]
     )
 
@@ -72,7 +76,7 @@ def _summed_up(embeddings: NDArray[np.float32]) -> tuple[NDArray[np.float32], ND
 
 
 def linked(
-    points: NDArray[np.float32], weights: NDArray[np.float64], count: int | None, threshold: float
+    points: NDArray[np.float32], weights: NDArray[np.float64], count: int, threshold: float
 ) -> NDArray[np.int64]:
     """Average linkage: the cluster [n] of each point, until `count` are left or the nearest are too far."""
     distances = (1.0 - points @ points.T).astype(np.float64)
@@ -81,9 +85,9 @@ def linked(
     members = {place: [place] for place in range(len(points))}
     nearest = distances.argmin(axis=1)
     least = distances[np.arange(len(points)), nearest]
-    while len(members) > (count or 1):
+    while len(members) > count:
         one = int(least.argmin())
-        if count is None and least[one] > threshold:
+        if least[one] > threshold:
             break
         other = int(nearest[one])
         _join(distances, sizes, one, other)

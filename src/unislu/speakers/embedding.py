@@ -31,7 +31,13 @@ LEAST = 0.3
 """Seconds of speech below which a voice is not described."""
 _LEVEL = np.float32(62.0)
 """Sum of the spectra of a window: a decibel above the -30 dBFS of training, which was best on tuning data."""
-_BATCH = 32
+_BATCH = 16
+"""Windows embedded at once: one alone takes more than twice its share of sixteen."""
+_BLOCK = 256
+"""Frames transformed at a time, so that what is between two steps stays in the cache."""
+
+Spectra = NDArray[np.float32]
+"""[windows, FRAMES, BANDS], as the encoder takes them."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -44,20 +50,39 @@ class Voice:
     """Seconds."""
     embedding: NDArray[np.float32]
     """[256] float32, of length 1."""
-    channel: int | None = None
-    """Counted from 0, if channels are transcribed separately."""
 
 
 class VoiceTrack:
-    """The voices along a recording. It keeps embeddings, a kilobyte for half a second, and no audio."""
+    """The voices along a recording. It keeps embeddings, a kilobyte for each second, and no audio.
+
+    Stretches of speech are short and share batches of the encoder: up to `_BATCH` windows wait as spectra.
+    """
 
     def __init__(self) -> None:
-        self.voices: list[Voice] = []
+        self._voices: list[Voice] = []
+        self._spans: list[tuple[float, float]] = []
+        self._waiting = np.zeros((0, FRAMES, BANDS), np.float32)
 
-    def add(self, samples: NDArray[np.float32], start: float, channel: int | None = None) -> None:
+    def add(self, samples: NDArray[np.float32], start: float) -> None:
         """Describe the voices in [n] float32 at 16 kHz that begin at `start` seconds."""
-        for first, last, embedding in embed(samples):
-            self.voices.append(Voice(start + first, start + last, embedding, channel))
+        spans, spectra = _windows(samples)
+        self._spans += [(start + first, start + last) for first, last in spans]
+        self._waiting = np.concatenate([self._waiting, spectra])
+        self._embed(len(self._waiting) // _BATCH * _BATCH)
+
+    @property
+    def voices(self) -> Sequence[Voice]:
+        """All that was added, in this order."""
+        self._embed(len(self._waiting))
+        return self._voices
+
+    def _embed(self, count: int) -> None:
+        """Embed the first `count` windows that wait."""
+        for first in range(0, count, _BATCH):
+            part = slice(first, min(first + _BATCH, count))
+            rows = _run(self._waiting[part])
+            self._voices += [Voice(*span, row) for span, row in zip(self._spans[part], rows, strict=True)]
+        self._waiting, self._spans = self._waiting[count:].copy(), self._spans[count:]
 
 
 def embed(samples: NDArray[np.float32]) -> list[tuple[float, float, NDArray[np.float32]]]:
@@ -65,27 +90,29 @@ def embed(samples: NDArray[np.float32]) -> list[tuple[float, float, NDArray[np.f
 
     Empty for less than `LEAST` seconds, and for silence.
     """
+    track = VoiceTrack()
+    track.add(samples, 0.0)
+    return [(voice.start, voice.end, voice.embedding) for voice in track.voices]
+
+
+def _windows(samples: NDArray[np.float32]) -> tuple[list[tuple[float, float]], Spectra]:
+    """Start and end of each window in seconds, and its spectrum."""
     if len(samples) < LEAST * SAMPLE_RATE or not samples.any():
-        return []
+        return [], np.zeros((0, FRAMES, BANDS), np.float32)
     mel = spectrogram(samples)
-    frames = len(mel)
-    if frames < FRAMES:  # what is short is repeated: the encoder knows no other length
+    spare = len(mel) - FRAMES
+    if spare < 0:  # what is short is repeated: the encoder knows no other length
         starts = [0]
         windows = np.resize(mel, (1, FRAMES, BANDS))
     else:
-        starts = [*range(0, frames - FRAMES, STEP), frames - FRAMES]
+        starts = [*range(0, spare, STEP), spare]
         windows = np.stack([mel[first : first + FRAMES] for first in starts])
     # The spectra are of power, not logarithmic: every window gets the level that the encoder was trained on.
     sums = windows.sum(axis=(1, 2), keepdims=True)
     windows = windows * (_LEVEL / np.maximum(sums, _LEVEL * 1e-6))
-    found = np.concatenate(
-        [_run(windows[first : first + _BATCH]) for first in range(0, len(windows), _BATCH)]
-    )
     second, length = HOP / SAMPLE_RATE, len(samples) / SAMPLE_RATE
-    return [
-        (first * second, min(length, (first + FRAMES) * second), row)
-        for first, row in zip(starts, found, strict=True)
-    ]
+    spans = [(first * second, min(length, (first + FRAMES) * second)) for first in starts]
+    return spans, windows
 
 
 def profile(samples: NDArray[np.float32], name: str = "the clip") -> NDArray[np.float32]:
@@ -110,9 +137,13 @@ def spectrogram(samples: NDArray[np.float32]) -> NDArray[np.float32]:
     padded = np.pad(samples, WINDOW // 2)
     windows = np.lib.stride_tricks.sliding_window_view(padded, WINDOW)[::HOP]
     hann = (0.5 - 0.5 * np.cos(2.0 * np.pi * np.arange(WINDOW) / WINDOW)).astype(np.float32)
-    spectrum = np.fft.rfft(windows * hann)
-    power = np.square(spectrum.real) + np.square(spectrum.imag)
-    return np.asarray(power.astype(np.float32) @ mel_filters(BANDS).T, np.float32)
+    filters = mel_filters(BANDS).T
+    found = np.empty((len(windows), BANDS), np.float32)
+    for first in range(0, len(windows), _BLOCK):
+        spectrum = np.fft.rfft(windows[first : first + _BLOCK] * hann)
+        power = np.square(spectrum.real) + np.square(spectrum.imag)
+        found[first : first + _BLOCK] = power.astype(np.float32, copy=False) @ filters
+    return found
 
 
 def _run(windows: NDArray[np.float32]) -> NDArray[np.float32]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -39,7 +39,7 @@ def with_speakers(
     Args:
         result: with times of words, or with segments alone: then each segment has one speaker.
         voices: the embeddings of its audio.
-        count: number of speakers; None finds it.
+        count: number of speakers, if known; fewer where fewer can be told apart.
         names: of the speakers in the order in which they begin to speak.
         enrolled: known voices by name, see `unislu.speakers.profile`; they come before `names`.
     """
@@ -50,7 +50,7 @@ def with_speakers(
     else:
         speakers = cluster(_stack(voices), count)
         owners = _assigned(result.segments, voices, speakers)
-        found = nearest_names(speakers, list((enrolled or {}).items()))
+        found = nearest_names(speakers, list((enrolled or {}).items())) or [None]  # too short for a voice
     order = list(dict.fromkeys(owner for own in owners for owner in own))
     ids = {owner: f"S{number}" for number, owner in enumerate(order, start=1)}
     segments = tuple(
@@ -60,6 +60,23 @@ def with_speakers(
     entities = result.entities and tuple(_of_words(entity, segments) for entity in result.entities)
     known = dict(zip(ids.values(), _named([found[owner] for owner in order], names), strict=True))
     return replace(result, segments=segments, entities=entities, speakers=_summaries(segments, known))
+
+
+def unmet(
+    result: Analysis, count: int | None, names: Sequence[str], enrolled: Iterable[str]
+) -> list[str]:
+    """What was asked about speakers and is not in the result, a sentence each."""
+    speakers = result.speakers or ()
+    found = f"{len(speakers)} {'voice' if len(speakers) == 1 else 'voices'} can be told apart"
+    used = {speaker.name for speaker in speakers}
+    notes = []
+    if count is not None and len(speakers) < count:
+        notes.append(f"{count} speakers were asked for; {found}")
+    if unused := [name for name in names if name not in used]:
+        notes.append(f"speaker names that nobody got: {', '.join(unused)}; {found}")
+    if silent := [name for name in enrolled if name not in used]:
+        notes.append(f"known voices that nobody sounds like: {', '.join(silent)}")
+    return notes
 
 
 def _units(segment: Segment) -> int:
@@ -110,17 +127,17 @@ def _evidence(
     middles = np.array([(voice.start + voice.end) / 2 for voice in voices])
     order = np.argsort(middles, kind="stable")
     middles, likeness = middles[order], likeness[order]
+    starts, ends = np.array(units).T
+    centres, halves = (starts + ends) / 2, (ends - starts) / 2
+    firsts, lasts = np.searchsorted(middles, starts - REACH), np.searchsorted(middles, ends + REACH)
+    alone = firsts == lasts  # no window near: the nearest one
+    firsts[alone] = np.searchsorted(middles, centres[alone]).clip(0, len(middles) - 1)
+    lasts[alone] = firsts[alone] + 1
     found = np.zeros((len(units), len(speakers)))
-    for row, (start, end) in enumerate(units):
-        first = int(np.searchsorted(middles, start - REACH))
-        last = int(np.searchsorted(middles, end + REACH))
-        middle = (start + end) / 2
-        if first == last:  # no window near: the nearest one
-            first = int(np.clip(np.searchsorted(middles, middle), 0, len(middles) - 1))
-            last = first + 1
-        distance = np.abs(middles[first:last] - middle) - (end - start) / 2
+    for row, (first, last) in enumerate(zip(firsts, lasts, strict=True)):
+        distance = np.abs(middles[first:last] - centres[row]) - halves[row]
         weights = np.maximum(1e-3, 1.0 - np.maximum(0.0, distance) / REACH)
-        found[row] = np.average(likeness[first:last], axis=0, weights=weights)
+        found[row] = weights @ likeness[first:last] / weights.sum()
     return found
 
 
