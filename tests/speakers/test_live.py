@@ -59,6 +59,24 @@ def test_what_is_too_short_for_a_voice_goes_to_the_last_speaker() -> None:
     assert live.assign([], []) == []
 
 
+@pytest.mark.parametrize("seed", range(8))
+def test_a_confirmed_speaker_never_changes(seed: int) -> None:
+    """Neither whose a voice is, nor a name, whatever is heard later: also a voice nearer to a known one."""
+    generator = np.random.default_rng(seed)
+    near = unit(np.eye(256)[1] + 0.9 * np.eye(256)[2])  # the second voice is like it, the third even more
+    live = LiveSpeakers(names=("Ann", "Ben", "Cat"), enrolled={"Ben": near, "Dan": unit(np.eye(256)[5])})
+    names: dict[str, str] = {}
+    owner: dict[int, str] = {}
+    for place, number in enumerate(generator.integers(0, 6, 40)):
+        said = set(live.assign(utterance(int(number), seed=place), WORDS))
+        assert said == {owner.setdefault(int(number), *said)}
+        for speaker in live.speakers:
+            assert speaker.name == names.setdefault(speaker.id, speaker.name or "") or not speaker.name
+    assert len(set(owner.values())) == len(owner) == len(live.speakers)
+    given = [speaker.name for speaker in live.speakers if speaker.name]
+    assert len(given) == len(set(given)) and {"Ben", "Dan"} <= set(given)
+
+
 @pytest.mark.parametrize("names", [("Ann", "Ben"), ("Ben",)])
 def test_names_and_known_voices(names: tuple[str, ...]) -> None:
     ben = {"Ben": np.eye(256, dtype=np.float32)[4]}

@@ -11,7 +11,7 @@ from unislu.audio import load_audio
 from unislu.errors import AudioError, OptionError
 from unislu.recognition.request import Request
 from unislu.result import Analysis, Entity, Segment, Sentiment, Word
-from unislu.speakers import Voice, VoiceTrack, cluster, embed, profile, with_speakers
+from unislu.speakers import Voice, VoiceTrack, cluster, embed, profile, unmet, with_speakers
 from unislu.speakers.clustering import MANY
 from unislu.speakers.embedding import FRAMES, spectrogram, unit
 from unislu.writers import get_writer
@@ -106,10 +106,37 @@ def test_clusters_do_not_depend_on_the_order_of_windows() -> None:
     assert np.allclose(likeness.max(axis=1), 1.0, atol=1e-4)
 
 
-def test_a_known_number_is_kept_as_far_as_there_are_windows() -> None:
-    assert len(cluster(directions(4, 10), 2)) == 2
-    assert len(cluster(directions(1, 3), 7)) == 3
-    assert len(cluster(np.zeros((0, 256), np.float32))) == 0
+@pytest.mark.parametrize("asked", [2, 3, 7])
+def test_one_voice_does_not_become_two_people(asked: int) -> None:
+    assert len(cluster(directions(4, 10), asked)) == min(4, asked)
+    assert len(cluster(directions(1, 12), asked)) == 1
+    rows = directions(2, 12)
+    assert np.array_equal(cluster(rows, asked), cluster(rows))
+    assert len(cluster(np.zeros((0, 256), np.float32), asked)) == 0
+
+
+def test_voices_of_a_moment_do_not_count_where_the_number_is_known() -> None:
+    rows = np.concatenate([directions(2, 20), np.eye(256, dtype=np.float32)[100:102]])
+    found = cluster(rows, 3)
+    assert found.shape == (2, 256) and (found @ np.eye(256)[:, :2]).max(axis=0).min() > 0.95
+
+
+def test_what_was_asked_and_is_not_there_is_said() -> None:
+    words = [("hello", 0.0, 1.5), ("goodbye", 4.5, 6.0)]
+    track = voices((0, 0.0, 2.0), (0, 0.2, 2.2), (0, 0.1, 2.1), (1, 4.2, 6.2), (1, 4.4, 6.4), (1, 4.3, 6.3))
+    names, known = ("Ann", "Ben", "Cat"), {"Dan": np.eye(256, dtype=np.float32)[9]}
+    found = with_speakers(said(words), track, 3, names, known)
+    assert unmet(found, 3, names, known) == [
+        "3 speakers were asked for; 2 voices can be told apart",
+        "speaker names that nobody got: Cat; 2 voices can be told apart",
+        "known voices that nobody sounds like: Dan",
+    ]
+    assert unmet(found, 2, names[:2], ()) == []
+
+
+def test_speech_too_short_for_a_voice_is_one_speaker() -> None:
+    found = with_speakers(said([("yes", 0.0, 0.2)]), (), 2, ("Ann",))
+    assert [(speaker.id, speaker.name) for speaker in found.speakers or ()] == [("S1", "Ann")]
 
 
 def test_three_hours_are_clustered_with_a_small_table() -> None:
@@ -226,6 +253,20 @@ def test_requests_with_speakers() -> None:
         Request(speakers="auto", voices={"Ben": [0.0] * 256}, channels="split")
     with pytest.raises(OptionError, match="without a transcript"):
         Request(speakers="auto", tasks=("sa",))
+
+
+def test_short_stretches_share_batches_and_keep_their_order(jfk: Path) -> None:
+    samples = load_audio(jfk)
+    track, alone = VoiceTrack(), []
+    for start in (0, 3, 6, 0, 3, 6):  # four windows each
+        stretch = samples[start * SECOND : (start + 3) * SECOND]
+        alone += [row for *_, row in embed(stretch)]
+        track.add(stretch, 10.0 + start)
+    found = track.voices
+    assert len(found) == 24 and track.voices is found
+    assert [round(voice.start, 2) for voice in found[4:8]] == [13.0, 13.85, 14.7, 14.71]
+    likeness = [float(voice.embedding @ row) for voice, row in zip(found, alone, strict=True)]
+    assert min(likeness) > 0.98  # eight bits, of other ranges
 
 
 def test_a_track_keeps_embeddings_alone(jfk: Path) -> None:

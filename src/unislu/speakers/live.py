@@ -33,6 +33,7 @@ class LiveSpeakers:
         self._enrolled = list((enrolled or {}).items())
         self._voices: list[NDArray[np.float32]] = []  # sums of embeddings
         self._seconds: list[float] = []
+        self._given: list[str | None] = []  # names, which stay with whom they were given to
 
     def hear(
         self, samples: NDArray[np.float32], start: float, units: Sequence[tuple[float, float]]
@@ -56,6 +57,8 @@ class LiveSpeakers:
         nearest = (rows @ here.T).argmax(axis=1) if len(rows) else np.zeros(0, np.int64)
         known = [self._known(voice, rows[nearest == place]) for place, voice in enumerate(here)]
         known = known or [self._last]
+        for speaker in known:
+            self._name(speaker)
         ids = []
         for owner, (first, last) in zip(speak(units, voices, here), units, strict=True):
             speaker = known[owner]
@@ -66,13 +69,20 @@ class LiveSpeakers:
     @property
     def speakers(self) -> tuple[Speaker, ...]:
         """Everyone who spoke so far."""
-        table = np.stack([unit(voice) for voice in self._voices]) if self._voices else np.zeros((0, 256))
-        enrolled = nearest_names(np.asarray(table, np.float32), self._enrolled)
-        free = iter(name for name in self._names if name not in enrolled)
         return tuple(
-            Speaker(f"S{number}", round(seconds, 3), name or next(free, None))
-            for number, (seconds, name) in enumerate(zip(self._seconds, enrolled, strict=True), start=1)
+            Speaker(f"S{number}", round(seconds, 3), name)
+            for number, (seconds, name) in enumerate(zip(self._seconds, self._given, strict=True), start=1)
         )
+
+    def _name(self, place: int) -> None:
+        """Give a speaker without a name that of their voice, or the next that is no known voice's."""
+        voice = self._voices[place]
+        if self._given[place] is not None or not voice.any():
+            return
+        left = [(name, known) for name, known in self._enrolled if name not in self._given]
+        taken = {*self._given, *(name for name, _ in self._enrolled)}
+        in_order = next((name for name in self._names if name not in taken), None)
+        self._given[place] = nearest_names(unit(voice)[None], left)[0] or in_order
 
     @property
     def _last(self) -> int:
@@ -99,3 +109,4 @@ class LiveSpeakers:
     def _add(self, voice: NDArray[np.float32]) -> None:
         self._voices.append(voice)
         self._seconds.append(0.0)
+        self._given.append(None)
