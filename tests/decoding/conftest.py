@@ -93,6 +93,11 @@ def scripted_logits(vocab_size: int, scripts: Sequence[Sequence[int]], start: in
 
 @pytest.fixture(scope="session")
 def vocabulary() -> Vocabulary:
+    """A small vocabulary of English words."""
+    return trained(" Anna met Bob in Paris. person place Positive Negative Neutral Mixed")
+
+
+def trained(words: str) -> Vocabulary:
     """A small byte-level BPE with Whisper's control tokens, rows without a name, and our tokens."""
     bpe = Tokenizer(models.BPE())
     bpe.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
@@ -100,7 +105,6 @@ def vocabulary() -> Vocabulary:
     trainer = trainers.BpeTrainer(
         vocab_size=300, initial_alphabet=sorted(pre_tokenizers.ByteLevel.alphabet()), show_progress=False
     )
-    words = " Anna met Bob in Paris. person place Positive Negative Neutral Mixed"
     bpe.train_from_iterator([words] * 3, trainer)
     raw = json.loads(bpe.to_str())
     first = len(raw["model"]["vocab"])

@@ -16,7 +16,7 @@ from unislu.sequence import Prompt, Vocabulary, get_format
 from unislu.sequence.phrases import Phrase
 from unislu.sequence.vocabulary import END, TRANSCRIPT_END
 
-from .conftest import Logits, TableEngine, random_logits
+from .conftest import Logits, TableEngine, random_logits, trained
 from .test_tagging import decoder as tagging_decoder
 
 SHORT = DecodeOptions(tokens_per_second=4.0, tokens_margin=8)
@@ -101,6 +101,31 @@ def test_scripts_without_blanks_need_none(vocabulary: Vocabulary) -> None:
     tree, encode = PhraseTree([Phrase("東京")], vocabulary), vocabulary.tokenizer.encode
     ids = encode("は東京に")
     assert [vocabulary.tokenizer.decode(ids[first:end]) for first, end, _ in tree.find(ids)] == ["東京"]
+
+
+SCRIPTS = {
+    "Cyrillic": (" Он видел Ахматова.", " Он видел Ахматову."),
+    "Arabic": (" زار القاهرا.", " زار القاهرة."),
+    "Han": ("我去北京大雪。", "我去北京大学。"),
+    "Hangul": (" 나는 서을에.", " 나는 서울에."),
+    "Devanagari": (" वह दिलि गया.", " वह दिल्ली गया."),
+}
+NAMES = dict(zip(SCRIPTS, ("Ахматову", "القاهرة", "北京大学", "서울에", "दिल्ली"), strict=True))
+
+
+@pytest.mark.parametrize("beam", [1, 3])
+@pytest.mark.parametrize("words", ["whole", "bytes"])
+@pytest.mark.parametrize("script", SCRIPTS)
+def test_phrases_of_any_script(vocabulary: Vocabulary, script: str, words: str, beam: int) -> None:
+    """With tokens for its words, and byte by byte."""
+    heard, said = SCRIPTS[script]
+    read = "我去。北京。大学。大雪。" if script == "Han" else f"{heard}{said}"
+    known = vocabulary if words == "bytes" else trained(read)
+    assert known.characters.isdisjoint(NAMES[script]) == (words == "bytes")
+    logits = preferring(known, {heard: 0.0, said: 3.0})
+    assert text_of(known, decode(known, logits, replace(SHORT, beam=beam), 12.0)[0]) == heard.strip()
+    expecting = replace(SHORT, beam=beam, phrases=(Phrase(NAMES[script]), Phrase("Bob")))
+    assert text_of(known, decode(known, logits, expecting, 12.0)[0]) == said.strip()
 
 
 def test_a_longer_phrase_goes_before_one_that_begins_it(vocabulary: Vocabulary) -> None:

@@ -49,6 +49,56 @@ def test_a_vocabulary(server: Any, speech: bytes, sent: str) -> None:
 
 
 @pytest.mark.parametrize(
+    "fields",
+    [
+        {"format": "deepgram", "keywords": ["my fellow Americanos:1.2", "Zyloprim", "fellows:0"]},
+        {"format": "deepgram", "keyterm": ["my fellow Americanos", "Zyloprim"]},
+        {"format": "assemblyai", "word_boost": '["my fellow Americanos", "aws"]', "boost_param": "high"},
+        {"format": "assemblyai", "word_boost": ["my fellow Americanos", "aws"]},
+        {"format": "assemblyai", "keyterms_prompt": '["my fellow Americanos"]'},
+    ],
+)
+@pytest.mark.parametrize("raw", [False, True], ids=["form", "query"])
+def test_the_vocabulary_of_clients_of_other_services(
+    server: Any, speech: bytes, fields: dict[str, Any], raw: bool
+) -> None:
+    sent = {**fields, "tasks": "asr"}
+    if raw:
+        headers = {"Content-Type": "audio/wav"}
+        answer = server.post("/v1/analyze", content=speech, headers=headers, params=sent)
+    else:
+        answer = server.post("/v1/analyze", sent, speech)
+    assert answer.status_code == 200, answer.text
+    body = answer.json()
+    if fields["format"] == "deepgram":
+        assert "fellow Americanos" in body["results"]["channels"][0]["alternatives"][0]["transcript"]
+    else:
+        assert "fellow Americanos" in body["text"]
+
+
+@pytest.mark.parametrize(
+    ("fields", "param", "message"),
+    [
+        ({"keywords": "Anna:-10"}, "keywords", "'Anna:-10': words cannot be suppressed"),
+        ({"keywords": "Anna:nan"}, "keywords", "'Anna:nan': words cannot be suppressed"),
+        ({"keywords": "Anna:much"}, "keywords", "'Anna:much' is not WORD:INTENSIFIER, as in Kowalczyk:2"),
+        ({"keyterm": ["Anna", "..."]}, "keyterm", "keyterm, phrase 2: '...' has no letter and no digit"),
+        ({"word_boost": "[3]"}, "word_boost", "give a list of names"),
+        ({"word_boost": "Anna", "boost_param": "strong"}, "boost_param", "'low', 'default' or 'high'"),
+        ({"boost_param": "high"}, None, "boost_param without word_boost: list the words"),
+        ({"vocabulary": ""}, "vocabulary", "vocabulary: has no phrase; write one a line"),
+    ],
+)
+def test_a_bad_vocabulary_of_such_clients_is_named(
+    server: Any, hum: bytes, fields: dict[str, Any], param: str | None, message: str
+) -> None:
+    answer = server.post("/v1/analyze", fields, hum)
+    error = answer.json()["error"]
+    assert answer.status_code == 400 and error["param"] == param and message in error["message"]
+    assert error["message"].count(f"{param}:") <= 1
+
+
+@pytest.mark.parametrize(
     ("sent", "message"),
     [("Anna\tmuch", "line 1: the weight 'much' is not a number"), ("#", "has no phrase"), ("[]", "is empty"),
      ("[3]", "3 is neither a phrase"), ("[", "vocabulary is"), ("An\0na", "unprintable characters")],

@@ -37,9 +37,16 @@ class ExpectedEntity(NamedTuple):
     """How much less likely than the likeliest token the opener may be."""
 
 
+def tags_phrases(fmt: Format) -> bool:
+    """Whether tags can be put around phrases: they are tokens around words of the transcript, not text, not
+    after every word, and not in a list behind it.
+    """
+    return fmt.inside and bool(fmt.closers)
+
+
 def expected_entities(found: Iterable[Found], fmt: Format, prompt: Prompt) -> list[ExpectedEntity]:
-    """The phrases of types that are asked for; none if tags are text or stand after every word."""
-    openers = fmt.openers(prompt) if prompt.ner and fmt.closers else None
+    """The phrases of types that are asked for; none in a format in which they cannot be tagged."""
+    openers = fmt.openers(prompt) if prompt.ner and tags_phrases(fmt) else None
     by_type = {normalize_type(name): ids for name, ids in (openers or {}).items()}
     return [
         ExpectedEntity(first, end, by_type[normalize_type(phrase.type)], STRENGTH * phrase.weight)

@@ -6,12 +6,13 @@ one, in several passes if they do not fit one prompt.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from unislu.bundle import Manifest
 from unislu.decoding import DecodeOptions
+from unislu.decoding.phrase_tags import tags_phrases
 from unislu.errors import OptionError
 from unislu.sequence import Format, LabelSet, Prompt, Target, Vocabulary, normalize_type
 from unislu.sequence.format import tags_transcript
@@ -22,6 +23,8 @@ from .request import Request
 
 TYPES_PER_PASS = 24
 """Prompts in the training data are at most this long; more types need several passes."""
+NAMED = 5
+"""Phrases that a note names."""
 
 
 @dataclass(frozen=True)
@@ -131,6 +134,7 @@ def resolve(
         close = [(name, preset) for name in untrained if (preset := meant(name)) is not None]
         hints = [f"{name!r}: did you mean the preset {preset}?" for name, preset in close]
         notes.append("; ".join([note, *hints]))
+    notes += _phrase_notes(request, entities, fmt, vocabulary)
     return Plan(request, passes, entities.names, tuple(notes), untrained)
 
 
@@ -140,6 +144,37 @@ def _untrained(entities: EntityPlan, manifest: Manifest, labels: LabelSet) -> tu
         return ()
     seen = {*manifest.types_seen, *map(normalize_type, labels.entity_types)}
     return tuple(sorted(name for normal, name in entities.names.items() if normal not in seen))
+
+
+def _phrase_notes(
+    request: Request, entities: EntityPlan, fmt: Format, vocabulary: Vocabulary
+) -> Iterator[str]:
+    """Which phrases of the vocabulary, or their types, have no effect."""
+    strange = [
+        phrase.text for phrase in request.phrases if vocabulary.characters.isdisjoint(_letters(phrase.text))
+    ]
+    if strange:
+        yield (
+            f"vocabulary: the model has no letters for {_some(list(map(repr, strange)))}: it was not made "
+            "for that script and will hardly write it"
+        )
+    typed = {phrase.type for phrase in request.phrases if phrase.type}
+    types = [name for name in typed if normalize_type(name) in entities.names]
+    if types and not tags_phrases(fmt):
+        yield (
+            f"vocabulary: the types of phrases ({_some(sorted(types))}) have no effect: this bundle's format "
+            f"{fmt.name} cannot put tags around them"
+        )
+
+
+def _letters(text: str) -> Iterator[str]:
+    return filter(str.isalnum, text)
+
+
+def _some(names: Sequence[str]) -> str:
+    """The first of some names, and how many more there are."""
+    more = len(names) - NAMED
+    return ", ".join(names[:NAMED]) + (f" and {more} more" if more > 0 else "")
 
 
 def _format(request: Request, entities: EntityPlan, formats: Sequence[Format]) -> Format:

@@ -168,6 +168,14 @@ class Vocabulary:
         return root
 
     @cached_property
+    def characters(self) -> frozenset[str]:
+        """The characters that stand whole in a token; others can only be written byte by byte."""
+        found: set[str] = set()
+        for content in self.tokenizer.text_bytes.values():
+            found.update(content.decode(errors="ignore"))
+        return frozenset(found)
+
+    @cached_property
     def names(self) -> Mapping[int, str]:
         """The control tokens by id, for messages."""
         return MappingProxyType({id_: name for name, id_ in self.ids.items()})

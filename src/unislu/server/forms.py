@@ -10,10 +10,10 @@ from urllib.parse import unquote
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
-from ..recognition.phrases import checked_phrases, read_phrases
 from ..recognition.request import TASKS, Request
-from ..recognition.written import read_bias, read_names
+from ..recognition.written import read_bias
 from .answers import ApiError
+from .expected import Boost, Keyterms, KeytermsPrompt, Keywords, Phrases, WordBoost, expected, names_of
 
 M = TypeVar("M", bound=BaseModel)
 T = TypeVar("T")
@@ -22,23 +22,6 @@ FORMATS = (
     "json", "txt", "srt", "vtt", "html", "conll", "rttm", "textgrid", "elan", "label-studio", "deepgram",
     "assemblyai",
 )  # fmt: skip
-
-
-def _names(value: Any) -> Any:
-    """Names from repeated fields, from commas, or from a JSON list."""
-    found: list[str] = []
-    for text in value:
-        if text.lstrip().startswith("["):
-            items = json.loads(text)
-            if not all(isinstance(item, str) for item in items):
-                raise ValueError("give a list of names")
-            found += items
-        else:
-            found += read_names(text)
-    for name in found:
-        if not name.isprintable():
-            raise ValueError(f"{name[:40]!r} has unprintable characters")
-    return found
 
 
 def _bias(value: Any) -> Any:
@@ -50,17 +33,8 @@ def _bias(value: Any) -> Any:
     return read_bias(value)
 
 
-def _phrases(value: Any) -> Any:
-    """Phrases from repeated fields: lines as in a vocabulary file, or a JSON list."""
-    found: list[Any] = []
-    for text in value:
-        found += json.loads(text) if text.lstrip().startswith("[") else read_phrases(text)
-    return checked_phrases(found)
-
-
-Names = Annotated[list[str], BeforeValidator(_names)]
+Names = Annotated[list[str], BeforeValidator(names_of)]
 Bias = Annotated[float | dict[str, float], BeforeValidator(_bias)]
-Phrases = Annotated[list[Any], BeforeValidator(_phrases)]
 
 
 class FormOptions(BaseModel):
@@ -68,9 +42,7 @@ class FormOptions(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    model: str | None = Field(
-        None, description="a name from /v1/models; default: the server's first model"
-    )
+    model: str | None = Field(None, description="a name from /v1/models; default: the server's first model")
     tasks: Names | None = Field(
         None,
         description="asr (transcript), ner (entities), sa (sentiment), with commas; default: all three",
@@ -90,6 +62,15 @@ class FormOptions(BaseModel):
         None,
         description="names and words to expect: lines of PHRASE or PHRASE<tab>WEIGHT<tab>TYPE, or JSON",
         examples=["Kowalczyk\nZyloprim"],
+    )
+    keywords: Keywords | None = Field(
+        None, description="as Deepgram's: words to expect, WORD:INTENSIFIER", examples=["Kowalczyk:2"]
+    )
+    keyterm: Keyterms | None = Field(None, description="as Deepgram's: words and phrases to expect")
+    word_boost: WordBoost | None = Field(None, description="as AssemblyAI's: words and phrases to expect")
+    boost_param: Boost | None = Field(None, description="as AssemblyAI's: how strongly `word_boost` counts")
+    keyterms_prompt: KeytermsPrompt | None = Field(
+        None, description="as AssemblyAI's: words and phrases to expect"
     )
     beam: int = Field(1, description="beam size; 1 is greedy", ge=1, le=16)
     style: Literal["cased", "normalized"] = "cased"
@@ -115,7 +96,14 @@ class FormOptions(BaseModel):
             entities=self.entities,
             bias=0.0 if self.bias is None else self.bias,
             operating_point=self.operating_point,
-            vocabulary=self.vocabulary,
+            vocabulary=expected(
+                self.vocabulary,
+                self.keywords,
+                self.keyterm,
+                self.word_boost,
+                self.boost_param,
+                self.keyterms_prompt,
+            ),
             beam=self.beam,
             style=self.style,
             words=self.words,
@@ -133,11 +121,19 @@ class AnalyzeForm(FormOptions):
     """Fields of /v1/analyze and /v1/jobs."""
 
     format: Literal[
-        "json", "txt", "srt", "vtt", "html", "conll", "rttm", "textgrid", "elan", "label-studio", "deepgram",
+        "json",
+        "txt",
+        "srt",
+        "vtt",
+        "html",
+        "conll",
+        "rttm",
+        "textgrid",
+        "elan",
+        "label-studio",
+        "deepgram",
         "assemblyai",
-    ] = Field(
-        "json", description="json is unislu's schema; deepgram and assemblyai are like theirs"
-    )
+    ] = Field("json", description="json is unislu's schema; deepgram and assemblyai are like theirs")
     redact: Names | None = Field(
         None, description="entity types to mask in the result, everywhere; `all` masks every type"
     )
@@ -225,7 +221,9 @@ def _refusal(error: ValidationError, model: type[BaseModel]) -> ApiError:
     if first["type"] == "missing":
         return ApiError(400, f"you must provide {name}", code="missing_field", param=name)
     message = first["msg"].removeprefix("Value error, ")
-    return ApiError(400, f"{name} is {shown}: {message}", code="invalid_value", param=name)
+    if not message.startswith((f"{name}:", f"{name},", f"{name} ")):  # it does not say where
+        message = f"{name} is {shown}: {message}"
+    return ApiError(400, message, code="invalid_value", param=name)
 
 
 def form_schema(model: type[BaseModel], raw: bool = False) -> Mapping[str, Any]:

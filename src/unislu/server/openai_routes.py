@@ -16,7 +16,8 @@ from ..recognition.phrases import prompt_phrases
 from ..recognition.request import Request as Asked
 from . import formats, schemas
 from .answers import ApiError
-from .forms import Bias, Names, Phrases, form_schema, plain_name
+from .expected import Phrases
+from .forms import Bias, Names, form_schema, plain_name
 from .service import Service, unless_gone
 from .streaming import EventStream, Transcribed, event, transcribing
 
