@@ -12,14 +12,11 @@ import numpy as np
 import pytest
 
 from unislu.bundle import (
-    DATA,
     DECODER,
-    EMBEDDING,
     ENCODER,
     MANIFEST,
     MODEL_CARD,
     REQUIRED_FILES,
-    TAGGER,
     TOKENIZER,
     AudioSettings,
     DecoderSettings,
@@ -30,7 +27,7 @@ from unislu.bundle import (
     write_manifest,
 )
 from unislu.bundle import folder as module
-from unislu.errors import BundleError, BundleNotFoundError, EngineError, MissingDependencyError
+from unislu.errors import BundleError, BundleNotFoundError, EngineError
 from unislu.recognition.model import Model, load
 from unislu.sequence import SLUE, Vocabulary, WhisperTokenizer
 
@@ -169,32 +166,29 @@ def test_the_default_bundle(folder: Path, tmp_path: Path, monkeypatch: pytest.Mo
         resolve_bundle()
 
 
-def test_names_of_the_hub(
-    folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+def test_names_of_the_hub_are_found_on_this_machine_only(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    calls: list[tuple[Any, ...]] = []
-
-    def snapshot_download(
-        name: str, revision: str | None, allow_patterns: list[str], local_files_only: bool = False
-    ) -> str:
-        if local_files_only:
+    def snapshot_download(name: str, revision: str | None, local_files_only: bool = False) -> str:
+        assert local_files_only, "asked the hub"
+        if (name, revision) != ("someone/model", "v1"):
             raise FileNotFoundError("not on this machine")
-        calls.append((name, revision, tuple(allow_patterns)))
-        if name == "someone/nothing":
-            raise OSError("404 Client Error\nmore")
         return str(folder)
 
     hub = types.SimpleNamespace(snapshot_download=snapshot_download)
     monkeypatch.setitem(sys.modules, "huggingface_hub", hub)
     assert resolve_bundle("hf:someone/model@v1") == folder
-    optional = (ENCODER + DATA, DECODER + DATA, TAGGER, EMBEDDING)
-    assert calls == [("someone/model", "v1", (MANIFEST, *REQUIRED_FILES, *optional))]
-    assert "downloading hf:someone/model" in capsys.readouterr().err  # never in silence
-    with pytest.raises(BundleNotFoundError, match=r"could not be downloaded \(404 Client Error\)"):
-        resolve_bundle("hf:someone/nothing")
-    monkeypatch.setitem(sys.modules, "huggingface_hub", None)
-    with pytest.raises(MissingDependencyError, match="pip install huggingface_hub"):
+    with pytest.raises(BundleNotFoundError) as caught:
         resolve_bundle("hf:someone/model")
+    line = "hf:someone/model: is not on this machine; get it with: unislu download hf:someone/model"
+    assert str(caught.value) == line
+    (folder / DECODER).unlink()  # not all of it arrived
+    with pytest.raises(BundleNotFoundError, match=r"unislu download hf:someone/model@v1$"):
+        resolve_bundle("hf:someone/model@v1")
+    monkeypatch.setitem(sys.modules, "huggingface_hub", None)  # not installed
+    with pytest.raises(BundleNotFoundError) as caught:
+        resolve_bundle("hf:someone/model")
+    assert str(caught.value) == line
 
 
 @pytest.mark.parametrize("name", ["runs/best", "a/model@v1", "./a/model", "hf:model", "hf:a/b/c", "hf:a/b@"])

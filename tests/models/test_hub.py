@@ -152,11 +152,15 @@ def test_one_line_for_what_fails(
     assert last.startswith("unislu: ") and message in last and "Traceback" not in done.stderr
 
 
-def test_an_address_as_a_bundle(run: Run, hub: Hub, bundle: Path, tmp_path: Path) -> None:
-    """What is not on this machine is fetched, never in silence; what is asks the hub nothing."""
+def test_an_address_as_a_bundle_downloads_nothing(run: Run, hub: Hub, bundle: Path, tmp_path: Path) -> None:
     _published(hub, bundle)
-    first = run("package", "hf:someone/small", "-o", "dist")
-    assert first.returncode == 0 and "unislu: downloading hf:someone/small" in first.stderr
+    for command in (("analyze", "x.wav", "--bundle"), ("serve", "--port", "0", "--bundle"), ("package",)):
+        done = run(*command, "hf:someone/small")
+        assert done.returncode != 0 and "Traceback" not in done.stderr
+        said = "hf:someone/small: is not on this machine; get it with: unislu download hf:someone/small"
+        assert said in done.stderr, done.stderr
+    assert hub.asked == []
+    assert run("download", "hf:someone/small").returncode == 0
     count = len(hub.asked)
-    again = run("package", "hf:someone/small", "-o", "dist")
-    assert again.returncode == 0 and "downloading" not in again.stderr and len(hub.asked) == count
+    done = run("package", "hf:someone/small", "-o", "dist")
+    assert done.returncode == 0 and len(hub.asked) == count

@@ -7,17 +7,16 @@ import hashlib
 import json
 import os
 import re
-import sys
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
-from unislu.errors import BundleError, BundleNotFoundError, MissingDependencyError
+from unislu.errors import BundleError, BundleNotFoundError
 from unislu.files import write_whole
 
 from .installed import DEFAULT_PATH, Reference, candidates, downloaded_from, parse_reference
-from .manifest import DATA, DECODER, EMBEDDING, ENCODER, MANIFEST, REQUIRED_FILES, TAGGER, TOKENIZER, Manifest
+from .manifest import DECODER, ENCODER, MANIFEST, REQUIRED_FILES, TAGGER, TOKENIZER, Manifest
 from .parts import whole
 
 _HASH_BLOCK = 1 << 20
@@ -103,12 +102,11 @@ def open_bundle(bundle: str | os.PathLike[str] | None = None) -> Bundle:
 
     Args:
         bundle: None for the embedded default; a folder; `name[@version]` of an installed model; or
-            `hf:owner/name[@revision]` on the Hugging Face hub, taken from this machine if it is there.
+            `hf:owner/name[@revision]` of the Hugging Face hub, if it was downloaded to this machine.
 
     Raises:
         BundleNotFoundError: no such folder or model, or no default bundle in this installation.
         BundleError: not a bundle, an invalid manifest, another schema, or a file is missing.
-        MissingDependencyError: a hub name without `huggingface_hub`.
     """
     path = resolve_bundle(bundle)
     manifest = read_manifest(path)
@@ -188,25 +186,12 @@ def hub_repository(name: str) -> tuple[str, str | None] | None:
 
 
 def _from_hub(name: str, revision: str | None) -> Path:
-    """The hub's own folder on this machine; what is not there yet is downloaded, and that is said."""
-    try:
+    """The hub's own folder on this machine. Nothing is downloaded: that only `unislu download` does."""
+    with contextlib.suppress(Exception):  # no such library, not there, or not all of it
         from huggingface_hub import snapshot_download
-    except ImportError:
-        raise MissingDependencyError(
-            f"hf:{name}: the hub needs huggingface_hub: pip install huggingface_hub"
-        ) from None
-    patterns = [MANIFEST, *REQUIRED_FILES, ENCODER + DATA, DECODER + DATA, TAGGER, EMBEDDING]
-    with contextlib.suppress(Exception):  # not there, or not all of it
-        found = Path(
-            snapshot_download(name, revision=revision, allow_patterns=patterns, local_files_only=True)
-        )
+
+        found = Path(snapshot_download(name, revision=revision, local_files_only=True))
         if all((found / file).is_file() for file in read_manifest(found).files):
             return found
-    print(f"unislu: downloading hf:{name} (`unislu download` does it in advance)", file=sys.stderr)
-    try:
-        return Path(snapshot_download(name, revision=revision, allow_patterns=patterns))
-    except Exception as error:  # network, permission and name errors of three libraries
-        reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
-        raise BundleNotFoundError(
-            f"hf:{name}: could not be downloaded ({reason}); check the name and the connection"
-        ) from None
+    address = f"hf:{name}@{revision}" if revision else f"hf:{name}"
+    raise BundleNotFoundError(f"{address}: is not on this machine; get it with: unislu download {address}")

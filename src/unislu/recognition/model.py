@@ -38,7 +38,8 @@ def load(
 
     Args:
         bundle: None for the embedded default, `name[@version]` of an installed model (`unislu models`),
-            a folder, or `hf:owner/name[@revision]` on the hub.
+            a folder, or `hf:owner/name[@revision]` of the hub, as `unislu download`
+            brought it to this machine; nothing is downloaded here.
         engine: "onnx", or an object that satisfies `unislu.engines.protocol.Engine`.
         threads: threads of one operator; None = one for each core.
         device: "cpu", "cuda", "coreml", "directml" or "auto"; all but the CPU need a bundle that is not int8.
