@@ -73,6 +73,13 @@ def test_bad_questions(given: dict[str, list[str]], message: str) -> None:
         Filter.parse(given)
 
 
+def test_a_sentiment_that_no_result_has_is_an_error(opened: Index) -> None:
+    with pytest.raises(OptionError, match="sentiment is 'xx': choose from mixed, negative"):
+        search(opened, Filter.parse({"sentiment": ["xx"]}))
+    assert search(opened, Filter.parse({"sentiment": ["mixed"]}))["rows"] == []
+    assert search(opened, Filter.parse({"sentiment": ["positive"], "speaker": ["Nobody"]}))["rows"] == []
+
+
 def test_counts_are_of_what_was_found(opened: Index) -> None:
     found = search(opened, Filter.parse({"q": ["delivery"]}))
     assert found["total"] == 2 and found["hours"] > 0

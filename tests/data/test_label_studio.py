@@ -170,9 +170,31 @@ def test_a_broken_region_costs_itself_and_one_line(tmp_path: Path, broken: Any, 
     results(exported).append({**region, **broken} if isinstance(broken, dict) else broken)
     report, records = brought_back(tmp_path, [exported, annotated(id_=2)])
     (line,) = report.broken
-    assert message in line and "task 1: region " in line and "left out" in line
+    assert message in line and "task 1 (id 1): region " in line and "left out" in line
     assert [record.text for record in records] == [TEXT[:28], TEXT[29:]] * 2
     assert all(record.entities for record in records)
+
+
+def test_a_task_is_named_in_one_way(tmp_path: Path) -> None:
+    """By its place in the file, with the id that Label Studio shows."""
+    broken, empty = annotated(id_=4711), {**annotated(id_=4712), "data": {}}
+    results(broken)[0]["value"]["start"] = "soon"
+    report, _ = brought_back(tmp_path, [broken, empty, annotated(id_=4713)], sound=False)
+    places = [line.partition("task ")[2].partition(": ")[0] for line in report.broken]
+    assert places == ["1 (id 4711)", "1 (id 4711)", "2 (id 4712)", "3 (id 4713)"]
+
+
+def test_where_nothing_can_be_used_nothing_is_written(tmp_path: Path) -> None:
+    untouched = {**annotated(), "annotations": []}
+    for tasks, reason in (
+        ([untouched], "task without an annotation: 1"),
+        ([{"id": 1}, {"id": 2}], r"task 1 \(id 1\): has no data.* and 1 more reasons"),
+        ([], "no record was found; nothing was written"),
+    ):
+        with pytest.raises(RecordError, match=reason) as caught:
+            brought_back(tmp_path, tasks)
+        assert "no record was found" in str(caught.value) and "\n" not in str(caught.value)
+        assert not list(tmp_path.rglob("manifest.jsonl"))
 
 
 def test_ten_megabytes_with_broken_regions(tmp_path: Path) -> None:

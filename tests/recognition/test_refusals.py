@@ -33,6 +33,7 @@ BAD_OPTIONS: list[tuple[dict[str, Any], str]] = [
     ({"bias": {"dragon": 1.0}}, "bias of 'dragon', which is not among the requested types"),
     ({"bias": {"person": 1, "PERSON": 2}}, "duplicate bias"),
     ({"bias": {"person": 1}, "tasks": ("asr",)}, "without the task ner"),
+    ({"bias": 2, "tasks": ("sa",)}, "bias without the task ner: it is for entities"),
     ({"mask": True}, "mask without entities"),
     ({"mask": True, "entities": ["person"]}, "not trained to mask"),
     ({"beam": 0}, "beam is 0"),

@@ -127,6 +127,12 @@ def test_a_failed_check_lowers_the_confidence() -> None:
     assert good == {"kind": "card", "number": "4111111111111111", "valid": True}
 
 
+@pytest.mark.parametrize("text", ["0000 0000 0000 0000", "zero zero " + "double zero " * 4 + "oh " * 6])
+def test_nothing_but_zeros_is_no_card(text: str) -> None:
+    value = read_value("card number", text, READING)
+    assert value is not None and value["number"] == "0" * 16 and value["valid"] is False and value["problem"]
+
+
 def test_very_long_entities_have_none() -> None:
     assert read_value("number", "five " * 1000, READING) is None
     assert read_value("phone", "5" * 300, READING) != {}

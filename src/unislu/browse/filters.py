@@ -18,6 +18,8 @@ SORTS = {
     "positive": "label = 'positive' DESC NULLS LAST, score DESC NULLS LAST, id",
     "longest": "duration DESC NULLS LAST, id",
 }
+SENTIMENTS = ("positive", "negative", "neutral", "mixed")
+"""The labels of most models; results may have others."""
 _KEYS = frozenset("q entity type speaker sentiment from to confidence certainty failed sort offset".split())
 _MANY = ("type", "sentiment")
 

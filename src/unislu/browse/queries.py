@@ -7,7 +7,8 @@ from collections.abc import Iterator, Sequence
 from datetime import date
 from typing import TYPE_CHECKING, Any
 
-from .filters import SORTS, Filter
+from ..errors import OptionError
+from .filters import SENTIMENTS, SORTS, Filter
 from .index import Index
 
 if TYPE_CHECKING:
@@ -19,6 +20,7 @@ TOP = 20  # entities that are counted by name
 _MOST_BARS = 62
 _AROUND = 70  # characters of a snippet on either side of a match
 _MOST_SNIPPETS = 3
+_LABELS = "SELECT label FROM recordings WHERE label IS NOT NULL UNION SELECT label FROM voices"
 _MOST_ENTITIES = 12  # of a recording in the list
 
 Json = dict[str, Any]
@@ -34,6 +36,8 @@ def search(index: Index, asked: Filter) -> Json:
         version = index.version
         find(db, asked)
         total, length = _one(db, "SELECT count(*), coalesce(sum(duration), 0) FROM found")
+        if not total:
+            _check_sentiments(db, asked)
         answer = {
             "version": version,
             "total": total,
@@ -44,6 +48,15 @@ def search(index: Index, asked: Filter) -> Json:
             "time": _course(db),
         }
     return {**answer, "seconds": time.perf_counter() - begin}
+
+
+def _check_sentiments(db: duckdb.DuckDBPyConnection, asked: Filter) -> None:
+    """Raises `OptionError` for a sentiment that no recording has, rather than finding nothing."""
+    known = [label for (label,) in db.execute(_LABELS).fetchall()]
+    for label in asked.sentiments:
+        if label not in (*known, *SENTIMENTS):
+            there = ", ".join(sorted({*known, *SENTIMENTS}))
+            raise OptionError(f"sentiment is {label[:40]!r}: choose from {there}")
 
 
 def overview(index: Index) -> Json:

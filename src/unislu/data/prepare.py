@@ -172,17 +172,25 @@ def prepare(
             sentiments.update([done.sentiment] if done.sentiment else [])
             seconds += done.duration or 0.0
             yield done
+        if not seen:  # before an empty manifest takes its place
+            raise RecordError(_nothing(corpus, source, options, tally))
 
     manifest = target / "manifest.jsonl"
     count = write_records(manifest, placed())
-    if not count:
-        broken = f": {tally.broken[0]}" if tally.broken else ""
-        raise RecordError(f"{source}: no record of split {options.split!r} was found{broken}")
     published = PUBLISHED.get((corpus.removeprefix("hub-"), options.split)) if wanted == Part() else None
     return PrepareReport(
         manifest, count, seconds, entities, sentiments, tally.reasons, tuple(tally.cases), published,
         tuple(tally.broken),
     )  # fmt: skip
+
+
+def _nothing(corpus: str, source: str | os.PathLike[str], options: BuildOptions, tally: Tally) -> str:
+    """Why there is no record."""
+    split = "" if corpus == "label-studio" else f" of split {options.split!r}"
+    reasons = [*(f"{reason}: {count}" for reason, count in tally.reasons.items()), *tally.broken]
+    more = f" and {len(reasons) - 1} more reasons" if len(reasons) > 1 else ""
+    why = f": {reasons[0]}{more}" if reasons else ""
+    return f"{os.fspath(source)}: no record{split} was found{why}; nothing was written"
 
 
 def _with_audio(record: Record, clip: CorpusAudio, out: Path, copy_audio: bool) -> Record:

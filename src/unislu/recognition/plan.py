@@ -227,8 +227,8 @@ def plan_entities(
         OptionError: the bundle has no format for the types, or `bias` names a type that is not requested.
     """
     if "ner" not in request.tasks:
-        if isinstance(request.biases, Mapping):
-            raise OptionError("bias by entity type without the task ner: add it or drop the bias")
+        if request.bias:
+            raise OptionError("bias without the task ner: it is for entities; add the task or drop the bias")
         return EntityPlan(True, (), {}, {})
     tags = {normalize_type(tag): tag for tag in labels.entity_types}
     names = tags if request.entities is None else request.names

@@ -20,8 +20,11 @@ def card(text: str, reading: Reading) -> Value | None:
     digits = "".join(part for part in spelled(words) if part.isalnum())
     if not digits.isdecimal() or len(digits) not in _CARD_LENGTHS:
         return None
+    found = {"kind": "card", "number": digits}
+    if not int(digits):  # whose checksum is right
+        return _judged(found, False, "no card has only zeros")
     valid = bool(need("stdnum.luhn").is_valid(digits))
-    return _judged({"kind": "card", "number": digits}, valid, "the checksum (Luhn) is wrong")
+    return _judged(found, valid, "the checksum (Luhn) is wrong")
 
 
 def iban(text: str, reading: Reading) -> Value | None:

@@ -76,19 +76,26 @@ def label_studio(source: Path, options: BuildOptions, tally: Tally) -> Built:
     seen: set[str] = set()
     for path in listed(source, "*.json", "export of Label Studio") if source.is_dir() else [source]:
         for number, values in _tasks(path, tally):
+            case = _case(path, number, values)
             try:
-                task = _task(values, str(path), number, tally)
+                task = _task(values, case, number, tally)
             except _Broken as error:
-                tally.refuse(f"{path}: task {number}: {error}")
+                tally.refuse(f"{case}: {error}")
                 continue
             if task is None:
-                tally.count("task without an annotation", f"{path}: task {number}")
+                tally.count("task without an annotation", case)
                 continue
             name = task.id
             while name in seen:  # exports of two projects
                 name += "+"
             seen.add(name)
-            yield from _records(task, name, path, tally)
+            yield from _records(task, name, path, case, tally)
+
+
+def _case(path: Path, number: int, values: Any) -> str:
+    """A task in messages: its place in the file, from 1, and the id that Label Studio shows."""
+    given = values.get("id") if isinstance(values, Mapping) else None
+    return f"{path}: task {number}" + ("" if given is None else f" (id {given!s:.40})")
 
 
 def _tasks(path: Path, tally: Tally) -> Iterator[tuple[int, Any]]:
@@ -134,7 +141,7 @@ def _after(text: str, place: int) -> int:
     return place
 
 
-def _task(values: Any, path: str, number: int, tally: Tally) -> _Task | None:
+def _task(values: Any, case: str, number: int, tally: Tally) -> _Task | None:
     """A task with those regions that are in order; None if nobody annotated it. Raises `_Broken`."""
     if not isinstance(values, Mapping) or not isinstance(values.get("data"), Mapping):
         raise _Broken("has no data; export as JSON, not as JSON-MIN")
@@ -159,7 +166,7 @@ def _task(values: Any, path: str, number: int, tally: Tally) -> _Task | None:
             else:
                 _of_audio(regions, key, control, value, values["data"])
         except _Broken as error:
-            tally.refuse(f"{path}: task {name}: region {shown!r}: {error}; left out")
+            tally.refuse(f"{case}: region {shown!r}: {error}; left out")
     ordered = sorted(regions.items(), key=lambda item: item[1].start)
     return _Task(name, text, values["data"], ordered, entities)
 
@@ -250,9 +257,8 @@ def _whole(value: Mapping[str, Any], name: str) -> int:
     return int(number)
 
 
-def _records(task: _Task, name: str, path: Path, tally: Tally) -> Built:
+def _records(task: _Task, name: str, path: Path, case: str, tally: Tally) -> Built:
     """The records of a task, with the sound of each."""
-    case = f"{path}: task {task.id}"
     said = []
     for key, region in task.regions:
         if region.text is None:
