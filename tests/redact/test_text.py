@@ -250,6 +250,49 @@ def test_a_surname_alone_is_a_name_too() -> None:
         assert shown.count("[PERSON]") == 2, name
 
 
+def hashes(said: str, *names: str, type_: str = "person") -> list[str]:
+    """The hash of every replaced place; each name is tagged as often as it occurs in `names`."""
+    entities = [(type_, name, names[:n].count(name)) for n, name in enumerate(names)]
+    text = redact_analysis(analysis_of([said], entities), how="hash", key=KEY).text or ""
+    return re.findall(r"\[[A-Z-]+:([0-9a-f]{12})\]", text)
+
+
+@pytest.mark.parametrize(
+    ("said", "names"),
+    [
+        ("Maria Sanchez called. Then Sanchez. And Ms. Sanchez?", ["Maria Sanchez", "Ms. Sanchez"]),
+        ("Ms. Sanchez called. Yes, Maria. Maria Sanchez's son.", ["Ms. Sanchez", "Maria", "Maria Sanchez's"]),
+        ("Dr. Maria Sanchez and Maria Sanchez, MD.", ["Dr. Maria Sanchez", "Maria Sanchez, MD"]),
+        ("Maria Sanchez Lopez. Maria Sanchez. Sanchez.", ["Maria Sanchez Lopez", "Maria Sanchez", "Sanchez"]),
+    ],
+)
+def test_the_same_person_has_the_same_hash(said: str, names: list[str]) -> None:
+    found = hashes(said, *names)
+    assert len(found) >= len(names) and len(set(found)) == 1
+
+
+@pytest.mark.parametrize(
+    ("said", "names", "count"),
+    [
+        ("Maria Sanchez, Juan Sanchez. Sanchez left.", ["Maria Sanchez", "Juan Sanchez"], 3),
+        ("Maria Sanchez, Maria Lopez. So Maria left.", ["Maria Sanchez", "Maria Lopez"], 2),
+        ("Kim Sanchez. Mr. Sanchez met Ms. Sanchez.", ["Kim Sanchez", "Mr. Sanchez", "Ms. Sanchez"], 3),
+        ("John Smith and John Smith Jr. left.", ["John Smith", "John Smith Jr"], 2),
+        ("San and Ria met Maria Sanchez.", ["Maria Sanchez", "San", "Ria"], 3),
+    ],
+)
+def test_what_could_be_two_persons_stays_apart(said: str, names: list[str], count: int) -> None:
+    assert len(set(hashes(said, *names))) == count
+
+
+def test_parts_of_other_types_are_phrases_of_their_own() -> None:
+    assert len(set(hashes("May third, or May.", "May third", "May", type_="date"))) == 2
+    tagged = [("person", "Maria Sanchez", 0), ("place", "Sanchez", 1)]
+    both = analysis_of(["Maria Sanchez in Sanchez."], tagged)
+    text = redact_analysis(both, how="hash", key=KEY).text or ""
+    assert len(set(re.findall(r":([0-9a-f]{12})", text))) == 2
+
+
 def test_half_a_word_is_redacted_whole() -> None:
     redacted = redact_analysis(analysis_of(["Dear Merkel,"], [("PERSON", "Merk", 0)]), how="type")
     assert redacted.text == "Dear [PERSON],"

@@ -15,6 +15,7 @@ from ..errors import OptionError
 from ..result import Analysis, Entity, Segment, Speaker, Word, covered
 from ..sequence.labels import normalize_type
 from .matches import Match, find_matches
+from .names import Names
 from .phrases import MASK, Text, letters
 from .places import UNHEARD
 
@@ -31,8 +32,9 @@ class Pseudonyms:
     """
 
     how: str = "mask"
-    """"mask" (`████`), "type" (`[PERSON]`) or "hash" (`[PERSON:1f0c9e4b7a2d]`, an HMAC-SHA256 of the phrase:
-    the same phrase has the same hash under the same key, and without the key names cannot be tried out).
+    """"mask" (`████`), "type" (`[PERSON]`) or "hash" (`[PERSON:1f0c9e4b7a2d]`, an HMAC-SHA256 of the phrase
+    or the full name it is a part of: the same one has the same hash under the same key, and without the key
+    names cannot be tried out).
     """
     key: bytes | None = field(default=None, repr=False)
     """Of the hashes, at least 16 bytes; None = a random one, kept as long as this object."""
@@ -109,11 +111,13 @@ def apply(
     `said`: those whose phrases are not to be in its warnings either; default: all.
     """
     cuts = {place for s in analysis.segments for place in (s.start_char, s.end_char)}
-    edits = _Edits(analysis.text or "", matches, sorted(cuts), pseudonyms)
+    names = Names(matches if said is None else [*matches, *said])
+    edits = _Edits(analysis.text or "", matches, sorted(cuts), pseudonyms, names)
     segments, index = _segments(analysis.segments, edits)
     words = [word for segment in segments for word in segment.words or ()]
     hidden = tuple(dict.fromkeys((m.type, m.phrase) for m in (matches if said is None else said)))
-    warnings = [_masked_note(warning, analysis.file, hidden, pseudonyms) for warning in analysis.warnings]
+    replaced = [(phrase, pseudonyms(type_, names.known(type_, phrase))) for type_, phrase in hidden]
+    warnings = [_masked_note(warning, analysis.file, replaced) for warning in analysis.warnings]
     done = "nothing to redact was found: the text is unchanged"
     if matches:
         names = ", ".join(sorted({match.type for match in matches}))
@@ -124,7 +128,7 @@ def apply(
         text=None if analysis.text is None else edits.text,
         entities=tuple(_entities(analysis.entities or (), matches, edits, index, words)),
         segments=tuple(
-            replace(s, failed=_masked_note(s.failed, analysis.file, hidden, pseudonyms)) if s.failed else s
+            replace(s, failed=_masked_note(s.failed, analysis.file, replaced)) if s.failed else s
             for s in segments
         ),
         warnings=(*warnings, done),
@@ -146,14 +150,20 @@ class _Edits:
     """The replacements in a text, and the mapping of positions to the new text."""
 
     def __init__(
-        self, text: str, matches: Iterable[Match], cuts: Sequence[int], pseudonyms: Pseudonyms
+        self,
+        text: str,
+        matches: Iterable[Match],
+        cuts: Sequence[int],
+        pseudonyms: Pseudonyms,
+        names: Names,
     ) -> None:
         self._old: list[tuple[int, int]] = []
         self._new: list[tuple[int, int]] = []
         pieces: list[str] = []
         position = length = 0
         for match in matches:
-            replacement = pseudonyms(match.type, match.phrase)
+            name = names.of(match, text[match.start_char : match.end_char])
+            replacement = pseudonyms(match.type, name)
             for start, end in _split(match, cuts, text):
                 pieces += [text[position:start], replacement]
                 length += start - position
@@ -279,13 +289,11 @@ def _timed(entity: Entity, words: Sequence[Word]) -> Entity:
     return replace(entity, start=start, end=end, start_word=places.start, end_word=places.stop)
 
 
-def _masked_note(
-    note: str | None, file: str | None, hidden: Iterable[tuple[str, str]], pseudonyms: Pseudonyms
-) -> str:
-    """A message without redacted phrases; the name of the file is kept."""
+def _masked_note(note: str | None, file: str | None, replaced: Iterable[tuple[str, str]]) -> str:
+    """A message with the replacements of redacted phrases; the name of the file is kept."""
     parts = (note or "").split(file) if file else [note or ""]
-    for entity_type, phrase in hidden:
-        parts = [_without(part, phrase, pseudonyms(entity_type, phrase)) for part in parts]
+    for phrase, replacement in replaced:
+        parts = [_without(part, phrase, replacement) for part in parts]
     return (file or "").join(parts)
 
 
