@@ -96,7 +96,7 @@ def test_tokens(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_policies(client: TestClient) -> None:
-    for path in ("/", "/static/main.js", "/api/overview", "/api/nothing"):
+    for path in ("/", "/static/main.js", "/static/words.js", "/api/overview", "/api/nothing"):
         headers = client.get(path).headers
         assert headers["content-security-policy"].startswith("default-src 'none'; script-src 'self'; style")
         assert headers["x-content-type-options"] == "nosniff" and headers["referrer-policy"] == "no-referrer"

@@ -173,7 +173,7 @@ def test_deepgram(server: Any, speech: bytes) -> None:
     assert results["sentiments"]["segments"][0]["start_word"] == 0
 
 
-def test_deepgrams_entities_have_the_value(server: Any, result: dict[str, Any]) -> None:
+def test_entities_have_the_value_in_other_services_shapes(server: Any, result: dict[str, Any]) -> None:
     entity = {
         "type": "date", "text": result["text"][:3], "start_char": 0, "end_char": 3,
         "value": {"kind": "date", "iso": "2026-03-18"},
@@ -181,6 +181,9 @@ def test_deepgrams_entities_have_the_value(server: Any, result: dict[str, Any]) 
     answer = server.post("/v1/render?format=deepgram", json={**result, "entities": [entity]}).json()
     (found,) = answer["results"]["channels"][0]["alternatives"][0]["entities"]
     assert (found["value"], found["raw_value"]) == ("2026-03-18", result["text"][:3])
+    other = {**entity, "value": None, "start_char": 4, "end_char": 6, "text": result["text"][4:6]}
+    answer = server.post("/v1/render?format=assemblyai", json={**result, "entities": [entity, other]}).json()
+    assert answer["entities"][0]["value"] == entity["value"] and "value" not in answer["entities"][1]
 
 
 def test_a_preset_over_http(server: Any, speech: bytes) -> None:

@@ -25,6 +25,8 @@ from .recording import GoneError, source_of
 from .view import show_recording
 
 PAGE = Path(__file__).parent / "static"
+SERVER_PAGE = Path(answers.__file__).parent / "static"
+"""Of `unislu serve`, some of whose modules this page shares."""
 _LONGEST_CLIP = 600.0  # seconds
 _BLOCK = 1 << 16
 
@@ -41,6 +43,11 @@ def create_app(index: Index, access: Access, audio_root: str | None = None) -> F
     answers.install(app)
     app.add_exception_handler(GoneError, _not_there)
     app.add_exception_handler(AudioError, _not_there)
+
+    @app.get("/static/words.js")
+    def words() -> Response:
+        return FileResponse(SERVER_PAGE / "words.js")
+
     app.mount("/static", StaticFiles(directory=PAGE), name="static")
 
     @app.get("/")

@@ -206,6 +206,8 @@ def assemblyai(analysis: Analysis) -> dict[str, Any]:
                 "entity_type": entity.type.lower().replace(" ", "_").replace("-", "_"),
                 "text": entity.text,
                 **_span(words, entity.start_char, entity.end_char),
+                # Not of theirs: their clients leave out keys that they do not know.
+                **({} if entity.value is None else {"value": dict(entity.value)}),
             }
             for entity in analysis.entities
         ]

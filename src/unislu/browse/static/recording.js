@@ -1,6 +1,7 @@
 // One recording: its transcript, whose words can be played, and the matches in it.
 
 import { ask, byId, clock, make, percent, tint, tone } from "./dom.js";
+import { focusable, reachable } from "./words.js";
 
 const CLIP = 120; // seconds of audio that are asked for at a time where the browser cannot play the file itself
 const LEAD = 0.3; // seconds heard before a match
@@ -28,11 +29,7 @@ export class Recording {
     this.pieces = [];
     this.now = -1;
     this.base = null; // where the clip that is loaded begins, or null if it is the file
-    this.text.addEventListener("click", (event) => {
-      const piece = event.target.closest("[data-word]");
-      if (piece && !window.getSelection().toString()) this.play(Number(piece.dataset.word));
-    });
-    this.text.addEventListener("keydown", (event) => this.key(event));
+    reachable(this.text, this.audio, this);
     this.audio.addEventListener("timeupdate", () => this.follow());
     this.audio.addEventListener("error", () => this.unplayable());
     byId("match-before").addEventListener("click", () => this.go(this.match - 1));
@@ -122,7 +119,7 @@ export class Recording {
   }
 
   play(word) {
-    this.focusable(word);
+    focusable(this.text, this.pieces[word]?.[0]);
     this.seek(this.words[word].start);
   }
 
@@ -133,7 +130,7 @@ export class Recording {
     const place = at ?? matches[this.match][0];
     this.label();
     const word = Math.max(0, this.words.findIndex((one) => one.end_char > place));
-    this.focusable(word)?.scrollIntoView({ block: "center" });
+    focusable(this.text, this.pieces[word]?.[0])?.scrollIntoView({ block: "center" });
     this.seek(Math.max(0, this.words[word].start - LEAD));
   }
 
@@ -186,7 +183,7 @@ export class Recording {
       if (entity && end === entity.end_char) mark.append(make("small", {}, entity.type));
     });
     this.text.replaceChildren(...(characters.length ? out : [make("p", {}, make("em", {}, row.error ? "It could not be heard." : "No speech was found."))]));
-    this.focusable(0);
+    focusable(this.text, this.pieces[0]?.[0]);
   }
 
   piece(text, word) {
@@ -208,26 +205,6 @@ export class Recording {
     });
     byId("entities-card").hidden = !rows.length;
     byId("entities").replaceChildren(...rows);
-  }
-
-  /** One word is in the tab order; arrow keys move it. */
-  focusable(word) {
-    for (const piece of this.text.querySelectorAll('[tabindex="0"]')) piece.tabIndex = -1;
-    const piece = this.pieces[word]?.[0];
-    if (piece) piece.tabIndex = 0;
-    return piece;
-  }
-
-  key(event) {
-    const word = Number(event.target.dataset?.word);
-    if (Number.isNaN(word)) return;
-    const last = this.words.length - 1;
-    const to = { ArrowRight: word + 1, ArrowDown: word + 10, ArrowLeft: word - 1, ArrowUp: word - 10, Home: 0, End: last };
-    if (event.key in to) this.focusable(Math.max(0, Math.min(last, to[event.key])))?.focus();
-    else if (event.key === "Enter") this.play(word);
-    else if (event.key === " ") this.audio.paused ? this.audio.play() : this.audio.pause();
-    else return;
-    event.preventDefault();
   }
 
   /** Highlight the word that is being said. */

@@ -1,7 +1,9 @@
 // The page: recordings that were chosen, what is asked of the server, what is shown of the one that is looked at.
 
 import * as api from "./api.js";
+import { choosing } from "./choosing.js";
 import { drawEntities, drawLegend, startOf, sureEnough } from "./entities.js";
+import { askKey } from "./key.js";
 import { Options, shownBias, withBias } from "./options.js";
 import { Recorder } from "./recorder.js";
 import { Lane, lengthOf, MEGABYTE, objection, progressOf, Recording, RecordingList } from "./recordings.js";
@@ -54,16 +56,7 @@ audio.addEventListener("timeupdate", () => moveCursor(audio.currentTime));
 const tabs = new Tabs($("tabs"), (panel) => panel === "panel-sentiment" && drawSentiment());
 new Recorder($("record"), $("record-text"), (file) => add([file]), fail);
 
-api.onKeyNeeded(async (wrong) => {
-  const dialog = $("key-dialog");
-  if (!dialog.open) {
-    $("key-error").hidden = !wrong;
-    $("key").value = "";
-    dialog.showModal();
-  }
-  await new Promise((resolve) => dialog.addEventListener("close", resolve, { once: true }));
-  return $("key").value || null;
-});
+api.onKeyNeeded(askKey);
 
 function fail(message) {
   $("error").textContent = message;
@@ -344,25 +337,7 @@ const languageName = (code) => new Intl.DisplayNames(["en"], { type: "language" 
 
 // What people do.
 
-$("file").addEventListener("change", (event) => {
-  const files = [...event.target.files];
-  event.target.value = ""; // the same file may be chosen again
-  add(files);
-});
-for (const name of ["dragenter", "dragover"]) {
-  document.addEventListener(name, (event) => { event.preventDefault(); $("drop").classList.add("over"); });
-}
-for (const name of ["dragleave", "drop"]) {
-  document.addEventListener(name, (event) => { event.preventDefault(); $("drop").classList.remove("over"); });
-}
-document.addEventListener("drop", (event) => add([...event.dataTransfer.files]));
-$("example").addEventListener("click", async () => {
-  try {
-    add([await api.example()]);
-  } catch (failure) {
-    fail(failure.message);
-  }
-});
+choosing(add, fail);
 $("go").addEventListener("click", () => start(current));
 $("cancel").addEventListener("click", () => {
   if (current.job && current.link?.id === current.job) {

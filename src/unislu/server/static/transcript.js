@@ -1,6 +1,7 @@
 // The transcript: words that can be played, entities in colour. Offsets of results count Unicode characters.
 
 import { tint } from "./types.js";
+import { focusable, reachable } from "./words.js";
 
 export const clock = (seconds) => {
   const whole = Math.floor(seconds);
@@ -55,11 +56,7 @@ export class Transcript {
     this.pieces = [];
     this.lines = [];
     this.now = -1;
-    box.addEventListener("click", (event) => {
-      const piece = event.target.closest("[data-word]");
-      if (piece && !window.getSelection().toString()) this.play(Number(piece.dataset.word));
-    });
-    box.addEventListener("keydown", (event) => this.key(event));
+    reachable(box, audio, this);
     audio.addEventListener("timeupdate", () => this.follow());
     audio.addEventListener("seeked", () => this.follow());
   }
@@ -109,7 +106,7 @@ export class Transcript {
     const empty = document.createElement("em");
     empty.textContent = "No speech was found.";
     this.box.replaceChildren(characters.length ? out : empty);
-    this.focusable(0);
+    focusable(this.box, this.pieces[0]?.[0]);
     this.now = -1;
     this.follow();
   }
@@ -152,7 +149,7 @@ export class Transcript {
   point([first, last]) {
     for (const piece of this.box.querySelectorAll(".here")) piece.classList.remove("here");
     this.each(first, last, (piece) => piece.classList.add("here"));
-    this.focusable(first);
+    focusable(this.box, this.pieces[first]?.[0]);
     this.bring(this.pieces[first][0]);
   }
 
@@ -193,34 +190,8 @@ export class Transcript {
     return piece;
   }
 
-  /** One word is in the tab order; arrow keys move it. */
-  focusable(word) {
-    for (const piece of this.box.querySelectorAll('[tabindex="0"]')) piece.tabIndex = -1;
-    const piece = this.pieces[word]?.[0];
-    if (piece) piece.tabIndex = 0;
-    return piece;
-  }
-
-  key(event) {
-    const word = Number(event.target.dataset?.word);
-    if (Number.isNaN(word)) return;
-    const last = this.words.length - 1;
-    const to = { ArrowRight: word + 1, ArrowDown: word + 10, ArrowLeft: word - 1, ArrowUp: word - 10, Home: 0, End: last };
-    if (event.key in to) {
-      event.preventDefault();
-      this.focusable(Math.max(0, Math.min(last, to[event.key])))?.focus();
-    } else if (event.key === "Enter") {
-      event.preventDefault();
-      this.play(word);
-    } else if (event.key === " ") {
-      event.preventDefault();
-      if (this.audio.paused) this.audio.play();
-      else this.audio.pause();
-    }
-  }
-
   play(word) {
-    this.focusable(word);
+    focusable(this.box, this.pieces[word]?.[0]);
     this.seek(this.words[word].start);
   }
 
