@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from unislu.result import Analysis
+from unislu.result import Analysis, Segment, Speaker, Word
+from unislu.server import formats
 
 openai = pytest.importorskip("openai")
 
@@ -52,6 +53,45 @@ def test_verbose_json(client: Any, speech: bytes) -> None:
     assert 0 <= segment.start < segment.end <= 3.3 and segment.text == f" {answer.text}"
     assert segment.tokens and all(isinstance(token, int) for token in segment.tokens)
     assert -1 < segment.avg_logprob < 0 and segment.compression_ratio > 0.3 and segment.no_speech_prob == 0
+
+
+def test_diarized_json(client: Any, speech: bytes) -> None:
+    answer = transcribe(
+        client, speech, model="gpt-4o-transcribe-diarize", response_format="diarized_json",
+        chunking_strategy="auto",
+    )  # fmt: skip
+    shape = openai.types.audio.TranscriptionDiarized
+    assert isinstance(answer, shape) and shape.model_validate(answer.to_dict(), strict=True)
+    assert set(answer.to_dict()) == {"task", "duration", "text", "segments", "usage"}
+    assert (answer.task, answer.duration, answer.usage.seconds) == ("transcribe", 3.3, 3.3)
+    (segment,) = answer.segments
+    assert set(segment.to_dict()) == {"type", "id", "start", "end", "speaker", "text"}
+    assert (segment.type, segment.id, segment.speaker) == ("transcript.text.segment", "seg_0", "A")
+    assert 0 <= segment.start < segment.end <= 3.3 and segment.text == answer.text
+
+
+def test_diarized_json_as_a_stream(client: Any, speech: bytes) -> None:
+    events = list(transcribe(client, speech, response_format="diarized_json", stream=True))
+    assert [event.type for event in events] == ["transcript.text.segment", "transcript.text.done"]
+    assert (events[0].speaker, events[0].text) == ("A", events[1].text)
+
+
+def test_the_labels_of_several_speakers() -> None:
+    words = [
+        Word(text, start, start + 0.4, 5 * place, 5 * place + 4, speaker=who)
+        for place, (text, start, who) in enumerate(
+            [("Good", 0.1, "S1"), ("Okay", 1.1, "S2"), ("Fine", 2.1, "S3")]
+        )
+    ]
+    segment = Segment(0.0, 3.0, "Good Okay Fine", 0, 14, words=tuple(words), speaker="S1")
+    speakers = (Speaker("S1", 0.4), Speaker("S2", 0.4, "agent"), Speaker("S3", 0.4))
+    found = formats.openai_turns(
+        Analysis("Good Okay Fine", 3.0, "test 1", segments=(segment,), speakers=speakers)
+    )
+    assert [(turn["id"], turn["speaker"], turn["text"]) for turn in found] == [
+        ("seg_0", "A", "Good"), ("seg_1", "agent", "Okay"), ("seg_2", "B", "Fine")
+    ]  # fmt: skip
+    assert (found[1]["start"], found[1]["end"]) == (1.1, 1.5)
 
 
 def test_word_times(client: Any, speech: bytes) -> None:
@@ -125,7 +165,6 @@ def test_models(client: Any) -> None:
 @pytest.mark.parametrize(
     ("options", "error", "param", "code"),
     [({"model": "gpt-2"}, "NotFoundError", "model", "model_not_found"),
-     ({"response_format": "diarized_json"}, "BadRequestError", "response_format", "invalid_value"),
      ({"response_format": "yaml"}, "BadRequestError", "response_format", "invalid_value"),
      ({"language": "fr"}, "BadRequestError", "language", "unsupported_language"),
      ({"temperature": 7}, "BadRequestError", "temperature", "invalid_value"),

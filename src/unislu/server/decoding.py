@@ -78,14 +78,18 @@ class DecoderPool:
         self._idle: list[_Worker] = []
         self._timeout, self._max_seconds = timeout, max_seconds
 
-    async def decode(self, source: Path, target: Path, name: str, split: bool = False) -> DecodedFile:
-        """Decode `source` into `target`; `split` keeps its channels.
+    async def decode(
+        self, source: Path, target: Path, name: str, split: bool = False, longest: float | None = None
+    ) -> DecodedFile:
+        """Decode `source` into `target`; `split` keeps its channels. `longest`: seconds, if fewer than of
+        other audio.
 
         Raises `ApiError`: 400 not audio, 413 too long, 500 disk full.
         """
         task = {
             "source": str(source), "target": str(target), "name": name, "split": split,
-            "max_seconds": self._max_seconds, "room": self._room() // self._size,
+            "max_seconds": min(longest or self._max_seconds, self._max_seconds),
+            "room": self._room() // self._size,
         }  # fmt: skip
         answer = await self._done(task)
         return DecodedFile(target, answer["seconds"], tuple(answer["warnings"]))
@@ -162,7 +166,7 @@ class DecoderPool:
                 f"{task['name']}: needs too much memory to decode: convert it first, or send it in parts"
             )
             raise ApiError(413, message, code=code, param="file")
-        message = f"{task['name']}: has more than {self._max_seconds:g} s of audio: send it in parts"
+        message = f"{task['name']}: has more than {task['max_seconds']:g} s of audio: send it in parts"
         raise ApiError(413, message, code=code, param="file")
 
     async def _keep(self, worker: _Worker, alive: bool) -> None:

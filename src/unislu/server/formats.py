@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from itertools import groupby
+from string import ascii_uppercase
 from typing import Any
 
 from ..result import Analysis, Segment, Sentiment, Word, covered
@@ -38,7 +39,9 @@ def _untimed(segment: Segment) -> list[Word]:
         place = segment.text.index(text, place)
         start = segment.start_char + place
         place += len(text)
-        found.append(Word(text, segment.start, segment.end, start, start + len(text)))
+        found.append(
+            Word(text, segment.start, segment.end, start, start + len(text), speaker=segment.speaker)
+        )
     return found
 
 
@@ -68,6 +71,45 @@ def openai_verbose(analysis: Analysis, granularities: Sequence[str], encode: Enc
     if "word" in granularities:
         body["words"] = [{"word": w.text, "start": w.start, "end": w.end} for w in all_words(analysis)]
     return body
+
+
+def openai_diarized(analysis: Analysis) -> dict[str, Any]:
+    """The answer for `response_format=diarized_json`."""
+    return {
+        "task": "transcribe",
+        "duration": analysis.duration,
+        "text": analysis.text or "",
+        "segments": openai_turns(analysis),
+        "usage": {"type": "duration", "seconds": analysis.duration},
+    }
+
+
+def openai_turns(analysis: Analysis) -> list[dict[str, Any]]:
+    """What each speaker says, one after the other, within segments."""
+    labels = _openai_labels(analysis)
+    turns = [
+        (who, list(said))
+        for segment in spoken(analysis)
+        for who, said in groupby(segment.words or _untimed(segment), lambda word: word.speaker)
+    ]
+    return [
+        {
+            "type": "transcript.text.segment",
+            "id": f"seg_{number}",
+            "start": words[0].start,
+            "end": words[-1].end,
+            "speaker": labels[who or ""],
+            "text": " ".join(word.text for word in words),
+        }
+        for number, (who, words) in enumerate(turns)
+    ]
+
+
+def _openai_labels(analysis: Analysis) -> dict[str, str]:
+    """The names of known speakers and the letters of the others, by id."""
+    known = {speaker.name for speaker in analysis.speakers or ()}
+    letters = (letter for letter in ascii_uppercase if letter not in known)
+    return {speaker.id: speaker.name or next(letters) for speaker in analysis.speakers or ()}
 
 
 def _openai_segment(number: int, segment: Segment, encode: Encode) -> dict[str, Any]:

@@ -10,6 +10,7 @@ from urllib.parse import unquote
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
+from ..errors import OptionError
 from ..recognition.request import TASKS, Request
 from ..recognition.written import read_bias
 from .answers import ApiError
@@ -24,6 +25,14 @@ FORMATS = (
 )  # fmt: skip
 
 
+def _voices(value: Any) -> Any:
+    """A JSON object of embeddings, by name."""
+    found = json.loads(value)
+    if not isinstance(found, dict) or not all(isinstance(row, list) for row in found.values()):
+        raise ValueError("give an object of embeddings, by name")
+    return found
+
+
 def _bias(value: Any) -> Any:
     """One number, `type=number,…`, or a JSON object."""
     if not isinstance(value, str):
@@ -35,6 +44,7 @@ def _bias(value: Any) -> Any:
 
 Names = Annotated[list[str], BeforeValidator(names_of)]
 Bias = Annotated[float | dict[str, float], BeforeValidator(_bias)]
+Voices = Annotated[dict[str, tuple[float, ...]], BeforeValidator(_voices)]
 
 
 class FormOptions(BaseModel):
@@ -83,6 +93,12 @@ class FormOptions(BaseModel):
     speaker_names: Names | None = Field(
         None, description="names of the speakers, in the order in which they begin to speak"
     )
+    voice_names: Names | None = Field(
+        None, description="names of known voices, in the order of their clips, the parts `voice`"
+    )
+    voices: Voices | None = Field(
+        None, description="known voices as embeddings by name (JSON), in place of clips"
+    )
     values: bool = Field(False, description="give entities their value: dates as ISO 8601, amounts, …")
     date: str | None = Field(
         None, description="with values: when it was said, ISO 8601; default: now", examples=["2026-03-18"]
@@ -91,6 +107,8 @@ class FormOptions(BaseModel):
 
     def request(self) -> Request:
         """The request to the model. Raises `OptionError`."""
+        if self.voice_names:  # where clips came with them, `voices` has both
+            raise OptionError("voice_names without clips: send a clip for each name as the part `voice`")
         return Request(
             tasks=TASKS if self.tasks is None else self.tasks,
             entities=self.entities,
@@ -111,6 +129,7 @@ class FormOptions(BaseModel):
             vad=self.vad,
             speakers=self.speakers,
             speaker_names=self.speaker_names or (),
+            voices=self.voices or {},
             values=self.values,
             date=self.date,
             region=self.region,
@@ -195,6 +214,14 @@ def plain_name(name: str) -> str:
     return _INDEX.sub("", unquote(name))
 
 
+def read_field_names(field: str, values: Sequence[str]) -> list[str]:
+    """The names in the values of a field. Raises `ApiError`."""
+    try:
+        return list(names_of(values))
+    except (ValueError, RecursionError) as error:
+        raise ApiError(400, f"{field}: {error}", code="invalid_value", param=field) from None
+
+
 def _is_list(model: type[BaseModel], name: str) -> bool:
     item = model.model_fields.get(name)
     return item is not None and any(
@@ -230,6 +257,10 @@ def form_schema(model: type[BaseModel], raw: bool = False) -> Mapping[str, Any]:
     """The request body for OpenAPI: the file and the form's fields."""
     schema = model.model_json_schema()
     properties = {"file": {"type": "string", "format": "binary", "description": "audio or video"}}
+    if "voice_names" in model.model_fields:
+        clips = {"type": "string", "format": "binary"}
+        text = "clips of known voices, 1.3 to 60 seconds each, in the order of `voice_names`"
+        properties["voice"] = {"type": "array", "items": clips, "description": text}
     properties |= schema.get("properties", {})
     form = {"type": "object", "properties": properties, "required": ["file", *schema.get("required", [])]}
     content: dict[str, Any] = {"multipart/form-data": {"schema": form}}

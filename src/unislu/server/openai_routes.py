@@ -17,7 +17,7 @@ from ..recognition.request import Request as Asked
 from . import formats, schemas
 from .answers import ApiError
 from .expected import Phrases
-from .forms import Bias, Names, form_schema, plain_name
+from .forms import Bias, Names, Voices, form_schema, plain_name
 from .service import Service, unless_gone
 from .streaming import EventStream, Transcribed, event, transcribing
 
@@ -40,11 +40,22 @@ class TranscriptionForm(BaseModel):
     language: str | None = Field(
         None, description="ISO 639-1, also en-US; rejected if the model does not support it; auto = any"
     )
-    response_format: Literal["json", "text", "srt", "verbose_json", "vtt"] = "json"
+    response_format: Literal["json", "text", "srt", "verbose_json", "vtt", "diarized_json"] = Field(
+        "json", description="diarized_json tells speakers apart"
+    )
     timestamp_granularities: Names | None = Field(
         None, description="`word`, `segment` (the default); with verbose_json. With and without []"
     )
-    stream: bool = Field(False, description="server-sent events; with json or text")
+    known_speaker_names: Names | None = Field(
+        None, description="with diarized_json: names of known voices, in the order of their clips"
+    )
+    known_speaker_references: list[str] | None = Field(
+        None, description="with diarized_json: clips of known voices as data URLs, up to 4"
+    )
+    voices: Voices | None = Field(
+        None, description="known voices as embeddings by name, in place of clips (an extension)"
+    )
+    stream: bool = Field(False, description="server-sent events; with json, text or diarized_json")
     include: Names | None = Field(None, description="`entities`, `sentiment`: further keys of the answer")
     entities: Names | None = Field(None, description="entity types to look for (an extension)")
     bias: Bias | None = Field(None, description="more, or fewer and more certain, entities (an extension)")
@@ -126,11 +137,15 @@ def _check(form: TranscriptionForm, model: Model) -> None:
         if name not in ("entities", "sentiment"):
             raise ApiError(400, f"include: {name[:40]!r} is unknown; choose from entities and sentiment",
                            code="invalid_value", param="include[]")  # fmt: skip
-    if form.include and form.response_format not in ("json", "verbose_json"):
+    if form.include and form.response_format not in ("json", "verbose_json", "diarized_json"):
         raise ApiError(400, f"include needs a JSON response_format, not {form.response_format}",
                        code="invalid_value", param="include[]")  # fmt: skip
-    if form.stream and form.response_format not in ("json", "text"):
-        raise ApiError(400, f"stream needs response_format json or text, not {form.response_format}",
+    if form.voices and form.response_format != "diarized_json":
+        raise ApiError(400, "known speakers need response_format=diarized_json",
+                       code="invalid_value", param="known_speaker_names[]")  # fmt: skip
+    if form.stream and form.response_format not in ("json", "text", "diarized_json"):
+        raise ApiError(400, f"stream needs response_format json, text or diarized_json, not "
+                       f"{form.response_format}",
                        code="invalid_value", param="stream")  # fmt: skip
 
 
@@ -153,6 +168,8 @@ def _asked(form: TranscriptionForm) -> Asked:
         values=form.values,
         date=form.date,
         region=form.region,
+        speakers="auto" if form.response_format == "diarized_json" else None,
+        voices=form.voices or {},
     )
 
 
@@ -177,6 +194,8 @@ def _answer(analysis: Analysis, form: TranscriptionForm, model: Model, headers: 
         return PlainTextResponse(get_writer(kind).render(analysis), headers=headers, media_type=media)
     if kind == "json":
         body = formats.openai_json(analysis)
+    elif kind == "diarized_json":
+        body = formats.openai_diarized(analysis)
     else:
         encode = model.vocabulary.tokenizer.encode
         body = formats.openai_verbose(analysis, form.timestamp_granularities or ["segment"], encode)
@@ -190,13 +209,17 @@ async def _events(
     written = 0
     async for news in parts:
         if news.analysis is None:
-            if len(news.text) > written:
+            if len(news.text) > written and form.response_format != "diarized_json":
                 yield event({"type": "transcript.text.delta", "delta": news.text[written:]})
                 written = len(news.text)
             else:
                 yield f": {news.seconds:.0f} s were transcribed\n\n"
             continue
         text = news.analysis.text or ""
+        if form.response_format == "diarized_json":  # who speaks is known once everything was heard
+            for turn in formats.openai_turns(news.analysis):
+                yield event(turn)
+            written = len(text)
         for segment in formats.spoken(news.analysis):
             if segment.end_char > written:
                 yield event({"type": "transcript.text.delta", "delta": text[written : segment.end_char]})

@@ -22,6 +22,7 @@ from . import formats
 from .answers import CLIENT_GONE, TOO_MANY, ApiError
 from .batching import ModelWorker, WaitingClip
 from .decoding import Confinement, DecodedFile, DecoderPool
+from .enrolment import enrol
 from .forms import FORMATS as ANSWERS
 from .forms import AnalyzeForm, parse_form
 from .jobs import AUDIO
@@ -141,10 +142,11 @@ class Service:
             yield Submission(form, body.upload(), folder, body.fields)
 
     async def form(self, request: HttpRequest, folder: Path, *, raw: bool = False) -> Form:
-        """The request's body. Raises `ApiError`."""
+        """The request's body, with embeddings in place of clips of known voices. Raises `ApiError`."""
         form = await receive(request, folder, self.limits, raw=raw)
         if form.file is not None:
             self.metrics.uploaded.inc(form.file.size)
+        form.fields = await enrol(form, self.decoders, folder)
         return form
 
     async def decode(self, upload: Upload, folder: Path, split: bool = False) -> DecodedFile:

@@ -14,7 +14,10 @@ from ..errors import OptionError
 PREFIX = "UNISLU_"
 MIN_KEY = 16
 """Minimum characters of a key: shorter ones can be guessed."""
-ALIASES = ("whisper-1", "gpt-4o-transcribe", "gpt-4o-mini-transcribe", "gpt-transcribe", "unislu")
+ALIASES = (
+    "whisper-1", "gpt-4o-transcribe", "gpt-4o-mini-transcribe", "gpt-4o-transcribe-diarize",
+    "gpt-transcribe", "unislu",
+)  # fmt: skip
 """Model names that existing clients use; they and those of `--models` mean the main model."""
 _YES, _NO = ("1", "true", "yes", "on"), ("", "0", "false", "no", "off")
 

@@ -18,11 +18,19 @@ from python_multipart.multipart import MultipartParser, parse_options_header
 from starlette.requests import ClientDisconnect
 
 from .answers import CLIENT_GONE, ApiError
+from .forms import plain_name
 
 MAX_FIELDS = 64
 MAX_NAME_BYTES = 1024
 MAX_FIELD_BYTES = 64 * 1024
 MAX_PART_HEADERS = 16 * 1024
+CLIPS = "voice"
+"""The parts with clips of known voices."""
+REFERENCES = "known_speaker_references"
+"""The fields with clips of known voices as data URLs, as OpenAI's clients send them; they wait in memory."""
+MAX_REFERENCES = 4
+MAX_CLIPS = 20
+MAX_CLIP_BYTES = 6 << 20  # half a minute of CD quality
 MAX_JSON_BYTES = 16 << 20  # four hours of words are a third of it
 _BUFFER = 1 << 20  # written at once, outside the event loop
 _DRAIN_BYTES, _DRAIN_SECONDS = 64 << 20, 10.0
@@ -57,10 +65,11 @@ class Upload:
 
 @dataclass
 class Form:
-    """A body: its text fields in order, and its file."""
+    """A body: its text fields in order, its file, and clips of known voices."""
 
     fields: list[tuple[str, str]] = field(default_factory=list)
     file: Upload | None = None
+    clips: list[Upload] = field(default_factory=list)
 
     def upload(self) -> Upload:
         """The file. Raises `ApiError` if there is none."""
@@ -71,7 +80,7 @@ class Form:
 
 
 async def receive(request: Request, folder: Path, limits: Limits, *, raw: bool = False) -> Form:
-    """Read the whole body; the file goes into `folder`.
+    """Read the whole body; files go into `folder`.
 
     `raw`: a body that is not a form is the file itself, and the query contains the fields. Raises `ApiError`:
     400, 408, 413 or 415.
@@ -248,7 +257,7 @@ class _Multipart:
         self._path = folder
         self._filename = ""
         self._name: str | None = None
-        self._is_file = self._ended = False
+        self._is_file = self._is_clip = self._ended = False
         self._header = (bytearray(), bytearray())
         self._disposition = b""
         self._header_bytes = 0
@@ -316,6 +325,12 @@ class _Multipart:
         filename = options.get(b"filename", b"").decode("utf-8", "replace")
         # Some clients send the audio without a file name (curl -F 'file=<call.wav').
         self._name, self._is_file = name, bool(filename) or name == "file"
+        self._is_clip = self._is_file and name == CLIPS
+        if self._is_clip:
+            if len(self._form.clips) >= MAX_CLIPS:
+                message = f"more than {MAX_CLIPS} clips of voices were sent: send fewer"
+                raise ApiError(400, message, code="invalid_value", param=CLIPS)
+            return
         if not self._is_file:
             if len(self._form.fields) >= MAX_FIELDS:
                 raise ApiError(400, f"the form has more than {MAX_FIELDS} fields", code="invalid_form")
@@ -331,13 +346,23 @@ class _Multipart:
         self._writer = _PieceWriter(self._path, self._limits.take_room)
 
     def _data(self, data: bytes, start: int, end: int) -> None:
-        if self._is_file and self._writer is not None:
+        if self._is_file and not self._is_clip and self._writer is not None:
             self._writer.add(data[start:end])
             return
         self._value += data[start:end]
-        if len(self._value) > MAX_FIELD_BYTES:
-            message = f"the field is longer than {MAX_FIELD_BYTES} bytes"
+        if len(self._value) > self._longest:
+            message = f"the field is longer than {self._longest} bytes"
             raise ApiError(400, message, code="invalid_value", param=(self._name or "")[:60])
+
+    @property
+    def _longest(self) -> int:
+        """Bytes of this field or clip."""
+        if self._is_clip:
+            return MAX_CLIP_BYTES
+        if plain_name(self._name or "") != REFERENCES:
+            return MAX_FIELD_BYTES
+        sent = sum(plain_name(name) == REFERENCES for name, _ in self._form.fields)
+        return 2 * MAX_CLIP_BYTES if sent < MAX_REFERENCES else MAX_FIELD_BYTES  # as base64
 
     def _refuse_text(self, size: int) -> None:
         """A short text without a file name is not audio: curl was called with `file=call.wav`, without its
@@ -351,7 +376,12 @@ class _Multipart:
             raise ApiError(400, message, code="missing_file", param="file")
 
     def _end(self) -> None:
-        if not self._is_file and self._name is not None:
+        if self._is_clip:
+            path = _new_path(self._folder)
+            self._limits.take_room(len(self._value))
+            path.write_bytes(self._value)
+            self._form.clips.append(Upload(path, CLIPS, len(self._value)))
+        elif not self._is_file and self._name is not None:
             self._form.fields.append((self._name, self._value.decode("utf-8", "replace")))
 
     def _finish(self) -> None:
