@@ -10,7 +10,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from .conftest import JFK
+from unislu.audio import load_audio
+
+from .conftest import JFK, wav
 from .pages import choose, conversation, download, hold, in_view, until, when, without_speakers
 
 TABS = ("text", "entities", "sentiment", "speakers", "redact", "download")
@@ -98,6 +100,28 @@ def test_choices_are_sent(talk: Any, clip: Path) -> None:
     assert talk.input_value("#preset") == "own" and talk.inner_text("#go") == "Analyse again"
     talk.select_option("#preset", "")
     assert talk.locator("#types li").count() == 7
+
+
+def test_a_voice_is_known_by_a_clip(page: Any, clip: Path, tmp_path: Path) -> None:
+    """With the real server: whoever sounds like the clip has its name."""
+    voice = tmp_path / "Jack K.wav"
+    voice.write_bytes(wav(load_audio(JFK)[3 * 16_000 :]))
+    assert page.is_hidden("#voices-box")
+    page.select_option("#speakers", "auto")
+    with page.expect_file_chooser() as chooser:
+        page.click("#add-voice button")
+    chooser.value.set_files(str(voice))
+    page.fill("#voice-name", "Smith, Jo")
+    page.set_input_files("#voice-clip", str(voice))
+    assert page.locator("#voices li span").all_inner_texts() == ["Jack K", "Smith, Jo"]
+    page.click("[aria-label='Remove the voice of Jack K']")
+    choose(page, clip)
+    page.click("#tab-speakers")
+    assert page.input_value("#lanes input") == "Smith, Jo"
+    page.click("[aria-label='Remove the voice of Smith, Jo']")
+    assert page.inner_text("#go") == "Analyse again"
+    page.select_option("#speakers", "")
+    assert page.is_hidden("#voices-box")
 
 
 def test_search_goes_from_match_to_match(talk: Any, clip: Path) -> None:

@@ -27,7 +27,12 @@ function headers() {
 
 function form(file, fields) {
   const data = new FormData();
-  for (const [name, value] of Object.entries(fields)) data.append(name, value);
+  const { voices = [], ...texts } = fields;
+  for (const [name, value] of Object.entries(texts)) data.append(name, value);
+  for (const { name, file: clip } of voices) {
+    data.append("voice_names", JSON.stringify([name])); // a list: names may have commas
+    data.append("voice", clip, clip.name);
+  }
   data.append("file", file, file.name || "recording.webm");
   return data;
 }

@@ -1,6 +1,7 @@
 // What is asked of the server: tasks, entity types, speakers, vocabulary, bias.
 
 import { joined, TypeList } from "./types.js";
+import { Voices } from "./voices.js";
 
 const $ = (id) => document.getElementById(id);
 
@@ -16,6 +17,8 @@ export class Options {
       $("types"), $("add-type"), $("clear-types"), $("reset-types"), $("types-note"), () => this.changed(),
     );
     this.told = changed;
+    this.voices = new Voices(() => this.changed());
+    this.enrols = false; // whether the server takes known voices
     this.presets = {};
     for (const id of ["models", "task-ner", "task-sa", "values", "speakers", "vocabulary"]) {
       $(id).addEventListener(id === "vocabulary" ? "input" : "change", () => this.changed());
@@ -39,6 +42,7 @@ export class Options {
     $("models").replaceChildren(...models.map((name, place) => new Option(name, place ? name : "")));
     const understands = new Set(server.fields ?? []);
     $("speakers-box").hidden = !understands.has("speakers");
+    this.enrols = understands.has("voice_names");
     $("values-box").hidden = !understands.has("values");
     $("vocabulary-box").hidden = !understands.has("vocabulary");
     this.presets = server.presets ?? {};
@@ -69,11 +73,13 @@ export class Options {
     if ($("models").value) asked.model = $("models").value;
     const vocabulary = $("vocabulary").value.split("\n").map((line) => line.trim()).filter(Boolean).join("\n");
     if (!$("speakers-box").hidden && $("speakers").value) asked.speakers = $("speakers").value;
+    if (asked.speakers && this.enrols && this.voices.voices.length) asked.voices = this.voices.voices;
     if (!$("vocabulary-box").hidden && vocabulary) asked.vocabulary = vocabulary;
     return asked;
   }
 
   changed() {
+    $("voices-box").hidden = !this.enrols || !$("speakers").value;
     $("types-box").disabled = $("bias-box").disabled = !$("task-ner").checked;
     const same = (types) => JSON.stringify(types) === JSON.stringify(this.types.types);
     const preset = Object.keys(this.presets).find((name) => same(this.presets[name]));
