@@ -205,6 +205,7 @@ def share_of_time(model: Model, rows: list[Row], rounds: int) -> None:
     spent = {"off": 0.0, "auto": 0.0}
     own = total = 0.0
     ratios = []
+    model.analyze(rows[0].audio, speakers="auto")  # everything is loaded
     for number in range(rounds):
         for place, row in enumerate(rows):
             once: dict[str, float] = {}
