@@ -258,7 +258,7 @@ def form_schema(model: type[BaseModel], raw: bool = False) -> Mapping[str, Any]:
     schema = model.model_json_schema()
     properties = {"file": {"type": "string", "format": "binary", "description": "audio or video"}}
     if "voice_names" in model.model_fields:
-        clips = {"type": "string", "format": "binary"}
+        clips: dict[str, Any] = {"type": "string", "format": "binary"}
         text = "clips of known voices, 1.3 to 60 seconds each, in the order of `voice_names`"
         properties["voice"] = {"type": "array", "items": clips, "description": text}
     properties |= schema.get("properties", {})
