@@ -256,9 +256,11 @@ def _refusal(error: ValidationError, model: type[BaseModel]) -> ApiError:
 def form_schema(model: type[BaseModel], raw: bool = False) -> Mapping[str, Any]:
     """The request body for OpenAPI: the file and the form's fields."""
     schema = model.model_json_schema()
-    properties = {"file": {"type": "string", "format": "binary", "description": "audio or video"}}
+    properties: dict[str, Any] = {
+        "file": {"type": "string", "format": "binary", "description": "audio or video"}
+    }
     if "voice_names" in model.model_fields:
-        clips: dict[str, Any] = {"type": "string", "format": "binary"}
+        clips = {"type": "string", "format": "binary"}
         text = "clips of known voices, 1.3 to 60 seconds each, in the order of `voice_names`"
         properties["voice"] = {"type": "array", "items": clips, "description": text}
     properties |= schema.get("properties", {})
