@@ -18,7 +18,7 @@ from unislu.engines.protocol import DecoderState, Tagger
 from unislu.sequence.copy_grammar import CopyMachine
 from unislu.sequence.grammar import State
 
-OUTSIDE, INSIDE = 24, 4
+OUTSIDE, INSIDE = 12, 4
 """Most tokens drafted outside an entity, and inside one, where a closer will follow soon."""
 
 
