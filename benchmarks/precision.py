@@ -17,7 +17,7 @@ import torch
 
 from unislu.sequence import SLUE
 from unislu.training import ears
-from unislu.training.config import ModelConfig
+from unislu.training.model_config import ModelConfig
 from unislu.training.models.whisper import load_unified
 
 CLIPS, POSITIONS, TOKENS, ROUNDS = 16, 300, 30, 6

@@ -13,14 +13,8 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
-from unislu.training.config import (
-    ClassifierConfig,
-    CtcConfig,
-    ModelConfig,
-    Recipe,
-    SpeechLlmConfig,
-    load_recipe,
-)
+from unislu.training.config import Recipe, load_recipe
+from unislu.training.model_config import ClassifierConfig, CtcConfig, ModelConfig, SpeechLlmConfig
 
 RECIPES = Path(__file__).parents[1] / "recipes"
 RATE = 40e12

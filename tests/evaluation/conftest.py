@@ -42,7 +42,7 @@ def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
     torch = pytest.importorskip("torch")
     transformers = pytest.importorskip("transformers")
     from unislu.sequence import SLUE
-    from unislu.training.config import ModelConfig
+    from unislu.training.model_config import ModelConfig
     from unislu.training.models.whisper import load_unified
 
     folder = tmp_path_factory.mktemp("backbone")

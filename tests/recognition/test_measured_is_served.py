@@ -23,14 +23,8 @@ from unislu.recognition.recognizer import Recognizer
 from unislu.recognition.request import Request
 from unislu.sequence import SLUE, Vocabulary, WhisperTokenizer
 from unislu.training.collate import AudioSource
-from unislu.training.config import (
-    CorpusConfig,
-    DecodeConfig,
-    EvaluationConfig,
-    ModelConfig,
-    Recipe,
-    SpecAugmentConfig,
-)
+from unislu.training.config import CorpusConfig, DecodeConfig, EvaluationConfig, Recipe, SpecAugmentConfig
+from unislu.training.model_config import ModelConfig
 from unislu.training.models.whisper_system import WhisperPredictor
 from unislu.training.validate import Validator, asked_of, types_of
 

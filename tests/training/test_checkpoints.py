@@ -19,7 +19,7 @@ from unislu.sequence import SLUE, Vocabulary, WhisperTokenizer, get_format
 from unislu.sequence.prompt import Prompt
 from unislu.training import average as averaging
 from unislu.training import prune as pruning
-from unislu.training.config import ModelConfig
+from unislu.training.model_config import ModelConfig
 from unislu.training.models.whisper import UnifiedWhisper, load_unified
 
 from .conftest import SENTENCES

@@ -13,8 +13,9 @@ from unislu import load
 from unislu.data.records import read_records
 from unislu.errors import BundleError
 from unislu.training import dev_check as module
-from unislu.training.config import CorpusConfig, EvaluationConfig, ModelConfig, Recipe
+from unislu.training.config import CorpusConfig, EvaluationConfig, Recipe
 from unislu.training.export import Facts, export
+from unislu.training.model_config import ModelConfig
 from unislu.training.models.predict import load_predictor
 from unislu.training.train import Run
 from unislu.training.validate import asked_of

@@ -132,7 +132,7 @@ def test_shards_are_tar_files_that_hold_every_clip(manifest: Path, index: Path) 
 
 
 def plan(corpora: list[TrainingCorpus], rank: int, processes: int, **changes: Any) -> ShardPlan:
-    from unislu.training.config import ModelConfig
+    from unislu.training.model_config import ModelConfig
 
     values: dict[str, Any] = {"name": "x", "model": ModelConfig("x"), "corpora": (corpora[0].config,)}
     recipe = Recipe(**{**values, "batch_size": 2, **changes})

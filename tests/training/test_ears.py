@@ -13,8 +13,8 @@ pytest.importorskip("torch")
 from unislu.errors import RecipeError
 from unislu.sequence import SLUE
 from unislu.training import ears
-from unislu.training.config import ModelConfig
 from unislu.training.ears import TaughtClip, listen, train
+from unislu.training.model_config import ModelConfig
 from unislu.training.models.whisper import load_unified
 
 from ..factories import write_tone

@@ -13,9 +13,10 @@ pytest.importorskip("torch")
 from unislu.errors import RecipeError
 from unislu.sequence import SLUE, Vocabulary, WhisperTokenizer
 from unislu.training.collate import padded_tokens
-from unislu.training.config import CorpusConfig, ModelConfig, PromptConfig, Recipe
+from unislu.training.config import CorpusConfig, PromptConfig, Recipe
 from unislu.training.examples import Example, ExampleMaker, Formats, TrainingCorpus, load_corpora
 from unislu.training.loss import IGNORE
+from unislu.training.model_config import ModelConfig
 
 
 @pytest.fixture

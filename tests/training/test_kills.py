@@ -26,7 +26,8 @@ from unislu.training.checkpoints import (  # noqa: E402
     restore_folder,
     write_json,
 )
-from unislu.training.config import CorpusConfig, EvaluationConfig, ModelConfig, OptimizerConfig, Recipe  # noqa: E402
+from unislu.training.config import CorpusConfig, EvaluationConfig, OptimizerConfig, Recipe  # noqa: E402
+from unislu.training.model_config import ModelConfig  # noqa: E402
 from unislu.training.train import Run  # noqa: E402
 
 from .test_train import Losses, tiny  # noqa: E402

@@ -23,8 +23,9 @@ from unislu.sequence import SLUE, Alphabet, Prompt, Span, Target, get_format  # 
 from unislu.training.cache import EncoderCache, fill  # noqa: E402
 from unislu.training.checkpoint import Checkpoint  # noqa: E402
 from unislu.training.checkpoint_system import load_checkpoint_model  # noqa: E402
-from unislu.training.config import AudioConfig, CorpusConfig, ModelConfig, Recipe  # noqa: E402
+from unislu.training.config import AudioConfig, CorpusConfig, Recipe  # noqa: E402
 from unislu.training.export import Facts, export  # noqa: E402
+from unislu.training.model_config import ModelConfig  # noqa: E402
 from unislu.training.models.encoders import load_encoder, pad_audio  # noqa: E402
 from unislu.training.models.whisper import load_unified, torch_encoder  # noqa: E402
 from unislu.training.smoke import make_wav2vec2  # noqa: E402

@@ -88,7 +88,7 @@ def test_marks_of_a_clip_do_not_depend_on_its_batch(backbone: Path) -> None:
     """A random model: what it answers means nothing, but padding must not change it."""
     pytest.importorskip("torch")
     from unislu.sequence import SLUE
-    from unislu.training.config import ModelConfig
+    from unislu.training.model_config import ModelConfig
     from unislu.training.models.whisper import load_unified
     from unislu.training.restore import MARKS, PunctuationRestorer
 

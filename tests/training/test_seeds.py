@@ -18,7 +18,8 @@ from unislu.errors import RecipeError, RecordError, TrainingError
 from unislu.evaluation.question import Prediction
 from unislu.evaluation.run import gold_of
 from unislu.sequence import SLUE
-from unislu.training.config import CorpusConfig, EvaluationConfig, ModelConfig, Recipe, load_recipe
+from unislu.training.config import CorpusConfig, EvaluationConfig, Recipe, load_recipe
+from unislu.training.model_config import ModelConfig
 from unislu.training.protocol import Asked
 from unislu.training.schema import merge
 from unislu.training.scores import averaged, with_slue_score, write_scores

@@ -14,7 +14,8 @@ pytest.importorskip("accelerate")
 
 from unislu.data.speech import write_audio  # noqa: E402
 from unislu.training.cache import EncoderCache, cache_key, fill  # noqa: E402
-from unislu.training.config import CorpusConfig, EvaluationConfig, ModelConfig, OptimizerConfig, Recipe  # noqa: E402
+from unislu.training.config import CorpusConfig, EvaluationConfig, OptimizerConfig, Recipe  # noqa: E402
+from unislu.training.model_config import ModelConfig  # noqa: E402
 from unislu.training.models.whisper import torch_encoder  # noqa: E402
 from unislu.training.train import Run  # noqa: E402
 

@@ -124,7 +124,7 @@ def _restore_options(parser: ArgumentParser) -> None:
 def _restore(arguments: argparse.Namespace) -> None:
     from ..sequence import SLUE
     from ..training.cache import EncoderCache
-    from ..training.config import ModelConfig
+    from ..training.model_config import ModelConfig
     from ..training.models.whisper import load_unified
     from ..training.restore import PunctuationRestorer, restore_manifest
 

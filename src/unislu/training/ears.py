@@ -39,7 +39,7 @@ from unislu.files import replacing
 from unislu.sequence import SLUE, Prompt
 from unislu.sequence.prompt import whisper_prefix
 from unislu.sequence.vocabulary import END
-from unislu.training.config import ModelConfig
+from unislu.training.model_config import ModelConfig
 from unislu.training.models.whisper import UnifiedWhisper, load_unified
 
 PADDED = 30 * SAMPLE_RATE

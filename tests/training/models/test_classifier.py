@@ -11,7 +11,8 @@ torch = pytest.importorskip("torch")
 pytest.importorskip("transformers")
 
 from unislu.errors import RecipeError  # noqa: E402
-from unislu.training.config import ClassifierConfig, CorpusConfig, OptimizerConfig, Recipe  # noqa: E402
+from unislu.training.config import CorpusConfig, OptimizerConfig, Recipe  # noqa: E402
+from unislu.training.model_config import ClassifierConfig  # noqa: E402
 from unislu.training.models.classifier import SelfAttentionPooling, load_classifier  # noqa: E402
 from unislu.training.models.encoders import load_encoder, pad_audio  # noqa: E402
 from unislu.training.train import Run  # noqa: E402

@@ -16,9 +16,10 @@ from unislu.errors import RecipeError  # noqa: E402
 from unislu.recognition.style import normalize  # noqa: E402
 from unislu.sequence import SLUE, Prompt, Span, Target  # noqa: E402
 from unislu.training.collate import AudioSource  # noqa: E402
-from unislu.training.config import CorpusConfig, CtcConfig, SpecAugmentConfig  # noqa: E402
+from unislu.training.config import CorpusConfig, SpecAugmentConfig  # noqa: E402
 from unislu.training.examples import TrainingCorpus  # noqa: E402
 from unislu.training.loss import IGNORE  # noqa: E402
+from unislu.training.model_config import CtcConfig  # noqa: E402
 from unislu.training.models.ctc import (  # noqa: E402
     RAW,
     CtcPredictor,

@@ -21,17 +21,13 @@ from unislu.evaluation.question import Question
 from unislu.evaluation.systems import UnisluSystem
 from unislu.sequence import Prompt, Span, Target
 from unislu.sequence.reader import Parsed
-from unislu.training.config import (
+from unislu.training.config import CorpusConfig, DecodeConfig, EvaluationConfig, OptimizerConfig, Recipe
+from unislu.training.model_config import (
     AnyModel,
     ClassifierConfig,
-    CorpusConfig,
     CtcConfig,
-    DecodeConfig,
-    EvaluationConfig,
     LoraConfig,
     ModelConfig,
-    OptimizerConfig,
-    Recipe,
     SpeechLlmConfig,
 )
 from unislu.training.models.predict import load_predictor, predict

@@ -10,7 +10,8 @@ import pytest
 pytest.importorskip("torch")
 pytest.importorskip("accelerate")
 
-from unislu.training.config import SpeechLlmConfig, load_recipe
+from unislu.training.config import load_recipe
+from unislu.training.model_config import SpeechLlmConfig
 from unislu.training.train import Run
 
 pytestmark = pytest.mark.filterwarnings("ignore")  # torch and accelerate warn about their own defaults

@@ -17,12 +17,11 @@ from unislu.training.collate import AudioSource  # noqa: E402
 from unislu.training.config import (  # noqa: E402
     CorpusConfig,
     DecodeConfig,
-    LoraConfig,
     OptimizerConfig,
     Recipe,
     SpecAugmentConfig,
-    SpeechLlmConfig,
 )
+from unislu.training.model_config import LoraConfig, SpeechLlmConfig  # noqa: E402
 from unislu.training.models.encoders import pad_audio  # noqa: E402
 from unislu.training.models.llm_engine import LlmEngine  # noqa: E402
 from unislu.training.models.speech_llm import Adapter, LlmBatch, SpeechLlm, load_speech_llm  # noqa: E402

@@ -7,7 +7,7 @@ from functools import partial
 from torch import nn
 from torch.utils.checkpoint import checkpoint
 
-from unislu.training.config import ClassifierConfig, CtcConfig, ModelConfig
+from unislu.training.model_config import ClassifierConfig, CtcConfig, ModelConfig
 from unislu.training.protocol import TrainingSetting, TrainingSystem
 
 

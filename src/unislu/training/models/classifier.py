@@ -17,8 +17,9 @@ from unislu.evaluation.question import Prediction
 from unislu.sequence import LabelSet
 from unislu.training.checkpoint import Checkpoint
 from unislu.training.collate import AudioSource
-from unislu.training.config import ClassifierConfig, OptimizerConfig
+from unislu.training.config import OptimizerConfig
 from unislu.training.examples import Example, TrainingCorpus
+from unislu.training.model_config import ClassifierConfig
 from unislu.training.models.encoders import (
     AudioBatch,
     SpeechEncoder,

@@ -19,9 +19,10 @@ from unislu.evaluation.question import Prediction
 from unislu.sequence import ONTONOTES_TO_SLUE, SLUE, LabelSet, Target
 from unislu.training.checkpoint import Checkpoint
 from unislu.training.collate import AudioSource
-from unislu.training.config import CtcConfig, OptimizerConfig
+from unislu.training.config import OptimizerConfig
 from unislu.training.examples import Example, TrainingCorpus, closed_target
 from unislu.training.loss import IGNORE
+from unislu.training.model_config import CtcConfig
 from unislu.training.models.ctc_text import BLANK, CtcText
 from unislu.training.models.encoders import (
     AudioBatch,

@@ -19,8 +19,8 @@ from unislu.engines.torch import encode_hidden
 from unislu.errors import RecipeError
 from unislu.training.checkpoint import UNISLU, write_unislu
 from unislu.training.collate import AudioSource
-from unislu.training.config import MaskConfig
 from unislu.training.examples import Example
+from unislu.training.model_config import MaskConfig
 
 WEIGHTS = "model.safetensors"
 _MASKED = "encoder.module.masked_spec_embed"

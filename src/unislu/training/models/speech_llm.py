@@ -22,8 +22,9 @@ from unislu.errors import MissingDependencyError, RecipeError, install_hint
 from unislu.sequence import LabelSet, Vocabulary, WhisperTokenizer
 from unislu.sequence.vocabulary import END
 from unislu.training.checkpoint import Checkpoint, write_unislu
-from unislu.training.config import LoraConfig, OptimizerConfig, SpeechLlmConfig
+from unislu.training.config import OptimizerConfig
 from unislu.training.loss import batch_loss, token_losses
+from unislu.training.model_config import LoraConfig, SpeechLlmConfig
 from unislu.training.models.encoders import (
     WEIGHTS,
     SpeechEncoder,

@@ -15,8 +15,9 @@ from unislu.sequence import LabelSet, Prompt, SuffixFormat, Vocabulary
 from unislu.sequence.vocabulary import END
 from unislu.training.checkpoint import Checkpoint
 from unislu.training.collate import AudioSource, padded_tokens
-from unislu.training.config import DecodeConfig, LoraConfig, SpeechLlmConfig, drawn_by
+from unislu.training.config import DecodeConfig, drawn_by
 from unislu.training.examples import Example, ExampleMaker, Formats
+from unislu.training.model_config import LoraConfig, SpeechLlmConfig
 from unislu.training.models.encoders import SpeechEncoder, pad_audio, pad_clips
 from unislu.training.models.llm_engine import LlmEngine
 from unislu.training.models.speech_llm import LlmBatch, SpeechLlm, load_speech_llm

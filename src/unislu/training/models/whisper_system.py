@@ -23,8 +23,9 @@ from unislu.sequence import Prompt, Vocabulary
 from unislu.sequence.reader import Parsed
 from unislu.training.checkpoint import Checkpoint
 from unislu.training.collate import AudioSource, collate
-from unislu.training.config import DecodeConfig, ModelConfig, drawn_by
+from unislu.training.config import DecodeConfig, drawn_by
 from unislu.training.examples import ExampleMaker, Formats
+from unislu.training.model_config import ModelConfig
 from unislu.training.models.whisper import load_unified
 from unislu.training.protocol import EVERYTHING, Asked, Predictor, TrainingSetting, TrainingSystem, unlabelled
 from unislu.training.served import audio_settings, decoder_settings
