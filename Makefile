@@ -8,8 +8,8 @@ SOURCES := $(shell find src -type f -not -name '*.pyc')
 # Continuous integration has what the tests need: there a part that is not tested is a failure.
 ALL_PARTS := $(if $(CI),--all-parts)
 # What runs without torch: tested with the oldest and the newest versions of what it requires.
-RUNTIME_TESTS := tests/audio tests/bundle tests/cli tests/decoding tests/listen tests/recognition tests/redact \
-	tests/sequence tests/server tests/vad tests/writers
+RUNTIME_TESTS := tests/audio tests/browse tests/bundle tests/cli tests/decoding tests/listen tests/mcp tests/models \
+	tests/recognition tests/redact tests/sequence tests/server tests/speakers tests/vad tests/values tests/writers
 GPU_LIBRARIES := torch triton cuda-bindings cuda-pathfinder cuda-toolkit nvidia-cublas nvidia-cuda-cupti \
 	nvidia-cuda-nvrtc nvidia-cuda-runtime nvidia-cudnn-cu13 nvidia-cufft nvidia-cufile nvidia-curand \
 	nvidia-cusolver nvidia-cusparse nvidia-cusparselt-cu13 nvidia-nccl-cu13 nvidia-nvjitlink nvidia-nvshmem-cu13 \

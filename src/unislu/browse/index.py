@@ -11,7 +11,7 @@ import os
 import tempfile
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from fnmatch import fnmatch
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -161,9 +161,11 @@ def _connect(spill: str, threads: int | None) -> duckdb.DuckDBPyConnection:
     settings: dict[str, str | bool | int | float | list[str]] = {
         "autoinstall_known_extensions": False,
         "autoload_known_extensions": False,
-        "enable_external_file_cache": False,
         "temp_directory": spill,
     }
     if threads is not None:
         settings["threads"] = threads
-    return duckdb.connect(":memory:", config=settings)
+    database = duckdb.connect(":memory:", config=settings)
+    with suppress(duckdb.CatalogException):  # DuckDB 1.2 has no such cache
+        database.execute("SET enable_external_file_cache = false")
+    return database

@@ -43,12 +43,16 @@ def fetch_from_hub(repository: str, revision: str | None, folder: Path) -> dict[
         api.hf_hub_download(repository, MANIFEST, revision=commit, local_dir=folder)
         manifest = read_manifest(folder)
         names = missing(manifest, folder)
-        for _ in range(_TRIES):
+        for attempt in range(_TRIES):
             if not names:
                 break
             for name in names:  # a damaged file must not be taken for one that is up to date
                 (folder / name).unlink(missing_ok=True)
-            api.snapshot_download(repository, revision=commit, local_dir=folder, allow_patterns=names)
+            try:
+                api.snapshot_download(repository, revision=commit, local_dir=folder, allow_patterns=names)
+            except Exception:  # older versions of the library do not go on by themselves
+                if attempt + 1 == _TRIES:
+                    raise
             names = missing(manifest, folder)
         if names:
             raise BundleError(
