@@ -120,9 +120,9 @@ def apply(
     warnings = [_masked_note(warning, analysis.file, replaced) for warning in analysis.warnings]
     done = "nothing to redact was found: the text is unchanged"
     if matches:
-        names = ", ".join(sorted({match.type for match in matches}))
+        types = ", ".join(sorted({match.type for match in matches}))
         count = "1 redaction" if len(matches) == 1 else f"{len(matches)} redactions"
-        done = f"{count} ({names}), {pseudonyms.note(len(matches))}"
+        done = f"{count} ({types}), {pseudonyms.note(len(matches))}"
     return replace(
         analysis,
         text=None if analysis.text is None else edits.text,
