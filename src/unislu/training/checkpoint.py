@@ -256,3 +256,14 @@ def tokenizer_of(folder: Path) -> Path:
 def _json(kind: type) -> str:
     names: dict[type, str] = {str: "string", dict: "object", list: "array", bool: "boolean"}
     return names[kind]
+
+
+def portable(value: Any) -> Any:
+    """The same values with absolute paths cut to their last two parts: a shared bundle names no machine."""
+    if isinstance(value, dict):
+        return {key: portable(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [portable(item) for item in value]
+    if isinstance(value, str) and Path(value).is_absolute():
+        return "/".join(Path(value).parts[-2:])
+    return value

@@ -26,10 +26,10 @@ from tqdm import tqdm
 from unislu.errors import RecipeError, TrainingError
 from unislu.sequence import SLUE, LabelSet
 from unislu.training.cache import EncoderCache
-from unislu.training.checkpoint import Checkpoint
+from unislu.training.checkpoint import Checkpoint, portable
 from unislu.training.checkpoints import Checkpoints, replace_folder, restore_folder
 from unislu.training.collate import AudioSource, EpochPlan
-from unislu.training.config import OptimizerConfig, Recipe, drawn_by, load_recipe, to_dict
+from unislu.training.config import Recipe, drawn_by, load_recipe, to_dict
 from unislu.training.distributed import (
     Balance,
     is_sharded,
@@ -42,7 +42,8 @@ from unislu.training.examples import LONGEST, Example, TrainingCorpus, load_corp
 from unislu.training.models.build import build_system
 from unislu.training.models.encoders import load_weights
 from unislu.training.models.predict import load_predictor
-from unislu.training.protocol import AnyBatch, Predictor, Trainable, TrainingSetting, TrainingSystem
+from unislu.training.optimizer import make_optimizer, rate_factor
+from unislu.training.protocol import AnyBatch, Predictor, TrainingSetting, TrainingSystem
 from unislu.training.scores import averaged, with_slue_score, write_scores
 from unislu.training.shards import ShardPlan, in_shards
 from unislu.training.validate import Validator, value_of
@@ -153,7 +154,7 @@ class Run:
         """Optimizer and schedule for `total` steps, where the last checkpoint left them."""
         accelerator = self.accelerator
         optimizer = make_optimizer(self.model, self.recipe.optimizer)
-        schedule = LambdaLR(optimizer, _schedule(self.recipe.optimizer, total))
+        schedule = LambdaLR(optimizer, rate_factor(self.recipe.optimizer, total))
         self.prepared, prepared, scheduler = accelerator.prepare(self.model, optimizer, schedule)
         seed_dropout(accelerator, self.recipe.seed)
         accelerator.init_trackers("logs")
@@ -369,7 +370,7 @@ class Run:
             },
             "types_seen": types if any(c.config.entities == "open" for c in self.corpora) else [],
             "provenance": {
-                "recipe": _portable(to_dict(self.recipe)),
+                "recipe": portable(to_dict(self.recipe)),
                 "step": self.step,
                 "scores": scores or {},
             },
@@ -381,45 +382,12 @@ class Run:
             sys.stderr.flush()
 
 
-def make_optimizer(model: Trainable, config: OptimizerConfig) -> torch.optim.AdamW:
-    """AdamW over what learns."""
-    return torch.optim.AdamW(model.parameter_groups(config), betas=(0.9, 0.98), eps=1e-6, fused=True)
-
-
-def _schedule(config: OptimizerConfig, total: int) -> Any:
-    warmup = max(1, round(config.warmup_ratio * total))
-    held = round(config.hold_ratio * total)
-
-    def factor(step: int) -> float:
-        if step < warmup:
-            return (step + 1) / warmup
-        done = max(0.0, (step - warmup - held) / max(1, total - warmup - held))
-        if config.decay == "exponential":
-            return float(config.final_scale ** min(1.0, done))
-        if config.decay == "linear":
-            return max(0.0, 1 - done)
-        return 0.5 * (1 + math.cos(math.pi * min(1.0, done))) if config.decay == "cosine" else 1.0
-
-    return factor
-
-
 def _audio_source(recipe: Recipe, corpora: Sequence[TrainingCorpus]) -> AudioSource:
     cache = EncoderCache(recipe.encoder_cache, recipe.audio.padding) if recipe.encoder_cache else None
     clips = [(c.manifest, r.audio) for c in corpora for r in c.records if r.audio and (r.duration or 0) <= 10]
     return AudioSource(
         cache, recipe.spec_augment, random.Random(recipe.seed).sample(clips, min(2000, len(clips)))
     )
-
-
-def _portable(value: Any) -> Any:
-    """The same values with absolute paths cut to their last two parts: a shared bundle names no machine."""
-    if isinstance(value, dict):
-        return {key: _portable(item) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [_portable(item) for item in value]
-    if isinstance(value, str) and Path(value).is_absolute():
-        return "/".join(Path(value).parts[-2:])
-    return value
 
 
 def _on_terminal() -> bool:
