@@ -27,6 +27,8 @@ FRAMES = 130
 """Of one window: 1.3 s."""
 STEP = 85
 """Frames from one window to the next."""
+NEAR = 5
+"""Frames by which a last window must differ from the one before it."""
 LEAST = 0.3
 """Seconds of speech below which a voice is not described."""
 _LEVEL = np.float32(62.0)
@@ -105,7 +107,7 @@ def _windows(samples: NDArray[np.float32]) -> tuple[list[tuple[float, float]], S
         starts = [0]
         windows = np.resize(mel, (1, FRAMES, BANDS))
     else:
-        starts = [*range(0, spare, STEP), spare]
+        starts = [*range(0, spare - NEAR, STEP), spare] if spare > NEAR else [0]
         windows = np.stack([mel[first : first + FRAMES] for first in starts])
     # The spectra are of power, not logarithmic: every window gets the level that the encoder was trained on.
     sums = windows.sum(axis=(1, 2), keepdims=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Mapping, Sequence
 
 import numpy as np
@@ -9,18 +10,24 @@ from numpy.typing import NDArray
 
 from unislu.result import Speaker
 
-from .clustering import cluster, nearest_names
+from .clustering import THRESHOLD, linked, nearest_names
 from .embedding import Voice, embed, unit
 from .labelling import speak
 
-ALIKE = 0.74
-"""Cosine similarity from which on a voice is one that was heard before; tuned like `clustering.THRESHOLD`."""
-EVIDENCE = 2
-"""Windows in which a new voice must be heard; with fewer it is taken for the nearest known one."""
+EVIDENCE = 3
+"""Windows in which a new voice must be heard; with fewer it is taken for the nearest known one. Tuned like
+`clustering.THRESHOLD`.
+"""
+KEPT = 100
+"""Windows of a speaker that are kept, the last ones: more than a minute of speech."""
 
 
 class LiveSpeakers:
-    """The speakers of one stream, utterance by utterance. It keeps one embedding for each speaker."""
+    """The speakers of one stream, utterance by utterance.
+
+    The windows of an utterance are clustered together with those that were heard before; a cluster is whose
+    windows most of it are. It keeps the last `KEPT` embeddings of each speaker.
+    """
 
     def __init__(
         self,
@@ -31,8 +38,9 @@ class LiveSpeakers:
         """As for `with_speakers`: their number if it is known, names in order, known voices."""
         self._count, self._names = count, list(names)
         self._enrolled = list((enrolled or {}).items())
-        self._voices: list[NDArray[np.float32]] = []  # sums of embeddings
+        self._heard: list[deque[NDArray[np.float32]]] = []  # embeddings, by speaker
         self._seconds: list[float] = []
+        self._spoke = 0  # who said the last word
         self._given: list[str | None] = []  # names, which stay with whom they were given to
 
     def hear(
@@ -52,18 +60,18 @@ class LiveSpeakers:
         """As `hear`, from the embeddings of the utterance."""
         if not units:
             return []
-        rows = np.stack([voice.embedding for voice in voices]) if voices else np.zeros((0, 256), np.float32)
-        here = cluster(rows)
-        nearest = (rows @ here.T).argmax(axis=1) if len(rows) else np.zeros(0, np.int64)
-        known = [self._known(voice, rows[nearest == place]) for place, voice in enumerate(here)]
-        known = known or [self._last]
+        rows = [voice.embedding for voice in voices]
+        owners = self._owners(rows) if rows else [self._last]
+        known = sorted(set(owners))
         for speaker in known:
             self._name(speaker)
+        here = np.stack([self._here(speaker, owners, rows) for speaker in known])
         ids = []
         for owner, (first, last) in zip(speak(units, voices, here), units, strict=True):
             speaker = known[owner]
             self._seconds[speaker] += last - first
             ids.append(f"S{speaker + 1}")
+            self._spoke = speaker
         return ids
 
     @property
@@ -76,37 +84,69 @@ class LiveSpeakers:
 
     def _name(self, place: int) -> None:
         """Give a speaker without a name that of their voice, or the next that is no known voice's."""
-        voice = self._voices[place]
+        voice = self._voice(place)
         if self._given[place] is not None or not voice.any():
             return
         left = [(name, known) for name, known in self._enrolled if name not in self._given]
         taken = {*self._given, *(name for name, _ in self._enrolled)}
         in_order = next((name for name in self._names if name not in taken), None)
-        self._given[place] = nearest_names(unit(voice)[None], left)[0] or in_order
+        self._given[place] = nearest_names(voice[None], left)[0] or in_order
 
     @property
     def _last(self) -> int:
-        """Whom an utterance without a voice, of a moment's length, is given to: the last speaker."""
-        if not self._voices:
-            self._add(np.zeros(256, np.float32))
-        return len(self._voices) - 1
+        """Whom an utterance without a voice, of a moment's length, is given to: who spoke before it."""
+        return self._spoke if self._heard else self._add()
 
-    def _known(self, voice: NDArray[np.float32], rows: NDArray[np.float32]) -> int:
-        """The number of the speaker with this voice, heard in `rows` [n, 256]; a new one if there is none."""
-        if self._voices and not self._voices[-1].any():  # who was heard for a moment alone is this one
-            self._voices[-1] = rows.sum(axis=0)
-            return len(self._voices) - 1
-        likeness = [float(unit(other) @ voice) for other in self._voices]
-        best = int(np.argmax(likeness)) if likeness else -1
-        full = self._count is not None and len(self._voices) >= self._count
-        if best >= 0 and (likeness[best] >= ALIKE or full or len(rows) < EVIDENCE):
-            if likeness[best] >= ALIKE:
-                self._voices[best] = self._voices[best] + rows.sum(axis=0)
-            return best
-        self._add(rows.sum(axis=0))
-        return len(self._voices) - 1
+    def _owners(self, rows: Sequence[NDArray[np.float32]]) -> list[int]:
+        """The number of the speaker of each window of an utterance."""
+        before = [row for heard in self._heard for row in heard]
+        points = np.stack([*before, *rows])
+        labels = linked(points, np.ones(len(points)), 1, THRESHOLD)
+        speakers = self._matched(labels[: len(before)], labels.max() + 1)
+        own = labels[len(before) :]
+        for label in dict.fromkeys(own.tolist()):
+            if label not in speakers:
+                speakers[label] = self._unknown(points[labels == label])
+            self._heard[speakers[label]].extend(points[len(before) :][own == label])
+        return [speakers[label] for label in own.tolist()]
 
-    def _add(self, voice: NDArray[np.float32]) -> None:
-        self._voices.append(voice)
+    def _matched(self, labels: NDArray[np.int64], clusters: int) -> dict[int, int]:
+        """The speaker of each cluster with windows that were heard before: whose are most, each one once."""
+        table = np.zeros((clusters, len(self._heard)), np.int64)
+        speakers = [place for place, heard in enumerate(self._heard) for _ in heard]
+        for label, speaker in zip(labels, speakers, strict=True):
+            table[label, speaker] += 1
+        found: dict[int, int] = {}
+        while table.any():
+            row, column = np.unravel_index(int(table.argmax()), table.shape)
+            found[int(row)] = int(column)
+            table[row], table[:, column] = 0, 0
+        return found
+
+    def _unknown(self, rows: NDArray[np.float32]) -> int:
+        """Who is heard in a cluster [n, 256] that is nobody's: the nearest speaker, or a new one."""
+        if self._heard and not self._heard[-1]:  # who was heard for a moment alone is this one
+            return len(self._heard) - 1
+        full = self._count is not None and len(self._heard) >= self._count
+        if self._heard and (full or len(rows) < EVIDENCE):
+            mean = rows.mean(axis=0)
+            return int(np.argmax([mean @ self._voice(place) for place in range(len(self._heard))]))
+        return self._add()
+
+    def _here(
+        self, speaker: int, owners: Sequence[int], rows: Sequence[NDArray[np.float32]]
+    ) -> NDArray[np.float32]:
+        """The voice of a speaker in an utterance: as it is there rather than as it was before."""
+        own = [row for row, owner in zip(rows, owners, strict=False) if owner == speaker]
+        return unit(np.mean([*own, self._voice(speaker)], axis=0))
+
+    def _voice(self, place: int) -> NDArray[np.float32]:
+        """The voice of a speaker, [256] float32; zeros if none was heard."""
+        heard = self._heard[place]
+        return unit(np.mean(heard, axis=0)) if heard else np.zeros(256, np.float32)
+
+    def _add(self) -> int:
+        self._heard.append(deque(maxlen=KEPT))
         self._seconds.append(0.0)
         self._given.append(None)
+        return len(self._heard) - 1
