@@ -7,6 +7,7 @@ import pytest
 
 from unislu.speakers import LiveSpeakers, Voice
 from unislu.speakers.embedding import unit
+from unislu.speakers.live import KEPT
 
 WORDS = [(0.5 * n, 0.5 * n + 0.4) for n in range(8)]
 
@@ -38,6 +39,22 @@ def test_ids_are_stable_while_more_people_speak() -> None:
         ids = [speaker.id for speaker in live.speakers]
         assert ids[:before] == [f"S{n + 1}" for n in range(before)]
         before = len(ids)
+
+
+def test_two_new_voices_in_one_utterance_are_two_speakers() -> None:
+    live = LiveSpeakers()
+    units = [(0.5 * n, 0.5 * n + 0.4) for n in range(14)]
+    said = live.assign(utterance(4, 9), units)
+    assert (said[0], said[-1]) == ("S1", "S2") and len(live.speakers) == 2
+    assert set(live.assign(utterance(9, seed=1), WORDS)) == {"S2"}
+
+
+def test_little_is_kept_of_a_long_stream() -> None:
+    live = LiveSpeakers()
+    for place in range(60):
+        live.assign(utterance(place % 2, seed=place), WORDS)
+    assert [len(heard) for heard in live._heard] == [KEPT, KEPT]
+    assert len(live.speakers) == 2
 
 
 def test_a_known_number_is_not_exceeded() -> None:
