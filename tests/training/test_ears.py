@@ -90,6 +90,21 @@ def test_given_texts_are_learned_as_they_are(backbone: Path, manifest: Path, tmp
         assert not clip.logprobs.any() and clip.logprobs.shape == (len(clip.ids) + 1, 1)
 
 
+def test_an_unpadded_teacher_holds_a_decoder_to_itself(
+    backbone: Path, manifest: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ears, "LONGEST", 6)
+    monkeypatch.setattr(ears, "_teaches", lambda ids: True)
+    model = load_unified(ModelConfig(backbone=str(backbone)), SLUE).eval()
+    apart = {}
+    for unpadded in (True, False):
+        cache = tmp_path / str(unpadded)
+        listen(backbone, cache, [manifest], 4, unpadded=unpadded)
+        clips = [TaughtClip(**np.load(file)) for file in sorted(cache.glob("*.npz"))]
+        apart[unpadded] = ears._divergence(model, [clip for clip in clips if len(clip.ids)]).item()
+    assert abs(apart[True]) < 1e-5 < apart[False]
+
+
 def test_bfloat16_learns_the_same(backbone: Path, manifest: Path, tmp_path: Path) -> None:
     cache = tmp_path / "cache"
     listen(backbone, cache, [manifest], 4, given=True)

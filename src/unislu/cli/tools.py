@@ -157,6 +157,9 @@ def _listen_options(parser: ArgumentParser) -> None:
     )
     parser.add_argument("--given", action="store_true", help="use the records' own texts, without a teacher")
     parser.add_argument(
+        "--unpadded", action="store_true", help="the teacher hears the true length: hold a decoder to itself"
+    )
+    parser.add_argument(
         "--augment", default="none", metavar="STEP=P,…", help="augmentations, e.g. noise=0.2,telephone=0.1"
     )
     _seed(parser)
@@ -173,6 +176,7 @@ def _listen(arguments: argparse.Namespace) -> None:
         arguments.augment,
         arguments.seed,
         arguments.given,
+        arguments.unpadded,
     )
     print(f"{arguments.cache}: {count} clips")
 

@@ -7,7 +7,8 @@ held to the teacher's distribution (its likeliest tokens at every position, KL d
 The encoder, the embedding and the cross-attention's key and value projections stay as released. Clips whose
 record has an empty text teach silence: the end at once. With `--given` there is no teacher: the records' own
 texts are learned, for names and figures that a teacher gets wrong (see `unislu.training.transcripts`, whose
-`right.jsonl` has them in the teacher's spelling). `listen` resumes where it was stopped; `train` takes the
+`right.jsonl` has them in the teacher's spelling). With `--unpadded` the teacher gets the true length as well:
+a decoder that learns new words is held to what it wrote before. `listen` resumes where it was stopped; `train` takes the
 caches of several (`unislu tools ears-listen`, `ears-train`).
 """
 
@@ -69,7 +70,7 @@ class TaughtClip:
 
 def listen(
     whisper: Path, cache: Path, manifests: Sequence[Path], clips: int, steps: str = "none", seed: int = 0,
-    given: bool = False,
+    given: bool = False, unpadded: bool = False,
 ) -> int:  # fmt: skip
     """Transcribe randomly drawn clips of manifests with the teacher; returns the number of clips in the
     cache.
@@ -82,6 +83,7 @@ def listen(
         steps: augmentation, as in `unislu synthesize`; for teacher and student alike.
         seed: of the draws.
         given: learn the records' texts in place of the teacher's.
+        unpadded: the teacher gets the clip at its true length, as the student does.
 
     Raises:
         RecipeError: not a Whisper folder, or no record has audio.
@@ -102,7 +104,9 @@ def listen(
         path = cache / f"{number:06d}.npz"
         if not path.exists():
             generator = np.random.default_rng([seed, number])
-            found = _taught(model, engine, prefix, folder, record, probabilities, generator, given)
+            found = _taught(
+                model, engine, prefix, folder, record, probabilities, generator, given, unpadded
+            )
             if found is None:
                 continue
             with replacing(path) as partial, open(partial, "wb") as file:
@@ -116,14 +120,15 @@ def listen(
 @torch.inference_mode()
 def _taught(
     model: UnifiedWhisper, engine: TorchEngine, prefix: Sequence[int], folder: Path, record: Record,
-    probabilities: Any, generator: np.random.Generator, given: bool,
+    probabilities: Any, generator: np.random.Generator, given: bool, unpadded: bool,
 ) -> TaughtClip | None:  # fmt: skip
     """The input of the student and the teacher's output; None for a clip without anything to learn."""
     samples = load_audio(folder / str(record.audio))
     samples = augment.apply(samples, SAMPLE_RATE, augment.draw(probabilities, generator))
     behind = round(float(generator.choice([0.0, 0.1, 0.2, 0.3, 0.5, 0.8])) * SAMPLE_RATE)
     samples = np.pad(samples, (0, behind)).astype(np.float32)[:PADDED]
-    memory = _hidden(model, samples).numpy().astype(np.float16)
+    hidden = _hidden(model, samples)
+    memory = hidden.numpy().astype(np.float16)
     end = model.vocabulary[END]
     if given or not record.text.strip():
         words = record.text.strip()
@@ -131,8 +136,9 @@ def _taught(
         return TaughtClip(
             memory, written, np.append(written, end)[:, None], np.zeros((len(written) + 1, 1), np.float32)
         )
-    padded = _hidden(model, np.pad(samples, (0, PADDED - len(samples))))
-    state = engine.start(engine.cross(padded[None], torch.tensor([len(padded)])))
+    if not unpadded:
+        hidden = _hidden(model, np.pad(samples, (0, PADDED - len(samples))))
+    state = engine.start(engine.cross(hidden[None], torch.tensor([len(hidden)])))
     text = np.array(sorted(model.vocabulary.text_ids | {end}))
     ids: list[int] = []
     kept: list[tuple[NDArray[np.int64], NDArray[np.float32]]] = []
