@@ -8,8 +8,8 @@ The encoder, the embedding and the cross-attention's key and value projections s
 record has an empty text teach silence: the end at once. With `--given` there is no teacher: the records' own
 texts are learned, for names and figures that a teacher gets wrong (see `unislu.training.transcripts`, whose
 `right.jsonl` has them in the teacher's spelling). With `--unpadded` the teacher gets the true length as well:
-a decoder that learns new words is held to what it wrote before. `listen` resumes where it was stopped; `train`
-takes the caches of several (`unislu tools ears-listen`, `ears-train`).
+a decoder that learns new words is held to what it wrote before. `listen` resumes where it was stopped;
+`train` takes the caches of several (`unislu tools ears-listen`, `ears-train`).
 """
 
 from __future__ import annotations
