@@ -47,6 +47,8 @@ def test_a_session(tmp_path: Path, part: Callable[..., Path]) -> None:
     asked: dict[str, dict[str, Any]] = {
         "list": {}, "search": {"words": "delivery"}, "nothing": {}, "good": {"path": "calls/jfk.flac"},
         "full": {"path": "calls/jfk.flac", "full": True, "speakers": True, "entities": ["norp"], "bias": 3.0},
+        "expected": {"path": "calls/jfk.flac", "values": True, "vocabulary": ["Kennedy", "country"]},
+        "empty": {"path": "calls/jfk.flac", "vocabulary": [""]},
         "masked": {"path": "calls/jfk.flac", "types": ["norp"]}, "broken": {"path": "calls/broken.wav"},
         "link": {"path": "calls/link.flac"}, "up": {"path": "calls/../results/x"},
         "outside": {"path": "/etc/passwd"}, "copy": {"path": "calls/jfk.flac", "copy": True},
@@ -81,17 +83,19 @@ def test_a_session(tmp_path: Path, part: Callable[..., Path]) -> None:
     assert sorted(tools) == ["analyze", "list_recordings", "redact", "search"]
     assert tools["analyze"].annotations.read_only_hint and "context" not in str(tools["analyze"].input_schema)
     good = {name: found.structured_content for name, found in answers.items() if not found.is_error}
-    assert sorted(good) == ["full", "good", "list", "masked", "search"]
+    assert sorted(good) == ["expected", "full", "good", "list", "masked", "search"]
     assert good["list"]["recordings"] == ["calls/broken.wav", "calls/jfk.flac"]
     assert good["search"]["total"] == 1 and good["search"]["hits"][0]["uri"] == "/calls/a.wav"
     assert "fellow Americans" in good["good"]["text"] and good["good"]["file"] == "calls/jfk.flac"
     assert good["full"]["segments"][0]["words"] and "start_char" in good["full"]["entities"][0]
+    assert good["expected"]["text"] == good["good"]["text"]
     assert good["full"]["speakers"] and "speakers" not in good["good"]
     assert good["masked"]["copy"] is None and good["masked"]["verified"] is False and heard
     said_wrong = {name: found.content[0].text for name, found in answers.items() if found.is_error}
     for name, message in {
         "nothing": "nothing to look for", "broken": "calls/broken.wav: is not an audio or video file",
         "link": "symbolic link", "up": "is not in the folders", "outside": "is not in the folders",
+        "empty": "vocabulary",
         "copy": "start the server with --output", "how": "unknown replacement 'blur'", "types": "entities",
     }.items():  # fmt: skip
         assert message in said_wrong[name], said_wrong[name]

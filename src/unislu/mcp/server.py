@@ -53,6 +53,8 @@ def make_server(places: Places, load: Callable[[], Model]) -> MCPServer[Any]:
         entities: list[str] | None = None,
         bias: float = 0.0,
         speakers: bool = False,
+        values: bool = False,
+        vocabulary: list[str] | None = None,
         full: bool = False,
     ) -> dict[str, Any]:
         """Transcribe a recording and find its entities and its sentiment.
@@ -62,11 +64,19 @@ def make_server(places: Places, load: Callable[[], Model]) -> MCPServer[Any]:
         that are built in.
         bias: above 0 finds more entities, below 0 fewer and more certain ones; -3 to 3.
         speakers: also say who speaks.
+        values: also give dates, amounts, phone numbers and the like in a standard form.
+        vocabulary: names and words that may be said.
         full: with words, their times, character offsets and scores.
         """
 
         def work() -> dict[str, Any]:
-            request = Request(entities=entities, bias=bias, speakers="auto" if speakers else None)
+            request = Request(
+                entities=entities,
+                bias=bias,
+                speakers="auto" if speakers else None,
+                values=values,
+                vocabulary=vocabulary,
+            )
             return tools.analyze(path, request, full, _watch(context))
 
         return await _call(work)
