@@ -30,8 +30,7 @@ from numpy.typing import NDArray
 from unislu.audio import load_audio
 from unislu.data.records import Record, read_records
 from unislu.decoding.search import Rules, Written, greedy, picking, write_batch
-from unislu.evaluation.question import Prediction
-from unislu.evaluation.run import gold_of
+from unislu.evaluation.question import Prediction, gold_of
 from unislu.evaluation.score import judge
 from unislu.evaluation.sentiment import THREE_CLASSES
 from unislu.recognition.recognizer import Encoded

@@ -14,8 +14,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from unislu.data.records import read_records
-from unislu.evaluation.question import Prediction
-from unislu.evaluation.run import gold_of
+from unislu.evaluation.question import Prediction, gold_of
 from unislu.evaluation.score import score
 
 

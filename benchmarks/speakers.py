@@ -31,7 +31,7 @@ import numpy as np
 
 from unislu import Model, load
 from unislu.audio import SAMPLE_RATE, load_audio
-from unislu.audio.writer import write_wav
+from unislu.audio.wav import write_wav
 from unislu.evaluation.diarization import diarization_errors
 from unislu.listen import FinalEvent, Listener
 from unislu.result import Analysis, Segment

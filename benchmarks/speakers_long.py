@@ -24,7 +24,7 @@ import numpy as np
 
 from unislu.audio import SAMPLE_RATE, load_audio
 from unislu.audio.read import open_audio
-from unislu.audio.writer import write_wav
+from unislu.audio.wav import write_wav
 from unislu.evaluation.diarization import diarization_errors
 from unislu.result import Analysis, Segment, Word
 from unislu.speakers import VoiceTrack, with_speakers

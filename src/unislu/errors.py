@@ -7,6 +7,10 @@ the same meaning, so that `except ValueError` and `except FileNotFoundError` wor
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+from importlib.util import find_spec
+
 
 class UnisluError(Exception):
     """Base of every error that unislu raises on purpose."""
@@ -72,6 +76,22 @@ class VerificationError(RedactionError):
 
 class MissingDependencyError(UnisluError, ImportError):
     """An optional dependency is not installed; the message contains the command that installs it."""
+
+
+@contextmanager
+def needs(what: str, extra: str) -> Iterator[None]:
+    """Around imports: `MissingDependencyError` says what needs which module, and how to install it."""
+    try:
+        yield
+    except ImportError as error:
+        raise MissingDependencyError(f"{what} needs {error.name}: {install_hint(extra)}") from error
+
+
+def require(extra: str, *modules: str, what: str = "this") -> None:
+    """Raises as `needs` if a module is missing; imports none of them."""
+    missing = [name for name in modules if find_spec(name) is None]
+    if missing:
+        raise MissingDependencyError(f"{what} needs {', '.join(missing)}: {install_hint(extra)}")
 
 
 def install_hint(extra: str) -> str:

@@ -33,9 +33,7 @@ def test_export_options(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> N
 def test_extras_that_are_not_installed(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(
-        "unislu.cli.requirements.find_spec", lambda name: None if name == "torch" else object()
-    )
+    monkeypatch.setattr("unislu.errors.find_spec", lambda name: None if name == "torch" else object())
     for command in (["train", "recipe.yaml"], ["export", "a", "b"]):
         assert main(command) == 1
-        assert capsys.readouterr().err == f'unislu: this needs torch: {install_hint("train")}\n'
+        assert capsys.readouterr().err == f"unislu: this needs torch: {install_hint('train')}\n"

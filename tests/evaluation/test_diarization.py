@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from unislu.audio.writer import write_wav
+from unislu.audio.wav import write_wav
 from unislu.errors import RecordError
 from unislu.evaluation.diarization import Spoken, diarization_errors, read_turns, speaker_scores
 from unislu.evaluation.evaluate import EvaluationSettings, evaluate

@@ -5,7 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 
-from unislu.evaluation.open_ner import balanced_types
+from unislu.evaluation.question import balanced_types
 
 TYPES = [f"type-{n}" for n in range(20)]
 
@@ -34,7 +34,7 @@ def test_only_the_example_and_the_seed_decide() -> None:
 
 def test_the_hash_seed_does_not_decide() -> None:
     code = (
-        "from unislu.evaluation.open_ner import balanced_types\n"
+        "from unislu.evaluation.question import balanced_types\n"
         f"print(*balanced_types('a', {{'type-1', 'type-2'}}, set({TYPES!r})))"
     )
     asked = {

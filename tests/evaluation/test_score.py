@@ -7,10 +7,8 @@ import json
 import pytest
 
 from unislu.errors import RecordError
-from unislu.evaluation.question import Gold, Prediction
-from unislu.evaluation.run import evaluate_records, gold_of
-from unislu.evaluation.score import score
-from unislu.evaluation.slue import slue_score
+from unislu.evaluation.question import Gold, Prediction, gold_of
+from unislu.evaluation.score import score, slue_score
 from unislu.sequence.target import Span
 
 GOLDS = [
@@ -126,10 +124,8 @@ def test_records_are_predicted_and_scored() -> None:
     record = _Record("a", "the council met", [Span(4, 11, "ORG")], None)
     assert gold_of(record) == Gold("a", "the council met", (("ORG", "council"),), None)
 
-    def perfect(records: list[_Record]) -> list[Prediction]:
-        return [Prediction(r.id, r.text, gold_of(r).entities, r.sentiment) for r in records]
-
-    scores = evaluate_records(perfect, [record])
+    perfect = Prediction("a", record.text, gold_of(record).entities, record.sentiment)
+    scores = score([gold_of(record)], [perfect])
     assert scores.entities is not None and scores.entities.micro.f1 == 100.0
     assert scores.sentiment is None
 

@@ -10,7 +10,7 @@ import pytest
 
 from unislu.audio import SAMPLE_RATE, open_audio, read_audio
 from unislu.redact import redact_audio
-from unislu.redact.listening import write_without_tone
+from unislu.redact.cover import write_without_tone
 
 SPAN, GUARD = (1.0, 1.6), 0.1
 

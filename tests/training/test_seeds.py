@@ -15,8 +15,7 @@ pytest.importorskip("accelerate")
 from unislu.cli import main
 from unislu.data.records import Record, read_records
 from unislu.errors import RecipeError, RecordError, TrainingError
-from unislu.evaluation.question import Prediction
-from unislu.evaluation.run import gold_of
+from unislu.evaluation.question import Prediction, gold_of
 from unislu.sequence import SLUE
 from unislu.training.config import CorpusConfig, EvaluationConfig, Recipe, load_recipe
 from unislu.training.model_config import ModelConfig

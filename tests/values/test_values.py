@@ -14,7 +14,7 @@ from unislu.errors import MissingDependencyError, OptionError
 from unislu.result import Analysis, Entity
 from unislu.values import DOUBT, Reading, add_values, kind_of, read_value
 from unislu.values.kinds import KINDS, NAMES
-from unislu.values.libraries import need
+from unislu.values.reading import need
 
 for library in ("dateparser", "phonenumbers", "stdnum", "text_to_num"):
     pytest.importorskip(library)

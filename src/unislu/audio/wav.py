@@ -11,7 +11,7 @@ import io
 import os
 import struct
 from bisect import bisect_right
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import BinaryIO
 
@@ -19,6 +19,7 @@ import numpy as np
 
 from ..errors import AudioError
 from .samples import Blocks, Float32, Report, block_frames, check_kind, cut_off, to_float
+from .stream import SAMPLE_RATE
 
 _PCM, _FLOAT, _EXTENSIBLE = 1, 3, 0xFFFE
 _DTYPES = {_PCM: {8: "u1", 16: "<i2", 24: "s24", 32: "<i4"}, _FLOAT: {32: "<f4", 64: "<f8"}}
@@ -239,3 +240,31 @@ class _Joined(io.RawIOBase):
     def close(self) -> None:
         self._file.close()
         super().close()
+
+
+def write_wav(path: str | os.PathLike[str], blocks: Iterable[Float32]) -> tuple[int, int]:
+    """Write blocks, [channels, n] float32 at 16 kHz; returns (channels, samples of one channel).
+
+    Samples beyond full scale are clipped, as every player does.
+
+    Raises `OSError`, and what `blocks` raises.
+    """
+    samples = channels = 0
+    with open(path, "wb") as file:
+        _write_header(file, 0, 1)
+        for block in blocks:
+            channels = block.shape[0]
+            samples += block.shape[1]
+            file.write((block.T * 32_768.0).round().clip(-32_768, 32_767).astype("<i2").tobytes())
+        file.seek(0)
+        _write_header(file, samples, max(1, channels))
+    return channels, samples
+
+
+def _write_header(file: BinaryIO, samples: int, channels: int) -> None:
+    """Sizes that do not fit are written as "to the end of the file"."""
+    width = 2 * channels
+    size = min(samples * width, 0xFFFFFFFF - 36)
+    fmt = struct.pack("<HHIIHH", 1, channels, SAMPLE_RATE, SAMPLE_RATE * width, width, 16)
+    file.write(b"RIFF" + struct.pack("<I", 36 + size) + b"WAVEfmt \x10\0\0\0" + fmt)
+    file.write(b"data" + struct.pack("<I", size if size == samples * width else 0xFFFFFFFF))

@@ -16,7 +16,7 @@ from fnmatch import fnmatch
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ..errors import MissingDependencyError, OptionError, install_hint
+from ..errors import OptionError, needs
 from ..scale.ledger import PARTS, RUN
 from . import tables
 
@@ -153,11 +153,9 @@ def _entries(folder: str) -> list[os.DirEntry[str]]:
 
 def _connect(spill: str, threads: int | None) -> duckdb.DuckDBPyConnection:
     """A database in memory that loads no extension; what does not fit goes to the folder `spill`."""
-    try:
+    with needs("browse", "browse"):
         import duckdb
         import pyarrow  # noqa: F401 - of the same extra, used below
-    except ImportError as error:
-        raise MissingDependencyError(f'this needs {error.name}: {install_hint("browse")}') from None
     settings: dict[str, str | bool | int | float | list[str]] = {
         "autoinstall_known_extensions": False,
         "autoload_known_extensions": False,

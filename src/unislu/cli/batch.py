@@ -15,9 +15,9 @@ import argparse
 import sys
 from typing import TYPE_CHECKING
 
+from ..errors import require
 from . import complain, request_options
 from .arguments import not_negative, positive
-from .requirements import require
 
 if TYPE_CHECKING:
     from ..scale.run import Summary

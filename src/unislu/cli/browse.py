@@ -13,8 +13,7 @@ import argparse
 import sys
 from pathlib import Path
 
-from ..errors import OptionError
-from .requirements import require
+from ..errors import OptionError, require
 
 
 def configure(parser: argparse.ArgumentParser) -> None:

@@ -19,10 +19,9 @@ import json
 from pathlib import Path
 from typing import Any
 
-from ..errors import OptionError
+from ..errors import OptionError, require
 from .arguments import positive
 from .evaluate import add_scoring
-from .requirements import require
 from .writing import make_folder
 
 

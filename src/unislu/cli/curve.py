@@ -16,10 +16,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ..errors import OptionError
+from ..errors import OptionError, require
 from ..evaluation.profiles import PROFILES
 from .arguments import names, positive
-from .requirements import require
 from .writing import make_folder
 
 if TYPE_CHECKING:
@@ -154,7 +153,7 @@ def _bias(arguments: argparse.Namespace) -> tuple[Table, Figure]:
 def _length(arguments: argparse.Namespace) -> tuple[Table, Figure]:
     from ..evaluation.curves.length import length_figure, length_table
     from ..evaluation.predict import read_datasets
-    from ..evaluation.run import gold_of
+    from ..evaluation.question import gold_of
     from ..evaluation.runs import read_run
     from ..evaluation.score import judge, pool
 
@@ -265,7 +264,7 @@ def _negatives(arguments: argparse.Namespace) -> tuple[Table, Figure]:
 def _languages(arguments: argparse.Namespace) -> tuple[Table, Figure]:
     from ..evaluation.curves.languages import ask_language, language_figure, language_table
     from ..evaluation.predict import questions, read_datasets
-    from ..evaluation.run import gold_of
+    from ..evaluation.question import gold_of
     from ..evaluation.score import score
     from ..evaluation.sweep import read_clips
     from .systems import open_unislu

@@ -17,9 +17,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
 
 from ..engines.devices import DEVICES
+from ..errors import require
 from ..evaluation.profiles import PROFILES
 from .arguments import bias, positive
-from .requirements import require
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -14,9 +14,8 @@ from dataclasses import fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ..errors import OptionError
+from ..errors import OptionError, require
 from .arguments import names
-from .requirements import require
 
 if TYPE_CHECKING:
     from ..training.export import Facts

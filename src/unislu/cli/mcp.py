@@ -15,7 +15,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from . import request_options
-from .requirements import require
 
 if TYPE_CHECKING:
     from ..recognition.model import Model
@@ -33,7 +32,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Serve until the client closes stdin."""
-    from ..errors import OptionError
+    from ..errors import OptionError, require
 
     if not arguments.folder and arguments.results is None:
         raise OptionError("nothing to serve: name a --folder of recordings, or --results of `unislu batch`")

@@ -17,10 +17,9 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from ..errors import OptionError
+from ..errors import OptionError, require
 from .arguments import names, positive
 from .evaluate import add_reporting, add_scoring, check_reporting, finish
-from .requirements import require
 
 if TYPE_CHECKING:
     from ..evaluation.bootstrap import Difference

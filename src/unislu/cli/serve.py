@@ -13,8 +13,8 @@ import argparse
 from dataclasses import fields
 from typing import Any
 
+from ..errors import require
 from ..server.settings import PREFIX, ServerSettings, parse
-from .requirements import require
 
 
 def configure(parser: argparse.ArgumentParser) -> None:

@@ -14,9 +14,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
+from ..errors import require
 from .arguments import names, not_negative, positive
 from .parser import number
-from .requirements import require
 
 
 class Tool(NamedTuple):
@@ -187,9 +187,7 @@ def _ears_options(parser: ArgumentParser) -> None:
     parser.add_argument("caches", type=Path, nargs="+", metavar="CACHE", help="made by `tools ears-listen`")
     parser.add_argument("--epochs", type=number, default=3.0, metavar="N", help="default: 3")
     parser.add_argument("--lr", type=number, default=3e-5, metavar="X", help="learning rate (default: 3e-5)")
-    parser.add_argument(
-        "--bf16", action="store_true", help="bfloat16: faster where the processor has AMX"
-    )
+    parser.add_argument("--bf16", action="store_true", help="bfloat16: faster where the processor has AMX")
     _seed(parser)
 
 

@@ -14,8 +14,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from ..errors import OptionError
-from .requirements import require
+from ..errors import OptionError, require
 
 
 def configure(parser: argparse.ArgumentParser) -> None:

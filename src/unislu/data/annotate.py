@@ -20,7 +20,7 @@ from typing import Any, Literal
 
 from unislu.data.corpora.build import Tally, find_spans
 from unislu.data.records import AnnotatedEntity, Record, output_folder, read_records, write_records
-from unislu.errors import MissingDependencyError, OptionError, RecordError, UnisluError, install_hint
+from unislu.errors import OptionError, RecordError, UnisluError, needs
 from unislu.files import Journal, read_journal, write_whole
 from unislu.progress import Progress
 from unislu.sequence import normalize_type
@@ -301,10 +301,8 @@ def _system(options: AnnotateOptions) -> str:
 
 
 def _client(options: AnnotateOptions) -> Any:
-    try:
+    with needs("annotate", "annotate"):
         from openai import OpenAI
-    except ImportError as error:
-        raise MissingDependencyError(f'annotate needs openai: {install_hint("annotate")}') from error
     key = os.environ.get("OPENAI_API_KEY") or "none"
     # The client's own retries cover rate limits, time-outs and dropped connections, with back-off.
     return OpenAI(base_url=options.endpoint, api_key=key, timeout=options.timeout, max_retries=4)

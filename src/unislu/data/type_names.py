@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from unislu.errors import MissingDependencyError, RecordError, install_hint
+from unislu.errors import RecordError, needs
 from unislu.sequence.labels import normalize_type
 
 _KEYS = frozenset({"names", "is", "near", "about"})
@@ -51,12 +51,8 @@ class TypeTable:
             RecordError: it is not a table of types, or refers to a type that it does not have.
             MissingDependencyError: PyYAML is not installed.
         """
-        try:
+        with needs("a table of types", "train"):
             import yaml
-        except ImportError as error:
-            raise MissingDependencyError(
-                f'the table of types is YAML, which needs PyYAML: {install_hint("train")}'
-            ) from error
         values = yaml.safe_load(path.read_text(encoding="utf-8"))
         if not isinstance(values, dict):
             raise RecordError(f"{path}: expected a mapping of types")

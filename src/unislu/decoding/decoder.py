@@ -19,7 +19,6 @@ from numpy.typing import NDArray
 
 from unislu.decoding.alignment import alignment_matrix
 from unislu.decoding.labels import label_probabilities, reweighed
-from unislu.decoding.openers import bias_processors
 from unislu.decoding.options import Decoded, DecodeOptions, Stop
 from unislu.decoding.phrase_search import PhraseReward, PhraseWriter
 from unislu.decoding.phrase_tags import TagInserter
@@ -31,6 +30,7 @@ from unislu.decoding.processors import (
     RepetitionPenalty,
     Suppress,
     Suppression,
+    bias_processors,
 )
 from unislu.decoding.repetition import loop_start, no_loop
 from unislu.decoding.search import (

@@ -19,10 +19,9 @@ from numpy.typing import NDArray
 from unislu.decoding.copying import write_copy
 from unislu.decoding.decoder import Decoder
 from unislu.decoding.labels import reweighed
-from unislu.decoding.openers import bias_processors
 from unislu.decoding.options import Decoded, DecodeOptions
 from unislu.decoding.phrase_tags import TagReward, expected_entities
-from unislu.decoding.processors import Processor, Suppression
+from unislu.decoding.processors import Processor, Suppression, bias_processors
 from unislu.decoding.repetition import no_loop
 from unislu.decoding.search import Rules, Written, greedy
 from unislu.engines.protocol import DecoderState, EncoderState, Engine, Tagger

@@ -17,13 +17,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from unislu.engines.heads import Head, alignment_heads
-from unislu.errors import BundleNotFoundError, EngineError, MissingDependencyError, install_hint
+from unislu.errors import BundleNotFoundError, EngineError, needs
 
-try:
+with needs("the torch engine", "train"):
     import torch
     from torch.nn import functional
-except ImportError as error:
-    raise MissingDependencyError(f'the torch engine needs torch: {install_hint("train")}') from error
 
 if TYPE_CHECKING:
     from transformers import WhisperForConditionalGeneration

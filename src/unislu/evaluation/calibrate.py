@@ -25,8 +25,7 @@ from unislu.errors import RecordError
 from unislu.evaluation.calibration import calibration as reliability
 from unislu.evaluation.profiles import Profile
 from unislu.evaluation.profiles import profile as find_profile
-from unislu.evaluation.question import Prediction
-from unislu.evaluation.run import gold_of
+from unislu.evaluation.question import Prediction, gold_of
 from unislu.evaluation.score import judge
 from unislu.evaluation.sweep import RecordClip, read_clips
 from unislu.evaluation.tune import describe_data, store_manifest

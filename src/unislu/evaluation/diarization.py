@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from unislu.errors import MissingDependencyError, RecordError, install_hint
+from unislu.errors import RecordError, needs
 from unislu.writers.rttm import Turn
 
 COLLAR = 0.25
@@ -117,12 +117,8 @@ PARTS = {"missed": "missed detection", "false_alarm": "false alarm", "confusion"
 
 def error_rate() -> Any:
     """A new diarization error rate, to which recordings are added. Raises `MissingDependencyError`."""
-    try:
+    with needs("scoring speakers", "speakers"):
         from pyannote.metrics.diarization import DiarizationErrorRate
-    except ImportError as error:
-        raise MissingDependencyError(
-            f"diarization errors need pyannote.metrics: {install_hint('speakers')}"
-        ) from error
     return DiarizationErrorRate(collar=2 * COLLAR)  # counted over both sides
 
 

@@ -12,11 +12,9 @@ from unislu.evaluation.bootstrap import SAMPLES, Interval, intervals
 from unislu.evaluation.predict import Dataset, Protocols, TypesAsked, predict, questions, rtfx
 from unislu.evaluation.profiles import Profile
 from unislu.evaluation.profiles import profile as find_profile
-from unislu.evaluation.question import Prediction, System
-from unislu.evaluation.run import gold_of
-from unislu.evaluation.score import Judged, Scores, judge, pool, summarize
+from unislu.evaluation.question import Prediction, System, gold_of
+from unislu.evaluation.score import Judged, Scores, judge, pool, slue_score, summarize
 from unislu.evaluation.sentiment import FOUR_CLASSES, THREE_CLASSES
-from unislu.evaluation.slue import slue_score
 from unislu.sequence.labels import normalize_type
 
 GROUPS = ("closed", "open", "sentiment", "all")

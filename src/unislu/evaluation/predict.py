@@ -18,9 +18,8 @@ from typing import Any, Literal
 from unislu.data.records import Record, manifest_names, read_records
 from unislu.errors import OptionError, RecordError
 from unislu.evaluation.diarization import error_rate, read_turns
-from unislu.evaluation.open_ner import balanced_types
 from unislu.evaluation.prediction_files import prediction_values, read_jsonl_predictions
-from unislu.evaluation.question import Prediction, Question, System
+from unislu.evaluation.question import Prediction, Question, System, balanced_types
 from unislu.files import Journal, drop_half_line, write_whole
 from unislu.progress import Progress
 from unislu.sequence.labels import normalize_type

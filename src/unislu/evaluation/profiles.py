@@ -11,7 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
 
-from unislu.errors import MissingDependencyError, OptionError, install_hint
+from unislu.errors import OptionError, needs
 
 PROFILES = ("slue", "unislu", "whisperner")
 
@@ -59,12 +59,8 @@ def _slue_normalizer() -> Callable[[str], str]:
 
 @lru_cache(maxsize=1)
 def _whisper_normalizer() -> Callable[[str], str]:
-    try:
+    with needs("the profile `unislu`", "eval"):
         from whisper_normalizer.english import EnglishTextNormalizer
-    except ImportError as error:
-        raise MissingDependencyError(
-            f'the `unislu` profile needs Whisper\'s English normaliser: {install_hint("eval")}'
-        ) from error
     normalizer = EnglishTextNormalizer()
     for rule in _ADDED_BY_THE_WHEEL:
         normalizer.replacers.pop(rule, None)
@@ -75,12 +71,8 @@ def _whisper_normalizer() -> Callable[[str], str]:
 @lru_cache(maxsize=1)
 def _whisperner_normalizer() -> Callable[[str], str]:
     """Lower case, contractions expanded, what stands in brackets and punctuation removed, in this order."""
-    try:
+    with needs("the profile `whisperner`", "eval"):
         from jiwer import transforms
-    except ImportError as error:
-        raise MissingDependencyError(
-            f'the `whisperner` profile needs jiwer: {install_hint("eval")}'
-        ) from error
     steps = transforms.Compose(
         [
             transforms.ToLowerCase(),

@@ -5,14 +5,16 @@ A *system* is anything that answers questions about audio: a bundle, a checkpoin
 
 from __future__ import annotations
 
+import hashlib
 import math
-from collections.abc import Iterator, Mapping, Sequence
+import random
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
 from unislu.errors import RecordError
-from unislu.evaluation.diarization import Spoken
+from unislu.evaluation.diarization import Spoken, read_turns
 from unislu.writers.rttm import Turn
 
 
@@ -103,3 +105,64 @@ class System(Protocol):
     def answers(self, questions: Sequence[Question]) -> Iterator[Prediction]:
         """One answer for each question, in any order, with `duration` and `seconds` filled in."""
         ...
+
+
+class _Span(Protocol):
+    @property
+    def start(self) -> int: ...
+    @property
+    def end(self) -> int: ...
+    @property
+    def type(self) -> str: ...
+
+
+class RecordLike(Protocol):
+    """What is read of a record (`unislu.data.records.Record` is one)."""
+
+    @property
+    def id(self) -> str: ...
+    @property
+    def text(self) -> str: ...
+    @property
+    def entities(self) -> Sequence[_Span] | None: ...
+    @property
+    def sentiment(self) -> str | None: ...
+    @property
+    def extra(self) -> Mapping[str, Any]: ...
+
+
+def gold_of(record: RecordLike) -> Gold:
+    """The annotation of a record, with the phrase of each entity in place of its offsets."""
+    spans = record.entities
+    phrases = None if spans is None else tuple((s.type, record.text[s.start : s.end]) for s in spans)
+    turns = record.extra.get("turns")
+    if turns is None:
+        return Gold(record.id, record.text, phrases, record.sentiment)
+    spoken = read_turns(turns, f"record {record.id!r}")
+    # Somebody speaks: an empty text only says that nobody wrote it down.
+    text = record.text if record.text or not spoken else None
+    return Gold(record.id, text, phrases, record.sentiment, spoken)
+
+
+def balanced_types(
+    example: str, positives: Iterable[str], all_types: Iterable[str], *, seed: int = 0, minimum: int = 1
+) -> tuple[str, ...]:
+    """The types to request for an example, shuffled: its own and equally many absent ones (WhisperNER).
+
+    The draw depends on the example's id alone, not on the order of the examples or the process.
+
+    Args:
+        example: the example's id.
+        positives: the types annotated in it.
+        all_types: every type of the data set; negatives are drawn from the rest of them.
+        seed: another draw of negatives.
+        minimum: negatives for an example without any entity (which WhisperNER, section 3.2, also requests).
+    """
+    wanted = sorted(set(positives))
+    others = sorted(set(all_types) - set(wanted))
+    digest = hashlib.blake2b(f"{seed}\0{example}".encode(), digest_size=8).digest()
+    generator = random.Random(int.from_bytes(digest, "big"))
+    count = min(len(others), max(len(wanted), minimum))
+    types = wanted + generator.sample(others, count)
+    generator.shuffle(types)
+    return tuple(types)

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from unislu.errors import OptionError
-from unislu.evaluation.slue import slue_score
+from unislu.evaluation.score import slue_score
 
 SCORES = "scores.json"
 COLUMNS = (

@@ -33,8 +33,7 @@ from unislu.evaluation.operating_points import (
 )
 from unislu.evaluation.profiles import Profile
 from unislu.evaluation.profiles import profile as find_profile
-from unislu.evaluation.question import Gold, Prediction
-from unislu.evaluation.run import gold_of
+from unislu.evaluation.question import Gold, Prediction, gold_of
 from unislu.evaluation.sweep import RecordClip, default_biases, entity_request, read_clips, sweep
 from unislu.recognition.model import Model, load
 from unislu.recognition.recognizer import Recognizer

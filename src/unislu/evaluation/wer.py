@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from unislu.errors import MissingDependencyError, install_hint
+from unislu.errors import needs
 
 Operation = Literal["hit", "substitution", "deletion", "insertion"]
 _NAMES: dict[str, Operation] = {
@@ -77,10 +77,8 @@ def align(reference: Sequence[str], hypothesis: Sequence[str]) -> tuple[Edit, ..
     Raises:
         MissingDependencyError: jiwer is not installed.
     """
-    try:
+    with needs("scoring", "eval"):
         import jiwer
-    except ImportError as error:
-        raise MissingDependencyError(f'scoring needs jiwer: {install_hint("eval")}') from error
     if not reference or not hypothesis:  # jiwer 3 refuses empty references
         missed = [Edit("deletion", number, None) for number in range(len(reference))]
         return (*missed, *(Edit("insertion", None, number) for number in range(len(hypothesis))))

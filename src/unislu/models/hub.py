@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from unislu.bundle import MANIFEST, MODEL_CARD, Bundle, read_manifest
-from unislu.errors import BundleError, BundleNotFoundError, MissingDependencyError, install_hint
+from unislu.errors import BundleError, BundleNotFoundError, needs
 
 from .place import missing
 
@@ -17,14 +17,11 @@ if TYPE_CHECKING:
 _OWN_FOLDER = ".cache"
 """In which the library keeps what it needs to go on with a download."""
 _TRIES = 2
-_HOW = f'needs huggingface_hub: {install_hint("hub")}'
 
 
 def _api(what: str) -> HfApi:
-    try:
+    with needs(what, "hub"):
         from huggingface_hub import HfApi
-    except ImportError:
-        raise MissingDependencyError(f"{what}: the hub {_HOW}") from None
     return HfApi(library_name="unislu")
 
 

@@ -1,18 +1,30 @@
-"""The samples that replace speech: silence or a tone, without clicks at the edges."""
+"""The samples that replace speech: silence or a tone, without clicks at the edges; and the tone taken out
+again for a second transcription, since a loud tone makes the recogniser worse on what follows.
+"""
 
 from __future__ import annotations
 
+import os
 from bisect import bisect_right
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from ..audio import SAMPLE_RATE, AudioStream, open_audio
+from ..audio.samples import Float32
+from ..audio.wav import write_wav
+
 FADE = 0.01
 """Seconds over which speech fades out before the covered time and in after it."""
 TONE_HERTZ = 1000.0
 TONE_LEVEL = 0.1  # of full scale: -20 dB, about as loud as speech
+
+_FRAME = SAMPLE_RATE // 50  # whole periods of the tone
+_REST = 0.01
+"""Share of the power that may be something else, such as what lossy codecs add to a tone."""
+_LEVELS = 0.5 * TONE_LEVEL, 1.5 * TONE_LEVEL
 
 
 class Cover:
@@ -102,3 +114,32 @@ def _write(samples: NDArray[Any], values: NDArray[np.float64]) -> None:
 
 def _scale(samples: NDArray[Any]) -> float:
     return float(2.0 ** (samples.dtype.itemsize * 8 - 1))
+
+
+def write_without_tone(
+    copy: str | os.PathLike[str], target: str | os.PathLike[str], *, name: str | None = None
+) -> int:
+    """Write a redacted copy, prepared for transcription, as WAV; returns its number of channels.
+
+    `name`: what messages call the copy.
+
+    Raises as `open_audio` does, and `OSError`.
+    """
+    with open_audio(copy, name=name, split=True) as stream:
+        channels, _ = write_wav(target, without_tone(stream))
+    return channels
+
+
+def without_tone(stream: AudioStream) -> Iterator[Float32]:
+    """The blocks of a stream, [channels, n] float32 at 16 kHz, with the tone alone silenced."""
+    turn = 2 * np.pi * TONE_HERTZ / SAMPLE_RATE * np.arange(_FRAME)
+    waves = np.stack([np.cos(turn), np.sin(turn)]).astype(np.float32)
+    for block in stream:
+        count = block.shape[1] // _FRAME
+        frames = block[:, : count * _FRAME].reshape(len(block), count, _FRAME).copy()
+        parts = frames @ waves.T * (2 / _FRAME)  # [channels, frames, 2]
+        rest = np.square(frames - parts @ waves).mean(axis=2)
+        level = np.sqrt(np.square(parts).sum(axis=2))
+        is_tone = (rest <= _REST * np.square(frames).mean(axis=2)) & (level >= _LEVELS[0])
+        frames[is_tone & (level <= _LEVELS[1])] = 0.0
+        yield np.concatenate([frames.reshape(len(block), -1), block[:, count * _FRAME :]], axis=1)

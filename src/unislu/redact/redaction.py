@@ -23,8 +23,8 @@ from ..errors import RedactionError, VerificationError
 from ..recognition.request import Request, RequestOptions
 from ..result import Analysis
 from .audio import DEFAULT_GUARD, RedactedAudio, check_guard, redact_audio
+from .cover import write_without_tone
 from .leaks import Leak, entity_leaks, failed_leaks, phrase_leaks, word_leaks
-from .listening import write_without_tone
 from .matches import Match, Phrase, Span, check_untimed, chosen, find_matches, merged, phrases_of
 from .phrases import Text
 from .places import UNHEARD, Hidden, at, covers_of, hidden_in, masked

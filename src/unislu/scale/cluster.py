@@ -16,7 +16,7 @@ from collections.abc import Iterator, Sequence
 from types import TracebackType
 from typing import TYPE_CHECKING
 
-from ..errors import BatchError, MissingDependencyError, OptionError, UnisluError, install_hint
+from ..errors import BatchError, OptionError, UnisluError, needs
 from .options import BatchOptions, WorkerOptions
 from .packing import Batch
 from .rows import Row
@@ -59,10 +59,8 @@ class Cluster:
 
     def __init__(self, options: BatchOptions) -> None:
         """Raises `MissingDependencyError` without Ray."""
-        try:
+        with needs("the engine ray", "ray"):
             import ray.data
-        except ImportError:
-            raise MissingDependencyError(f'the engine ray needs Ray: {install_hint("ray")}') from None
         self._ray = ray
         self._options = options
         self._ours = False

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from ..errors import MissingDependencyError, install_hint
+from ..errors import needs
 from ..result import Analysis
 from ..writers.parquet import with_json
 from .inputs import Input
@@ -139,8 +139,6 @@ def to_parquet(data: pyarrow.Table) -> bytes:
 
 def require_pyarrow() -> Any:
     """The module pyarrow. Raises `MissingDependencyError` if it is not installed."""
-    try:
+    with needs("a batch run", "scale"):
         import pyarrow
-    except ImportError:
-        raise MissingDependencyError(f'batch runs write Parquet: {install_hint("scale")}') from None
     return pyarrow

@@ -9,7 +9,7 @@ from contextlib import contextmanager, suppress
 from fnmatch import fnmatch
 from typing import Any
 
-from ..errors import BatchError, MissingDependencyError, OptionError, install_hint
+from ..errors import BatchError, MissingDependencyError, OptionError, needs
 from ..files import write_whole
 
 LOCK = "_lock"
@@ -29,10 +29,8 @@ def open_store(url: str) -> tuple[Any, str]:
         MissingDependencyError: fsspec or the package of this kind of storage is not installed.
         OptionError: no such kind of storage.
     """
-    try:
+    with needs(f"reading {url}", "scale"):
         import fsspec
-    except ImportError:
-        raise MissingDependencyError(f'{url}: reading it needs fsspec: {install_hint("scale")}') from None
     if "://" not in url:  # a path, even if it contains `::`, which chains URLs
         return fsspec.filesystem("file"), os.path.abspath(url)
     protocol = url.partition("://")[0]

@@ -87,7 +87,7 @@ class FullError(Exception):
 def _decode(task: dict[str, Any]) -> dict[str, Any]:
     """Write the source as 16 kHz WAV while it is decoded; returns its length."""
     from ..audio import SAMPLE_RATE, open_audio
-    from ..audio.writer import write_wav
+    from ..audio.wav import write_wav
 
     with open_audio(task["source"], name=task["name"], split=task["split"]) as stream:
         blocks = _bounded(stream, task["max_seconds"] * SAMPLE_RATE, task["room"])
@@ -131,6 +131,6 @@ def _redact(task: dict[str, Any]) -> dict[str, Any]:
 
 def _without_tone(task: dict[str, Any]) -> dict[str, Any]:
     """Write a redacted copy as input for its verification."""
-    from ..redact.listening import write_without_tone
+    from ..redact.cover import write_without_tone
 
     return {"channels": write_without_tone(task["copy"], task["target"], name=task["name"])}

@@ -6,17 +6,18 @@ import hashlib
 import json
 import math
 import os
+import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 from typing import Any, get_args
 
-from unislu.bundle import MANIFEST, file_digest
+from unislu.bundle import MANIFEST, TOKENIZER, file_digest
 from unislu.bundle.manifest import Padding
 from unislu.errors import BundleError, RecipeError, VocabularyError
 from unislu.files import write_whole
 from unislu.sequence import LabelSet, Vocabulary, WhisperTokenizer
-from unislu.training.tokenizer_files import NAME, tokenizer_file_of
 
 UNISLU = "unislu.json"
 """Name of the file beside the weights."""
@@ -250,7 +251,44 @@ def _count(path: Path) -> int:
 
 def tokenizer_of(folder: Path) -> Path:
     """A folder's `tokenizer.json`, converted from older files where there is none. Raises `RecipeError`."""
-    return folder / NAME if (folder / NAME).is_file() else tokenizer_file_of(str(folder))
+    return folder / TOKENIZER if (folder / TOKENIZER).is_file() else tokenizer_file_of(str(folder))
+
+
+@cache
+def tokenizer_file_of(model: str) -> Path:
+    """The `tokenizer.json` of a local folder or a hub name.
+
+    Folders of older tokenizers have `vocab.json` and `merges.txt` instead: they are converted, into a folder
+    of this process.
+
+    Raises:
+        RecipeError: there is no tokenizer, or none that can be written as `tokenizer.json`.
+    """
+    local = Path(model) / TOKENIZER
+    if local.exists():
+        return local
+    from transformers.utils.hub import cached_file
+
+    if not Path(model).is_dir():
+        found = cached_file(model, TOKENIZER, _raise_exceptions_for_missing_entries=False)
+        if found is not None:
+            return Path(found)
+    return _converted(model)
+
+
+def _converted(model: str) -> Path:
+    from transformers import AutoTokenizer
+
+    try:
+        tokenizer = AutoTokenizer.from_pretrained(model)
+    except (OSError, ValueError, KeyError, AttributeError) as error:
+        raise RecipeError(f"{model!r} has no {TOKENIZER} and no tokenizer to make one of: {error}") from error
+    backend = getattr(tokenizer, "backend_tokenizer", None)
+    if backend is None:
+        raise RecipeError(f"{model!r} has no {TOKENIZER}, and its tokenizer cannot be written as one")
+    path = Path(tempfile.mkdtemp(prefix="unislu-tokenizer-")) / TOKENIZER
+    backend.save(str(path))
+    return path
 
 
 def _json(kind: type) -> str:

@@ -10,8 +10,7 @@ from unislu.bundle import Manifest
 from unislu.data.records import Record, read_records
 from unislu.engines.torch import TorchEngine
 from unislu.errors import BundleError
-from unislu.evaluation.question import Prediction
-from unislu.evaluation.run import gold_of
+from unislu.evaluation.question import Prediction, gold_of
 from unislu.evaluation.score import score
 from unislu.recognition.model import Model, load
 

@@ -24,7 +24,7 @@ from unislu.bundle import (
     write_manifest,
 )
 from unislu.engines.heads import Head, alignment_heads, write_heads
-from unislu.errors import BundleError, MissingDependencyError, install_hint
+from unislu.errors import BundleError, needs
 from unislu.sequence import Alphabet, Prompt, Vocabulary, WhisperTokenizer, get_format
 from unislu.training.checkpoint import UNISLU, Checkpoint, tokenizer_of
 from unislu.training.onnx_decoder import write_decoder
@@ -181,12 +181,10 @@ def load_checkpoint(checkpoint: Path) -> WhisperForConditionalGeneration:
         raise BundleError(
             f"{checkpoint}: no config.json; give the folder of a Hugging Face Whisper checkpoint"
         )
-    try:
+    with needs("export", "train"):
         import onnx  # noqa: F401
         import torch
         from transformers import WhisperForConditionalGeneration
-    except ImportError as error:
-        raise MissingDependencyError(f'export needs {error.name}: {install_hint("train")}') from error
     return WhisperForConditionalGeneration.from_pretrained(checkpoint, dtype=torch.float32).eval()
 
 

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from unislu.evaluation.slue import slue_score
+from unislu.evaluation.score import slue_score
 from unislu.training.checkpoints import write_json
 
 SCORES = "scores.json"

@@ -10,9 +10,7 @@ from typing import Any
 
 from unislu.data.records import Record, manifest_names, read_records
 from unislu.errors import OptionError, RecipeError
-from unislu.evaluation.open_ner import balanced_types
-from unislu.evaluation.question import Gold, Prediction
-from unislu.evaluation.run import gold_of
+from unislu.evaluation.question import Gold, Prediction, balanced_types, gold_of
 from unislu.evaluation.score import Scores, score
 from unislu.sequence import LabelSet, Prompt, normalize_type
 from unislu.training.config import EvaluationConfig, Recipe

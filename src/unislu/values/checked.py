@@ -5,8 +5,7 @@ from __future__ import annotations
 import re
 
 from .figures import bare
-from .libraries import need
-from .reading import Reading, Value
+from .reading import Reading, Value, need
 from .spelling import spelled, words_of
 
 _CARD_WORDS = frozenset("card number is my the and credit debit visa mastercard".split())

@@ -14,8 +14,7 @@ from functools import lru_cache
 from typing import Any
 
 from .figures import figures
-from .libraries import need
-from .reading import Reading, Value
+from .reading import Reading, Value, need
 from .times import as_value, take_time
 
 _MONTHS = "january february march april may june july august september october november december".split()

@@ -10,7 +10,7 @@ import re
 from decimal import Decimal
 from functools import lru_cache
 
-from .libraries import need
+from .reading import need
 
 NUMBER = r"-?\d+(?:\.\d+)?"
 _HYPHEN = re.compile(r"(?<=[a-z])-(?=[a-z])")

@@ -5,14 +5,16 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import date, datetime
 from difflib import get_close_matches
+from functools import cache
+from importlib import import_module
+from types import ModuleType
 from typing import Any
 
-from unislu.errors import OptionError
-
-from .libraries import check_installed, need
+from unislu.errors import OptionError, needs, require
 
 Value = dict[str, Any]
 """A value as plain JSON; `kind` says which other keys it has."""
+_LIBRARIES = "dateparser", "phonenumbers", "stdnum", "text_to_num"
 _YEARS = range(1800, 2201)
 """Of recordings: what is relative to them stays within the calendar."""
 _USUAL = {"UK": "GB", "EN": "GB", "USA": "US", "UAE": "AE", "EL": "GR"}
@@ -35,7 +37,7 @@ class Reading:
     @classmethod
     def of(cls, moment: str | None = None, region: str | None = None) -> Reading:
         """`moment`: an ISO 8601 date, or date and time; None = now. Raises as the class and `read_moment`."""
-        check_installed()
+        require("values", *_LIBRARIES, what="--values")
         code = check_region(region)
         if moment is None:
             return cls(datetime.now().replace(second=0, microsecond=0), True, code)
@@ -74,3 +76,10 @@ def check_region(region: str | None) -> str | None:
     meant = _USUAL.get(code) or next(iter(get_close_matches(code, sorted(known), n=1)), None)
     hint = f", did you mean {meant}?" if meant else ""
     raise OptionError(f"region {region!r} is unknown{hint}: give a country's code of two letters, e.g. US")
+
+
+@cache
+def need(name: str) -> ModuleType:
+    """A module of the extra `values`, loaded when first needed. Raises `MissingDependencyError`."""
+    with needs("reading values", "values"):
+        return import_module(name)

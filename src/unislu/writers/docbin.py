@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ..errors import MissingDependencyError, install_hint
+from ..errors import needs
 from ..result import Analysis
 
 if TYPE_CHECKING:
@@ -38,11 +38,9 @@ def to_doc(analysis: Analysis, nlp: Language | None = None) -> Doc:
     Raises:
         MissingDependencyError: spaCy is not installed.
     """
-    try:
+    with needs("docbin", "spacy"):
         import spacy
         from spacy.util import filter_spans
-    except ImportError:
-        raise MissingDependencyError(f'spaCy is not installed: {install_hint("spacy")}') from None
     nlp = nlp or spacy.blank(analysis.language or "xx")
     doc = nlp.make_doc(analysis.text or "")
     spans = [

@@ -6,7 +6,7 @@ import io
 import json
 from typing import TYPE_CHECKING, Any
 
-from ..errors import MissingDependencyError, install_hint
+from ..errors import needs
 from ..result import Analysis
 
 if TYPE_CHECKING:
@@ -69,8 +69,6 @@ def schema() -> pyarrow.Schema:
 
 
 def _pyarrow() -> Any:
-    try:
+    with needs("parquet", "scale"):
         import pyarrow
-    except ImportError:
-        raise MissingDependencyError(f'parquet needs pyarrow: {install_hint("scale")}') from None
     return pyarrow

@@ -26,13 +26,13 @@ from unislu.engines.onnx import OnnxEngine  # noqa: E402
 from unislu.errors import BundleError, MissingDependencyError, RecipeError  # noqa: E402
 from unislu.recognition.model import load  # noqa: E402
 from unislu.sequence import SLUE, Alphabet, Prompt, Span, Target, get_format  # noqa: E402
+from unislu.training.checkpoint import tokenizer_file_of  # noqa: E402
 from unislu.training.config import CorpusConfig, PromptConfig, Recipe  # noqa: E402
 from unislu.training.examples import ExampleMaker, Formats, load_corpora  # noqa: E402
 from unislu.training.export import Facts, export  # noqa: E402
 from unislu.training.model_config import ModelConfig  # noqa: E402
 from unislu.training.models.predict import predict  # noqa: E402
 from unislu.training.models.whisper import load_unified  # noqa: E402
-from unislu.training.tokenizer_files import tokenizer_file_of  # noqa: E402
 from unislu.training.train import Run  # noqa: E402
 
 pytestmark = pytest.mark.filterwarnings("ignore")

@@ -8,7 +8,7 @@ from typing import Any
 
 from unislu.bundle import hub_repository
 from unislu.data.lines import json_objects, read_lines, tsv_fields
-from unislu.errors import MissingDependencyError, RecordError, install_hint
+from unislu.errors import RecordError, needs
 
 Row = Mapping[str, Any]
 #: Where the hub keeps every data set as Parquet, whatever it was uploaded as.
@@ -59,11 +59,9 @@ def dataset_rows(source: Path, config: str, split: str) -> Iterator[tuple[str, R
         MissingDependencyError: pyarrow, or huggingface-hub for a name, is not installed.
         RecordError: there are no Parquet files of that config and split.
     """
-    try:
+    with needs("Parquet", "prepare"):
         import pyarrow
         import pyarrow.parquet as parquet
-    except ImportError as error:
-        raise MissingDependencyError(f'Parquet needs pyarrow: {install_hint("prepare")}') from error
     for path in _parquet_files(source, config, split):
         number = 0
         try:
@@ -89,13 +87,9 @@ def _parquet_files(source: Path, config: str, split: str) -> list[Path]:
 
 
 def _downloaded(name: str, revision: str | None, config: str, split: str) -> Path:
-    try:
+    with needs(f"hf:{name}", "prepare"):
         from huggingface_hub import snapshot_download
         from huggingface_hub.errors import HfHubHTTPError
-    except ImportError as error:
-        raise MissingDependencyError(
-            f'hf:{name} needs huggingface-hub: {install_hint("prepare")}'
-        ) from error
     try:
         return Path(
             snapshot_download(

@@ -10,7 +10,7 @@ import random
 from functools import cache, lru_cache
 from typing import Any
 
-from unislu.errors import MissingDependencyError, install_hint
+from unislu.errors import needs
 
 DIGITS = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
 MONTHS = ("January", "February", "March", "April", "May", "June", "July", "August", "September", "October",
@@ -27,12 +27,8 @@ CURRENCIES = {
 
 @cache
 def _engine() -> Any:
-    try:
+    with needs("spelling out numbers", "texts"):
         import inflect
-    except ImportError as error:
-        raise MissingDependencyError(
-            f'numbers are turned into words by inflect, which is not installed: {install_hint("texts")}'
-        ) from error
     return inflect.engine()
 
 

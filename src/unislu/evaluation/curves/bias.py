@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from unislu.errors import RecordError
 from unislu.evaluation.curves.figure import COLORS, INK, Table, label, legend, line, panels
 from unislu.evaluation.ner import Counts
-from unislu.evaluation.run import gold_of
+from unislu.evaluation.question import gold_of
 from unislu.evaluation.score import score
 from unislu.evaluation.sweep import RecordClip, Swept
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from unislu.errors import MissingDependencyError, install_hint
+from unislu.errors import needs
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -88,13 +88,9 @@ def panels(count: int, title: str, *, height: float = 3.9) -> tuple[Figure, list
     Raises:
         MissingDependencyError: matplotlib is not installed.
     """
-    try:
+    with needs("a figure", "eval"):
         import matplotlib
         from matplotlib.figure import Figure
-    except ImportError as error:
-        raise MissingDependencyError(
-            f'figures need matplotlib, which is not installed: {install_hint("eval")}'
-        ) from error
     with matplotlib.rc_context(_STYLE):
         lines = 2 if count > 3 else 1
         columns = -(-count // lines)

@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from unislu.errors import OptionError
 from unislu.evaluation.curves.figure import COLORS, Table, from_zero, label, legend, line, panels
-from unislu.evaluation.score import Judged, JudgedUtterance, summarize
-from unislu.evaluation.slue import slue_score
+from unislu.evaluation.score import Judged, JudgedUtterance, slue_score, summarize
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from unislu.errors import MissingDependencyError, install_hint
+from unislu.errors import needs
 from unislu.evaluation.bootstrap import Interval
 from unislu.evaluation.entity_errors import KINDS, EntityErrors
 from unislu.evaluation.evaluate import Evaluation, ScoredPart
@@ -77,10 +77,8 @@ def page(evaluation: Evaluation, cases: Sequence[Case], players: Players, figure
 
 
 def _environment() -> Environment:
-    try:
+    with needs("the report", "eval"):
         from jinja2 import Environment, PackageLoader, StrictUndefined
-    except ImportError:
-        raise MissingDependencyError(f'the report needs jinja2: {install_hint("eval")}') from None
     environment = Environment(
         loader=PackageLoader(__package__),
         autoescape=True,

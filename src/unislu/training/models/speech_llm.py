@@ -18,10 +18,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from unislu.errors import MissingDependencyError, RecipeError, install_hint
+from unislu.errors import MissingDependencyError, RecipeError, needs
 from unislu.sequence import LabelSet, Vocabulary, WhisperTokenizer
 from unislu.sequence.vocabulary import END
-from unislu.training.checkpoint import Checkpoint, write_unislu
+from unislu.training.checkpoint import Checkpoint, tokenizer_file_of, write_unislu
 from unislu.training.config import OptimizerConfig
 from unislu.training.loss import batch_loss, token_losses
 from unislu.training.model_config import LoraConfig, SpeechLlmConfig
@@ -32,7 +32,6 @@ from unislu.training.models.encoders import (
     load_weights,
 )
 from unislu.training.protocol import decay_groups
-from unislu.training.tokenizer_files import tokenizer_file_of
 
 KIND = "speech-llm"
 CHAT_END = "<|im_end|>"
@@ -285,10 +284,8 @@ def _four_bits(config: SpeechLlmConfig) -> Any:
 
 
 def _add_lora(lm: Any, config: LoraConfig) -> None:
-    try:
+    with needs("LoRA", "llm"):
         import peft
-    except ImportError as error:
-        raise MissingDependencyError(f'LoRA needs peft: {install_hint("llm")}') from error
     targets: Sequence[str] = config.targets
     settings = peft.LoraConfig(
         r=config.r, lora_alpha=config.alpha, lora_dropout=config.dropout, target_modules=list(targets)

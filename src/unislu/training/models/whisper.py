@@ -16,12 +16,11 @@ from unislu.errors import BundleError, RecipeError
 from unislu.sequence import SLUE, LabelSet, Vocabulary, WhisperTokenizer
 from unislu.sequence.vocabulary import control_names
 from unislu.training.cache import Encoder
-from unislu.training.checkpoint import Checkpoint, write_unislu
+from unislu.training.checkpoint import Checkpoint, tokenizer_file_of, write_unislu
 from unislu.training.config import OptimizerConfig
 from unislu.training.loss import batch_loss, choice_losses, token_losses
 from unislu.training.model_config import ModelConfig
 from unislu.training.protocol import decay_groups
-from unislu.training.tokenizer_files import tokenizer_file_of
 
 if TYPE_CHECKING:
     from transformers import WhisperForConditionalGeneration
