@@ -9,8 +9,9 @@ import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from types import TracebackType
 from typing import Any
+
+from .errors import OptionError
 
 PARTIAL = ".partial"
 """Suffix of files that are still being written."""
@@ -66,6 +67,15 @@ def link_or_copy(source: Path, target: Path) -> None:
         shutil.copyfile(source, target)
 
 
+def make_folder(folder: Path) -> Path:
+    """The folder, created if missing. Raises `OptionError` if it cannot be created."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise OptionError(f"{folder}: is not a folder and cannot be created ({error.strerror})") from None
+    return folder
+
+
 class Journal:
     """JSON lines to which results are appended one by one; each is on its way to the disk before `add`
     returns.
@@ -80,9 +90,7 @@ class Journal:
     def __enter__(self) -> Journal:
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()
 
     def add(self, values: Mapping[str, Any]) -> None:

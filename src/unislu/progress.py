@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import sys
 import time
-from types import TracebackType
 from typing import TextIO
 
 _TERMINAL_SECONDS, _LOG_SECONDS = 0.25, 60.0
@@ -63,9 +62,7 @@ class Progress:
     def __enter__(self) -> Progress:
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self._show(final=True)
 
     def advance(self, seconds: float = 0.0, *, expected: float = 0.0, failed: bool = False) -> None:

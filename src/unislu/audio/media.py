@@ -8,7 +8,6 @@ import io
 import os
 import stat
 from dataclasses import dataclass, field
-from types import TracebackType
 from typing import Any, BinaryIO, Protocol, TypeAlias
 
 from ..errors import AudioError, AudioNotFoundError
@@ -45,9 +44,7 @@ class Media:
     def __enter__(self) -> Media:
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()
 
 

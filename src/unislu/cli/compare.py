@@ -20,9 +20,9 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import OptionError, require
+from ..files import make_folder
 from .arguments import positive
 from .evaluate import add_scoring
-from .writing import make_folder
 
 
 def configure(parser: argparse.ArgumentParser) -> None:

@@ -18,8 +18,8 @@ from typing import TYPE_CHECKING
 
 from ..errors import OptionError, require
 from ..evaluation.profiles import PROFILES
+from ..files import make_folder
 from .arguments import names, positive
-from .writing import make_folder
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

@@ -8,17 +8,16 @@ import sys
 import time
 from dataclasses import dataclass
 from pathlib import Path
-from types import TracebackType
 from typing import TYPE_CHECKING
 
 from ..errors import OptionError, UnisluError
-from ..files import write_whole
+from ..files import make_folder, write_whole
 from ..progress import LiveLine, clock
 from ..recognition.request import Request
 from ..result import Analysis
 from ..writers import get_writer, terminal
 from . import complain
-from .writing import Writing, make_folder
+from .writing import Writing
 
 if TYPE_CHECKING:
     from ..recognition.longform import FileProgress
@@ -72,9 +71,7 @@ class Output:
             sys.stdout.write("[\n")
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, kind: object, *_: object) -> None:
         self.clear_progress()
         if self._array and kind is None:
             sys.stdout.write("]\n")

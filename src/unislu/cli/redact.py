@@ -23,9 +23,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ..files import make_folder
 from . import complain, request_options, writing
 from .arguments import bias, names
-from .writing import Writing, make_folder
+from .writing import Writing
 
 if TYPE_CHECKING:
     from ..recognition.model import Model
@@ -99,24 +100,12 @@ def configure(parser: argparse.ArgumentParser) -> None:
         metavar="B",
         help="above 0 redacts more; as for analyze (default: 0, or that of --preset)",
     )
-    parser.add_argument("--operating-point", metavar="NAME", help="biases stored in the bundle by `tune`")
     parser.add_argument(
         "--no-surnames",
         action="store_true",
         help="keep a surname on its own even if the full name was redacted",
     )
-    parser.add_argument(
-        "--channels",
-        default="mix",
-        metavar="C",
-        help="mix, or split: transcribe each channel separately (default: mix)",
-    )
-    parser.add_argument(
-        "--vad",
-        default="auto",
-        metavar="V",
-        help="as for analyze; energy: transcribes everything (default: auto)",
-    )
+    request_options.configure_recording(parser)
     request_options.configure_vocabulary(parser)
     request_options.configure_model(parser)
     request_options.configure_device(parser)

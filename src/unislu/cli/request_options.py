@@ -65,11 +65,7 @@ def configure_vocabulary(parser: argparse.ArgumentParser) -> None:
 def configure_files(parser: argparse.ArgumentParser) -> None:
     """Add these and the options for whole files."""
     configure(parser)
-    parser.add_argument(
-        "--operating-point",
-        metavar="NAME",
-        help="biases stored in the bundle under that name by `unislu tune`",
-    )
+    configure_recording(parser)
     parser.add_argument(
         "--mask",
         action="store_true",
@@ -80,6 +76,16 @@ def configure_files(parser: argparse.ArgumentParser) -> None:
         "--style", default="cased", metavar="STYLE", help="cased or normalized (default: cased)"
     )
     parser.add_argument("--no-words", action="store_true", help="leave out words and their times")
+    configure_speakers(parser)
+
+
+def configure_recording(parser: argparse.ArgumentParser) -> None:
+    """Add what every command over recordings has: operating point, channels, voice activity detection."""
+    parser.add_argument(
+        "--operating-point",
+        metavar="NAME",
+        help="biases stored in the bundle under that name by `unislu tune`",
+    )
     parser.add_argument(
         "--channels",
         default="mix",
@@ -92,7 +98,6 @@ def configure_files(parser: argparse.ArgumentParser) -> None:
         metavar="V",
         help="auto: skip what is not speech in long audio; silero: in short audio too; energy: skip nothing",
     )
-    configure_speakers(parser)
 
 
 def configure_speakers(parser: argparse.ArgumentParser) -> None:

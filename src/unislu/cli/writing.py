@@ -89,15 +89,6 @@ class Writing:
         return get_writer(name, WriteOptions(subtitles=self.subtitles, audio=played))
 
 
-def make_folder(folder: Path) -> Path:
-    """The folder, created if missing. Raises `OptionError` if it cannot be created."""
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise OptionError(f"{folder}: is not a folder and cannot be created ({error.strerror})") from None
-    return folder
-
-
 def link(audio: str | os.PathLike[str], folder: str | os.PathLike[str]) -> str:
     """The file as a URL relative to a page in `folder`."""
     try:

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from unislu.data.lines import json_value, read_lines
 from unislu.errors import OptionError, RecordError
-from unislu.files import replacing
+from unislu.files import make_folder, replacing
 
 if TYPE_CHECKING:
     from unislu.sequence.target import Target
@@ -138,7 +138,7 @@ class Record:
                 raise RecordError(f"field `{name}`: is missing")
         return cls(
             **known,  # type: ignore[arg-type]  # checked in the loop above
-            duration=_number(values, "duration"),
+            duration=number_field(values, "duration"),
             entities=_entities(values, known["text"] or ""),
             augmentation=_steps(values),
             extra={key: value for key, value in values.items() if key not in _FIELDS},
@@ -230,11 +230,7 @@ def output_folder(out: str | os.PathLike[str], source: str | os.PathLike[str]) -
     Raises:
         OptionError: it cannot be created or written, or its manifest is `source`.
     """
-    folder = Path(out)
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise OptionError(f"{folder}: is not a folder and cannot be created ({error.strerror})") from None
+    folder = make_folder(Path(out))
     if not os.access(folder, os.W_OK):
         raise OptionError(f"{folder}: cannot be written; choose another folder")
     if os.path.realpath(folder / "manifest.jsonl") == os.path.realpath(source):
@@ -343,12 +339,13 @@ def _text(values: Mapping[str, Any], name: str) -> str | None:
     return found
 
 
-def _number(values: Mapping[str, Any], name: str) -> float | None:
+def number_field(values: Mapping[str, Any], name: str) -> float | None:
+    """The number in a field; None without one. Raises `RecordError`."""
     found = values.get(name)
     if found is None:
         return None
     if isinstance(found, bool) or not isinstance(found, (int, float)):
-        raise RecordError(f"field `{name}`: expected a number, found {_kind(found)}")
+        raise RecordError(f"field `{name}`: expected a number, found {found!r}")
     try:
         return float(found)
     except OverflowError:

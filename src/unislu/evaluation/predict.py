@@ -20,7 +20,7 @@ from unislu.errors import OptionError, RecordError
 from unislu.evaluation.diarization import error_rate, read_turns
 from unislu.evaluation.prediction_files import prediction_values, read_jsonl_predictions
 from unislu.evaluation.question import Prediction, Question, System, balanced_types
-from unislu.files import Journal, drop_half_line, write_whole
+from unislu.files import Journal, drop_half_line, make_folder, write_whole
 from unislu.progress import Progress
 from unislu.sequence.labels import normalize_type
 
@@ -154,12 +154,7 @@ def predict(
         RecordError: the system invented an id, or left one out.
     """
     path = Path(out)
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise OptionError(
-            f"{path.parent}: is not a folder and cannot be created ({error.strerror}); choose another"
-        ) from None
+    make_folder(path.parent)
     _claim(path, system, asked)
     done = {answer.id: answer for answer in _resumed(path)}
     left = [question for question in asked if question.id not in done]

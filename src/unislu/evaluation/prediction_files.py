@@ -19,7 +19,7 @@ from typing import Any
 
 from unislu.data.corpora.tables import tsv_rows
 from unislu.data.lines import json_value, read_lines, tsv_fields
-from unislu.data.records import check_phrase, identity
+from unislu.data.records import check_phrase, identity, number_field
 from unislu.errors import OptionError, RecordError
 from unislu.evaluation.diarization import Spoken, read_turns
 from unislu.evaluation.question import Prediction
@@ -98,25 +98,25 @@ def _from_json(values: Any) -> Prediction:
     pairs, confidences = None, None
     if entities is not None:
         pairs = tuple(_entity(entity, text, f"entities[{place}]") for place, entity in enumerate(entities))
-        confidences = tuple(_number(entity, "confidence") for entity in entities)
+        confidences = tuple(number_field(entity, "confidence") for entity in entities)
     sentiment = values.get("sentiment")
     scores: dict[str, float] = {}
     if isinstance(sentiment, Mapping):
         given = _typed(sentiment, "scores", dict) or {}
-        scores = {str(name): value for name in given if (value := _number(given, name)) is not None}
+        scores = {str(name): value for name in given if (value := number_field(given, name)) is not None}
         sentiment = sentiment.get("label")
     if sentiment is not None and not isinstance(sentiment, str):
         raise RecordError(f"field `sentiment`: {sentiment!r} is no label")
     timings = values.get("timings")
-    seconds = _number(values, "seconds")
+    seconds = number_field(values, "seconds")
     if seconds is None and isinstance(timings, Mapping):
-        seconds = _number(timings, "total")
+        seconds = number_field(timings, "total")
     sure = confidences if confidences and any(c is not None for c in confidences) else None
     spoken = None
     if values.get("turns") is not None:
         said = _typed(values, "words", list) or []
         spoken = Spoken(read_turns(values["turns"], key), tuple(_word(word, key) for word in said))
-    length = _number(values, "duration")
+    length = number_field(values, "duration")
     return Prediction(key, text, pairs, sentiment, scores or None, sure, length, seconds, spoken)
 
 
@@ -220,15 +220,3 @@ def _typed(values: Mapping[str, Any], name: str, kind: type) -> Any:
     if found is not None and not isinstance(found, kind):
         raise RecordError(f"field `{name}`: expected {kind.__name__}, found {type(found).__name__}")
     return found
-
-
-def _number(values: Mapping[str, Any], name: str) -> float | None:
-    found = values.get(name)
-    if found is None:
-        return None
-    if isinstance(found, bool) or not isinstance(found, int | float):
-        raise RecordError(f"field `{name}`: expected a number, found {found!r}")
-    try:
-        return float(found)
-    except OverflowError:
-        raise RecordError(f"field `{name}`: the number has {len(str(found))} digits") from None

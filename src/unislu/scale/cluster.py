@@ -13,7 +13,6 @@ import os
 import pickle
 import warnings
 from collections.abc import Iterator, Sequence
-from types import TracebackType
 from typing import TYPE_CHECKING
 
 from ..errors import BatchError, OptionError, UnisluError, needs
@@ -89,9 +88,7 @@ class Cluster:
             )
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         if self._ours:
             self._ray.shutdown()
             self._ours = False

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import codecs
 from bisect import bisect_left, bisect_right
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from functools import cached_property
 from typing import NamedTuple
 
-from unislu.errors import VocabularyError
-from unislu.sequence.grammar import Allowed, Automaton, Grammar, State, Symbols, add_ends, openers
+from unislu.sequence.grammar import Allowed, Automaton, Grammar, Machine, State, Symbols, add_ends
 from unislu.sequence.locate import is_boundary
 from unislu.sequence.vocabulary import SA, Vocabulary
 
@@ -73,7 +72,7 @@ class CopyState(NamedTuple):
     """The position where the open entity began."""
 
 
-class CopyMachine:
+class CopyMachine(Machine):
     """The automaton of the template, with the words of the copy bound to the transcript."""
 
     def __init__(
@@ -142,15 +141,6 @@ class CopyMachine:
             return at._replace(node=node, opened=at.cursor)
         return self._settled(at._replace(node=node))
 
-    def advance(self, state: State, token: int) -> State:
-        following = self.step(state, token)
-        if following is None:
-            raise VocabularyError(f"the grammar does not allow token {token} here: mask it")
-        return following
-
-    def key(self, state: State) -> State:
-        return state
-
     def outside(self, state: State) -> bool:
         at = _copy_state(state)
         return at.node == self._outside and at.copied is not None and self._may_tag(at, at.copied)
@@ -187,9 +177,6 @@ class CopyMachine:
 
     def opening(self) -> tuple[Automaton, Iterable[int]]:
         return self._automaton, self._automaton.starts
-
-    def biased_openers(self) -> Mapping[str, tuple[int, ...]]:
-        return openers(self._automaton, self._automaton.starts)
 
     def _may_tag(self, at: CopyState, copied: Copied) -> bool:
         """Whether a delimiter may come next: an opener before words, a closer after some."""

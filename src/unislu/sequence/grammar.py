@@ -82,17 +82,28 @@ class Symbols:
 class Machine(Grammar, Protocol):
     """A grammar over symbols."""
 
+    def advance(self, state: State, token: int) -> State:
+        """See `Grammar.advance`."""
+        following = self.step(state, token)
+        if following is None:
+            raise VocabularyError(f"the grammar does not allow token {token} here: mask it")
+        return following
+
     def step(self, state: State, symbol: int) -> State | None:
         """As `advance`, but None for a symbol that is not allowed."""
         ...
 
     def key(self, state: State) -> State:
         """A representative of the states that allow the same, as far as that is cheap to determine."""
-        ...
+        return state
 
     def opening(self) -> tuple[Automaton, Iterable[int]]:
         """The automaton that holds the openers, and its nodes where an entity may start."""
         ...
+
+    def biased_openers(self) -> Mapping[str, tuple[int, ...]]:
+        """See `Grammar.biased_openers`."""
+        return openers(*self.opening())
 
 
 class TextNodes(NamedTuple):
@@ -113,7 +124,7 @@ class Node:
     """The entity types whose opener this node is part of."""
 
 
-class Automaton:
+class Automaton(Machine):
     """A finite-state machine; its states are the numbers of its nodes. Built once, then only read."""
 
     def __init__(self, symbols: Symbols) -> None:
@@ -179,23 +190,11 @@ class Automaton:
             return None
         return text.blank if symbol in self.symbols.blank else text.visible
 
-    def advance(self, state: State, token: int) -> State:
-        following = self.step(state, token)
-        if following is None:
-            raise VocabularyError(f"the grammar does not allow token {token} here: mask it")
-        return following
-
-    def key(self, state: State) -> State:
-        return state
-
     def outside(self, state: State) -> bool:
         return state in self.starts
 
     def opening(self) -> tuple[Automaton, Iterable[int]]:
         return self, self.starts
-
-    def biased_openers(self) -> Mapping[str, tuple[int, ...]]:
-        return openers(self, self.starts)
 
 
 def openers(automaton: Automaton, starts: Iterable[int]) -> dict[str, tuple[int, ...]]:

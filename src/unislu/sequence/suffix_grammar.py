@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from typing import NamedTuple
 
-from unislu.errors import VocabularyError
-from unislu.sequence.grammar import Allowed, Automaton, Grammar, State, Symbols, openers
+from unislu.sequence.grammar import Allowed, Automaton, Grammar, Machine, State, Symbols
 from unislu.sequence.vocabulary import NER, SA, TRANSCRIPT_END
 
 
@@ -52,7 +51,7 @@ class SuffixState(NamedTuple):
     """Whether the open phrase has a visible character."""
 
 
-class SuffixMachine:
+class SuffixMachine(Machine):
     """The automaton of the template, with the phrases of the list bound to the transcript.
 
     A phrase must stand at or after the end of the previous one, which counts at its first place; so a list
@@ -111,12 +110,6 @@ class SuffixMachine:
         places = at.words.starts(at.cursor) if at.words is not None and node in self._phrases else ()
         return SuffixState(node, at.written, at.words, at.cursor, places)
 
-    def advance(self, state: State, token: int) -> State:
-        following = self.step(state, token)
-        if following is None:
-            raise VocabularyError(f"the grammar does not allow token {token} here: mask it")
-        return following
-
     def key(self, state: State) -> State:
         at = _suffix_state(state)
         return SuffixState(at.node) if at.node in self._text else at
@@ -126,9 +119,6 @@ class SuffixMachine:
 
     def opening(self) -> tuple[Automaton, Iterable[int]]:
         return self._automaton, self._automaton.starts
-
-    def biased_openers(self) -> Mapping[str, tuple[int, ...]]:
-        return openers(self._automaton, self._automaton.starts)
 
     def _add_labels(self, node: int, fork: tuple[int, ...]) -> None:
         for label in self._symbols.labels:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -17,23 +16,21 @@ from unislu.evaluation.question import Prediction
 from unislu.sequence import LabelSet
 from unislu.training.checkpoint import Checkpoint
 from unislu.training.collate import AudioSource
-from unislu.training.config import OptimizerConfig
 from unislu.training.examples import Example, TrainingCorpus
 from unislu.training.model_config import ClassifierConfig
 from unislu.training.models.encoders import (
     AudioBatch,
+    EncoderWithHead,
     SpeechEncoder,
     load_encoder,
     load_weights,
     pad_clips,
-    save_folder,
 )
 from unislu.training.protocol import (
     Asked,
     Predictor,
     TrainingSetting,
     TrainingSystem,
-    decay_groups,
     unlabelled,
 )
 
@@ -55,12 +52,12 @@ class SelfAttentionPooling(nn.Module):
         return (scores.softmax(-1)[..., None] * hidden).sum(1)
 
 
-class SpeechClassifier(nn.Module):
+class SpeechClassifier(EncoderWithHead):
     """Encoder, pooling and head."""
 
     def __init__(self, encoder: SpeechEncoder, classes: tuple[str, ...], config: ClassifierConfig):
-        super().__init__()
-        self.encoder, self.classes = encoder, classes
+        super().__init__(encoder, config)
+        self.classes = classes
         self.pooling = SelfAttentionPooling(encoder.width)
         self.head = nn.Sequential(
             nn.Dropout(config.dropout),
@@ -69,38 +66,19 @@ class SpeechClassifier(nn.Module):
             nn.Dropout(config.dropout),
             nn.Linear(encoder.width, len(classes)),
         )
-        self._encoder_from = config.freeze_encoder_steps
-        self._encoder_learns = self._encoder_from == 0
-        encoder.freeze(config.freeze_encoder, config.freeze_features)
 
     def logits(self, audio: Tensor, lengths: Tensor) -> Tensor:
         """Of each class, `[batch, classes]`."""
-        with torch.set_grad_enabled(torch.is_grad_enabled() and self._encoder_learns):
-            hidden, positions = self.encoder(audio, lengths)
-        scores: Tensor = self.head(self.pooling(hidden, positions))
+        scores: Tensor = self.head(self.pooling(*self.hidden(audio, lengths)))
         return scores
 
     def forward(self, batch: AudioBatch, reduction: str = "tokens") -> Tensor:
         """Cross-entropy, the mean over the batch; an answer is one label, so both reductions are the same."""
         return F.cross_entropy(self.logits(batch.audio, batch.lengths).float(), batch.labels)
 
-    def at_step(self, step: int) -> None:
-        """The encoder learns from `freeze_encoder_steps` on."""
-        self._encoder_learns = step >= self._encoder_from
-
-    def parameter_groups(self, config: OptimizerConfig) -> list[dict[str, Any]]:
-        """Pooling and head are new and have the learning rate of new rows."""
-        encoder = list(self.encoder.parameters())
-        new = [*self.pooling.parameters(), *self.head.parameters()]
-        return [*decay_groups(encoder, config), *decay_groups(new, config, config.new_rows_lr)]
-
     def describe(self) -> dict[str, Any]:
         """See `Trainable.describe`."""
         return {"kind": KIND, "classes": list(self.classes)}
-
-    def save(self, folder: Path, unislu: dict[str, Any]) -> None:
-        """See `Trainable.save`."""
-        save_folder(self, self.encoder, folder, unislu)
 
 
 def load_classifier(config: ClassifierConfig, classes: tuple[str, ...] = ()) -> SpeechClassifier:

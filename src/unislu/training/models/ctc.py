@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
 from itertools import pairwise
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -19,25 +18,23 @@ from unislu.evaluation.question import Prediction
 from unislu.sequence import ONTONOTES_TO_SLUE, SLUE, LabelSet, Target
 from unislu.training.checkpoint import Checkpoint
 from unislu.training.collate import AudioSource
-from unislu.training.config import OptimizerConfig
 from unislu.training.examples import Example, TrainingCorpus, closed_target
 from unislu.training.loss import IGNORE
 from unislu.training.model_config import CtcConfig
 from unislu.training.models.ctc_text import BLANK, CtcText
 from unislu.training.models.encoders import (
     AudioBatch,
+    EncoderWithHead,
     SpeechEncoder,
     load_encoder,
     load_weights,
     pad_clips,
-    save_folder,
 )
 from unislu.training.protocol import (
     Asked,
     Predictor,
     TrainingSetting,
     TrainingSystem,
-    decay_groups,
     unlabelled,
 )
 
@@ -49,21 +46,17 @@ _FRAMES_PER_SECOND = 49.5
 """wav2vec 2.0 gives 50 a second, and one less a clip."""
 
 
-class CtcTagger(nn.Module):
+class CtcTagger(EncoderWithHead):
     """Encoder and head."""
 
     def __init__(self, encoder: SpeechEncoder, text: CtcText, config: CtcConfig):
-        super().__init__()
-        self.encoder, self.text = encoder, text
+        super().__init__(encoder, config)
+        self.text = text
         self.head = nn.Linear(encoder.width, text.size)
-        self._encoder_from = config.freeze_encoder_steps
-        self._encoder_learns = self._encoder_from == 0
-        encoder.freeze(config.freeze_encoder, config.freeze_features)
 
     def log_probabilities(self, audio: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
         """`[batch, positions, units]` float32 and the true numbers of positions `[batch]`."""
-        with torch.set_grad_enabled(torch.is_grad_enabled() and self._encoder_learns):
-            hidden, positions = self.encoder(audio, lengths)
+        hidden, positions = self.hidden(audio, lengths)
         return F.log_softmax(self.head(hidden).float(), dim=-1), positions
 
     def forward(self, batch: AudioBatch, reduction: str = "tokens") -> Tensor:
@@ -78,22 +71,9 @@ class CtcTagger(nn.Module):
             return (losses / wanted.clamp(min=1)).mean()
         return losses.sum() / wanted.sum().clamp(min=1)
 
-    def at_step(self, step: int) -> None:
-        """The encoder learns from `freeze_encoder_steps` on."""
-        self._encoder_learns = step >= self._encoder_from
-
-    def parameter_groups(self, config: OptimizerConfig) -> list[dict[str, Any]]:
-        """The head is new and has the learning rate of new rows."""
-        encoder, head = list(self.encoder.parameters()), list(self.head.parameters())
-        return [*decay_groups(encoder, config), *decay_groups(head, config, config.new_rows_lr)]
-
     def describe(self) -> dict[str, Any]:
         """See `Trainable.describe`."""
         return {"kind": KIND, "text": self.text.to_manifest()}
-
-    def save(self, folder: Path, unislu: dict[str, Any]) -> None:
-        """See `Trainable.save`."""
-        save_folder(self, self.encoder, folder, unislu)
 
 
 def load_ctc(config: CtcConfig, text: CtcText | None = None) -> CtcTagger:

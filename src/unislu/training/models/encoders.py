@@ -19,8 +19,10 @@ from unislu.engines.torch import encode_hidden
 from unislu.errors import RecipeError
 from unislu.training.checkpoint import UNISLU, write_unislu
 from unislu.training.collate import AudioSource
+from unislu.training.config import OptimizerConfig
 from unislu.training.examples import Example
-from unislu.training.model_config import MaskConfig
+from unislu.training.model_config import EncoderConfig, MaskConfig
+from unislu.training.protocol import decay_groups
 
 WEIGHTS = "model.safetensors"
 _MASKED = "encoder.module.masked_spec_embed"
@@ -135,6 +137,43 @@ class SpeechEncoder(nn.Module):
             self.module.feature_extractor.requires_grad_(False)
 
 
+class EncoderWithHead(nn.Module):
+    """A speech encoder, which learns from some step on, and new layers that read it; see `Trainable`."""
+
+    def __init__(self, encoder: SpeechEncoder, config: EncoderConfig):
+        super().__init__()
+        self.encoder = encoder
+        self._encoder_from = config.freeze_encoder_steps
+        self._encoder_learns = self._encoder_from == 0
+        encoder.freeze(config.freeze_encoder, config.freeze_features)
+
+    def hidden(self, audio: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
+        """As `SpeechEncoder.forward`, without gradients as long as the encoder does not learn."""
+        with torch.set_grad_enabled(torch.is_grad_enabled() and self._encoder_learns):
+            states, positions = self.encoder(audio, lengths)
+        return states, positions
+
+    def at_step(self, step: int) -> None:
+        """The encoder learns from `freeze_encoder_steps` on."""
+        self._encoder_learns = step >= self._encoder_from
+
+    def parameter_groups(self, config: OptimizerConfig) -> list[dict[str, Any]]:
+        """New layers have the learning rate of new rows."""
+        new = [p for name, p in self.named_parameters() if not name.startswith("encoder.")]
+        old = decay_groups(list(self.encoder.parameters()), config)
+        return [*old, *decay_groups(new, config, config.new_rows_lr)]
+
+    def save(self, folder: Path, unislu: dict[str, Any]) -> None:
+        """Write the weights, the encoder's `config.json`, and `unislu.json`."""
+        from safetensors.torch import save_file
+
+        folder.mkdir(parents=True, exist_ok=True)
+        weights = {name: value.detach().cpu().contiguous() for name, value in self.state_dict().items()}
+        save_file(weights, str(folder / WEIGHTS))
+        self.encoder.module.config.save_pretrained(folder)
+        write_unislu(folder, unislu)
+
+
 @dataclass
 class AudioBatch:
     """Padded features with their lengths and labels."""
@@ -220,19 +259,8 @@ def _module(name: str, config: Any, family: str) -> Any:
     return kind(config) if bare else kind.from_pretrained(name, config=config, dtype=torch.float32)
 
 
-def save_folder(model: nn.Module, encoder: SpeechEncoder, folder: Path, unislu: dict[str, Any]) -> None:
-    """Write a model's weights, its encoder's `config.json`, and `unislu.json`."""
-    from safetensors.torch import save_file
-
-    folder.mkdir(parents=True, exist_ok=True)
-    weights = {name: value.detach().cpu().contiguous() for name, value in model.state_dict().items()}
-    save_file(weights, str(folder / WEIGHTS))
-    encoder.module.config.save_pretrained(folder)
-    write_unislu(folder, unislu)
-
-
 def load_weights(model: nn.Module, folder: str | Path) -> None:
-    """Read weights that `save_folder` wrote. Raises `RecipeError` if they do not fit."""
+    """Read weights that `EncoderWithHead.save` wrote. Raises `RecipeError` if they do not fit."""
     from safetensors.torch import load_file
 
     try:
