@@ -1,4 +1,4 @@
-"""`python -m unislu` is the command `unislu`."""
+"""`python -m unislu` runs the command `unislu`."""
 
 from __future__ import annotations
 

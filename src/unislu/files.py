@@ -60,7 +60,7 @@ def write_whole(
 
 
 def link_or_copy(source: Path, target: Path) -> None:
-    """The same file at a second place; a copy of it where that is on another disk. Raises `OSError`."""
+    """Link a file to a second place, or copy it if that is on another disk. Raises `OSError`."""
     try:
         os.link(source, target)
     except OSError:

@@ -1,4 +1,4 @@
-"""Progress of long work: one line that is redrawn on a terminal, or one line a minute in a log."""
+"""Progress of long work: a line that is redrawn on a terminal, or one line a minute in a log."""
 
 from __future__ import annotations
 

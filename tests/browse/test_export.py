@@ -169,7 +169,7 @@ def test_recordings_that_have_moved(tmp_path: Path) -> None:
     deep.write_bytes(b"something else")
     assert locate(found, str(tmp_path)) == flat
     flat.unlink()
-    with pytest.raises(AudioNotFoundError, match="another file than the one that was heard"):
+    with pytest.raises(AudioNotFoundError, match="is not the file that was transcribed"):
         locate(found, str(tmp_path))
     remote = Source("x", "s3://bucket/march/b.wav", 5, None)
     with pytest.raises(AudioNotFoundError, match="copy the recordings to this machine"):

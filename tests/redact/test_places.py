@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from unislu.errors import VerificationError
 from unislu.redact import Pseudonyms, Redaction
 from unislu.redact.cover import Cover
-from unislu.redact.places import EDGE, UNHEARD, Hidden, covers_of, is_covered
+from unislu.redact.places import EDGE, UNRECOGNISED, Hidden, covers_of, is_covered
 from unislu.result import Analysis, Entity, Segment, Word
 
 RATE = 8000
@@ -155,7 +155,7 @@ def test_what_a_later_hearing_finds_is_neither_heard_nor_read() -> None:
     part = recording([[(0.0, 0.4), *times[8:], *times[8:]], [(3.0, 3.4)]], failed=[1], name="v")
     done = Redaction(recording([times], tagged=[2]), guard=0.1)
     assert done.goes_on([part]) and agrees(done), "what was not understood is masked too"
-    assert UNHEARD in {leak.type for leak in done.leaks} and "w6x" not in left(done)
+    assert UNRECOGNISED in {leak.type for leak in done.leaks} and "w6x" not in left(done)
 
 
 def test_too_little_between_two_covers_is_covered() -> None:

@@ -10,7 +10,7 @@ import pytest
 from unislu.errors import RedactionError, VerificationError
 from unislu.redact import Pseudonyms, Redaction
 from unislu.redact.leaks import edit_distance
-from unislu.redact.places import UNHEARD
+from unislu.redact.places import UNRECOGNISED
 from unislu.redact.redaction import TRIES
 from unislu.result import Analysis, Entity, Segment, Word
 
@@ -107,7 +107,7 @@ def test_a_segment_that_failed_is_covered_whole() -> None:
         Segment(8.0, 10.0, "", len(CLEAN.text or ""), len(CLEAN.text or ""), failed="loop"),
     )
     assert done.goes_on([replace(CLEAN, segments=segments)])
-    assert [leak.type for leak in done.leaks] == [UNHEARD] and done.spans[-1] == (7.7, 10.3)
+    assert [leak.type for leak in done.leaks] == [UNRECOGNISED] and done.spans[-1] == (7.7, 10.3)
     assert done.redacted(Pseudonyms("type")).text == "I met [PERSON] and Bob Smith in May"
     assert not done.goes_on([replace(CLEAN, segments=segments)]) and done.verified, "it is covered now"
 

@@ -40,7 +40,7 @@ def test_a_name_that_is_not_utf8_has_its_row(batch: Batch, rows: Rows, clip: Cli
     os.rename(clip(tmp_path / "x.wav", 20), os.fsencode(tmp_path) + b"/c\xe9.wav")
     odd = os.fsdecode(os.fsencode(tmp_path) + b"/c\xe9.wav")
     summary = batch([odd, clip(tmp_path / "a.wav", 20)], tmp_path / "out")
-    assert (summary.heard, summary.failed) == (2, 0)
+    assert (summary.done, summary.failed) == (2, 0)
     assert set(rows(tmp_path / "out")) == {"c\\xe9.wav", "a.wav"}
     render(summary).encode()
     assert batch([odd, tmp_path / "a.wav"], tmp_path / "out").new == 0
@@ -151,7 +151,7 @@ def test_segments_of_a_file(batch: Batch, rows: Rows, clip: Clip, tmp_path: Path
     path = manifest_of(tmp_path / "m.json", *lines)
     summary = batch(path, tmp_path / "out", workers=1)
     found = rows(tmp_path / "out")
-    assert (summary.heard, summary.causes) == (5, {"audio": 1})
+    assert (summary.done, summary.causes) == (5, {"audio": 1})
     lengths = {name: row["duration"] for name, row in found.items() if not row["error"]}
     expected = {"X": 2.0, "Y": 2.5, "rest": 1.0, "whole": 5.0, "a.wav#t=1.25,2.25": 1.0}
     assert lengths == pytest.approx(expected, abs=1e-3)

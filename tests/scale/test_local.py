@@ -29,7 +29,7 @@ POSIX = pytest.mark.skipif(os.name != "posix", reason="signals")
 
 def test_every_file_becomes_one_row(batch: Batch, rows: Rows, clips: Path, tmp_path: Path) -> None:
     summary = batch(clips, tmp_path / "out", partition_rows=5)
-    assert (summary.inputs, summary.heard, summary.failed, summary.new) == (12, 12, 0, 12)
+    assert (summary.inputs, summary.done, summary.failed, summary.new) == (12, 12, 0, 12)
     found = rows(tmp_path / "out")
     assert set(found) == {path.name for path in clips.iterdir()}
     row = found["call-00.wav"]
@@ -65,7 +65,7 @@ def test_what_changed_is_heard_again(
     clip(clips / "new.wav", 161)
     summary = batch(clips, tmp_path / "out")
     after = rows(tmp_path / "out")
-    assert (summary.new, summary.heard) == (2, 13)
+    assert (summary.new, summary.done) == (2, 13)
     assert {name for name in before if before[name] != after[name]} == {"call-01.wav"}
     assert after["call-01.wav"]["duration"] == pytest.approx(1.6)
 
@@ -86,7 +86,7 @@ def test_poisoned_files_become_error_rows(
     started = time.monotonic()
     summary = batch(manifest, tmp_path / "out", timeout=1.0, batch_files=4)
     assert time.monotonic() - started < 60
-    assert (summary.heard, summary.failed) == (12, 5)
+    assert (summary.done, summary.failed) == (12, 5)
     assert summary.causes == {"audio": 2, "crash": 1, "timeout": 1, "missing": 1}
     first = {"audio": "empty.wav", "crash": "crash.wav", "timeout": "hang.wav", "missing": "gone.wav"}
     assert summary.first == first
@@ -110,9 +110,9 @@ def test_failures_are_final_until_asked_for(
     assert batch(manifest, tmp_path / "out", workers=1).failed == 2
     clip(clips / "gone.wav", 100)  # a file that is there now has changed
     again = batch(manifest, tmp_path / "out", workers=1)
-    assert (again.new, again.heard, again.failed) == (1, 2, 1)
+    assert (again.new, again.done, again.failed) == (1, 2, 1)
     repeated = batch(manifest, tmp_path / "out", workers=1, retry_errors=True)
-    assert (repeated.new, repeated.heard, repeated.failed) == (1, 2, 1)
+    assert (repeated.new, repeated.done, repeated.failed) == (1, 2, 1)
     assert len(rows(tmp_path / "out")) == 3
 
 
@@ -185,7 +185,7 @@ def test_a_killed_worker_costs_nothing(
     summary = batch(clips, tmp_path / "out", partition_rows=1, retries=2)
     killer.join()
     assert len(killed) == 2
-    assert (summary.heard, summary.failed) == (12, 0)
+    assert (summary.done, summary.failed) == (12, 0)
     assert len(rows(tmp_path / "out")) == 12
 
 
@@ -196,7 +196,7 @@ def test_a_model_that_cannot_be_loaded_ends_the_run(batch: Batch, clips: Path, t
         batch(clips, tmp_path / "b", loader="scripted_model:lod")
     with pytest.raises(OptionError, match="only has the types"):
         batch(clips, tmp_path / "c", request=Request(entities=["drug"]))
-    assert batch(clips, tmp_path / "c").heard == 12  # with other options: nothing had come of the first ones
+    assert batch(clips, tmp_path / "c").done == 12  # with other options: nothing had come of the first ones
 
 
 def test_an_output_folder_is_of_one_run(
@@ -212,7 +212,7 @@ def test_an_output_folder_is_of_one_run(
     manifest = json.loads((tmp_path / "out" / "run.json").read_text())
     manifest["settings"]["analyze"] = {"bias": 0.0, "tasks": ["sa", "ner", "asr"]}  # older: no defaults
     (tmp_path / "out" / "run.json").write_text(json.dumps(manifest))
-    assert batch(clips, tmp_path / "out").heard == 12
+    assert batch(clips, tmp_path / "out").done == 12
     with Ledger(str(tmp_path / "out")).open(), pytest.raises(BatchError, match="another run is writing"):
         batch(clips, tmp_path / "out")
 

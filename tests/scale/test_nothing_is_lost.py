@@ -57,7 +57,7 @@ def test_a_file_that_is_gone_or_broken_keeps_its_row(
     clip(clips / "call-03.wav", 160)
     for _ in range(2):
         summary = batch(calls, tmp_path / "out")
-        assert (summary.heard, summary.failed, summary.kept) == (12, 0, 3)
+        assert (summary.done, summary.failed, summary.kept) == (12, 0, 3)
         assert "3  could not be processed again" in render(summary)
         assert any("3 files could not be transcribed again" in note for note in summary.notes)
     after = rows(tmp_path / "out")
@@ -76,7 +76,7 @@ def test_a_row_of_an_error_is_replaced_by_any(
     assert batch(clips, tmp_path / "out").failed == 1
     clip(clips / "call-00.wav", 100)
     summary = batch(clips, tmp_path / "out")
-    assert (summary.failed, summary.kept, summary.heard) == (0, 0, 12)
+    assert (summary.failed, summary.kept, summary.done) == (0, 0, 12)
     assert len(rows(tmp_path / "out")) == 12
 
 

@@ -53,7 +53,7 @@ def test_little_is_kept_of_a_long_stream() -> None:
     live = LiveSpeakers()
     for place in range(60):
         live.assign(utterance(place % 2, seed=place), WORDS)
-    assert [len(heard) for heard in live._heard] == [KEPT, KEPT]
+    assert [len(kept) for kept in live._embeddings] == [KEPT, KEPT]
     assert len(live.speakers) == 2
 
 

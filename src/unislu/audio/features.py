@@ -73,7 +73,7 @@ def log_mel(samples: NDArray[np.float32], mels: int = MELS) -> NDArray[np.float3
 
 
 def padded_log_mel(samples: NDArray[np.float32], frames: int, mels: int = MELS) -> NDArray[np.float32]:
-    """The spectrogram of a clip with silence behind it up to `frames` frames, as Whisper's own code has it.
+    """The spectrogram of a clip padded with silence to `frames` frames, as Whisper's own code computes it.
 
     Args:
         samples: as in `log_mel`; what is longer than `frames` is cut off.
@@ -93,7 +93,7 @@ def padded_log_mel(samples: NDArray[np.float32], frames: int, mels: int = MELS) 
 
 
 def silence_level(loudest: Any) -> Any:
-    """What digital silence is in log-mel spectrograms whose largest values are `loudest` (any array)."""
+    """The value of digital silence in log-mel spectrograms whose maxima are `loudest` (any array)."""
     quiet = (np.log10(_FLOOR) + 4.0) / 4.0
     return (loudest - _DYNAMIC_RANGE / 4.0).clip(quiet)
 
@@ -105,7 +105,7 @@ def loudness(mel: NDArray[np.float32]) -> NDArray[np.float32]:
 
 
 def _banded(power: NDArray[np.float32], filters: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Power spectra `[frames, bins]` through the mel filters: `[mels, frames]`."""
+    """Apply the mel filters to power spectra `[frames, bins]`: `[mels, frames]`."""
     few = np.pad(power, ((0, -len(power) % _FEW), (0, 0))).reshape(-1, _FEW, power.shape[1])
     return (few @ filters.T).reshape(-1, len(filters))[: len(power)].T
 

@@ -1,4 +1,4 @@
-"""From any source to samples, decoded at once or as a stream."""
+"""Read any source into samples, all at once or as a stream."""
 
 from __future__ import annotations
 

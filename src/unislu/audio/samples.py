@@ -1,4 +1,4 @@
-"""What all decoders share: blocks of float32, sample types, plausible rates, and messages about damage."""
+"""Shared by all decoders: blocks of float32, sample types, plausible rates, and messages about damage."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def check_kind(rate: int, channels: int, name: str) -> None:
 
 
 def to_float(samples: NDArray[Any]) -> Float32:
-    """Any sample type to float32 in -1…1; unsigned 8-bit is centred on 128, as in WAV."""
+    """Convert any sample type to float32 in -1…1; unsigned 8-bit is centred on 128, as in WAV."""
     kind = samples.dtype.kind
     if kind == "f":
         return samples.astype(np.float32)

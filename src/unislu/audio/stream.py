@@ -52,7 +52,7 @@ class AudioStream:
 
     @property
     def warnings(self) -> tuple[str, ...]:
-        """What was found damaged so far."""
+        """Damage found so far."""
         return tuple(self._report.notes)
 
     @property
@@ -61,7 +61,7 @@ class AudioStream:
 
     @property
     def seconds(self) -> float | None:
-        """The whole length as the file states it, or None; exact once everything is read."""
+        """The length that the file states, or None; exact once everything is read."""
         return self._report.seconds
 
     def __iter__(self) -> Iterator[Float32]:

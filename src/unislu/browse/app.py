@@ -1,4 +1,4 @@
-"""The page and its routes, all of them for reading, except that `refresh` reads the folder again."""
+"""The page and its routes. All are read-only, except that `refresh` reads the folder again."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ _BLOCK = 1 << 16
 
 
 def create_app(index: Index, access: Access, audio_root: str | None = None) -> FastAPI:
-    """The page over an index as an ASGI app.
+    """The ASGI app that serves the page over an index.
 
     Args:
         index: what to show.

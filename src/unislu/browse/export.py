@@ -1,4 +1,4 @@
-"""What was found as a file: CSV of recordings or of mentions, and a zip of clips cut at words."""
+"""Export of search results: CSV of recordings or of mentions, and a zip of clips cut at words."""
 
 from __future__ import annotations
 
@@ -87,7 +87,7 @@ def _line(values: tuple[Any, ...]) -> str:
 
 @dataclass(frozen=True)
 class Match:
-    """Something to hear: seconds `start` to `end` of a recording."""
+    """A stretch to play: seconds `start` to `end` of a recording."""
 
     start: float
     end: float
@@ -95,7 +95,7 @@ class Match:
 
 
 def matches(row: dict[str, Any], asked: Filter, mentions: list[dict[str, Any]], around: float) -> list[Match]:
-    """What is to be heard of a recording: the words that were searched for, else the entities that were asked
+    """Stretches of a recording to play: the words that were searched for, else the entities that were asked
     for, else all of it; with `around` seconds before and after, up to the next border of a word.
 
     Args:
@@ -125,7 +125,7 @@ def matches(row: dict[str, Any], asked: Filter, mentions: list[dict[str, Any]], 
 
 
 def _at_words(row: dict[str, Any], start: float, end: float) -> tuple[float, float]:
-    """A stretch, widened to the borders of the words that it would cut."""
+    """A stretch, widened so that it cuts no word."""
     for word in row.get("words") or ():
         if word["start"] < start < word["end"]:
             start = word["start"]
@@ -218,6 +218,6 @@ def _cut(
 
 
 def _stem(identity: str) -> str:
-    """A name for files, made of the last part of an id."""
+    """A file name from the last part of an id."""
     stem = os.path.splitext(identity.replace("\\", "/").rpartition("/")[2])[0] or "recording"
     return re.sub(r"[^\w.-]+", "_", stem)[:80]

@@ -1,4 +1,4 @@
-"""What is asked, from the parameters of a URL to a condition in SQL."""
+"""Search filters: from the parameters of a URL to a condition in SQL."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _MANY = ("type", "sentiment")
 
 @dataclass(frozen=True)
 class Filter:
-    """Which recordings, and in which order."""
+    """Which recordings to list, and in which order."""
 
     text: TextQuery = field(default_factory=TextQuery)
     """What is said in it."""
@@ -46,13 +46,13 @@ class Filter:
     certainty: float = 0.0
     """Least probability of the sentiment's label."""
     failed: bool = False
-    """The recordings that could not be heard instead of the others."""
+    """List only the recordings that could not be transcribed."""
     sort: str = "newest"
     offset: int = 0
 
     @classmethod
     def parse(cls, values: Mapping[str, Sequence[str]]) -> Filter:
-        """From the parameters of a URL, each with all its values; empty ones count as not given.
+        """Read the parameters of a URL, each with all its values; empty ones count as not given.
 
         Raises:
             OptionError: an unknown parameter or a bad value.

@@ -1,4 +1,4 @@
-"""Who may look: the bearer of the token, under a name of this machine.
+"""Access control: requests need the token and must address this machine by a name of its own.
 
 As Jupyter does, the address that is printed carries a token; the first visit turns it into a cookie. Another
 user of this machine, a page of another origin, or a name that was rebound to 127.0.0.1 gets nothing.
@@ -53,7 +53,7 @@ def new_token() -> str:
 
 @dataclass(frozen=True)
 class Access:
-    """Where the page is served, and what opens it."""
+    """Where the page is served, and the token that opens it."""
 
     host: str = "127.0.0.1"
     hosts: tuple[str, ...] = ()
@@ -64,7 +64,7 @@ class Access:
 
     @property
     def names(self) -> frozenset[str]:
-        """Names under which it answers, besides those of the loopback."""
+        """Host names that are accepted besides those of the loopback."""
         own = () if is_loopback(self.host) else (socket.gethostname(), f"{socket.gethostname()}.local")
         return frozenset(name.lower() for name in (*self.hosts, *own))
 
@@ -100,7 +100,7 @@ class Guard:
         await answer(scope, receive, sending)
 
     async def _answer(self, scope: Scope) -> Response | None:
-        """What is answered in place of the app; None to let the request through."""
+        """The response in place of the app's; None to let the request through."""
         headers = Headers(scope=scope)
         host = headers.get("host", "")
         if not host_allowed(host, self._access.host, self._names):
@@ -123,7 +123,7 @@ class Guard:
         return ApiError(401, "open the address that `unislu browse` printed", code="invalid_token").response()
 
     async def _enter(self, scope: Scope, query: dict[str, str]) -> Response:
-        """The token as a cookie, and the same address without it."""
+        """Set the token as a cookie, and redirect to the same address without it."""
         token = query.pop("token").strip()
         if self._tickets.owner(token) is not None:
             self._tickets = Keys(())

@@ -28,7 +28,7 @@ Signature = tuple[int, int]
 
 
 class Index:
-    """What the page looks at. Close it after use."""
+    """The searchable results. Close it after use."""
 
     def __init__(self, folder: str, threads: int | None = None) -> None:
         """Reads the folder.
@@ -58,7 +58,7 @@ class Index:
             raise
 
     def close(self) -> None:
-        """Forget everything."""
+        """Close the database."""
         self._db.close()
         self._spill.cleanup()
 
@@ -69,11 +69,11 @@ class Index:
 
     @property
     def notes(self) -> list[str]:
-        """What could not be read, and why."""
+        """The parts that could not be read, and why."""
         return [f"{os.path.basename(path)}: {reason}" for path, reason in sorted(self._failed.items())]
 
     def refresh(self) -> bool:
-        """Read what is new; returns whether anything changed. What could not be read is tried again."""
+        """Read new parts and retry unreadable ones; returns whether anything changed."""
         with self._writing:
             listed = self._list()
             gone = [path for path, signature in self._seen.items() if listed.get(path) != signature]

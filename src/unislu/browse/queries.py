@@ -1,4 +1,4 @@
-"""The answers of the page: one look at the index gives the list, the counts and the course of time."""
+"""The page's queries: one snapshot of the index gives the list, the counts and the chart over time."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ Json = dict[str, Any]
 
 
 def search(index: Index, asked: Filter) -> Json:
-    """The recordings that fit, a page of them in full, and counts over all of them.
+    """The matching recordings: one page of them in full, and counts over all.
 
     One snapshot answers all of it, so that the numbers agree while results are written.
     """
@@ -60,30 +60,30 @@ def _check_sentiments(db: duckdb.DuckDBPyConnection, asked: Filter) -> None:
 
 
 def overview(index: Index) -> Json:
-    """What there is to choose from, whatever is asked."""
+    """Everything there is to choose from, independent of the search."""
     with index.snapshot() as db:
-        heard = "recordings WHERE shown AND error_kind IS NULL"
-        first, last = _one(db, f"SELECT min(day), max(day) FROM {heard}")
+        transcribed = "recordings WHERE shown AND error_kind IS NULL"
+        first, last = _one(db, f"SELECT min(day), max(day) FROM {transcribed}")
         failed = "SELECT count(*) FROM recordings WHERE shown AND error_kind IS NOT NULL"
         return {
             "version": index.version,
             "folder": index.folder,
             "notes": index.notes,
-            "recordings": _one(db, f"SELECT count(*) FROM {heard}")[0],
+            "recordings": _one(db, f"SELECT count(*) FROM {transcribed}")[0],
             "failed": _one(db, failed)[0],
             "first": _text(first),
             "last": _text(last),
             "days_from": dict(
-                db.execute(f"SELECT day_from, count(*) FROM {heard} GROUP BY day_from").fetchall()
+                db.execute(f"SELECT day_from, count(*) FROM {transcribed} GROUP BY day_from").fetchall()
             ),
             "types": _counts(db, "SELECT type, count(*) FROM entities JOIN names USING (name)"),
             "speakers": _counts(db, "SELECT speaker, count(*) FROM voices"),
-            "sentiments": _counts(db, f"SELECT label, count(*) FROM {heard} AND label IS NOT NULL"),
+            "sentiments": _counts(db, f"SELECT label, count(*) FROM {transcribed} AND label IS NOT NULL"),
         }
 
 
 def find(db: duckdb.DuckDBPyConnection, asked: Filter) -> None:
-    """Make the temporary table `found`: the recordings that fit, with the sentiment that was asked for."""
+    """Create the temporary table `found`: the matching recordings, with the requested sentiment."""
     said = "r" if asked.speaker is None else "v"
     parts = "NULL, NULL" if asked.speaker is None else "v.starts, v.ends"
     source, values = asked.recordings()
@@ -117,7 +117,7 @@ def parts_of(row: Json) -> list[tuple[int, int]] | None:
 
 
 def mentions_of(db: duckdb.DuckDBPyConnection, recs: Sequence[int], asked: Filter) -> dict[int, list[Json]]:
-    """The entities of some recordings that fit, by recording, in the order of the text."""
+    """The matching entities of some recordings, by recording, in the order of the text."""
     condition, values = asked.mentions()
     rows = db.execute(
         f"""SELECT e.rec, n.type, n.text, e.speaker, e.confidence, e.start_char, e.end_char, e."start",
@@ -170,7 +170,7 @@ def name_of(identity: str) -> str:
 
 
 def snippets(text: str, spans: Sequence[tuple[int, int]]) -> list[Json]:
-    """Some of a text around the first matches, or its beginning: pieces of text, of which some are a match.
+    """An excerpt around the first matches, or the beginning of the text, in pieces of which some are matches.
 
     `at`: the character of the first match, to open the transcript there.
     """

@@ -1,4 +1,4 @@
-"""One recording whole: its row as it stands in the partition."""
+"""One complete recording: its row as stored in the partition."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _PART = re.compile(r"#t=([\d.]+(?:e[+-]?\d+)?)(?:,([\d.]+(?:e[+-]?\d+)?))?$")
 
 
 class GoneError(UnisluError, LookupError):
-    """A recording that the results do not have, or no longer."""
+    """The results do not have this recording, or no longer."""
 
 
 @dataclass(frozen=True)
@@ -33,7 +33,7 @@ class Source:
 
 
 def source_of(index: Index, identity: str) -> Source:
-    """Where a recording was read. Raises `GoneError`."""
+    """The source of a recording. Raises `GoneError`."""
     with index.snapshot() as db:
         found = db.execute("SELECT uri, stamp FROM recordings WHERE id = ? AND shown", [identity]).fetchone()
     if found is None:

@@ -1,4 +1,4 @@
-"""Serves the page until it is stopped."""
+"""Serve the page until stopped."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from .index import Index
 
 
 class PageServer(uvicorn.Server):
-    """Says where the page is once it listens, and opens it."""
+    """Prints the page's address once it listens, and opens it."""
 
     def __init__(self, config: uvicorn.Config, access: Access, *, opens: bool) -> None:
         super().__init__(config)

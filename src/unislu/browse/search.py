@@ -77,7 +77,7 @@ def folded(text: str) -> str:
 
 @dataclass(frozen=True)
 class Term:
-    """Words that stand side by side; the last may be the beginning of one."""
+    """Adjacent words, the last of which may be a prefix."""
 
     words: tuple[str, ...]
     prefix: bool = False
@@ -88,7 +88,7 @@ class Term:
         return f" {' '.join(self.words)}{'' if self.prefix else ' '}"
 
     def spans(self, found: Sequence[Token]) -> Iterator[tuple[int, int]]:
-        """Where it stands in a text, in characters."""
+        """Its positions in a text, in characters."""
         size = len(self.words)
         for first in range(len(found) - size + 1):
             here = [token.word for token in found[first : first + size]]
@@ -99,7 +99,7 @@ class Term:
 
 @dataclass(frozen=True)
 class TextQuery:
-    """A query: one term of every group of `wanted` must be there, none of `without`."""
+    """A query: a text must contain one term of every group of `wanted`, and none of `without`."""
 
     wanted: tuple[tuple[Term, ...], ...] = ()
     without: tuple[Term, ...] = ()
@@ -137,7 +137,7 @@ class TextQuery:
         return " AND ".join(conditions) or "TRUE", [term.needle for term in terms]
 
     def spans(self, text: str, parts: Sequence[tuple[int, int]] | None = None) -> list[tuple[int, int]]:
-        """Where the wanted terms stand in a text, in characters, in order and without overlaps.
+        """The positions of the wanted terms in a text, in characters, in order and without overlaps.
 
         `parts`: only inside these stretches of it, e.g. of one speaker.
         """

@@ -21,7 +21,7 @@ def locate(source: Source, root: str | None) -> Path:
     Args:
         source: what the results say of it.
         root: the folder to which recordings have moved. What a path ends with is looked for under it, the
-            longest ending first; a file of another size than the one that was heard is not taken.
+            longest ending first; a file of another size than the transcribed one is not taken.
 
     Raises:
         AudioNotFoundError: it is not there, has changed, or was read from a URL.
@@ -76,7 +76,7 @@ def _unchanged(path: Path, source: Source) -> Path:
     size = path.stat().st_size
     if source.bytes not in (None, size):
         raise AudioNotFoundError(
-            f"{path}: is another file than the one that was heard ({size} bytes, not {source.bytes}); run "
+            f"{path}: is not the file that was transcribed ({size} bytes, not {source.bytes}); run "
             "`unislu batch` again, or find the old one and name its folder with --audio-root"
         )
     return path

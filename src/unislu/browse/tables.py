@@ -1,4 +1,4 @@
-"""The tables of the index, and how partitions become their rows.
+"""The tables of the index, and how they are filled from partitions.
 
     recordings  one row for each row of a partition; `shown` for the valid one of those of one id
     voices      what each speaker of a recording says, and how, where speakers are known
@@ -114,7 +114,7 @@ FROM mentions JOIN names USING (type, folded)
 """
 
 # A run that was killed between writing a row and removing the one it replaces leaves both: as `unislu batch`
-# does, what was heard counts before what failed, then the newer.
+# does, success counts before failure, then the newer.
 _CHOOSE = """
 UPDATE recordings SET shown = best.shown FROM (
     SELECT rec, row_number() OVER (
@@ -173,7 +173,7 @@ def _batches(paths: Sequence[str]) -> Iterator[list[str]]:
 def _add_all(
     db: duckdb.DuckDBPyConnection, columns: Sequence[str], numbers: Mapping[str, int]
 ) -> dict[str, str]:
-    """Several together; if one of them cannot be read, each by itself."""
+    """Read several partitions at once; if one of them cannot be read, each separately."""
     import duckdb
 
     try:

@@ -1,4 +1,4 @@
-"""One recording as the page shows it."""
+"""A recording as the page shows it."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from .tables import channel_name
 
 
 def show_recording(index: Index, identity: str, asked: Filter, root: str | None) -> dict[str, Any]:
-    """The row of a recording as JSON can hold it, with what matches in it and whether it can be heard.
+    """A recording's row as plain JSON, with its matches and whether its audio can be played.
 
     Adds `name`, `day`, `matches` (pairs of characters), `segment_speakers` (of each, or null) and `audio`.
 
@@ -53,7 +53,7 @@ def _speaker(segment: dict[str, Any], names: dict[str, str | None]) -> str | Non
 
 
 def _audio(index: Index, identity: str, root: str | None) -> dict[str, Any]:
-    """Whether the recording can be heard, and where its result begins in the file."""
+    """Whether the audio can be played, and where the result begins in the file."""
     source = source_of(index, identity)
     offset = 0.0 if source.part is None else source.part.start
     try:

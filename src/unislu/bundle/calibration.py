@@ -1,4 +1,4 @@
-"""Calibration: from the model's raw confidences to how often it is right, by curves fitted on dev data.
+"""Calibration: curves, fitted on dev data, from raw confidences to the share of correct answers.
 
 A bundle stores the curves in its manifest (`calibration`), `unislu calibrate` fits them, and the confidences
 of every result have gone through them. They change no answer: each curve rises, and a temperature keeps the
@@ -31,7 +31,7 @@ class Curve:
 
 @dataclass(frozen=True)
 class Calibration:
-    """What is applied to confidences; None leaves them unchanged."""
+    """The curves that are applied to confidences; None leaves them unchanged."""
 
     words: Curve | None = None
     entities: Curve | None = None

@@ -186,7 +186,7 @@ def hub_repository(name: str) -> tuple[str, str | None] | None:
 
 
 def _from_hub(name: str, revision: str | None) -> Path:
-    """The hub's own folder on this machine. Nothing is downloaded: that only `unislu download` does."""
+    """The hub's own folder on this machine. Only `unislu download` downloads anything."""
     with contextlib.suppress(Exception):  # no such library, not there, or not all of it
         from huggingface_hub import snapshot_download
 

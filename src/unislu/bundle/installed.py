@@ -1,4 +1,4 @@
-"""The models of this machine, by name: in packages, in the user's folder, and the embedded one.
+"""The models on this machine by name: from packages, from the user's folder, and the embedded one.
 
 Nothing here asks the network. A package names its model in the entry point group `unislu.models`
 (`unislu package` makes such packages); the user's folder is filled by `unislu download`.
@@ -62,7 +62,7 @@ class Installed:
 
     @property
     def names(self) -> tuple[str, ...]:
-        """Every name that means it."""
+        """All names that refer to it."""
         if self.origin != "embedded":
             return (self.name,)
         own = self._manifest().get("name")
@@ -83,17 +83,17 @@ def home() -> Path:
 
 
 def models_folder() -> Path:
-    """Where downloaded models lie: `NAME/VERSION/` each."""
+    """The folder of downloaded models, each in `NAME/VERSION/`."""
     return home() / "models"
 
 
 def joined_folder() -> Path:
-    """Where models lie whose packages bring files in pieces."""
+    """The folder of models whose packages contain files in pieces."""
     return home() / "joined"
 
 
 def make_home(folder: Path) -> None:
-    """Make a folder under `home`. Raises `BundleError` where that is not possible."""
+    """Create a folder under `home`. Raises `BundleError` if that is impossible."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -115,7 +115,7 @@ def parse_reference(text: str) -> Reference | None:
 
 
 def installed() -> Iterator[Installed]:
-    """Every model of this machine: packages, then the user's folder (newest first), then the embedded one."""
+    """All models on this machine: packages, then the user's folder (newest first), then the embedded one."""
     yield from _packages()
     yield from _downloaded()
     if (DEFAULT_PATH / MANIFEST).is_file():
@@ -146,14 +146,14 @@ def _downloaded() -> Iterator[Installed]:
 
 
 def is_fixed(folder: Path) -> bool:
-    """Whether a bundle belongs to a package, or was joined from its parts: nobody else may change it."""
+    """Whether a bundle belongs to a package or was joined from its parts, so that it must not be changed."""
     folder = folder.resolve()
     fixed = [model.path.resolve() for model in installed() if model.origin != "cache"]
     return folder in fixed or folder.is_relative_to(joined_folder().resolve())
 
 
 def version_order(version: str) -> tuple[int, Any]:
-    """A sort key: what is no version as Python packages have them comes first."""
+    """A sort key; anything but a version in the style of Python packages comes first."""
     from packaging.version import InvalidVersion, Version
 
     try:
@@ -163,7 +163,7 @@ def version_order(version: str) -> tuple[int, Any]:
 
 
 def candidates(reference: Reference) -> list[Installed]:
-    """The models that a reference means, the best first.
+    """The models that a reference can mean, best first.
 
     Raises:
         BundleNotFoundError: none; the message names the command that gets it.
@@ -191,7 +191,7 @@ def candidates(reference: Reference) -> list[Installed]:
 
 
 def source_of(folder: Path) -> str | None:
-    """Where a downloaded model came from; None if nothing says so."""
+    """Where a downloaded model came from; None if unknown."""
     try:
         receipt = json.loads((folder / RECEIPT).read_text(encoding="utf-8"))
     except (OSError, ValueError):

@@ -44,7 +44,7 @@ Padding = Literal["none", "full"]
 
 @dataclass(frozen=True)
 class AudioSettings:
-    """What the encoder expects of its input."""
+    """The encoder's expected input."""
 
     sample_rate: int = 16_000
     """In Hz; only 16000 is supported."""

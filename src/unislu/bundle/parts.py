@@ -1,4 +1,4 @@
-"""Models whose files are too large for one package: pieces of files in `parts.json`, joined once.
+"""Models too large for one package: `parts.json` lists the pieces of files, which are joined once.
 
 Several packages may install files into one folder, so most files need no joining: they lie where the bundle's
 loader looks for them. Only a file that is larger than a package may be comes in pieces. It is put together
@@ -27,7 +27,7 @@ _BLOCK = 1 << 20
 
 
 def whole(folder: Path) -> Path:
-    """The folder in which every file of the model is whole: `folder` itself unless some come in pieces.
+    """The folder with all files of the model joined: `folder` itself unless some come in pieces.
 
     Raises `BundleError`: a piece is missing or damaged, or the user's folder cannot be written.
     """

@@ -31,7 +31,7 @@ _COMMANDS = {
     "prepare": "turn a published corpus into a manifest",
     "annotate": "label transcripts with entities using a language model",
     "batch": "transcribe many files, on this machine or a cluster, into Parquet",
-    "browse": "search and hear the results of batch on a local page",
+    "browse": "search and play the results of batch on a local page",
     "evaluate": "score a model on manifests and write a report",
     "score": "score the predictions of any system, or compare two systems",
     "synthesize": "synthesise a text corpus: audio and a manifest for training",

@@ -36,6 +36,17 @@ def _read(read: Callable[[str], T], value: str) -> T:
         raise argparse.ArgumentTypeError(str(error)) from None
 
 
+def add_grid(parser: argparse.ArgumentParser) -> None:
+    """Add the grid of biases of a sweep."""
+    for option, name, default, what in (
+        ("--from", "low", -6.0, "lowest bias"),
+        ("--to", "high", 6.0, "highest bias"),
+        ("--step", "step", 0.5, "step between biases"),
+    ):
+        help_ = f"{what} (default: {default:g})"
+        parser.add_argument(option, dest=name, type=float, default=default, metavar="B", help=help_)
+
+
 def positive(value: str) -> int:
     """A whole number from 1."""
     return _from(1, value)

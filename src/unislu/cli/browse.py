@@ -1,4 +1,4 @@
-"""Search the results of `unislu batch` on a local page: filter, count, read, and hear the very words.
+"""Search the results of `unislu batch` on a local page: filter, count, read, and play the words.
 
 Nothing leaves this machine. The address that is printed has a token, which opens the page.
 

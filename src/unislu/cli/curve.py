@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 from ..errors import OptionError, require
 from ..evaluation.profiles import PROFILES
 from ..files import make_folder
-from .arguments import names, positive
+from .arguments import add_grid, names, positive
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -58,13 +58,22 @@ def configure(parser: argparse.ArgumentParser) -> None:
             kind.add_argument("--threads", type=positive, metavar="N", help="threads (default: all cores)")
         if name != "formats":
             profile = "slue" if name == "languages" else "unislu"
-            kind.add_argument("--profile", choices=PROFILES, default=profile, help=f"default: {profile}")
+            kind.add_argument(
+                "--profile",
+                choices=PROFILES,
+                default=profile,
+                help=f"text normalisation (default: {profile})",
+            )
     _configure_bias(add["bias"])
     add["length"].add_argument(
         "--run", action="append", required=True, metavar="NAME=DIR", help="a report of `unislu evaluate`"
     )
     add["length"].add_argument(
-        "--edges", type=_edges, default=(10, 20, 30, 40), metavar="N,…", help="words (default: 10,20,30,40)"
+        "--edges",
+        type=_edges,
+        default=(10, 20, 30, 40),
+        metavar="N,…",
+        help="limits of the ranges, in words (default: 10,20,30,40)",
     )
     add["formats"].add_argument(
         "--alphabet", choices=("atomic", "plain"), default="atomic", help="alphabet of the tags"
@@ -103,9 +112,7 @@ def _configure_bias(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--entities", type=names, metavar="TYPE,…", help="open types (default: the closed set)"
     )
-    parser.add_argument("--from", dest="low", type=float, default=-6.0, metavar="B", help="default: -6")
-    parser.add_argument("--to", dest="high", type=float, default=6.0, metavar="B", help="default: 6")
-    parser.add_argument("--step", type=float, default=0.5, metavar="B", help="default: 0.5")
+    add_grid(parser)
     parser.add_argument(
         "--journal", type=Path, metavar="FILE", help="journal of decoded clips, to resume from"
     )

@@ -29,8 +29,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--quantize", choices=("int8", "float16"), help="number format of the weights (default: float32)"
     )
-    parser.add_argument("--name", metavar="NAME", help="of the model in results (default: the folder's)")
-    parser.add_argument("--model-version", metavar="V", help="of the model in results (default: 0)")
+    parser.add_argument("--name", metavar="NAME", help="name of the model in results (default: the folder's)")
+    parser.add_argument("--model-version", metavar="V", help="version of the model in results (default: 0)")
     parser.add_argument(
         "--formats",
         type=names,

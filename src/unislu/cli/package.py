@@ -18,11 +18,16 @@ def configure(parser: argparse.ArgumentParser) -> None:
     """Add the options."""
     parser.add_argument("bundle", metavar="BUNDLE", help="a folder, or a name of `unislu models`")
     parser.add_argument(
-        "-o", "--output", type=Path, default=Path("dist"), metavar="DIR", help="to write to (default: dist)"
+        "-o",
+        "--output",
+        type=Path,
+        default=Path("dist"),
+        metavar="DIR",
+        help="folder for the wheels (default: dist)",
     )
-    parser.add_argument("--name", metavar="NAME", help="by which it is asked for (default: the bundle's)")
-    parser.add_argument("--model-version", metavar="V", help="default: the bundle's")
-    parser.add_argument("--licence", metavar="L", help="of the weights (default: the bundle's)")
+    parser.add_argument("--name", metavar="NAME", help="name of the model (default: the bundle's)")
+    parser.add_argument("--model-version", metavar="V", help="version of the model (default: the bundle's)")
+    parser.add_argument("--licence", metavar="L", help="licence of the weights (default: the bundle's)")
     parser.add_argument(
         "--unislu-version",
         metavar="RANGE",
@@ -30,7 +35,10 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "(default: the bundle's, else this one and later ones)",
     )
     parser.add_argument(
-        "--part-size", type=size, metavar="SIZE", help="largest wheel, e.g. 95MB: more wheels bring the rest"
+        "--part-size",
+        type=size,
+        metavar="SIZE",
+        help="maximum size of a wheel, e.g. 95MB; further wheels contain the rest",
     )
 
 

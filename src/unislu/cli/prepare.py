@@ -47,14 +47,12 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--copy-audio", action="store_true", help="also copy whole audio files into OUT")
     parser.add_argument("--limit", type=positive, metavar="N", help="only the first N records")
     parser.add_argument("--sample", type=positive, metavar="N", help="only N records, drawn at random")
+    parser.add_argument("--seed", type=int, default=0, metavar="N", help="seed of --sample (default: 0)")
     parser.add_argument(
-        "--seed", type=int, default=0, metavar="N", help="of --sample; the same draw every time (default: 0)"
+        "--part", choices=("train", "dev"), help="only this part; the id decides which part a record is in"
     )
     parser.add_argument(
-        "--part", choices=("train", "dev"), help="one of two parts; which one a record is in its id decides"
-    )
-    parser.add_argument(
-        "--dev-share", type=float, default=0.0, metavar="X", help="of --part dev, between 0 and 1"
+        "--dev-share", type=float, default=0.0, metavar="X", help="share of --part dev, between 0 and 1"
     )
 
 

@@ -15,8 +15,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
     """Add the options."""
     parser.add_argument("bundle", metavar="BUNDLE", help="a name of `unislu models`, or a folder")
     parser.add_argument("target", metavar="hf:OWNER/NAME", help="the repository; @BRANCH for another branch")
-    parser.add_argument("--private", action="store_true", help="make a private repository if there is none")
-    parser.add_argument("-m", "--message", metavar="TEXT", help="of the commit (default: name and version)")
+    parser.add_argument("--private", action="store_true", help="create a private repository if there is none")
+    parser.add_argument("-m", "--message", metavar="TEXT", help="commit message (default: name and version)")
 
 
 def run(arguments: argparse.Namespace) -> int:

@@ -1,4 +1,4 @@
-"""The request to the model: options that commands share, and the fields of a `Request` that they become."""
+"""Options of the request to the model, which commands share, as fields of a `Request`."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--date",
         metavar="DATE",
-        help="with --values: when it was said, for what is relative: 2026-03-18 (default: now)",
+        help="with --values: when it was said, for relative dates: 2026-03-18 (default: now)",
     )
     parser.add_argument(
         "--region", metavar="CC", help="with --values: the speaker's country, for phones and dollars: US"
@@ -63,7 +63,7 @@ def configure_vocabulary(parser: argparse.ArgumentParser) -> None:
 
 
 def configure_files(parser: argparse.ArgumentParser) -> None:
-    """Add these and the options for whole files."""
+    """Add the options of `configure` and those for whole files."""
     configure(parser)
     configure_recording(parser)
     parser.add_argument(
@@ -101,7 +101,7 @@ def configure_recording(parser: argparse.ArgumentParser) -> None:
 
 
 def configure_speakers(parser: argparse.ArgumentParser) -> None:
-    """Add who speaks."""
+    """Add the options about speakers."""
     parser.add_argument(
         "--speakers",
         metavar="N",
@@ -120,7 +120,7 @@ def configure_speakers(parser: argparse.ArgumentParser) -> None:
         action="append",
         default=[],
         metavar="NAME=CLIP",
-        help="a clip of somebody's voice, whose name speakers with that voice get (repeatable)",
+        help="clip of a person's voice; a speaker with that voice gets the name (repeatable)",
     )
 
 

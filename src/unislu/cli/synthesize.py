@@ -36,7 +36,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "--speed", default="0.95-1.2", metavar="LOW-HIGH", help="speaking rate (default: %(default)s)"
     )
     parser.add_argument("--workers", type=positive, default=1, metavar="N", help="processes (default: 1)")
-    parser.add_argument("--sample-rate", type=positive, default=16_000, metavar="HZ", help="default: 16000")
+    parser.add_argument(
+        "--sample-rate", type=positive, default=16_000, metavar="HZ", help="in Hz (default: 16000)"
+    )
     parser.add_argument(
         "--silence",
         type=float,

@@ -67,7 +67,9 @@ def _no_speech(arguments: argparse.Namespace) -> None:
 def _shards_options(parser: ArgumentParser) -> None:
     parser.add_argument("out", metavar="OUT", help="folder or object storage (s3://…)")
     parser.add_argument("manifests", type=Path, nargs="+", metavar="MANIFEST", help="corpora to pack")
-    parser.add_argument("--clips", type=positive, default=512, metavar="N", help="per shard (default: 512)")
+    parser.add_argument(
+        "--clips", type=positive, default=512, metavar="N", help="clips per shard (default: 512)"
+    )
 
 
 def _shards(arguments: argparse.Namespace) -> None:
@@ -110,8 +112,10 @@ def _cache(arguments: argparse.Namespace) -> None:
 def _restore_options(parser: ArgumentParser) -> None:
     parser.add_argument("manifest", type=Path, metavar="MANIFEST", help="corpus with normalised transcripts")
     parser.add_argument("out", type=Path, metavar="OUT", help="manifest to write")
-    parser.add_argument("--backbone", required=True, metavar="WHISPER", help="its folder or name")
-    parser.add_argument("--cache", type=Path, required=True, metavar="CACHE", help="made by `tools cache`")
+    parser.add_argument("--backbone", required=True, metavar="WHISPER", help="folder or name of the Whisper")
+    parser.add_argument(
+        "--cache", type=Path, required=True, metavar="CACHE", help="folder written by `tools cache`"
+    )
     parser.add_argument(
         "--margin",
         type=number,
@@ -184,8 +188,12 @@ def _listen(arguments: argparse.Namespace) -> None:
 def _ears_options(parser: ArgumentParser) -> None:
     parser.add_argument("whisper", type=Path, metavar="WHISPER", help="Hugging Face folder to start from")
     parser.add_argument("out", type=Path, metavar="OUT", help="folder to write")
-    parser.add_argument("caches", type=Path, nargs="+", metavar="CACHE", help="made by `tools ears-listen`")
-    parser.add_argument("--epochs", type=number, default=3.0, metavar="N", help="default: 3")
+    parser.add_argument(
+        "caches", type=Path, nargs="+", metavar="CACHE", help="written by `tools ears-listen`"
+    )
+    parser.add_argument(
+        "--epochs", type=number, default=3.0, metavar="N", help="passes over the clips (default: 3)"
+    )
     parser.add_argument("--lr", type=number, default=3e-5, metavar="X", help="learning rate (default: 3e-5)")
     parser.add_argument("--bf16", action="store_true", help="bfloat16: faster where the processor has AMX")
     _seed(parser)
@@ -276,7 +284,9 @@ def _label_studio(arguments: argparse.Namespace) -> None:
 
 
 def _seed(parser: ArgumentParser) -> None:
-    parser.add_argument("--seed", type=not_negative, default=0, metavar="N", help="default: 0")
+    parser.add_argument(
+        "--seed", type=not_negative, default=0, metavar="N", help="seed of random choices (default: 0)"
+    )
 
 
 def _weighted(text: str) -> tuple[Path, float]:

@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..errors import OptionError
-from .arguments import names, positive
+from .arguments import add_grid, names, positive
 
 if TYPE_CHECKING:
     from ..evaluation.operating_points import WantedShare
@@ -36,7 +36,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         action="append",
         required=True,
         metavar="TYPE:METRIC=SHARE",
-        help="person:recall=0.95 or org:precision=0.9; may be given again",
+        help="person:recall=0.95 or org:precision=0.9 (repeatable)",
     )
     parser.add_argument("--name", required=True, metavar="NAME", help="name of the operating point")
     parser.add_argument(
@@ -54,11 +54,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         ),
     )
     parser.add_argument("--profile", default="unislu", metavar="P", help="as for evaluate (default: unislu)")
-    parser.add_argument("--from", dest="low", type=float, default=-6.0, metavar="B", help="default: -6")
-    parser.add_argument("--to", dest="high", type=float, default=6.0, metavar="B", help="default: 6")
-    parser.add_argument(
-        "--step", type=float, default=0.5, metavar="B", help="step of the sweep (default: 0.5)"
-    )
+    add_grid(parser)
     parser.add_argument("--limit", type=positive, metavar="N", help="the first N records of each manifest")
     parser.add_argument("--journal", type=Path, metavar="FILE", help="keep the sweep here for good")
     parser.add_argument("--threads", type=positive, metavar="N", help="threads (default: all cores)")

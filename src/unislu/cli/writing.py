@@ -41,12 +41,12 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "--player",
         default="link",
         metavar="P",
-        help="player of html: link to the audio, embed it, or none (default: link)",
+        help="for html: link to the audio, embed it, or none (default: link)",
     )
     parser.add_argument(
         "--audio-url",
         metavar="PREFIX",
-        help="of label-studio: what its URL of a recording begins with, before the path as given here",
+        help="for label-studio: the URL of the recordings, before the path as given here",
     )
 
 

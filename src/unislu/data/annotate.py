@@ -199,7 +199,7 @@ def _annotated(record: Record, pairs: Sequence[Sequence[str]], tally: Tally) -> 
 
 
 def _with_audio_from(record: Record, home: Path, folder: Path) -> Record:
-    """The record of a manifest in `home` as one in `folder` names its audio."""
+    """A record of a manifest in `home`, with its audio named as in a manifest in `folder`."""
     if record.audio is None or "://" in record.audio or os.path.isabs(record.audio):
         return record
     return replace(record, audio=os.path.relpath(home / record.audio, folder))

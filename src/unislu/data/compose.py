@@ -59,7 +59,7 @@ class Patterns:
 
     @classmethod
     def read(cls, paths: Iterable[Path]) -> Patterns:
-        """Read pattern files: the rules of all are known to all.
+        """Read pattern files; each may use the rules of all the others.
 
         Raises:
             RecordError: a rule is missing, or defined twice; names file and line.

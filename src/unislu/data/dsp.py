@@ -35,7 +35,7 @@ def resample(samples: Samples, source: int, target: int) -> Samples:
 
 
 def fast_length(minimum: int) -> int:
-    """The least number of the form 2^a 3^b 5^c that is not less than `minimum`: transforms are fast there."""
+    """The smallest 2^a 3^b 5^c of at least `minimum`, a length at which transforms are fast."""
     best = 1 << max(0, minimum - 1).bit_length()
     fives = 1
     while fives < best:

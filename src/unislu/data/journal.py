@@ -1,4 +1,4 @@
-"""The journals of a synthesis run: what makes it safe to kill and to continue.
+"""The journals of a synthesis run, which make it safe to kill and to resume.
 
 Each worker adds one JSON line to its own file after a clip is in place. A line that a kill cut short is
 ignored; its clip is made again. Finished runs keep the same facts in `manifest.jsonl` and `skipped.jsonl`.
@@ -50,7 +50,7 @@ class JournalWriter:
 
 
 def load(out: Path) -> dict[str, Entry]:
-    """Every entry that is known of a folder, by key; later journals win over the finished manifest."""
+    """All known entries of a folder, by key; journals take precedence over the finished manifest."""
     found: dict[str, Entry] = {}
     for values in read_journal(out / MANIFEST):
         reasons = tuple(values.pop("_reasons", ()))
@@ -69,6 +69,6 @@ def write_skipped(out: Path, entries: Iterable[Entry]) -> None:
 
 
 def remove_parts(out: Path) -> None:
-    """Remove the journals, once the manifest holds what they say, and what kills left half-written."""
+    """Remove the journals once the manifest has their content, and half-written files that kills left."""
     for path in (*out.glob(_PARTS), *out.glob(f"audio/*/.*{PARTIAL}")):
         path.unlink(missing_ok=True)

@@ -1,4 +1,4 @@
-"""Text files of one thing a line: how every corpus, manifest and journal of lines is read.
+"""Line-based text files: how all corpora, manifests and journals of lines are read.
 
 A line ends at a line feed, a carriage return, or both, and nowhere else: `str.splitlines` also breaks at
 U+2028, U+0085 and six more characters that are text to everybody who writes such files.
@@ -42,7 +42,7 @@ def read_lines(path: str | os.PathLike[str]) -> Iterator[tuple[int, str]]:
 
 
 def json_value(text: str) -> Any:
-    """What a line or a file of JSON holds.
+    """The value of a line or a file of JSON.
 
     Raises:
         RecordError: it is not JSON, nested without end, or holds a number or a character that nobody means.
@@ -117,7 +117,7 @@ def tsv_fields(line: str) -> list[str]:
 
 
 def _quoted(fields: list[str]) -> Iterator[str]:
-    """The row as writers write it that quote where they must, and everything."""
+    """A row from a writer that quotes fields."""
     for quoting in (csv.QUOTE_MINIMAL, csv.QUOTE_ALL):
         written = io.StringIO()
         csv.writer(written, delimiter="\t", lineterminator="", quoting=quoting).writerow(fields)

@@ -41,7 +41,7 @@ BUILDERS: dict[str, Builder] = {
 
 @dataclass(frozen=True)
 class Published:
-    """What the paper of a corpus says it holds; `entities` of the combined types."""
+    """The counts in a corpus's paper; `entities` of the combined types."""
 
     sentences: int
     hours: float
@@ -61,7 +61,7 @@ PUBLISHED = {
 
 @dataclass(frozen=True)
 class Part:
-    """Which records of a split are wanted, where not all are. A sample is drawn first and then divided.
+    """The part of a split's records to build. A sample is drawn first and then divided.
 
     Raises `OptionError` for a value out of range.
     """
@@ -82,7 +82,7 @@ class Part:
             )
 
     def of(self, build: Callable[[Tally], Built], tally: Tally) -> Built:
-        """The records that are wanted. `build` is called twice for a sample: to count, and to take."""
+        """The records of this part. For a sample `build` is called twice: to count, and to draw."""
         chosen: frozenset[int] | None = None
         if self.sample is not None:
             count = sum(1 for _ in build(Tally()))
@@ -113,7 +113,7 @@ class PrepareReport:
     """Parts of the source that could not be read, a line each."""
 
     def table(self) -> str:
-        """Counts, with the paper's beside them where it has some."""
+        """Counts, beside the paper's if it has any."""
         paper = self.published
         rows = [("", "here", "paper")]
         rows.append(("sentences", f"{self.records:,}", f"{paper.sentences:,}" if paper else ""))
@@ -185,7 +185,7 @@ def prepare(
 
 
 def _nothing(corpus: str, source: str | os.PathLike[str], options: BuildOptions, tally: Tally) -> str:
-    """Why there is no record."""
+    """The reason why there is no record."""
     split = "" if corpus == "label-studio" else f" of split {options.split!r}"
     reasons = [*(f"{reason}: {count}" for reason, count in tally.reasons.items()), *tally.broken]
     more = f" and {len(reasons) - 1} more reasons" if len(reasons) > 1 else ""

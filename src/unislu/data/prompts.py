@@ -31,7 +31,7 @@ class OpenPrompt:
 
 @dataclass(frozen=True)
 class PromptMix:
-    """Shares of examples that are prompted otherwise than with all of their types."""
+    """Shares of examples that are not prompted with all of their types."""
 
     alone: float = 0.0
     """With only one of the present types."""
@@ -110,7 +110,7 @@ def open_prompt(
 
 
 def _renamed(types: Sequence[str], table: TypeTable, generator: random.Random) -> dict[str, str]:
-    """A name for each type, no two alike."""
+    """A distinct name for each type."""
     names: dict[str, str] = {}
     for type_ in types:
         other = generator.choice(table.names(type_)) if generator.random() < RENAMED else type_
@@ -122,7 +122,7 @@ def _renamed(types: Sequence[str], table: TypeTable, generator: random.Random) -
 def _described(
     names: Mapping[str, str], own: Mapping[str, str], table: TypeTable | None, generator: random.Random
 ) -> tuple[tuple[str, str], ...]:
-    """A sentence about each type that somebody wrote one about."""
+    """A description of each type that has one."""
     found = []
     for type_, name in names.items():
         known = [own[type_]] if type_ in own else list(table.descriptions(type_)) if table is not None else []

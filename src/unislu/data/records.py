@@ -86,7 +86,7 @@ class Record:
 
     @property
     def said(self) -> str:
-        """What a voice says: `spoken`, or otherwise the text."""
+        """What is spoken: `spoken` if given, else the text."""
         return self.text if self.spoken is None else self.spoken
 
     def audio_path(self, root: str | os.PathLike[str]) -> Path:
@@ -197,7 +197,7 @@ def read_records(path: str | os.PathLike[str]) -> Iterator[Record]:
 
 
 def manifest_names(paths: Sequence[str | os.PathLike[str]], depth: int = 1) -> list[str]:
-    """What to call each manifest: the last folders of its path that tell it from the others, joined by `-`.
+    """A unique name for each manifest: the last folders of its path that distinguish it, joined by `-`.
 
     `slue-voxpopuli/test/manifest.jsonl` beside `slue-voxceleb/test/manifest.jsonl` is `slue-voxpopuli-test`.
     A file that is not called `manifest` has its own name as well.

@@ -1,4 +1,4 @@
-"""Which texts are alike: the pool of hard negatives (WhisperNER, section III-C).
+"""Similar texts: the pool of hard negatives (WhisperNER, section III-C).
 
 Texts are vectors of character n-grams, weighted by TF-IDF and compared by cosine. No model, no further
 package; a sentence-transformers model takes the place of the n-grams where one is named. N-grams that occur

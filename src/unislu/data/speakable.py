@@ -1,4 +1,4 @@
-"""Text made speakable: what a synthesiser should be given so that it says what the text says.
+"""Prepares text for a synthesiser, so that it says what the text says.
 
 Corpora carry tokenised punctuation, web addresses, hash tags, HTML entities and headlines in capitals. The
 record's own text stays as it is; only the voice gets the result of `speakable`.

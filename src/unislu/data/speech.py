@@ -29,7 +29,7 @@ _LEVEL_DB = -23.0
 
 @dataclass(frozen=True)
 class SpeechOptions:
-    """What decides how a clip sounds. Two folders with equal options and seeds hold equal clips.
+    """Options that determine how a clip sounds. Folders with equal options and seeds hold equal clips.
 
     Raises:
         OptionError: on construction, when a value is out of range.
@@ -117,7 +117,7 @@ class Speaker:
         return np.random.default_rng(int.from_bytes(hashlib.blake2b(words, digest_size=16).digest(), "big"))
 
     def _voice_order(self, rng: np.random.Generator) -> list[str]:
-        """All voices, by weighted drawing without replacement: the first speaks, the others stand in."""
+        """All voices, drawn by weight without replacement: the first speaks, the others are fallbacks."""
         keys = [rng.exponential() / weight for _, weight in self.options.voices]
         return [self.options.voices[index][0] for index in np.argsort(keys, kind="stable")]
 

@@ -127,7 +127,7 @@ def _check_counts(*, copies: int, workers: int, limit: int | None) -> None:
 
 
 def _claimed(out: Path, options: SpeechOptions) -> bool:
-    """Whether the folder was begun, and with the same options. Raises `OptionError` if with others."""
+    """Whether a run was begun in the folder. Raises `OptionError` if it has other options."""
     try:
         found = json.loads((out / _OPTIONS_FILE).read_text(encoding="utf-8"))
     except FileNotFoundError:
@@ -146,7 +146,7 @@ def _claimed(out: Path, options: SpeechOptions) -> bool:
 
 
 def _claim(out: Path, options: SpeechOptions) -> None:
-    """Write down what the folder is made with."""
+    """Record the options that the folder is written with."""
     write_whole(out / _OPTIONS_FILE, json.dumps(_values(options), indent=2) + "\n")
 
 

@@ -40,7 +40,7 @@ class _Aligned:
 
 
 def put_right(hypothesis: str, reference: str, normalize: Normalizer) -> str | None:
-    """A hypothesis with the words of the reference, in its own spelling, case and punctuation.
+    """The reference's words in the hypothesis's own spelling, case and punctuation.
 
     Returns None for texts that have too little in common.
     """
@@ -69,7 +69,7 @@ def put_right(hypothesis: str, reference: str, normalize: Normalizer) -> str | N
 
 
 def carried_over(target: Target, hypothesis: str, normalize: Normalizer) -> Target | None:
-    """The target on the words of a hypothesis: each entity on the words that stand for its own.
+    """The target moved to a hypothesis: each entity on the words aligned with its own.
 
     Returns None for texts that have too little in common, or if an entity's words are missing.
     """
@@ -119,7 +119,7 @@ def _blocks(ours: list[_KeyedWord], theirs: list[_KeyedWord], normalize: Normali
 
 
 def _places(blocks: list[_Aligned], first: int, last: int) -> list[int]:
-    """Which words stand for the words `first` to `last` of the other text, in order."""
+    """The words aligned with the words `first` to `last` of the other text, in order."""
     return [place for block in blocks for place in _within(block, first, last)]
 
 

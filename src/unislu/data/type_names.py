@@ -78,12 +78,12 @@ class TypeTable:
         return self.entries[name].names if name in self.entries else (name,)
 
     def descriptions(self, type_: str) -> tuple[str, ...]:
-        """Sentences about a type, perhaps none."""
+        """Descriptions of a type, possibly none."""
         name = normalize_type(type_)
         return self.entries[name].descriptions if name in self.entries else ()
 
     def broader(self, type_: str) -> tuple[str, ...]:
-        """The types that a type is under, the nearest first."""
+        """The broader types of a type, nearest first."""
         found: list[str] = []
         queue = list(self._meanings(normalize_type(type_)))
         while queue:

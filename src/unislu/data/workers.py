@@ -1,4 +1,4 @@
-"""The processes that make clips. They share nothing but a counter; each writes its own journal.
+"""The processes that synthesise clips. They share only a counter; each writes its own journal.
 
 New processes are spawned, not forked: the parent may have loaded ONNX Runtime, whose threads do not survive
 a fork. A worker stops when its parent is gone, so a killed run leaves nobody behind.
@@ -117,7 +117,7 @@ def _main(
 
 
 def _work(speaker: Speaker, writer: JournalWriter, job: SpeechJob) -> float:
-    """Make one clip and note it; the clip's seconds, 0 when there is none."""
+    """Make one clip and record it; returns its seconds, 0 if there is none."""
     entry: Entry = speaker.run(job)
     writer.add(entry)
     return float(entry.record["duration"]) if entry.record else 0.0

@@ -1,4 +1,4 @@
-"""From cross-attention to times: where the alignment heads attended when each token was chosen.
+"""Word positions from cross-attention: where the alignment heads attended when each token was chosen.
 
 The recipe starts from OpenAI's (whisper/timing.py): every head's weights are standardised over the tokens,
 so that what all tokens look at (the first position) does not count; the heads' mean, cleaned by a median

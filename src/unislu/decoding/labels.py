@@ -1,4 +1,4 @@
-"""Classification by reading probabilities: every label gets its share, none is decoded as a string."""
+"""Classification by reading probabilities: each label gets its share; no label is decoded as text."""
 
 from __future__ import annotations
 

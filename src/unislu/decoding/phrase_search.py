@@ -23,7 +23,7 @@ from unislu.sequence.phrases import Phrase
 STRENGTH = 16.0
 """What a rare phrase of weight 1 may cost in all, in log-probability (chosen by benchmarks/vocabulary.py)."""
 LEAP = 8.0
-"""What the first token of a word may cost at most: a name that was misheard stands in the place of a word of
+"""What the first token of a word may cost at most: a misrecognised name stands in the place of a word of
 which the model is not sure, and one that was not said would have to go before a certain one.
 """
 ATTEMPTS = 3

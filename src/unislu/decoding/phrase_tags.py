@@ -1,4 +1,4 @@
-"""Entity tags around expected phrases whose type is known, if it is asked for.
+"""Entity tags around expected phrases of known type, if that type is requested.
 
 A tag may be as much less likely than what the model wrote as the phrase itself. One decoder writes tags and
 words together, so tags are put in afterwards, around phrases that it left outside its entities; a tagger
@@ -106,7 +106,7 @@ class TagInserter:
         return [entity for entity in entities if not any(covered[entity.first : entity.end])]
 
     def _closer(self, entity: ExpectedEntity, ids: Sequence[int]) -> int | None:
-        """What closes it; None if the grammar has no such entity."""
+        """The tokens that close it; None if the grammar has no such entity."""
         grammar = self.fmt.grammar(self.prompt)
         at = grammar.start()
         try:

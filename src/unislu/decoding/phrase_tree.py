@@ -69,7 +69,7 @@ class Node:
 
     @cached_property
     def steps(self) -> Steps:
-        """What leads on from here."""
+        """The steps from this node."""
         return self._phrases.steps(self._low, self._high, self._depth)
 
 
@@ -182,7 +182,7 @@ class PhraseTree:
         """Those of them before which a word ends."""
 
     def begins(self, at: Cursor) -> Steps:
-        """What begins a phrase: behind a letter or a digit only what has a blank before it."""
+        """The tokens that begin a phrase: after a letter or a digit only those with a blank before it."""
         return self._inside if at.within else self._at_edge
 
     def completes(self, at: Cursor, token: int) -> bool:

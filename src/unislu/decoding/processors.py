@@ -1,4 +1,4 @@
-"""What changes the scores before a token is picked: suppression, entity bias, grammar.
+"""Processors change the scores before a token is picked: suppression, entity bias, grammar.
 
 A processor has no state of its own. What it knows about a hypothesis is a small immutable value that `start`
 creates and `advance` updates, so hypotheses can be forked and reordered freely.

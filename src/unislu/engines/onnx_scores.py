@@ -1,4 +1,4 @@
-"""A decoder graph of scores: many tokens of one row in one step, and the logits of a few after each."""
+"""A decoder graph that scores: many tokens of one row in one step, and the logits of a few after each."""
 
 from __future__ import annotations
 

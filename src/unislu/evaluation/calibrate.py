@@ -206,7 +206,7 @@ def judge_words(words: Sequence[Word], reference: str, profile: Profile) -> list
 
 
 def fit(answers: Sequence[Answers]) -> dict[str, CalibratedPart]:
-    """Fit every kind of which there are enough answers, some right and some wrong."""
+    """Fit every kind that has enough answers, some right and some wrong."""
     parts = {}
     for name in ("words", "entities"):
         clips: list[Sequence[Answer]] = [getattr(clip, name) for clip in answers]

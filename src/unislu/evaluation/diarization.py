@@ -16,7 +16,7 @@ COLLAR = 0.25
 
 @dataclass(frozen=True)
 class Spoken:
-    """Who speaks when in one recording, as it was found."""
+    """Who speaks when in one recording, as recognised."""
 
     turns: tuple[Turn, ...]
     words: tuple[Turn, ...] = ()
@@ -123,7 +123,7 @@ def error_rate() -> Any:
 
 
 def _mapping(reference: Sequence[Turn], found: Sequence[Turn]) -> dict[str, str]:
-    """For each speaker that was found the one of the reference whom the error rate takes for the same."""
+    """The reference's speaker that the error rate matches with each recognised one."""
     mapping: dict[str, str] = error_rate().optimal_mapping(_annotation(reference), _annotation(found))
     return mapping
 
@@ -139,7 +139,7 @@ def _annotation(turns: Sequence[Turn]) -> Any:
 
 
 def _whole(turns: Iterable[Turn]) -> Any:
-    """What is scored: everything up to the last end."""
+    """The stretch that is scored: everything up to the last end."""
     from pyannote.core import Segment, Timeline
 
     return Timeline([Segment(0.0, max((end for _, end, _ in turns), default=0.0) + COLLAR)])

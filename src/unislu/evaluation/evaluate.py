@@ -23,7 +23,7 @@ GROUPS = ("closed", "open", "sentiment", "all")
 
 @dataclass(frozen=True)
 class EvaluationSettings:
-    """What is evaluated and how."""
+    """What to evaluate, and how."""
 
     profile: str = "unislu"
     entities: Literal["auto", "closed", "open"] = "auto"

@@ -1,4 +1,4 @@
-"""OntoNotes' 18 entity types as SLUE's seven, on annotations and predictions alike."""
+"""Maps OntoNotes' 18 entity types to SLUE's seven, in annotations and predictions alike."""
 
 from __future__ import annotations
 

@@ -46,7 +46,7 @@ class WantedShare:
         return f"{self.type}:{self.metric}={self.share:g}"
 
     def value(self, counts: Counts) -> float | None:
-        """The value that some counts reach, as a share; None if undefined."""
+        """The value that the counts reach, as a share; None if undefined."""
         percent = counts.precision if self.metric == "precision" else counts.recall
         return None if percent is None else percent / 100
 
@@ -66,7 +66,7 @@ class Point:
 
 @dataclass(frozen=True)
 class Solution:
-    """Where a type should stand. `reachable` is False where its curve nowhere meets its targets."""
+    """The bias found for a type. `reachable` is False if its curve never meets its targets."""
 
     bias: float
     reachable: bool
@@ -116,7 +116,7 @@ def _pairs(entities: Iterable[tuple[str, str]], profile: Profile, match: Match) 
 
 
 def check_targets(targets: Sequence[WantedShare], types: Iterable[str], golds: Iterable[Gold]) -> None:
-    """Refuse what cannot be solved.
+    """Check that the targets can be solved for.
 
     Raises:
         OptionError: no target, a type that is not requested, or two shares for one metric.
@@ -239,7 +239,7 @@ def _moved(
 
 
 def best_reachable(curve: Sequence[Point], target: WantedShare) -> Point | None:
-    """The place of a curve with the most of a target's metric; None where it is undefined everywhere."""
+    """The point of a curve with the highest value of a target's metric; None if always undefined."""
     defined = [point for point in curve if target.value(point.counts) is not None]
     if not defined:
         return None

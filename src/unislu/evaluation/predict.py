@@ -52,7 +52,7 @@ class Dataset:
 
     @property
     def seconds(self) -> float:
-        """Length of the audio, as far as the manifest knows it."""
+        """Length of the audio, as far as the manifest states it."""
         return sum(record.duration or 0.0 for record in self.records)
 
     def audio(self, record: Record) -> Path:
@@ -218,7 +218,7 @@ def _claim(path: Path, system: System, asked: Sequence[Question]) -> None:
 
 
 def _resumed(path: Path) -> Iterator[Prediction]:
-    """The whole lines of an interrupted file; a line that was cut short is removed."""
+    """The complete lines of an interrupted file; a truncated last line is removed."""
     drop_half_line(path)
     if path.exists():
         yield from read_jsonl_predictions(path)

@@ -1,4 +1,4 @@
-"""Where figures come from: the command, the machine, the versions, the data, by name and hash."""
+"""The provenance of figures: command, machine, versions, and data by name and hash."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def versions() -> dict[str, str]:
 
 
 def installed(*packages: str) -> dict[str, str]:
-    """The versions of those of some packages that are installed."""
+    """The versions of the given packages, as far as they are installed."""
     found = {}
     for package in packages:
         try:
@@ -88,7 +88,7 @@ def cpu_field(key: str) -> str | None:
 
 
 def memory_gib() -> float | None:
-    """Of the machine; None where it does not say."""
+    """Memory of the machine in GiB; None if unknown."""
     try:
         return round(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30, 1)
     except (ValueError, OSError, AttributeError):

@@ -253,7 +253,7 @@ def _ids(hypotheses: Sequence[Hypothesis]) -> list[tuple[int, ...]]:
 
 
 def _key(manifest: Manifest, grid: Sequence[float], step: Pass, only: str | None) -> str:
-    """What two sweeps must share for their answers to be the same."""
+    """The settings that two sweeps must share for their answers to be the same."""
     bias = step.options.bias
     assert isinstance(bias, Mapping)
     asked = [FRONT_END, dict(manifest.files), list(grid), step.format.name, list(step.prompt.types or ())]

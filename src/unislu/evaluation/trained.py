@@ -121,7 +121,7 @@ def _summary(data: Mapping[str, Figures]) -> dict[str, float]:
 
 
 def _of_each(data: Mapping[str, Figures]) -> dict[str, float]:
-    """F1 and word error rate of every set with entities, and their means."""
+    """F1 and word error rate of each set with entities, and their means."""
     tagged = {name: figures for name, figures in data.items() if "ner.f1" in figures}
     found = {
         f"{name}/{figure}": figures[figure]

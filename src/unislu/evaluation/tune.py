@@ -45,7 +45,7 @@ GRID = tuple(step / 2 for step in range(-12, 13))
 
 @dataclass(frozen=True)
 class TuneOptions:
-    """What is wanted and how it is measured."""
+    """What to reach, and how it is measured."""
 
     targets: Sequence[WantedShare]
     name: str = "default"
@@ -91,7 +91,7 @@ class Tuned:
 
 
 def check_destination(bundle: Bundle, output: Path | None) -> None:
-    """Refuse to tune where nothing can be stored.
+    """Check before tuning that the result can be stored.
 
     Raises:
         OptionError: the embedded bundle or one that cannot be written, without `output`; or an `output`
@@ -123,7 +123,7 @@ def journal_for(bundle: Bundle, manifests: Sequence[Path], options: TuneOptions)
 
 
 def journals(journal: Path) -> list[Path]:
-    """The files of a journal: that of all types together, and those of types that were swept alone."""
+    """The files of a journal: one of all types together, and one of each type swept alone."""
     alone = journal.parent.glob(f"{glob.escape(journal.stem)}-*{journal.suffix}")
     return [path for path in (journal, *sorted(alone)) if path.is_file()]
 
@@ -281,7 +281,7 @@ def _target(target: WantedShare, solved: Solved) -> dict[str, Any]:
 
 
 def interval_of(target: WantedShare, counts: Counts) -> tuple[float, float] | None:
-    """The 95 % interval (Wilson) of what some counts reach of a target."""
+    """The 95 % interval (Wilson) of the value that the counts reach."""
     predicted = counts.true_positives + counts.false_positives
     return wilson(counts.true_positives, predicted if target.metric == "precision" else counts.support)
 

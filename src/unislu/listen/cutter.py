@@ -1,4 +1,4 @@
-"""The audio of the current utterance: where it begins, and where it is cut."""
+"""The audio of the current utterance: where it starts and where it is cut."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Successive drafts of a growing utterance: which words they agree on, and how a new one continues."""
+"""Successive drafts of a growing utterance: the words they agree on, and how a new one continues."""
 
 from __future__ import annotations
 

@@ -73,7 +73,7 @@ class Listener:
         self._speakers = _speakers(request)
         self._model, self._values = model, request if request.values else None
         # Values are read once, of the entities of events; and speakers are not told apart utterance by
-        # utterance, but against all that was heard before.
+        # utterance, but against the whole stream before it.
         self._request = replace(
             request, values=False, date=None, region=None, speakers=None, speaker_names=(), voices=()
         )
@@ -171,7 +171,7 @@ class Listener:
         words = self._running.words(utterance)
         if self._speakers is not None:
             units = [(word.start, word.end) for word in words or ()] or [(begin, end)]
-            said_by = self._speakers.hear(samples, begin, units)
+            said_by = self._speakers.identify(samples, begin, units)
             words = words and tuple(replace(w, speaker=who) for w, who in zip(words, said_by, strict=True))
             entities = tuple(_said(entity, words, said_by[0]) for entity in entities)
         first, last = self._running.place(utterance.text)

@@ -34,7 +34,7 @@ class Utterance:
 
     @property
     def beginning(self) -> Target:
-        """What is not decoded again: the stable words before the first entity that was not reported yet."""
+        """The part that is not decoded again: the stable words before the first unreported entity."""
         untold = [e.first for e in self._last.entities if not self._told(e)]
         count = min([self._count, *untold])
         spans = [Span(*self.characters(e), e.type) for e in self.entities if e.last < count]
@@ -91,7 +91,7 @@ class Utterance:
         return new
 
     def _told(self, tagged: Tagged) -> bool:
-        """Whether it, or another entity in its place, was reported."""
+        """Whether the entity, or another one in its place, was reported."""
         return any(tagged.overlaps(other) for other in self.entities)
 
 

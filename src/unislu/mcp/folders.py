@@ -1,4 +1,4 @@
-"""The folders that a client may name, and nothing beside them."""
+"""The folders that a client may access, and nothing else."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class Folders:
 
     @property
     def names(self) -> tuple[str, ...]:
-        """Of the folders."""
+        """Names of the folders."""
         return tuple(self._roots)
 
     def file(self, path: str) -> tuple[str, Path]:

@@ -22,7 +22,7 @@ Row = dict[str, Any]
 
 @dataclass(frozen=True)
 class Query:
-    """What is looked for. Raises `OptionError` for a value out of range, or if nothing is."""
+    """A search. Raises `OptionError` for a value out of range, or if it asks for nothing."""
 
     words: str = ""
     """All of them occur in the transcript, in any case; a word may be part of a longer one."""
@@ -43,7 +43,7 @@ class Query:
             )
 
     def entities(self, row: Row) -> list[Row]:
-        """The entities of a row that are looked for."""
+        """The entities of a row that match."""
         return [entity for entity in row["entities"] or () if self._is_meant(entity)]
 
     def _is_meant(self, entity: Row) -> bool:
@@ -51,7 +51,7 @@ class Query:
         return kind and (self.entity or "").casefold() in entity["text"].casefold()
 
     def holds(self, row: Row) -> bool:
-        """Whether a row, whose text has the words, has the rest too."""
+        """Whether a row whose text has the words meets the other conditions."""
         mood = (row["sentiment"] or {}).get("label")
         if self.sentiment is not None and mood != self.sentiment.lower():
             return False
@@ -59,7 +59,7 @@ class Query:
 
 
 def search(folder: Path, query: Query) -> dict[str, Any]:
-    """The recordings that have what is looked for: `total`, `hits` from `offset` on, `unreadable` parts.
+    """The matching recordings: `total`, `hits` from `offset` on, `unreadable` parts.
 
     A recording that a newer part has again counts once. Raises `MissingDependencyError` without pyarrow.
     """
@@ -104,7 +104,7 @@ def _rows(folder: Path, words: Sequence[str], unreadable: list[str]) -> Iterator
 
 
 def _hit(row: Row, query: Query) -> Row:
-    """What a reader needs of a row: where it is said, and which entities were asked for."""
+    """A hit as the client sees it: an excerpt of the text, and the matching entities."""
     words = [word.casefold() for word in query.words.split()]
     entities = query.entities(row)
     segments = row["segments"] or ()

@@ -90,7 +90,7 @@ def make_server(places: Places, load: Callable[[], Model]) -> MCPServer[Any]:
         types: such as ["person", "phone number"]; by default all that the built-in set finds.
         how: "type" ([PERSON]), "mask" or "hash" in their place.
         copy: also write the recording with these words beeped, and transcribe the copy again; nothing is
-        written if one of them is still heard.
+        written if one of them is still recognised.
         """
         return await _call(lambda: tools.redact(path, types, how, copy, _watch(context)))
 
@@ -115,7 +115,7 @@ def make_server(places: Places, load: Callable[[], Model]) -> MCPServer[Any]:
 
 
 async def _call(work: Callable[[], T]) -> T:
-    """The result of work in a thread; what the user can mend becomes the tool's answer."""
+    """The result of work in a thread; an error that the user can fix becomes the tool's answer."""
     try:
         return await anyio.to_thread.run_sync(work)
     except UnisluError as error:
@@ -123,7 +123,7 @@ async def _call(work: Callable[[], T]) -> T:
 
 
 def _watch(context: Context) -> Watch:
-    """Reports the progress of a recording, and ends the work when its call is cancelled."""
+    """Reports the progress of a recording, and stops the work when its call is cancelled."""
 
     def watch(progress: FileProgress) -> None:
         anyio.from_thread.check_cancelled()

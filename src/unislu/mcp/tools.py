@@ -1,4 +1,4 @@
-"""What the tools do, without the protocol: analyse, redact, search, list."""
+"""The tools, independent of the protocol: analyse, redact, search, list."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ MAX_LISTED = 500
 
 @dataclass(frozen=True)
 class Places:
-    """What the operator lets a client reach."""
+    """The folders that the operator lets a client access."""
 
     recordings: Folders
     results: Path | None = None
@@ -64,7 +64,7 @@ class Tools:
 
         Raises:
             OptionError: no folder was named for copies, or one of that name is there.
-            VerificationError: something is still heard in the copy, so nothing is written.
+            VerificationError: something is still recognised in the copy, so nothing is written.
             UnisluError: as for `Model.analyze` and `Redaction`.
         """
         name, place = self._places.recordings.file(path)
@@ -109,7 +109,7 @@ class Tools:
         request: Request,
         name: str,
     ) -> Analysis:
-        """Write a verified copy, which appears when all is well. Raises `RedactionError`."""
+        """Write a verified copy, which appears only if all succeeds. Raises `RedactionError`."""
         try:
             with tempfile.TemporaryDirectory(prefix=".redact-", dir=target.parent) as folder:
                 written = Path(folder, target.name)
@@ -125,7 +125,7 @@ class Tools:
 
 
 def brief(analysis: Analysis) -> dict[str, Any]:
-    """What a reader needs of a result, in few words."""
+    """A short form of a result."""
     names = speaker_names(analysis)
     shown: dict[str, Any] = {
         "file": analysis.file,
@@ -150,6 +150,6 @@ def brief(analysis: Analysis) -> dict[str, Any]:
 
 
 def _short(entity: dict[str, Any]) -> dict[str, Any]:
-    """An entity without its offsets, which are of no use to who cannot count characters."""
+    """An entity without its offsets, which language models cannot use."""
     left_out = ("start_char", "end_char", "start_word", "end_word")
     return {key: value for key, value in entity.items() if key not in left_out}

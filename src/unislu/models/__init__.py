@@ -1,4 +1,4 @@
-"""Models that people name, install, download, package and publish.
+"""Listing, downloading, packaging and publishing models.
 
 Only `unislu download`, `models` and `push` ask the network, and only because somebody typed them.
 """

@@ -1,4 +1,4 @@
-"""What `unislu models` lists: the models of this machine, and those that can be downloaded by name."""
+"""The list of `unislu models`: models on this machine, and those that can be downloaded by name."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ class Entry:
 
 
 def catalog(say: Callable[[str], None] = lambda text: None) -> list[Entry]:
-    """Every model that has a name here. `say` is told why the list of an organisation is left out."""
+    """All models with a name. `say` is told why the list of an organisation is left out."""
     known = {entry.name: entry for entry in registry()}
     found = [_here(model, known.get(model.name)) for model in installed()]
     try:

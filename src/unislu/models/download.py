@@ -164,7 +164,7 @@ def _fetch_file(url: str, target: Path, expected: str, watch: Watch) -> None:
 
 
 def _collect(source: str, get: Callable[[Path], dict[str, str]], say: Say) -> Bundle:
-    """Let `get` fill a folder, check it, and make it a model of this machine.
+    """Let `get` fill a folder, check it, and install it as a model.
 
     `get` returns what else its receipt should say.
     """

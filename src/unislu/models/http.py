@@ -1,4 +1,4 @@
-"""Files over HTTP: a download that breaks off goes on where it stopped."""
+"""Downloads over HTTP, which resume where they broke off."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def read_url(url: str, limit: int) -> bytes:
 
 
 def fetch(url: str, partial: Path, watch: Watch = lambda done, total: None) -> None:
-    """Download into `partial`, after whatever an earlier attempt left there.
+    """Download into `partial`, continuing after what an earlier attempt left there.
 
     Raises:
         BundleNotFoundError: it is not there.
@@ -100,7 +100,7 @@ def _go_on(url: str, partial: Path, start: int, watch: Watch) -> bool:
 
 
 class _Failed(Exception):
-    """An attempt that may be made again."""
+    """An attempt failed and may be repeated."""
 
 
 class _RangeRefused(Exception):

@@ -53,7 +53,7 @@ class Listed:
 
     @property
     def problem(self) -> str | None:
-        """Why this unislu cannot use it."""
+        """The reason why this unislu cannot use it; None if it can."""
         try:
             check_range(self.unislu_version)
         except ValueError as error:
@@ -62,7 +62,7 @@ class Listed:
 
 
 def registry() -> list[Listed]:
-    """The models that this package knows by itself."""
+    """The models that this package knows."""
     return _read(_REGISTRY.read_bytes(), str(_REGISTRY))
 
 
@@ -89,7 +89,7 @@ def _read(content: bytes, where: str) -> list[Listed]:
 
 
 def _entry(item: Mapping[str, Any], where: str) -> Listed:
-    """One model; keys that this version does not know are left to later ones."""
+    """One model; unknown keys are ignored, since later versions may add some."""
     values = {key: item[key] for key in (*_TEXTS, *_NUMBERS) if item.get(key) is not None}
     for key, value in values.items():
         kind: type | tuple[type, ...] = str if key in _TEXTS else (int, float)

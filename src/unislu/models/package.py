@@ -29,7 +29,7 @@ _ROOM = 20_000
 
 @dataclass(frozen=True)
 class PackageOptions:
-    """What is to be changed in the manifest, and how large a wheel may be."""
+    """Changes to the manifest, and the maximum size of a wheel."""
 
     name: str | None = None
     """By which the model is asked for; default: the one in the manifest."""

@@ -1,4 +1,4 @@
-"""Where a downloaded model gets its place, and what of it is there already."""
+"""Where a downloaded model is installed, and which of its files exist already."""
 
 from __future__ import annotations
 

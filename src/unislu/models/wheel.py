@@ -1,4 +1,4 @@
-"""Wheels of data: a zip archive with a record of its files, as the packaging specification has it.
+"""Wheels of data: a zip archive with a record of its files, as in the packaging specification.
 
 https://packaging.python.org/specifications/binary-distribution-format/
 """

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from ..result import Analysis, Entity, Word
 from .matches import Phrase, Span
 from .phrases import Text, letters
-from .places import UNHEARD, Hidden, is_covered
+from .places import UNRECOGNISED, Hidden, is_covered
 
 NEAR = 1.0
 """Seconds before and after a cover in which single words of its phrase are looked for."""
@@ -90,7 +90,7 @@ def failed_leaks(again: Analysis, covered: Sequence[Span]) -> Iterator[Leak]:
     """Segments on which the second transcription failed, unless they are covered completely."""
     for segment in again.segments:
         if segment.failed is not None and not is_covered(segment.start, segment.end, covered):
-            yield Leak(UNHEARD, segment.start, segment.end)
+            yield Leak(UNRECOGNISED, segment.start, segment.end)
 
 
 def _spoken(analysis: Analysis) -> list[Word]:

@@ -1,4 +1,4 @@
-"""What to redact in a result: the entities of some types, and other places where their words are said."""
+"""What to redact in a result: the entities of some types, and other places where their words occur."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which seconds of a recording are covered, and with them which of its words: one answer for sound and text.
+"""Which seconds of a recording, and thus which words, are covered: one answer for sound and text.
 
 `covers` are the only intervals: the sound is covered there and nowhere else, and `masked` reads from them
 which words are not to be read either. So a word that is masked is covered from its first moment to its last,
@@ -18,7 +18,7 @@ from .cover import FADE
 from .matches import Match, Span, times
 from .phrases import letters
 
-UNHEARD = "part that was not understood"
+UNRECOGNISED = "part that was not understood"
 EDGE = 0.1
 """Seconds covered around a word that is masked only because of what stands beside it, at most the guard: word
 times are so inexact."""
@@ -49,7 +49,7 @@ def hidden_in(analysis: Analysis, matches: Iterable[Match], untimed: str) -> lis
         for match in matches
         for span in times(analysis, match, untimed)
     ]
-    return [*found, *(Hidden("", UNHEARD, (s.start, s.end)) for s in analysis.segments if s.failed)]
+    return [*found, *(Hidden("", UNRECOGNISED, (s.start, s.end)) for s in analysis.segments if s.failed)]
 
 
 def at(analysis: Analysis, span: Span, wide: Span, type_: str) -> Hidden:
@@ -58,7 +58,7 @@ def at(analysis: Analysis, span: Span, wide: Span, type_: str) -> Hidden:
     They are covered whole: what another pass took for something else may be what is to be hidden.
     """
     said = [
-        (word, segment.words is not None and type_ != UNHEARD)
+        (word, segment.words is not None and type_ != UNRECOGNISED)
         for segment in analysis.segments
         for word in _words(segment)
         if min(word.end, span[1]) - max(word.start, span[0]) > (word.end - word.start) / 2

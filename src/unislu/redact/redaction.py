@@ -1,4 +1,4 @@
-"""The redaction of a recording: what is covered, and what transcribing the copy brings to light.
+"""The redaction of a recording: what is covered, and what transcribing the copy reveals.
 
 It transcribes and writes nothing itself, so that a command and a server go through the same steps:
 
@@ -27,7 +27,7 @@ from .cover import write_without_tone
 from .leaks import Leak, entity_leaks, failed_leaks, phrase_leaks, word_leaks
 from .matches import Match, Phrase, Span, check_untimed, chosen, find_matches, merged, phrases_of
 from .phrases import Text
-from .places import UNHEARD, Hidden, at, covers_of, hidden_in, masked
+from .places import UNRECOGNISED, Hidden, at, covers_of, hidden_in, masked
 from .text import Pseudonyms, apply
 
 if TYPE_CHECKING:
@@ -173,8 +173,8 @@ class Redaction:
 
     @property
     def _has_found(self) -> bool:
-        """Whether there is something to listen for."""
-        return bool(self.matches) or any(place.type != UNHEARD for place in self._leaked)
+        """Whether anything was found that a copy could leak."""
+        return bool(self.matches) or any(place.type != UNRECOGNISED for place in self._leaked)
 
     def _check(self, again: Analysis) -> None:
         """Raises `VerificationError` if the second transcription is of another recording, or nearly empty."""

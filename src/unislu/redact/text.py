@@ -17,7 +17,7 @@ from ..sequence.labels import normalize_type
 from .matches import Match, find_matches
 from .names import Names
 from .phrases import MASK, Text, letters
-from .places import UNHEARD
+from .places import UNRECOGNISED
 
 HOWS = ("mask", "type", "hash")
 MIN_KEY_BYTES = 16
@@ -254,7 +254,7 @@ def _entities(
         swallowed.update(places)
         kept.append(_moved(entity, edits, index))
     for number, match in enumerate(matches):
-        if number not in swallowed and match.type != UNHEARD:
+        if number not in swallowed and match.type != UNRECOGNISED:
             base = match.entity or Entity(match.type, match.phrase, match.start_char, match.end_char)
             span = edits.start(match.start_char), edits.end(match.end_char)
             kept.append(_timed(_at(base, span, edits), words))

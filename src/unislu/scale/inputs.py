@@ -1,4 +1,4 @@
-"""An input of a batch run: a file, or a part of one, and what is known before it is read."""
+"""An input of a batch run: a file or a part of one, with what is known before it is read."""
 
 from __future__ import annotations
 

@@ -15,7 +15,7 @@ DEFAULT_LOADER = "unislu:load"
 
 @dataclass(frozen=True)
 class WorkerOptions:
-    """What a worker process needs to know; sent to other processes and machines."""
+    """Options of a worker process, which are sent to other processes and machines."""
 
     request: Request = field(default_factory=Request)
     """What to recognise in every file."""

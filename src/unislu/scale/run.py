@@ -62,11 +62,6 @@ class Summary:
     first: Mapping[str, str] = field(default_factory=dict)
     """The first file that failed, by `error.kind`."""
 
-    @property
-    def heard(self) -> int:
-        """Another name of `done`."""
-        return self.done
-
 
 def run_batch(specs: Sequence[str], out: str, options: BatchOptions, *, quiet: bool = False) -> Summary:
     """Transcribe every input that has no row in `out` yet; returns when each has exactly one.
@@ -144,7 +139,7 @@ class _Session:
         return found
 
     def _todo(self) -> list[Input]:
-        """Inputs without a valid row."""
+        """The inputs without a valid row."""
         self._refuse_vanished()
         changed = [
             entry

@@ -67,7 +67,7 @@ class Supervisor:
         return [rows[entry.id] for entry in inputs]
 
     def _alone(self, entry: Input, first: Any, single: bool) -> Row:
-        """A file on its own, until it succeeds or the retries are used up.
+        """Run a file on its own until it succeeds or the retries are used up.
 
         A failed batch counts as an attempt of each of its files, but proves a file guilty only if it was
         alone.

@@ -39,7 +39,7 @@ class WorkerReady:
 
 @dataclass(frozen=True)
 class Failed:
-    """The worker cannot work at all, or a batch as a whole failed."""
+    """The worker cannot start, or a whole batch failed."""
 
     kind: str
     message: str

@@ -1,4 +1,4 @@
-"""The unified sequence: one target, several formats, one vocabulary, one grammar, one parser contract."""
+"""The unified sequence: targets, formats, vocabulary, grammar and parser."""
 
 from __future__ import annotations
 

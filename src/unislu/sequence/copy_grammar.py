@@ -187,7 +187,7 @@ class CopyMachine(Machine):
         return copied.visible(at.cursor, len(copied.ids))
 
     def _settled(self, at: CopyState) -> CopyState:
-        """Outside an entity with nothing left to copy, the copy is done."""
+        """The state, or the end of the copy if nothing is left to copy."""
         if at.node == self._outside and at.copied is not None and at.cursor == len(at.copied.ids):
             return CopyState(self._done)
         return at

@@ -35,7 +35,7 @@ def copied_text(text: str, vocabulary: Vocabulary) -> Copied:
 
 
 def widened(target: Target, copied: Copied) -> Target:
-    """The target with its entities widened to where a tag may stand, overlaps resolved."""
+    """The target with entities widened to places where a tag may stand, and without overlaps."""
     wide = []
     for span in target.entities or ():
         first, last = copied.around(span.start + 1, span.end + 1)  # `copied.text` begins with a blank

@@ -1,4 +1,4 @@
-"""The contract of a format, and what its implementations share.
+"""The protocol of formats, and the base of their implementations.
 
 No other module needs to know which formats exist: a format itself tells whether it writes closed or open
 types, what follows its transcript and what opens its entities.
@@ -114,7 +114,7 @@ def tags_transcript(fmt: Format) -> bool:
 
 
 class EntityFormat(ABC):
-    """What formats share: a style in an alphabet, its types, and the grammars of the most recent prompts."""
+    """Base of formats: a style in an alphabet, its types, and the grammars of the most recent prompts."""
 
     inside = True
 

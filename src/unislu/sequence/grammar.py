@@ -1,4 +1,4 @@
-"""What may be written next, as a function of what has been written.
+"""The tokens that may come next, as a function of those written so far.
 
 A grammar belongs to one prompt. Its states are small hashable values; `Grammar.allowed` returns the same
 object for equal answers, so that a decoder can cache one mask for each.
@@ -36,7 +36,7 @@ class Grammar(Protocol):
         ...
 
     def allowed(self, state: State) -> Allowed:
-        """What may follow; empty only after `<|endoftext|>`. Equal answers are one object."""
+        """The ids that may follow; none only after `<|endoftext|>`. Equal answers are one object."""
         ...
 
     def advance(self, state: State, token: int) -> State:

@@ -1,4 +1,4 @@
-"""Phrases that the listener expects: names and words that a model would otherwise spell as it hears them."""
+"""Expected phrases: names and words that a model would otherwise spell by their sound."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 
 class Phrase(NamedTuple):
-    """A phrase as it is to be written, how strongly it is expected, and its entity type."""
+    """A phrase as it should be written, how strongly it is expected, and its entity type."""
 
     text: str
     weight: float = 1.0
@@ -26,7 +26,7 @@ def spellings(text: str) -> tuple[str, ...]:
 
 
 def unspaced(char: str) -> bool:
-    """Whether words of the character's script stand beside each other without blanks."""
+    """Whether the character's script is written without blanks between words."""
     code = ord(char)
     return any(low <= code <= high for low, high in _UNSPACED)
 

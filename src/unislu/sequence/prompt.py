@@ -19,7 +19,7 @@ MASK = "<|mask|>"
 
 @dataclass(frozen=True)
 class Prompt:
-    """What is asked of the model.
+    """The request to the model.
 
     In a closed format `types` picks from the label set; in an open one it is the prompt. Raises `OptionError`
     for an unknown task and for an empty or duplicate type.

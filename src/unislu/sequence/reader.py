@@ -1,4 +1,4 @@
-"""Rendered ids and parsed ids, and the code that formats share for both.
+"""Rendered and parsed sequences, and the code that formats share for both.
 
 `segments` splits a text at its entities for rendering; `Reader` assembles a text with entities while a parser
 walks over the ids.

@@ -139,7 +139,7 @@ class SuffixMachine(Machine):
         return SuffixState(node, at.written, words, cursor)
 
     def _between(self, words: Words, cursor: int) -> SuffixState:
-        """Between two entities; without openers if nothing is left to list."""
+        """The state between two entities; without openers if nothing is left to list."""
         return SuffixState(self._list if words.starts(cursor) else self._listed, (), words, cursor)
 
     def _ends(self, at: SuffixState) -> bool:

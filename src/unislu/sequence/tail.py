@@ -1,4 +1,4 @@
-"""What follows a transcript: `[T/L]`, then a branch for each task (UniSLU's template, section 3)."""
+"""The part after a transcript: `[T/L]`, then a branch for each task (UniSLU's template, section 3)."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class Item:
 
 @dataclass
 class Tail:
-    """What was read after the transcript."""
+    """The content after the transcript."""
 
     items: list[Item] | None = None
     """The list of entities; None = there was no `[NER]` branch."""

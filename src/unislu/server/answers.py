@@ -32,7 +32,7 @@ TIMEOUT = 408
 
 
 class ApiError(Exception):
-    """A request that is refused, and what the client is told."""
+    """A refused request, and the message to the client."""
 
     def __init__(
         self,

@@ -1,4 +1,4 @@
-"""Clips of known voices that come with a request → the embeddings that the model is asked with."""
+"""Clips of known voices in a request → the embeddings that the model's request needs."""
 
 from __future__ import annotations
 

@@ -154,7 +154,7 @@ class JobRunner:
                 await asyncio.to_thread(self.store.end, job.id, DONE, result=result)
 
     async def _transcribe(self, job: Job, lane: _Lane) -> str | None:
-        """The result; None if the job is longer than it stated and was moved to its proper lane."""
+        """The result; None if the job is longer than stated and was moved to the lane for its length."""
         form = parse_form(AnalyzeForm, [(name, value) for name, value in job.options["fields"]])
         path = self.store.path(job.id)
         if not path.exists():

@@ -1,4 +1,4 @@
-"""The names under which clients ask for the models that a server has loaded."""
+"""The names by which clients choose among the loaded models."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class ModelNames:
-    """Every name, and the model that it means."""
+    """All names and their models."""
 
     keys: Mapping[str, str]
     """Name -> the worker's name of the model."""
@@ -50,7 +50,7 @@ class ModelNames:
 
 
 def _asked_for(bundle: str | None) -> tuple[str, ...]:
-    """The name by which the main model was asked for; a path is nobody's business."""
+    """The name by which the main model was loaded; a path stays private."""
     if bundle is None:
         return (DEFAULT,)
     return (bundle,) if parse_reference(bundle) is not None else ()

@@ -216,7 +216,7 @@ async def _events(
                 yield f": {news.seconds:.0f} s were transcribed\n\n"
             continue
         text = news.analysis.text or ""
-        if form.response_format == "diarized_json":  # who speaks is known once everything was heard
+        if form.response_format == "diarized_json":  # who speaks is known at the end
             for turn in formats.openai_turns(news.analysis):
                 yield event(turn)
             written = len(text)

@@ -1,4 +1,4 @@
-"""Places that clients share: a limit for all, and a lower one for each key."""
+"""Limited places shared by clients: a limit for all, and a lower one for each key."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the routes share: admission, uploads, decoding, the model's thread, and answers."""
+"""Shared by the routes: admission, uploads, decoding, the model's thread, and answers."""
 
 from __future__ import annotations
 

@@ -26,7 +26,7 @@ QUIET_SECONDS = 5.0
 
 @dataclass(frozen=True)
 class Transcribed:
-    """What was transcribed so far: `seconds` and their `text`; at the end the `analysis`."""
+    """The transcription so far: `seconds` and their `text`; at the end the `analysis`."""
 
     seconds: float = 0.0
     text: str = ""

@@ -86,7 +86,7 @@ class WyomingServer:
                 await writer.wait_closed()
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        """One connection; the client is told what ends it."""
+        """Serve one connection; the client is told why it ends."""
         try:
             with self._places.hold(NAME, "Wyoming connections are open", retry_after=5):
                 folder = self._service.workspace.request()
@@ -113,7 +113,7 @@ class WyomingServer:
 
 
 class _Bounded:
-    """A stream that refuses an event with a part too long to be one, before any of it is read."""
+    """A stream that refuses oversized parts of events before reading them."""
 
     def __init__(self, reader: asyncio.StreamReader) -> None:
         self.readline = reader.readline
@@ -193,7 +193,7 @@ class _Conversation:
             raise ApiError(400, "this is no event of the Wyoming protocol", code="invalid_event") from None
 
     async def _take(self) -> Event | None:
-        """The event that is read, while the next one is."""
+        """The next event, while the one after it is being read."""
         limit = self._settings.read_timeout
         done, _ = await asyncio.wait({self._next}, timeout=limit)
         if not done:
@@ -286,7 +286,7 @@ class _Conversation:
 
 
 def _message(event: Event) -> Eventable | None:
-    """What an event says; None for an unknown one, which is dropped. Raises `ApiError`."""
+    """The content of an event; None for an unknown one, which is dropped. Raises `ApiError`."""
     for kind in (Describe, Ping, Transcribe, AudioStart, AudioChunk, AudioStop):
         if not kind.is_type(event.type):
             continue
@@ -315,7 +315,7 @@ def _are_texts(value: Any) -> bool:
 
 
 def _info(models: Mapping[str, Model]) -> Info:
-    """What Home Assistant shows and chooses from."""
+    """The models and languages that Home Assistant shows and chooses from."""
     made = Attribution(name="unislu", url="")
     listed = [
         AsrModel(

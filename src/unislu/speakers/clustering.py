@@ -41,8 +41,8 @@ def cluster(
     labels = linked(points, weights, 1, threshold)
     sizes = np.bincount(labels, weights=weights)
     least = min(max(LEAST, SHARE * len(embeddings)), ENOUGH, sizes.max())
-    heard = sizes[labels] >= least
-    points, weights, labels = points[heard], weights[heard], labels[heard]
+    large = sizes[labels] >= least
+    points, weights, labels = points[large], weights[large], labels[large]
     if count is not None and len(set(labels)) > count:
         labels = linked(points, weights, count, np.inf)
     sizes = np.bincount(labels, weights=weights)

@@ -74,7 +74,7 @@ class VoiceTrack:
 
     @property
     def voices(self) -> Sequence[Voice]:
-        """All that was added, in this order."""
+        """All voices added, in order."""
         self._embed(len(self._waiting))
         return self._voices
 
@@ -118,7 +118,7 @@ def _windows(samples: NDArray[np.float32]) -> tuple[list[tuple[float, float]], S
 
 
 def profile(samples: NDArray[np.float32], name: str = "the clip") -> NDArray[np.float32]:
-    """The embedding of one person's voice, [256] float32: the mean over a clip of theirs.
+    """The embedding of a person's voice, [256] float32: the mean over a clip of it.
 
     Raises `AudioError` if there is too little sound in [n] float32 samples at 16 kHz.
     """
@@ -129,7 +129,7 @@ def profile(samples: NDArray[np.float32], name: str = "the clip") -> NDArray[np.
 
 
 def unit(vectors: NDArray[Any]) -> NDArray[np.float32]:
-    """Vectors along the last axis with length 1."""
+    """Vectors along the last axis, scaled to length 1."""
     lengths = np.linalg.norm(vectors, axis=-1, keepdims=True)
     return np.asarray(vectors / np.maximum(lengths, 1e-9), np.float32)
 

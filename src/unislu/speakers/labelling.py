@@ -65,7 +65,7 @@ def with_speakers(
 def unmet(
     result: Analysis, count: int | None, names: Sequence[str], enrolled: Iterable[str]
 ) -> list[str]:
-    """What was asked about speakers and is not in the result, a sentence each."""
+    """The requests about speakers that the result does not meet, a sentence each."""
     speakers = result.speakers or ()
     found = f"{len(speakers)} {'voice' if len(speakers) == 1 else 'voices'} can be told apart"
     used = {speaker.name for speaker in speakers}
@@ -80,7 +80,7 @@ def unmet(
 
 
 def _units(segment: Segment) -> int:
-    """What gets a speaker of its own: words, or the segment where words have no times."""
+    """The units that get a speaker: words, or the segment if its words have no times."""
     if not segment.text:
         return 0
     return len(segment.words) if segment.words else 1

@@ -1,4 +1,4 @@
-"""Speakers of live speech: told apart as they speak, by what was heard so far, and never revised."""
+"""Speakers of live speech: told apart as they speak, from the stream so far, and never revised."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from .embedding import Voice, embed, unit
 from .labelling import speak
 
 EVIDENCE = 3
-"""Windows in which a new voice must be heard; with fewer it is taken for the nearest known one. Tuned like
+"""Windows that a new voice must have; with fewer it is taken for the nearest known one. Tuned like
 `clustering.THRESHOLD`.
 """
 KEPT = 100
@@ -25,8 +25,8 @@ KEPT = 100
 class LiveSpeakers:
     """The speakers of one stream, utterance by utterance.
 
-    The windows of an utterance are clustered together with those that were heard before; a cluster is whose
-    windows most of it are. It keeps the last `KEPT` embeddings of each speaker.
+    The windows of an utterance are clustered together with earlier ones; a cluster belongs to the
+    speaker who has most of its windows. It keeps the last `KEPT` embeddings of each speaker.
     """
 
     def __init__(
@@ -38,12 +38,12 @@ class LiveSpeakers:
         """As for `with_speakers`: their number if it is known, names in order, known voices."""
         self._count, self._names = count, list(names)
         self._enrolled = list((enrolled or {}).items())
-        self._heard: list[deque[NDArray[np.float32]]] = []  # embeddings, by speaker
+        self._embeddings: list[deque[NDArray[np.float32]]] = []  # by speaker
         self._seconds: list[float] = []
         self._spoke = 0  # who said the last word
         self._given: list[str | None] = []  # names, which stay with whom they were given to
 
-    def hear(
+    def identify(
         self, samples: NDArray[np.float32], start: float, units: Sequence[tuple[float, float]]
     ) -> list[str]:
         """Who says each word of a closed utterance, by id.
@@ -57,7 +57,7 @@ class LiveSpeakers:
         return self.assign(found, units)
 
     def assign(self, voices: Sequence[Voice], units: Sequence[tuple[float, float]]) -> list[str]:
-        """As `hear`, from the embeddings of the utterance."""
+        """As `identify`, from the embeddings of the utterance."""
         if not units:
             return []
         rows = [voice.embedding for voice in voices]
@@ -76,7 +76,7 @@ class LiveSpeakers:
 
     @property
     def speakers(self) -> tuple[Speaker, ...]:
-        """Everyone who spoke so far."""
+        """Everyone who has spoken so far."""
         return tuple(
             Speaker(f"S{number}", round(seconds, 3), name)
             for number, (seconds, name) in enumerate(zip(self._seconds, self._given, strict=True), start=1)
@@ -94,12 +94,12 @@ class LiveSpeakers:
 
     @property
     def _last(self) -> int:
-        """Whom an utterance without a voice, of a moment's length, is given to: who spoke before it."""
-        return self._spoke if self._heard else self._add()
+        """The speaker of an utterance too short to have a voice: whoever spoke before it."""
+        return self._spoke if self._embeddings else self._add()
 
     def _owners(self, rows: Sequence[NDArray[np.float32]]) -> list[int]:
         """The number of the speaker of each window of an utterance."""
-        before = [row for heard in self._heard for row in heard]
+        before = [row for kept in self._embeddings for row in kept]
         points = np.stack([*before, *rows])
         labels = linked(points, np.ones(len(points)), 1, THRESHOLD)
         speakers = self._matched(labels[: len(before)], labels.max() + 1)
@@ -107,13 +107,13 @@ class LiveSpeakers:
         for label in dict.fromkeys(own.tolist()):
             if label not in speakers:
                 speakers[label] = self._unknown(points[labels == label])
-            self._heard[speakers[label]].extend(points[len(before) :][own == label])
+            self._embeddings[speakers[label]].extend(points[len(before) :][own == label])
         return [speakers[label] for label in own.tolist()]
 
     def _matched(self, labels: NDArray[np.int64], clusters: int) -> dict[int, int]:
-        """The speaker of each cluster with windows that were heard before: whose are most, each one once."""
-        table = np.zeros((clusters, len(self._heard)), np.int64)
-        speakers = [place for place, heard in enumerate(self._heard) for _ in heard]
+        """The speaker of each cluster with earlier windows: whoever has most of them; each speaker once."""
+        table = np.zeros((clusters, len(self._embeddings)), np.int64)
+        speakers = [place for place, kept in enumerate(self._embeddings) for _ in kept]
         for label, speaker in zip(labels, speakers, strict=True):
             table[label, speaker] += 1
         found: dict[int, int] = {}
@@ -124,13 +124,13 @@ class LiveSpeakers:
         return found
 
     def _unknown(self, rows: NDArray[np.float32]) -> int:
-        """Who is heard in a cluster [n, 256] that is nobody's: the nearest speaker, or a new one."""
-        if self._heard and not self._heard[-1]:  # who was heard for a moment alone is this one
-            return len(self._heard) - 1
-        full = self._count is not None and len(self._heard) >= self._count
-        if self._heard and (full or len(rows) < EVIDENCE):
+        """The speaker of a cluster [n, 256] without earlier windows: the nearest one, or a new one."""
+        if self._embeddings and not self._embeddings[-1]:  # who has no voice yet is this one
+            return len(self._embeddings) - 1
+        full = self._count is not None and len(self._embeddings) >= self._count
+        if self._embeddings and (full or len(rows) < EVIDENCE):
             mean = rows.mean(axis=0)
-            return int(np.argmax([mean @ self._voice(place) for place in range(len(self._heard))]))
+            return int(np.argmax([mean @ self._voice(place) for place in range(len(self._embeddings))]))
         return self._add()
 
     def _here(
@@ -141,12 +141,12 @@ class LiveSpeakers:
         return unit(np.mean([*own, self._voice(speaker)], axis=0))
 
     def _voice(self, place: int) -> NDArray[np.float32]:
-        """The voice of a speaker, [256] float32; zeros if none was heard."""
-        heard = self._heard[place]
-        return unit(np.mean(heard, axis=0)) if heard else np.zeros(256, np.float32)
+        """The voice of a speaker, [256] float32; zeros before the first window."""
+        kept = self._embeddings[place]
+        return unit(np.mean(kept, axis=0)) if kept else np.zeros(256, np.float32)
 
     def _add(self) -> int:
-        self._heard.append(deque(maxlen=KEPT))
+        self._embeddings.append(deque(maxlen=KEPT))
         self._seconds.append(0.0)
         self._given.append(None)
-        return len(self._heard) - 1
+        return len(self._embeddings) - 1

@@ -1,4 +1,4 @@
-"""How many speakers to look for, and who they may be."""
+"""Options of speakers: how many to look for, and who they may be."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The weighted mean of the weights of checkpoints of one lineage (`unislu tools average`).
+"""Weighted means of checkpoints of one lineage (`unislu tools average`).
 
 A run that continues another one improves on what it trains most and loses a little elsewhere; the mean of
 both keeps most of either (model soups, Wortsman et al., 2022). Everything but the weights is taken from the

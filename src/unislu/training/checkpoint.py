@@ -133,7 +133,7 @@ class Checkpoint:
 
     @classmethod
     def backbone(cls, name: str, kind: str) -> Checkpoint | None:
-        """What a recipe goes on from; None for a folder or hub name that is no checkpoint of ours.
+        """The checkpoint that a recipe continues; None for any other folder or hub name.
 
         Raises:
             RecipeError: the checkpoint is damaged, or of another kind of model.
@@ -161,7 +161,7 @@ class Checkpoint:
             raise BundleError(f"{self.folder / UNISLU}: key 'vocabulary': {error}") from error
 
     def detail(self, key: str) -> Any:
-        """What only this kind of model has. Raises `BundleError` if it is missing."""
+        """A key of this kind of model. Raises `BundleError` if it is missing."""
         if key not in self.details:
             raise BundleError(f"{self.folder / UNISLU}: no key {key!r}; {_REMEDY}")
         return self.details[key]

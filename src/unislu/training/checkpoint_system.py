@@ -42,7 +42,7 @@ _CHUNK = 64
 
 
 def torch_device(device: str) -> str:
-    """What torch calls a device; `auto` is the GPU where there is one.
+    """Torch's name of a device; `auto` is the GPU if there is one.
 
     Raises:
         OptionError: it is not there, or torch runs no checkpoint on it.

@@ -1,4 +1,4 @@
-"""The folders that a training run leaves, so that a kill at any moment loses the steps since the last one.
+"""The checkpoint folders of a training run: a kill at any moment loses only the steps since the last one.
 
     checkpoint-400/   weights that learn, optimiser, schedule and random states, to go on from
     best/, last/      the model alone, as `unislu export` reads it
@@ -38,7 +38,7 @@ class Checkpoints:
         return self._out / f"{_PREFIX}{step}"
 
     def complete(self, step: int, state: Mapping[str, Any]) -> None:
-        """Make a checkpoint count whose other files are written, and remove all but the newest ones."""
+        """Complete a checkpoint whose other files are written, and remove all but the newest ones."""
         folder = self.folder(step)
         files = {
             path.relative_to(folder).as_posix(): file_digest(path)
@@ -72,7 +72,7 @@ class Checkpoints:
 
 
 def replace_folder(folder: Path, write: Callable[[Path], None]) -> None:
-    """Write a folder anew beside the old one, which stays until the new one is whole.
+    """Write a folder beside the old one, which stays until the new one is complete.
 
     A kill between the two renames leaves the old one under another name; see `restore_folder`.
     """
@@ -87,7 +87,7 @@ def replace_folder(folder: Path, write: Callable[[Path], None]) -> None:
 
 
 def restore_folder(folder: Path) -> None:
-    """Give a folder its name back, and remove what a kill left of writing or replacing it."""
+    """Restore a folder's name, and remove what a kill left of writing or replacing it."""
     old = folder.with_name(folder.name + _OLD)
     if old.exists() and not folder.exists():
         os.rename(old, folder)

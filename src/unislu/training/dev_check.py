@@ -1,4 +1,4 @@
-"""What quantisation costs: an exported bundle against its checkpoint on a sample of dev data."""
+"""The cost of quantisation: an exported bundle against its checkpoint on a sample of dev data."""
 
 from __future__ import annotations
 

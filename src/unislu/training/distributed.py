@@ -1,4 +1,4 @@
-"""One recipe on one process or many: `accelerate launch` says how many, this module what each of them does.
+"""One recipe on one process or many: `accelerate launch` starts them, this module divides the work.
 
 `batch_size` of a recipe is the batch of all processes together. Each takes its part of every batch, and its
 loss counts as much as that part holds of what is learned: the mean of the gradients is the gradient of the
@@ -69,7 +69,7 @@ def make_accelerator(recipe: Recipe, out: Path, tracker: str | None) -> Accelera
 
 
 def seed_dropout(accelerator: Accelerator, seed: int) -> None:
-    """Dropout of other processes is other dropout; the weights were drawn before, from one seed."""
+    """Seed dropout differently in each process; the weights were drawn before, from one seed."""
     if accelerator.num_processes > 1:
         set_seed(seed + accelerator.process_index)
 

@@ -135,7 +135,7 @@ def export(
 
 
 def _float_bytes(model: WhisperForConditionalGeneration) -> int:
-    """Bytes of the larger float32 graph, about."""
+    """Approximate size of the larger float32 graph in bytes."""
     decoder = sum(p.numel() for p in model.model.decoder.parameters())
     encoder = sum(p.numel() for p in model.model.encoder.parameters())
     return 4 * max(decoder, encoder)
@@ -196,7 +196,7 @@ def checkpoint_weights(model: WhisperForConditionalGeneration) -> dict[str, NDAr
 
 
 def read_checkpoint(folder: Path, alphabet: str | None = None) -> Checkpoint:
-    """What is known of a checkpoint that can become a bundle.
+    """Read a checkpoint that can become a bundle.
 
     Raises:
         BundleError: `unislu.json` or `tokenizer.json` is missing or damaged, or the model is of a kind that

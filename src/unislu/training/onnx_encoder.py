@@ -37,7 +37,7 @@ class Shape:
 
     @classmethod
     def of(cls, config: Any) -> Shape:
-        """Read the sizes from a `transformers.WhisperConfig`."""
+        """The sizes in a `transformers.WhisperConfig`."""
         return cls(
             mels=config.num_mel_bins,
             width=config.d_model,

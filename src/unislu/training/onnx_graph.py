@@ -1,4 +1,4 @@
-"""A small writer of ONNX graphs, so that the exported graph is exactly the one we want to run.
+"""A small writer of ONNX graphs, for full control over the exported graph.
 
 Tracing a torch module gives a graph of several hundred shape computations that no optimiser turns
 into the fused, quantised operators ONNX Runtime runs fastest. Whisper is small enough to write its

@@ -12,7 +12,7 @@ from unislu.training.protocol import Trainable
 
 
 def make_optimizer(model: Trainable, config: OptimizerConfig) -> torch.optim.AdamW:
-    """AdamW over what learns."""
+    """AdamW over the parameters that learn."""
     return torch.optim.AdamW(model.parameter_groups(config), betas=(0.9, 0.98), eps=1e-6, fused=True)
 
 

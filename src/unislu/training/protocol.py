@@ -1,4 +1,4 @@
-"""What the training loop needs from a model, whatever its kind: one loop trains them all.
+"""The interface of all kinds of models to the one training loop.
 
 A kind of model is a module with a `build_system` function; `unislu.training.models.build` finds it by
 `model.kind` of the recipe. Predictions come through one contract too, so that every kind is evaluated by the
@@ -44,11 +44,11 @@ class Trainable(Protocol):
         ...
 
     def parameter_groups(self, config: OptimizerConfig) -> list[dict[str, Any]]:
-        """What learns, with its learning rate and weight decay, for AdamW."""
+        """The parameters that learn, with learning rates and weight decay, for AdamW."""
         ...
 
     def describe(self) -> dict[str, Any]:
-        """What `unislu.json` has to say so that the checkpoint can be loaded: kind, vocabulary, format."""
+        """The content of `unislu.json` that loading the checkpoint needs: kind, vocabulary, format."""
         ...
 
     def save(self, folder: Path, unislu: dict[str, Any]) -> None:
@@ -102,7 +102,7 @@ class TrainingSystem:
 
 @dataclass(frozen=True)
 class TrainingSetting:
-    """What a system is built from."""
+    """The inputs from which a system is built."""
 
     recipe: Recipe
     labels: LabelSet

@@ -77,7 +77,7 @@ def prune(checkpoint: Path, out: Path, texts: Iterable[str]) -> tuple[int, int]:
 
 
 def needed(tokenizer: WhisperTokenizer, texts: Iterable[str]) -> set[int]:
-    """The tokens of the texts, single bytes, and whatever writes ASCII signs without letters."""
+    """The tokens of the texts, single bytes, and tokens of ASCII signs without letters."""
     found = {id_ for id_, data in tokenizer.text_bytes.items() if len(data) == 1 or _is_sign(data)}
     for text in texts:
         found.update(tokenizer.encode(text), tokenizer.encode(f" {text}"))

@@ -17,7 +17,7 @@ _T = TypeVar("_T")
 
 
 def read_yaml(path: str | Path) -> dict[str, Any]:
-    """The mapping that a YAML file holds.
+    """Read a YAML file that holds a mapping.
 
     Raises:
         RecipeError: the file cannot be read, is not YAML, or holds something else.

@@ -1,4 +1,4 @@
-"""`scores.json`: what a run scored, and the mean of several seeds."""
+"""`scores.json`: the scores of a run, and their mean over several seeds."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a checkpoint is given and never writes, in the terms of a bundle's manifest.
+"""A checkpoint's audio settings and forbidden tokens, as in a bundle's manifest.
 
 Export, evaluation of checkpoints and the choice of the best one while training take it from here, so that all
 three are given and write the same.

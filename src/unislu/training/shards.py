@@ -35,7 +35,7 @@ _WINDOW_CLIPS = 4 * CLIPS
 
 @dataclass(frozen=True)
 class Reference:
-    """Where a clip lies: bytes of a shard."""
+    """The place of a clip: a range of bytes in a shard."""
 
     shard: str
     start: int
@@ -52,7 +52,7 @@ class Reference:
 
 
 def write_shards(manifests: Sequence[Path], out: str, clips: int = CLIPS, seed: int = 0) -> int:
-    """Write the clips of manifests as shards, in random order; how many shards.
+    """Write the clips of manifests as shards, in random order; returns the number of shards.
 
     Raises:
         RecordError: see `read_records`.
@@ -110,7 +110,7 @@ def _padded(size: int) -> int:
 
 
 class ShardReader:
-    """Clips out of shards; the shards used last stay in memory."""
+    """Reads clips from shards; the most recently used shards stay in memory."""
 
     def __init__(self, kept: int = _KEPT) -> None:
         self._kept = kept

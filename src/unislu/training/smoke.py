@@ -1,4 +1,4 @@
-"""Tiny random models and tiny corpora, made on the spot: any recipe can be tried in seconds, without data.
+"""Tiny random models and corpora, generated on the spot, to try any recipe in seconds without data.
 
 `unislu train RECIPE --smoke` merges the recipe's section `smoke` in, which names these models
 (`${TINY}/whisper`, `wav2vec2`, `w2v-bert`, `qwen2`) and two steps, and trains on six clips of tones.

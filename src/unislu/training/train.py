@@ -202,7 +202,7 @@ class Run:
         bar.close()
 
     def _plan(self) -> EpochPlan | ShardPlan:
-        """Every process knows each epoch's batches, or, where the audio lies in shards, those of its own."""
+        """The plan: all of each epoch's batches, or, with audio in shards, those of this process."""
         processes, rank = self.accelerator.num_processes, self.accelerator.process_index
         if in_shards(self.corpora):
             return ShardPlan(self.recipe, self.corpora, self.system.make, rank, processes)

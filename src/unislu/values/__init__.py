@@ -28,7 +28,7 @@ __all__ = [
 ]
 
 DOUBT = 0.5
-"""Factor on the confidence of an entity whose value fails its check: its words were probably misheard."""
+"""Factor on the confidence of an entity whose value fails its check: probably misrecognised."""
 _LONGEST = 400
 _DIGITS = 4
 

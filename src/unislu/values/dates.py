@@ -1,4 +1,4 @@
-"""Dates, as far as they were said: a day, a month, a year or a week, each in ISO 8601.
+"""Dates, as precise as they were said: a day, a month, a year or a week, each in ISO 8601.
 
 What needs only a calendar is read here: a day that does not exist is told from words that are no date.
 Relative expressions and numeric dates are dateparser's.
@@ -209,7 +209,7 @@ _READERS = (
 
 
 def _parsed(said: str, reading: Reading) -> Value | None:
-    """What dateparser makes of a relative expression or a numeric date; it makes a date of much else."""
+    """A relative expression or a numeric date, read by dateparser, which takes much else for a date."""
     if not _RELATIVE.search(said) and not _NUMERIC.fullmatch(said):
         return None
     found = _parser(reading.now, "DMY" if reading.region not in (None, "US") else "MDY").get_date_data(said)

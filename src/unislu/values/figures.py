@@ -60,7 +60,7 @@ def figures(text: str) -> str:
 
 
 def plain(value: Decimal) -> str:
-    """A number as it is written: 2500000, 0.5."""
+    """A number in digits: 2500000, 0.5."""
     return format(value.normalize(), "f") if value else "0"
 
 

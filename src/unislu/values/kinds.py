@@ -1,4 +1,4 @@
-"""Which kind of value a type has: it follows from the type's name."""
+"""The kind of value that a type has, by the type's name."""
 
 from __future__ import annotations
 
@@ -73,7 +73,7 @@ def kind_of(type_: str) -> str | None:
 
 
 def _heads(name: str) -> Iterator[str]:
-    """A name and what it is at its head: `date-of-departure` → date, `office-phone-number` → phone-number."""
+    """A name and its head: `date-of-departure` → date, `office-phone-number` → phone-number."""
     yield name
     words = name.split("-")
     if "of" in words[1:]:

@@ -1,4 +1,4 @@
-"""What values are read by: the moment of speaking, and the country of the speaker."""
+"""The context of values: the moment of speaking, and the country of the speaker."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Digits and letters said one by one → what they spell: `double five oh one` = `5501`, `G B 8 two` = `gb82`.
+"""Spelled-out digits and letters: `double five oh one` = `5501`, `G B 8 two` = `gb82`.
 
 Not arithmetic: `forty-two nineteen` spells 4219, and `eight hundred` 800. So text2num is of no use here.
 """
@@ -79,7 +79,7 @@ def _read(words: Sequence[str], nato: bool) -> Iterator[str]:
 
 
 def _single(word: str, nato: bool) -> str:
-    """What a repetition repeats: one character."""
+    """The character that a repetition repeats."""
     once = "0" if word == "o" else _UNITS.get(word, word)
     once = NATO.get(once, once) if nato else once
     return once if len(once) == 1 and once.isalnum() else ""

@@ -62,7 +62,7 @@ def render(analysis: Analysis, audio: str | None = None) -> str:
 
 
 def _media(header: Xml.Element, audio: str) -> None:
-    """Where the recording is, as a URL relative to the document."""
+    """The recording's URL relative to the document."""
     kind = mimetypes.guess_type(audio)[0] or "audio/x-wav"
     about = {
         "MEDIA_URL": _text(audio),

@@ -1,4 +1,4 @@
-"""A result as notebooks show it: a piece of HTML that needs nothing and changes nothing around it.
+"""A result in notebooks: self-contained HTML that does not affect the rest of the page.
 
 Its styles are inline, because notebooks that are not trusted drop style sheets, and its colours are those of
 the notebook, so that it can be read on a dark page too.

@@ -1,4 +1,4 @@
-"""Label Studio's tasks with pre-annotations, and the labelling configuration they are made for.
+"""Label Studio's tasks with pre-annotations, and their labelling configuration.
 
 Every segment, cut where the speaker changes, is a region of the audio with its transcript and its sentiment;
 every entity is a region of the task's text. `unislu prepare label-studio` turns the annotated export into
@@ -53,7 +53,7 @@ def _segments(analysis: Analysis) -> Iterator[dict[str, Any]]:
 def _of_audio(
     analysis: Analysis, number: int, segment: Segment, control: str, kind: str, values: list[str]
 ) -> dict[str, Any]:
-    """What one control says of a segment's region, to which its id belongs."""
+    """One control's part of a segment's region, which has the given id."""
     key = "text" if kind == "textarea" else kind
     place = {"start": segment.start, "end": segment.end, "channel": segment.channel or 0}
     return {

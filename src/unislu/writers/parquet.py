@@ -26,7 +26,7 @@ def render(analysis: Analysis) -> bytes:
 
 
 def with_json(entities: list[dict[str, Any]] | None) -> list[dict[str, Any]] | None:
-    """Entities with their values as JSON texts: the keys of values differ by kind, which no column allows."""
+    """Entities with their values as JSON texts, since the keys of values differ by kind."""
     if entities is None:
         return None
     return [

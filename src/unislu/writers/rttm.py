@@ -44,7 +44,7 @@ def speaker_turns(analysis: Analysis) -> list[Turn]:
 
 
 def _extend(turns: list[Turn], turn: Turn) -> None:
-    """Add a turn, or let the last one go on with it."""
+    """Add a turn, or extend the last one by it."""
     start, end, speaker = turn
     if turns and turns[-1][2] == speaker and start - turns[-1][1] < PAUSE:
         turns[-1] = (turns[-1][0], max(turns[-1][1], end), speaker)

@@ -89,7 +89,7 @@ def speaker_of(analysis: Analysis, segment: Segment) -> str | None:
 
 
 def speaker_names(analysis: Analysis) -> dict[str, str]:
-    """What people read for the id of each speaker: the name, or the id where none is known."""
+    """The display name of each speaker id: the name, or the id if none is known."""
     return {speaker.id: speaker.name or speaker.id for speaker in analysis.speakers or ()}
 
 

@@ -1,4 +1,4 @@
-"""What every corpus builder shares: where a record's audio lies, what was left out, and why.
+"""Shared by all corpus builders: where a record's audio is, what was left out, and why.
 
 A builder is a function `(source, options, tally) -> iterator of (Record, Clip or None)`, one file for each
 layout. It never guesses: what does not fit (a phrase that is not in its text, a type it does not know) is
@@ -37,7 +37,7 @@ class CorpusAudio:
 
 @dataclass(frozen=True)
 class BuildOptions:
-    """What is wanted of a corpus."""
+    """What to build from a corpus."""
 
     split: str = "train"
     """The corpus's name of the split (`fine-tune`, `test-clean`, …)."""
@@ -64,7 +64,7 @@ class Tally:
             self.cases.append(f"{reason}: {case}")
 
     def refuse(self, case: str) -> None:
-        """Note something that could not be read, however many there are; the rest goes on."""
+        """Note something that could not be read; the rest is still read."""
         self.broken.append(case)
 
 
@@ -75,7 +75,7 @@ Builder = Callable[[Path, BuildOptions, Tally], Built]
 def find_spans(
     text: str, phrases: Sequence[tuple[str, str]], tally: Tally, case: str
 ) -> tuple[AnnotatedEntity, ...]:
-    """Offsets of (phrase, type) pairs that came without: longest phrase first, no character used twice.
+    """Find offsets for (phrase, type) pairs: longest phrase first, no character used twice.
 
     A phrase that is listed twice gets two places, from left to right, between word boundaries. One that has
     no free place is counted and dropped.
@@ -109,7 +109,7 @@ def _free(text: str, phrase: str, taken: Sequence[AnnotatedEntity]) -> int | Non
 def without_overlaps(
     text: str, spans: Iterable[AnnotatedEntity], tally: Tally, case: str
 ) -> tuple[AnnotatedEntity, ...]:
-    """Given offsets, checked: inside the text, not empty, longest first where two overlap."""
+    """Check given offsets: inside the text and not empty; of two that overlap the longer is kept."""
     kept: list[AnnotatedEntity] = []
     for span in sorted(spans, key=lambda entity: entity.start - entity.end):
         if not 0 <= span.start < span.end <= len(text):

@@ -21,7 +21,7 @@ MANIFEST = "manifest.jsonl"
 
 @dataclass(frozen=True)
 class CorpusSource:
-    """Where a corpus is and which part of it is wanted.
+    """Where a corpus is and which part of it to read.
 
     Raises:
         OptionError: on construction, when a value is out of range.

@@ -39,7 +39,7 @@ _WORD = re.compile(r"\w+|[^\w\s]")
 
 
 class _Broken(Exception):
-    """What is wrong with a region or a task."""
+    """A region or a task is malformed."""
 
 
 @dataclass
@@ -57,7 +57,7 @@ class _Region:
 
 @dataclass(frozen=True)
 class _Task:
-    """A task, as far as it is in order."""
+    """The valid part of a task."""
 
     id: str
     text: str
@@ -135,7 +135,7 @@ def _tasks(path: Path, tally: Tally) -> Iterator[tuple[int, Any]]:
 
 
 def _after(text: str, place: int) -> int:
-    """Where the blanks from `place` on end."""
+    """The end of the blanks from `place` on."""
     while text[place : place + 1].isspace():
         place += 1
     return place
@@ -309,7 +309,7 @@ def _carry_over(task: _Task, said: Sequence[_Region], case: str, tally: Tally) -
 
 
 class _Moved:
-    """Where the words of one text are in a corrected one."""
+    """Maps the words of one text to those of a corrected one."""
 
     def __init__(self, old: str, new: str) -> None:
         self._old, self._new = list(_WORD.finditer(old)), list(_WORD.finditer(new))

@@ -155,7 +155,7 @@ def _tsv_entities(row: Row, options: BuildOptions, place: str) -> list[Any] | No
 
 
 def _felt(row: Row, place: str, options: BuildOptions, tally: Tally) -> Record | None:
-    """A record with its sentiment; None when the utterance has none to learn."""
+    """A record with its sentiment; None if the utterance has none that can be learned."""
     wanted_columns(row, ("id", "normalized_text", "start_second", "end_second"), place)
     label = (row.get("sentiment") or "").strip("<> ").lower() or None
     if label is not None and label not in SENTIMENTS:

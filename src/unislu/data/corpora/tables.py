@@ -39,7 +39,7 @@ def tsv_rows(path: Path, columns: list[str] | None = None) -> Iterator[tuple[str
 
 
 def reason(error: Exception) -> str:
-    """What is wrong, without the path that the message names already."""
+    """The reason of an error, without the path that the message already names."""
     return (isinstance(error, OSError) and error.strerror) or str(error)
 
 

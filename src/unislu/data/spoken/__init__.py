@@ -1,4 +1,4 @@
-"""Written text → what is said: the spoken side of a record, for a synthesiser."""
+"""Written text → spoken form: what a synthesiser should say."""
 
 from __future__ import annotations
 

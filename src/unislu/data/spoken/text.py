@@ -1,4 +1,4 @@
-"""Running text as it is read aloud: its figures, addresses and abbreviated units turned into words.
+"""Running text as read aloud: figures, addresses and abbreviated units become words.
 
 A synthesiser reads figures in ways of its own, and some in none. `spoken_form` decides beforehand, by the
 commonest written forms; what it does not know it leaves as it is.

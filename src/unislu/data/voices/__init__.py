@@ -26,7 +26,7 @@ from unislu.errors import OptionError, VoiceError
 
 
 class Voice(Protocol):
-    """One way of speaking. An instance is used by one thread of one process."""
+    """A voice. An instance is used by one thread of one process."""
 
     def speak(self, text: str, *, speed: float = 1.0) -> tuple[NDArray[np.float32], int]:
         """Speak `text`.

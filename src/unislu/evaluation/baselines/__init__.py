@@ -1,4 +1,4 @@
-"""The usual pipelines as systems under the same evaluator: a recogniser, then a tagger, then a classifier.
+"""The usual pipelines, for the same evaluator: a recogniser, then a tagger, then a classifier.
 
     faster-whisper:FOLDER+spacy:en_core_web_sm+vader
     whisper:openai/whisper-base+gliner:urchade/gliner_large-v2.1

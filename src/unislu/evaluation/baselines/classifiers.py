@@ -22,7 +22,7 @@ VADER_THRESHOLD = 0.05
 
 
 class Vader:
-    """A lexicon with rules. It has no probabilities and no weights."""
+    """VADER, a lexicon with rules; it has no probabilities and no weights."""
 
     def __init__(self, model: str, setting: PartSetting) -> None:
         """`model` must be empty: there is only one."""
@@ -40,7 +40,7 @@ class Vader:
 
     @property
     def parameters(self) -> int | None:
-        """None to speak of."""
+        """None worth counting."""
         return 0
 
     @property

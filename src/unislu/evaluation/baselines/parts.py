@@ -1,4 +1,4 @@
-"""What the parts of a baseline share."""
+"""Shared by the parts of a baseline."""
 
 from __future__ import annotations
 

@@ -95,7 +95,7 @@ class Spacy:
 
 
 def _ontonotes(name: str) -> tuple[str, ...]:
-    """The OntoNotes labels an open type means."""
+    """The OntoNotes labels that an open type refers to."""
     normal = normalize_type(name)
     return ONTONOTES_NAMES.get(normal, (normal.upper().replace("-", "_"),))
 
@@ -188,7 +188,7 @@ class Gner:
         self._tokenizer = transformers.AutoTokenizer.from_pretrained(model, **load)
 
     def tag(self, text: str, types: tuple[str, ...] | None) -> Pairs:
-        """The entities its tags give, as far as its words are those of the text."""
+        """The entities of its tags, as far as its words match the text."""
         asked = _asked(types)
         words = list(_WORD.finditer(text))
         sentence = " ".join(word.group() for word in words)

@@ -1,4 +1,4 @@
-"""The papers' curves and analyses: each gives a table, written as CSV, and a figure, as SVG and PNG.
+"""The papers' curves and analyses, each a table (CSV) and a figure (SVG and PNG).
 
 bias        precision and recall over the entity bias           WhisperNER, Fig. 2
 length      scores by the number of words in a sentence         UniSLU, Fig. 3

@@ -58,7 +58,7 @@ class Table:
         return cls(columns, tuple(tuple(row[name] for name in columns) for row in rows))
 
     def write(self, path: Path) -> None:
-        """As CSV; numbers with at most four decimals, what is undefined as an empty cell."""
+        """Write as CSV: numbers with at most four decimals, undefined values as empty cells."""
         with path.open("w", encoding="utf-8", newline="") as file:
             writer = csv.writer(file)
             writer.writerow(self.columns)
@@ -118,10 +118,10 @@ def line(axis: Axes, x: Sequence[float], y: Sequence[float | None], name: str, n
 
 
 def from_zero(axis: Axes, room: float = 1.08) -> None:
-    """Let the vertical axis begin at zero, with `room` above the largest value."""
+    """Start the vertical axis at zero, with `room` above the largest value."""
     axis.set_ylim(0, max(axis.dataLim.y1 * room, 1e-6))
 
 
 def legend(axis: Axes) -> None:
-    """Where it hides least; without a frame."""
+    """Place the legend where it hides least, without a frame."""
     axis.legend(loc="best", frameon=False, fontsize=9)

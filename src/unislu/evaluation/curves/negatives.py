@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Trained:
-    """What a model was trained with: other examples that give negatives, and the share of dropped types."""
+    """How a model was trained: examples that supply negatives, and the share of dropped types."""
 
     negatives: int
     dropout: float
@@ -83,7 +83,7 @@ def negatives_figure(table: Table, title: str) -> Figure:
 
 
 def _means(rows: Sequence[Mapping[str, Any]], key: str, value: str) -> dict[int, float | None]:
-    """Models trained alike (other seeds) are averaged."""
+    """Average models that differ only in their seed."""
     found: dict[int, float | None] = {}
     for place in sorted({row[key] for row in rows}):
         known = [row[value] for row in rows if row[key] == place and row[value] is not None]
@@ -92,7 +92,7 @@ def _means(rows: Sequence[Mapping[str, Any]], key: str, value: str) -> dict[int,
 
 
 def _bars(axis: Axes, rows: Sequence[Mapping[str, Any]]) -> None:
-    """The four cases of Fig. 3: with and without negatives, with and without dropout; those there are."""
+    """Those of the four cases of Fig. 3 that exist: with and without negatives, with and without dropout."""
     cases = []
     for negatives in (False, True):
         for dropout in (False, True):

@@ -43,7 +43,7 @@ class Player:
 
 
 class Players:
-    """Makes audio part of a page and keeps count of what it costs."""
+    """Adds audio to a page and keeps track of its size."""
 
     def __init__(self, options: AudioOptions, folder: Path) -> None:
         """`folder`: of the page."""

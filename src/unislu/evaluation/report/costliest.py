@@ -1,4 +1,4 @@
-"""The worst utterances by cost, and their words with marks for display."""
+"""The costliest utterances, and their words with marks for display."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ class Piece:
 
 
 def costliest(evaluation: Evaluation, count: int = SHOWN) -> list[Case]:
-    """The costliest utterances of all manifests, worst first, without those that are right."""
+    """The costliest utterances of all manifests, without error-free ones."""
     cases = []
     for dataset in evaluation.datasets:
         records = {record.id: record for record in dataset.records}

@@ -210,7 +210,7 @@ def _known(interval: Interval) -> tuple[float, float]:
 
 
 def _along(value: float, start: float, size: float, whole: float = 100) -> float:
-    """Where a value of 0 … `whole` lies on a line of that start and size, rounded to a tenth."""
+    """The position of a value of 0 … `whole` on a line of that start and size, rounded to a tenth."""
     return round(start + size * min(whole, max(0.0, value)) / whole, 1)
 
 

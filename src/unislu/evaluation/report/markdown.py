@@ -18,7 +18,7 @@ _COLUMNS = (
     ("accuracy", "sa.accuracy"),
 )
 _SHOWN = 10
-"""Worst utterances in the text; the HTML page has them all."""
+"""Number of costliest utterances in the text; the HTML page has them all."""
 
 
 def text(evaluation: Evaluation, cases: Sequence[Case]) -> str:
@@ -103,7 +103,7 @@ def _sentiment(part: ScoredPart | None) -> list[str]:
 
 
 def _speakers(parts: Iterable[ScoredPart]) -> list[str]:
-    """Manifests in which it is annotated who speaks."""
+    """The table of manifests with annotated speakers."""
     known = [(part.name, part.scores.speakers) for part in parts if part.scores.speakers is not None]
     if not known:
         return []

@@ -87,7 +87,7 @@ class CtcText:
 
     @classmethod
     def from_manifest(cls, values: dict[str, Any]) -> CtcText:
-        """What `to_manifest` described."""
+        """The units that `to_manifest` described."""
         return cls(tuple(values["characters"]), tuple(values["types"]))
 
     def _text(self, text: str) -> list[int]:

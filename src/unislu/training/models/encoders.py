@@ -107,7 +107,7 @@ class SpeechEncoder(nn.Module):
 
     @property
     def _window(self) -> int:
-        """Frames that Whisper takes at most."""
+        """Whisper's maximum number of frames."""
         return 2 * int(self.module.config.max_source_positions)
 
     def _in_silence(self, audio: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
@@ -126,7 +126,7 @@ class SpeechEncoder(nn.Module):
         return hidden[:, :longest] * own[..., None], positions
 
     def freeze(self, everything: bool, features: bool) -> None:
-        """Keep the whole encoder, or the convolutions that make its features."""
+        """Freeze the whole encoder, or only its feature convolutions."""
         self.module.requires_grad_(not everything)
         if self.family == "whisper":
             self.module.embed_positions.requires_grad_(False)

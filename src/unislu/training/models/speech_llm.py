@@ -203,7 +203,7 @@ class SpeechLlm(nn.Module):
         return {"kind": KIND, "vocabulary": self.vocabulary.to_manifest(), "format": "suffix"}
 
     def save(self, folder: Path, unislu: dict[str, Any]) -> None:
-        """Write what learned, and which pretrained models it belongs to; these are not copied."""
+        """Write the trained weights and the names of the pretrained models; these are not copied."""
         from dataclasses import asdict
 
         from safetensors.torch import save_file

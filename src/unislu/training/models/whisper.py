@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 
 class UnifiedWhisper(nn.Module):
-    """A Whisper backbone whose new tokens are rows of their own, so that the old ones can stay as they are.
+    """A Whisper backbone whose new tokens have separate rows, so that the old ones can stay fixed.
 
     The embedding of all tokens is `cat(old rows, new rows)`, tied to the output projection as in Whisper.
     """
@@ -213,7 +213,7 @@ def _continued(
     tokenizer_file: Path,
     labels: LabelSet,
 ) -> UnifiedWhisper:
-    """A model that goes on from a checkpoint: its embedding is split again into old and new rows."""
+    """A model that continues a checkpoint, whose embedding is split again into old and new rows."""
     try:
         vocabulary = known.decoded_with(tokenizer)
     except BundleError as error:

@@ -118,7 +118,7 @@ class WhisperPredictor:
         return [self._prediction(item.id, some, plan) for item, some in zip(asked, found, strict=True)]
 
     def _plan(self, prompt: Prompt) -> Plan:
-        """What a bundle does for the request, searched for as the recipe says."""
+        """The bundle's plan for the request, with the recipe's search."""
         request = Request(tasks=("asr", *prompt.tasks), entities=prompt.types, words=False)
         plan = self._recognizer.resolve(request)
         chosen = decode_options(self._decode)
@@ -170,7 +170,7 @@ def prediction(
     sentiment: dict[str, float] | None = None,
     which: str = "located",
 ) -> Prediction:
-    """What a parse says about a clip.
+    """A parse as the prediction of a clip.
 
     `sentiment`: the labels' probabilities, where they were read. `which`: see `DecodeConfig.phrases`.
     """
