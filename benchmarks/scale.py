@@ -192,7 +192,7 @@ def tables(found: dict[str, Any]) -> str:
         f"one thread a worker, {one['audio_seconds'] / 60:.0f} min of speech in {one['files']} files; "
         f"load average at the start {machine['load_average']}.",
         "",
-        "| workers | hours heard in an hour | for each core | wall | greatest memory of a worker |",
+        "| workers | hours of audio in an hour | for each core | wall | greatest memory of a worker |",
         "|---:|---:|---:|---:|---:|",
     ]
     lines += [
@@ -225,7 +225,7 @@ def _ray_line(run: dict[str, Any]) -> str:
     what = "one of them killed after a quarter" if run["node_killed"] else "undisturbed"
     return (
         f"Ray, two nodes of one core on the same machine, {what}: {run['heard']} of {run['files']} files "
-        f"heard, {run['rows']} rows, {run['wall_seconds']:.0f} s with the start of the actors, "
+        f"transcribed, {run['rows']} rows, {run['wall_seconds']:.0f} s with the start of the actors, "
         f"{run['speed']:.1f} hours in an hour."
     )
 
@@ -265,7 +265,9 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--out", type=Path, required=True, help="folder for scale.json")
-    parser.add_argument("--audio", type=Path, help="folder of sound files to hear instead of made ones")
+    parser.add_argument(
+        "--audio", type=Path, help="folder of sound files, instead of generated ones"
+    )
     parser.add_argument("--minutes", type=float, default=18.0, help="of made audio (default: 18)")
     parser.add_argument("--no-ray", action="store_true", help="leave the cluster out")
     parser.add_argument("--no-docs", action="store_true", help="leave docs/scaling.md as it is")

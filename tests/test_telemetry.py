@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from unislu.telemetry import OFF
+from unislu import TELEMETRY_OFF
 
 from . import needs
 
@@ -29,7 +29,9 @@ def offline(tmp_path: Path, *command: str) -> tuple[list[str], list[Path]]:
     home, scratch, calls = tmp_path / "home", tmp_path / "scratch", tmp_path / "calls"
     home.mkdir()
     scratch.mkdir()
-    kept = {name: value for name, value in os.environ.items() if name not in (*OFF, "XDG_CACHE_HOME")}
+    kept = {
+        name: value for name, value in os.environ.items() if name not in (*TELEMETRY_OFF, "XDG_CACHE_HOME")
+    }
     environment = kept | {"HOME": str(home), "TMPDIR": str(scratch), "PYTHONPATH": str(ROOT / "src")}
     script = [sys.executable, str(Path(__file__).parent / "offline.py")]
     done = subprocess.run(
@@ -69,8 +71,10 @@ def test_serve_leaves_nothing(tmp_path: Path, idle: int) -> None:
 
 
 def test_importing_unislu_switches_every_report_off() -> None:
-    code = f"import os, unislu; print([os.environ[name] for name in {list(OFF)!r}])"
-    kept = {name: value for name, value in os.environ.items() if name not in OFF}
+    code = f"import os, unislu; print([os.environ[name] for name in {list(TELEMETRY_OFF)!r}])"
+    kept = {name: value for name, value in os.environ.items() if name not in TELEMETRY_OFF}
     environment = kept | {"PYTHONPATH": str(ROOT / "src"), "DO_NOT_TRACK": "0"}
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=environment)
-    assert done.stdout == f"{list((OFF | {'DO_NOT_TRACK': '0'}).values())}\n"  # a user's choice is kept
+    assert (
+        done.stdout == f"{list((TELEMETRY_OFF | {'DO_NOT_TRACK': '0'}).values())}\n"
+    )  # a user's choice is kept

@@ -6,12 +6,16 @@
     result = model.analyze("call.mp3", entities=["person", "drug"], bias=0.5)
     result.text, result.entities[0].start_char, result.sentiment.scores
 
-Names are imported on first use, so `import unislu` loads neither numpy nor an inference engine. It switches
-off the telemetry of the libraries that are loaded later (`unislu.telemetry`).
+Names are imported on first use, so `import unislu` loads neither numpy nor an inference engine.
+
+Nothing that unislu loads sends usage reports: the import switches the telemetry of libraries off. ONNX Runtime
+(1.29 on) reads its variable at import, and otherwise writes a device id into the home's cache folder; programs
+that import onnxruntime before unislu must set `ORT_DISABLE_TELEMETRY=1` themselves.
 """
 
 from __future__ import annotations
 
+import os
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
@@ -33,14 +37,20 @@ from .errors import (
     VocabularyError,
     VoiceError,
 )
-from .telemetry import switch_off
 
 if TYPE_CHECKING:
     from .audio import AudioWarning
     from .recognition.model import Model, load
     from .result import Analysis, Entity, Segment, Sentiment, Word
 
-switch_off()
+TELEMETRY_OFF = {
+    "ORT_DISABLE_TELEMETRY": "1",
+    "HF_HUB_DISABLE_TELEMETRY": "1",
+    "RAY_USAGE_STATS_ENABLED": "0",
+    "DO_NOT_TRACK": "1",
+}
+for _name, _value in TELEMETRY_OFF.items():
+    os.environ.setdefault(_name, _value)  # a value that the user chose is kept
 
 __version__ = "0.3.0"
 

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from unislu import TELEMETRY_OFF
 from unislu.server.settings import PREFIX, ServerSettings
-from unislu.telemetry import OFF
 
 ROOT = Path(__file__).parents[2]
 DOCKERFILE = (ROOT / "Dockerfile").read_text(encoding="utf-8")
@@ -61,4 +61,4 @@ def test_compose_has_a_key_file_and_limits() -> None:
 
 @pytest.mark.parametrize("text", [DOCKERFILE, BATCH], ids=["Dockerfile", "batch.Dockerfile"])
 def test_images_switch_telemetry_off_before_anything_starts(text: str) -> None:
-    assert OFF.items() <= dict(re.findall(r"\b([A-Z_]+)=(\d+)", text)).items()
+    assert TELEMETRY_OFF.items() <= dict(re.findall(r"\b([A-Z_]+)=(\d+)", text)).items()

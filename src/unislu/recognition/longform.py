@@ -116,15 +116,15 @@ class Recording:
         if self._ready:
             window = self._ready.popleft()
             self._pending.append(window)
-            self._hear(window)
+            self._describe_voices(window)
             return window
         self.read = True
         self.close()
         return None
 
-    def _hear(self, window: Window) -> None:
-        """Describe its voices: in the order of reading, since the rows of a batch of the encoder are not
-        wholly independent and results must not depend on which thread is done first.
+    def _describe_voices(self, window: Window) -> None:
+        """In the order of reading: rows of an encoder's batch are not wholly independent, and results must not
+        depend on which thread is done first.
         """
         if self._voices is not None:
             with self._timed("speakers"):
