@@ -8,9 +8,9 @@
 
 Names are imported on first use, so `import unislu` loads neither numpy nor an inference engine.
 
-Nothing that unislu loads sends usage reports: the import switches the telemetry of libraries off. ONNX Runtime
-(1.29 on) reads its variable at import, and otherwise writes a device id into the home's cache folder; programs
-that import onnxruntime before unislu must set `ORT_DISABLE_TELEMETRY=1` themselves.
+Nothing that unislu loads sends usage reports: the import switches the telemetry of libraries off. ONNX
+Runtime (1.29 on) reads its variable at import, and otherwise writes a device id into the home's cache folder;
+programs that import onnxruntime before unislu must set `ORT_DISABLE_TELEMETRY=1` themselves.
 """
 
 from __future__ import annotations

@@ -123,8 +123,8 @@ class Recording:
         return None
 
     def _describe_voices(self, window: Window) -> None:
-        """In the order of reading: rows of an encoder's batch are not wholly independent, and results must not
-        depend on which thread is done first.
+        """In the order of reading: rows of an encoder's batch are not wholly independent, and results must
+        not depend on which thread is done first.
         """
         if self._voices is not None:
             with self._timed("speakers"):
