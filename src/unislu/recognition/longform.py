@@ -50,7 +50,7 @@ class FileProgress:
 
 
 Watch = Callable[[FileProgress], object]
-"""Called in the caller's thread whenever more was done or read; if it returns something true, the work ends
+"""Called in the caller's thread whenever more was done or read; if it returns a true value, the work ends
 early.
 """
 

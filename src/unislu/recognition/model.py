@@ -114,8 +114,8 @@ class Model:
                 sentiment.
             sample_rate: of an array, in Hz.
             name: the source's name in the result and in messages; by default its path.
-            watch: called with the progress; if it returns something true, the result is what was recognised
-                so far.
+            watch: called with the progress; if it returns a true value, the result is what was recognised so
+                far.
             options: the fields of a `Request`, in place of one.
 
         Raises:
@@ -199,7 +199,7 @@ class Model:
             on_error: "raise" stops at the first file that cannot be read; "yield" yields the error in place
                 of its result and continues.
             progress: called with the number of each file before it is read.
-            watch: called with the progress of the first unfinished file; if it returns something true, what
+            watch: called with the progress of the first unfinished file; if it returns a true value, what
                 was recognised of that file so far is the last result.
             options: as for `analyze`.
 

@@ -59,7 +59,7 @@ export class TypeList {
     this.reset.hidden = this.isDefault;
     this.clear.hidden = !this.types.length;
     this.note.textContent = this.isDefault
-      ? this.open ? "The model's built-in types. Add any other: it looks for what you name as well." : "The model's types."
+      ? this.open ? "The model's built-in types; types that you add are found as well." : "The model's types."
       : this.types.length ? "" : "Add a type, or reset.";
     if (tell) this.changed();
   }
