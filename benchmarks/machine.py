@@ -16,6 +16,7 @@ PACKAGES = (
     "unislu",
     "numpy",
     "onnxruntime",
+    "onnxruntime-gpu",
     "tokenizers",
     "av",
     "faster-whisper",

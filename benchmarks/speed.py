@@ -120,7 +120,7 @@ class System:
     def _answer(self):
         answer = self.connection.recv()
         if isinstance(answer, Exception):
-            raise SystemExit(f"speed.py: {type(answer).__name__}: {answer}")
+            raise SystemExit(f"{Path(sys.argv[0]).name}: {type(answer).__name__}: {answer}")
         return answer
 
 

@@ -43,7 +43,7 @@ def reference(checkpoint: Path) -> Any:
 
 @pytest.fixture(scope="session")
 def engines(checkpoint: Path, tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Any]:
-    """The engine of a name: torch, float32 or int8; made once."""
+    """The engine of a name, made once: torch, float32, float16, int8, device (float16, own memory)."""
     made: dict[str, Any] = {}
 
     def get(name: str) -> Any:
@@ -59,14 +59,21 @@ def _make(name: str, checkpoint: Path, tmp_path_factory: pytest.TempPathFactory)
         from unislu.engines.torch import TorchEngine
 
         return TorchEngine.load(checkpoint)
+    from unislu.engines.devices import CPU
     from unislu.engines.onnx import OnnxEngine
     from unislu.training.export import export_decoder, export_encoder
 
     folder = tmp_path_factory.mktemp(name)
-    quantize = "int8" if name == "int8" else None
+    quantize = {"int8": "int8", "float16": "float16", "device": "float16"}.get(name)
     encoder = export_encoder(checkpoint, folder / "encoder.onnx", quantize)
     decoder = export_decoder(checkpoint, folder / "decoder.onnx", quantize)
-    return OnnxEngine(encoder, decoder, threads=1)
+    if name != "device":
+        return OnnxEngine(encoder, decoder, threads=1)
+    with pytest.MonkeyPatch.context() as patch:
+        # The CPU taken for a device: ONNX Runtime owns the caches, and what changes is bound at every step.
+        patch.setattr("unislu.engines.onnx.MEMORY", {CPU: "cpu"})
+        patch.setattr("unislu.engines.onnx.CPU", "none")
+        return OnnxEngine(encoder, decoder, threads=1, providers=[CPU])
 
 
 @pytest.fixture

@@ -33,6 +33,16 @@ def test_many_files_give_the_same_as_one_by_one(vocabulary: Vocabulary, tmp_path
         )
 
 
+@pytest.mark.parametrize(("most", "batches"), [(16, [16, 4]), (20, [20])])
+def test_an_engine_says_how_many_windows_it_wants(
+    vocabulary: Vocabulary, most: int, batches: list[int]
+) -> None:
+    model, engine = make(vocabulary)
+    engine.batch = most
+    assert len(list(model.analyze_many([wav(noise(200))] * 20))) == 20
+    assert list(map(len, engine.batches)) == batches
+
+
 def test_errors_of_single_files(model: Model, tmp_path: Path) -> None:
     good = tmp_path / "good.wav"
     good.write_bytes(wav(noise(200)))

@@ -14,6 +14,7 @@ pytest.importorskip("onnx")
 
 from unislu import load
 from unislu.bundle import EMBEDDING, TAGGER, open_bundle
+from unislu.engines.devices import CPU
 from unislu.engines.onnx import OnnxEngine
 from unislu.errors import BundleError
 from unislu.evaluation.predict import AskOptions
@@ -21,19 +22,20 @@ from unislu.evaluation.question import Question
 from unislu.evaluation.sweep import read_clips, sweep
 from unislu.evaluation.systems import UnisluSystem
 from unislu.recognition.recognizer import Recognizer
+from unislu.result import Analysis
 from unislu.training.compose import compose
-from unislu.training.export import Facts, export, load_checkpoint
+from unislu.training.export import Facts, Quantize, export, load_checkpoint
 
 from ..factories import write_checkpoint, write_tone
 
 
-@pytest.fixture(scope="module")
-def single(backbone: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """An int8 bundle with one decoder."""
+@pytest.fixture(scope="module", params=["int8", "float16"])
+def single(backbone: Path, tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest) -> Path:
+    """A bundle with one decoder."""
     folder = tmp_path_factory.mktemp("single")
     write_checkpoint(backbone, folder / "checkpoint")
     facts = Facts("tiny", "1", formats=("inline", "inline-open"))
-    return export(folder / "checkpoint", folder / "bundle", facts, "int8").folder
+    return export(folder / "checkpoint", folder / "bundle", facts, request.param).folder
 
 
 @pytest.fixture(scope="module")
@@ -91,6 +93,23 @@ def test_the_transcript_is_the_whispers_whatever_is_asked(pair: Path, tmp_path: 
     assert len({result.text for result in results}) == 1
 
 
+def test_caches_of_a_device_make_no_difference(
+    pair: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clips = []
+    for number, pitch in enumerate((440.0, 700.0, 180.0)):
+        clips.append(tmp_path / f"{number}.wav")
+        write_tone(clips[-1], 32_000 - 4_000 * number, pitch)
+    expected = list(load(pair, threads=1).analyze_many(clips))
+    # The CPU taken for a device; see tests/engines/conftest.py.
+    monkeypatch.setattr("unislu.engines.onnx.MEMORY", {CPU: "cpu"})
+    monkeypatch.setattr("unislu.engines.onnx.CPU", "none")
+    found = list(load(pair, threads=1).analyze_many(clips))
+    for one, other in zip(found, expected, strict=True):
+        assert isinstance(one, Analysis) and isinstance(other, Analysis) and one.text
+        assert (one.text, one.entities, one.sentiment) == (other.text, other.entities, other.sentiment)
+
+
 @pytest.mark.parametrize("types", [None, ("drug", "person")])
 def test_what_is_measured_is_what_is_served(
     pair: Path, tmp_path: Path, types: tuple[str, ...] | None
@@ -124,7 +143,10 @@ def test_what_does_not_fit_together_is_refused(
         compose(single, other, tmp_path / "out")
 
 
-def test_an_embedding_that_did_not_learn_is_kept_once(backbone: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("quantize", ["int8", "float16"])
+def test_an_embedding_that_did_not_learn_is_kept_once(
+    backbone: Path, tmp_path: Path, quantize: Quantize
+) -> None:
     from transformers import WhisperForConditionalGeneration
 
     model = WhisperForConditionalGeneration.from_pretrained(write_checkpoint(backbone, tmp_path / "tags"))
@@ -132,7 +154,7 @@ def test_an_embedding_that_did_not_learn_is_kept_once(backbone: Path, tmp_path: 
     model.model.decoder.embed_tokens.weight.data[: len(released)] = released
     model.save_pretrained(tmp_path / "tags")
     facts = Facts("tiny", "1", formats=("inline", "inline-open"))
-    single = export(tmp_path / "tags", tmp_path / "single", facts, "int8").folder
+    single = export(tmp_path / "tags", tmp_path / "single", facts, quantize).folder
     pair = open_bundle(compose(single, backbone, tmp_path / "pair"))
     pair.verify()
     assert EMBEDDING in pair.manifest.files

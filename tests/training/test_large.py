@@ -87,15 +87,16 @@ def test_a_smaller_export_leaves_no_weights_of_a_larger_one(
     assert not list(tmp_path.glob("*.data")) and len(exported.manifest.files) == 4
 
 
-def test_int8_of_a_large_model_needs_no_float32_graphs(
+def test_quantized_graphs_of_a_large_model_need_no_float32_graphs(
     checkpoint: Path, tmp_path: Path, small_limit: None
 ) -> None:
     exported = export(checkpoint, tmp_path, FACTS, "int8")
     assert exported.float32 is None
     assert exported.quantized is not None and exported.manifest.saturation_free
     assert exported.manifest.scores["parity"]["tokens"] == exported.quantized.tokens > 0
-    with pytest.raises(BundleError, match="quantize to int8"):
-        export(checkpoint, tmp_path / "half", FACTS, "float16")
+    half = export(checkpoint, tmp_path / "half", FACTS, "float16")
+    assert half.float32 is None and half.quantized is not None and half.quantized.agreement == 1.0
+    assert ENCODER + DATA in half.manifest.files  # the decoder fits its file in float16
 
 
 def test_several_files_of_weights_are_one_checkpoint(

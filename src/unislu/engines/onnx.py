@@ -9,7 +9,7 @@ and the result of a window does not depend on its neighbours in the batch.
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,7 +17,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from unislu.engines.devices import CPU
+from unislu.engines.device_array import Array, DeviceArray, bind, on_host
+from unislu.engines.devices import CPU, MEMORY, load_libraries
 from unislu.engines.heads import read_heads
 from unislu.engines.onnx_scores import ScoreGraph
 from unislu.errors import BundleNotFoundError, EngineError
@@ -28,6 +29,10 @@ if TYPE_CHECKING:
 SPINNING = "session.intra_op.allow_spinning"
 STOP_SPINNING = "session.force_spinning_stop"
 SCALES = "cross_scales"
+BATCH, DEVICE_BATCH = 16, 64
+"""Windows to decode together (`recognition.batches`): on the CPU, and on a device with memory of its own,
+where it is not measured.
+"""
 ROOM = 128
 """Positions that a new cache has room for; it grows when they are full. Most windows need no more, and
 clearing large memory takes time.
@@ -36,7 +41,11 @@ SMALL = 8
 """Tokens in one numpy product: BLAS computes products this small on one thread. Several threads would wait
 for the cores on which the decoder's are still spinning.
 """
-DTYPES: dict[str, type[Any]] = {"tensor(float)": np.float32, "tensor(int8)": np.int8}
+DTYPES: dict[str, type[Any]] = {
+    "tensor(float)": np.float32,
+    "tensor(float16)": np.float16,
+    "tensor(int8)": np.int8,
+}
 
 
 @dataclass(frozen=True)
@@ -47,6 +56,14 @@ class OnnxEncoded:
     """`cross_*` -> `[batch, heads, audio, head]`, and `cross_scales` where the caches are int8."""
     lengths: NDArray[np.int32]
     """True audio positions of each row, `[batch]`."""
+    bound: Mapping[str, Array]
+    """What the decoder reads: `caches` themselves, or copies of them on its device."""
+
+    def rows(self, rows: slice) -> OnnxEncoded:
+        """Views of some rows; nobody writes into these caches."""
+        caches = {name: cache[rows] for name, cache in self.caches.items()}
+        bound: dict[str, Array] = {name: cache[rows] for name, cache in self.bound.items()}
+        return OnnxEncoded(caches, self.lengths[rows], bound)
 
 
 @dataclass
@@ -56,8 +73,8 @@ class OnnxState:
     encoded: OnnxEncoded
     sources: tuple[int, ...]
     """For each row an object that is shared by rows with the same audio."""
-    caches: dict[str, NDArray[np.float32]]
-    """`self_*` -> `[batch, heads, room, head]`."""
+    caches: Mapping[str, Array]
+    """`self_*` -> `[batch, heads, room, head]`, where the decoder runs."""
     lengths: NDArray[np.int64]
     """Tokens written, `[batch]`."""
     queries: NDArray[np.float32]
@@ -86,14 +103,14 @@ class OnnxEngine:
             threads: threads for one operator; `None` is one for each core.
             spin: let idle threads spin: faster on an idle machine, slower beside other work.
             tagger: the graph of the second decoder (`engines.protocol.Tagger`), if the bundle has one.
-            providers: execution providers (`engines.devices.providers`); arrays stay in the CPU's memory.
+            providers: execution providers in order of preference; one that cannot start is left out.
 
         Raises:
             BundleNotFoundError: a file is missing.
             EngineError: ONNX Runtime cannot load a graph.
         """
         self._files, self._threads, self._tagger_file = (encoder, decoder), threads or _cores(), tagger
-        self._providers = tuple(providers)
+        load_libraries(providers)
         self._encoder = _session(encoder, threads, spin, providers)
         self._decoder = _session(decoder, threads, spin, providers)
         self._outputs = {item.name: item for item in self._encoder.get_outputs()}
@@ -106,6 +123,10 @@ class OnnxEngine:
         self._heads = read_heads(metadata.get("alignment_heads", ""))
         self._head = int(metadata["width"]) // int(metadata["decoder_heads"])
         self.aligns = bool(self._heads)
+        self.provider = str(self._decoder.get_providers()[0])
+        self._memory = MEMORY.get(self.provider)
+        self._rebinds = self.provider != CPU
+        self.batch = BATCH if self._memory is None else DEVICE_BATCH
         self._tagger = None if tagger is None else ScoreGraph(_session(tagger, threads, spin, providers))
         self.tags = self._tagger is not None
 
@@ -115,7 +136,7 @@ class OnnxEngine:
         Two batches side by side on one thread each take less time than one after the other on two threads.
         All share one pair of graphs; a run keeps its state to itself.
         """
-        if self._threads == 1 or self._providers[0] != CPU:
+        if self._threads == 1 or self.provider != CPU:
             return [self]
         return [OnnxEngine(*self._files, threads=1, tagger=self._tagger_file)] * self._threads
 
@@ -129,12 +150,12 @@ class OnnxEngine:
             )
         rows = [self._encode_row(mel[row, :, : 2 * length]) for row, length in enumerate(lengths)]
         caches = rows[0] if len(rows) == 1 else _stack(rows, int(lengths.max()))
-        return OnnxEncoded(caches, lengths.astype(np.int32))
+        return OnnxEncoded(caches, lengths.astype(np.int32), self._placed(caches))
 
     def start(self, encoded: OnnxEncoded) -> OnnxState:
         """See `Engine.start`."""
         batch, room = len(encoded.lengths), min(ROOM, self.max_tokens)
-        caches = {name: self._cache(name, batch, room) for name in self._caches}
+        caches = self._placed({name: self._cache(name, batch, room) for name in self._caches})
         queries = self._queries(batch, room)
         return OnnxState(encoded, tuple(range(batch)), caches, np.zeros(batch, np.int64), queries)
 
@@ -180,10 +201,7 @@ class OnnxEngine:
         kept = state.lengths[index] if lengths is None else np.asarray(lengths, np.int64)
         caches, queries = self._copied(state, index, kept, state.queries.shape[1])
         sources = tuple(state.sources[row] for row in index)
-        encoded = state.encoded
-        if sources != state.sources:
-            taken = {name: np.ascontiguousarray(cache[index]) for name, cache in encoded.caches.items()}
-            encoded = OnnxEncoded(taken, encoded.lengths[index])
+        encoded = state.encoded if sources == state.sources else self._taken(state.encoded, index)
         return OnnxState(encoded, sources, caches, kept.copy(), queries)
 
     def lengths(self, state: OnnxState) -> list[int]:
@@ -207,6 +225,20 @@ class OnnxEngine:
         scores /= scores.sum(axis=2, keepdims=True)
         return scores
 
+    def _taken(self, encoded: OnnxEncoded, index: NDArray[np.int64]) -> OnnxEncoded:
+        """Rows of an encoder state: views if they are neighbours."""
+        first = int(index[0])
+        if np.array_equal(index, np.arange(first, first + len(index))):
+            return encoded.rows(slice(first, first + len(index)))
+        caches = {name: np.ascontiguousarray(cache[index]) for name, cache in encoded.caches.items()}
+        return OnnxEncoded(caches, encoded.lengths[index], self._placed(caches))
+
+    def _placed(self, caches: dict[str, NDArray[Any]]) -> Mapping[str, Array]:
+        """Caches where the decoder runs."""
+        if self._memory is None:
+            return caches
+        return {name: DeviceArray.of(cache, self._memory) for name, cache in caches.items()}
+
     def _check_room(self, written: int, count: int) -> None:
         if written + count > self.max_tokens:
             raise EngineError(
@@ -225,16 +257,17 @@ class OnnxEngine:
 
     def _copied(
         self, state: OnnxState, rows: NDArray[np.int64], lengths: NDArray[np.int64], room: int
-    ) -> tuple[dict[str, NDArray[np.float32]], NDArray[np.float32]]:
+    ) -> tuple[Mapping[str, Array], NDArray[np.float32]]:
         """Caches and queries of `rows`, each cut to its entry in `lengths`, in arrays of `room` positions."""
         caches = {name: self._cache(name, len(rows), room) for name in state.caches}
         queries = self._queries(len(rows), room)
+        written = {name: on_host(cache) for name, cache in state.caches.items()} if lengths.any() else {}
         # Row by row: indexing all at once would copy everything twice, and to the longest row's end.
         for place, (row, length) in enumerate(zip(rows, lengths, strict=True)):
-            for name, old in state.caches.items():
+            for name, old in written.items():
                 caches[name][place, :, :length] = old[row, :, :length]
             queries[place, :length] = state.queries[row, :length]
-        return caches, queries
+        return self._placed(caches), queries
 
     def _write_row(self, tokens: NDArray[np.int64], state: OnnxState, row: int) -> NDArray[np.float32]:
         """Append `tokens` `[n]` to one row, in steps of at most as many as it has audio positions (the
@@ -253,26 +286,29 @@ class OnnxEngine:
         """Run the encoder on one window `[mels, frames]`, writing into fresh arrays."""
         row = np.ascontiguousarray(mel[None], np.float32)
         binding = self._encoder.io_binding()
-        _bind(binding.bind_input, "mel", row)
+        bind(binding.bind_input, "mel", row)
         caches: dict[str, NDArray[Any]] = {}
         for name, item in self._outputs.items():
             shape: list[int] = [1, *item.shape[1:]]
             if name != SCALES:
                 shape[2] = row.shape[2] // 2
             caches[name] = np.empty(tuple(shape), DTYPES[item.type])
-            _bind(binding.bind_output, name, caches[name])
+            bind(binding.bind_output, name, caches[name])
         self._encoder.run_with_iobinding(binding)
         return caches
 
     def _binding(self, state: OnnxState, rows: slice, count: int) -> _Binding:
-        return _Binding(self._decoder, self.vocab_size, state, rows, count)
+        return _Binding(self._decoder, self.vocab_size, state, rows, count, self._rebinds)
 
     def _queries(self, batch: int, room: int) -> NDArray[np.float32]:
         return np.empty((batch, room, len(self._heads) * self._head), np.float32)
 
-    def _cache(self, name: str, batch: int, room: int) -> NDArray[np.float32]:
-        _, heads, _, head = self._inputs[name].shape
-        return np.empty((batch, heads, room, head), np.float32)
+    def _cache(self, name: str, batch: int, room: int) -> NDArray[Any]:
+        item = self._inputs[name]
+        _, heads, _, head = item.shape
+        # Kernels of other devices may multiply what lies behind a row's end by nought: no NaN may lie there.
+        make = np.empty if self._memory is None else np.zeros
+        return make((batch, heads, room, head), DTYPES[item.type])
 
 
 class _Binding:
@@ -287,10 +323,12 @@ class _Binding:
         state: OnnxState,
         rows: slice,
         count: int,
+        rebinds: bool,
     ) -> None:
+        """`rebinds`: the session copies a host's array when it is bound, not when it runs."""
         cross_lengths = state.encoded.lengths[rows]
         batch = len(cross_lengths)
-        self._session = session
+        self._session, self._rebinds = session, rebinds
         self._tokens = np.empty((batch, count), np.int64)
         self._positions = np.empty((batch, count), np.int64)
         self._last = np.empty(batch, np.int32)
@@ -298,14 +336,17 @@ class _Binding:
         self._offsets = np.arange(count)
         self._logits = np.empty((batch, vocabulary), np.float32)
         self._queries = np.empty((batch, count, state.queries.shape[2]), np.float32)
-        cross = {name: cache[rows] for name, cache in state.encoded.caches.items()}
+        cross = {name: cache[rows] for name, cache in state.encoded.bound.items()}
         audio = next(cache for name, cache in cross.items() if name != SCALES).shape[2]
-        # The binding stores addresses only; these references keep the memory alive.
-        self._inputs: dict[str, NDArray[Any]] = {
+        self._changing: dict[str, Array] = {
             "tokens": self._tokens,
             "positions": self._positions,
             "self_last": self._last,
             "self_total": self._total,
+        }
+        # The binding stores addresses only; these references keep the memory alive.
+        self._inputs: dict[str, Array] = {
+            **self._changing,
             "cross_last": cross_lengths - 1,
             "cross_total": np.array(audio, np.int32),
             **cross,
@@ -314,12 +355,12 @@ class _Binding:
         self._updated = updated | {name: cache for name, cache in cross.items() if name != SCALES}
         self._binding = session.io_binding()
         for name, array in (self._inputs | updated).items():
-            _bind(self._binding.bind_input, name, array)
+            bind(self._binding.bind_input, name, array)
         for name, array in self._updated.items():
-            _bind(self._binding.bind_output, f"new_{name}", array)
-        _bind(self._binding.bind_output, "logits", self._logits)
+            bind(self._binding.bind_output, f"new_{name}", array)
+        bind(self._binding.bind_output, "logits", self._logits)
         if self._queries.size:
-            _bind(self._binding.bind_output, "align_query", self._queries)
+            bind(self._binding.bind_output, "align_query", self._queries)
 
     def run(self, tokens: NDArray[np.int64], lengths: NDArray[np.int64]) -> NDArray[np.float32]:
         """Append `tokens` `[batch, count]` after `lengths` `[batch]` and return the logits' buffer."""
@@ -327,6 +368,9 @@ class _Binding:
         self._positions[:] = lengths[:, None] + self._offsets
         self._last[:] = self._positions[:, -1]
         self._total[...] = self._last.max() + 1
+        if self._rebinds:
+            for name, array in self._changing.items():
+                bind(self._binding.bind_input, name, array)
         self._session.run_with_iobinding(self._binding)
         return self._logits
 
@@ -364,10 +408,6 @@ def _session(
             f"{path}: onnxruntime {onnxruntime.__version__} cannot load this graph ({error}); "
             "update it: pip install --upgrade onnxruntime"
         ) from error
-
-
-def _bind(bind: Any, name: str, array: NDArray[Any]) -> None:
-    bind(name, "cpu", 0, array.dtype.type, array.shape, array.ctypes.data)
 
 
 def _stack(rows: Sequence[dict[str, NDArray[Any]]], longest: int) -> dict[str, NDArray[Any]]:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
+
+from unislu.engines.device_array import Array, bind
 
 if TYPE_CHECKING:
     import onnxruntime
@@ -36,9 +38,9 @@ class ScoreGraph:
         self, tokens: NDArray[np.int64], state: OnnxState, wanted: NDArray[np.int64]
     ) -> NDArray[np.float32]:
         count, start = len(tokens), int(state.lengths[0])
-        cross = state.encoded.caches
+        cross = state.encoded.bound
         audio = next(cache for name, cache in cross.items() if name.startswith("cross_key")).shape[2]
-        inputs: dict[str, NDArray[Any]] = {
+        inputs: dict[str, Array] = {
             "tokens": np.ascontiguousarray(tokens[None], np.int64),
             "positions": np.arange(start, start + count, dtype=np.int64)[None],
             "self_last": np.array([start + count - 1], np.int32),
@@ -50,12 +52,12 @@ class ScoreGraph:
             **state.caches,
         }
         scores: NDArray[np.float32] = np.empty((1, count, len(wanted)), np.float32)
-        outputs = {name: cache for name, cache in (cross | state.caches).items() if name != "cross_scales"}
+        outputs = {name: cache for name, cache in {**cross, **state.caches}.items() if name != "cross_scales"}
         binding = self._session.io_binding()
         for name, array in inputs.items():
-            binding.bind_input(name, "cpu", 0, array.dtype.type, array.shape, array.ctypes.data)
+            bind(binding.bind_input, name, array)
         for name, array in outputs.items():
-            binding.bind_output(f"new_{name}", "cpu", 0, array.dtype.type, array.shape, array.ctypes.data)
-        binding.bind_output("scores", "cpu", 0, np.float32, scores.shape, scores.ctypes.data)
+            bind(binding.bind_output, f"new_{name}", array)
+        bind(binding.bind_output, "scores", scores)
         self._session.run_with_iobinding(binding)
         return scores.reshape(count, len(wanted))

@@ -24,11 +24,13 @@ from .recognizer import Recognizer
 from .recover import recognize
 
 BATCH = 16
-"""Windows decoded together: a step of sixteen takes four times as long as a step of one."""
+"""Windows decoded together: a step of sixteen takes four times as long as a step of one. An engine may want
+more (`batch`).
+"""
 BATCH_SECONDS = 200.0
-"""Maximum audio of one batch: the caches of sixteen windows of 30 s would take a gigabyte."""
-LOOKAHEAD = 4 * BATCH
-"""Maximum number of waiting windows."""
+"""Maximum audio of a batch of so many: the caches of sixteen windows of 30 s would take a gigabyte."""
+LOOKAHEAD = 4
+"""Maximum number of waiting windows, in batches."""
 
 Owner = TypeVar("Owner")
 
@@ -63,6 +65,8 @@ class Batches(Generic[Owner]):
         self._workers, self._plan, self._source = workers, plan, source
         self._waiting: list[tuple[Owner, Window]] = []
         self._begun = 0
+        self._most = int(getattr(workers.single.engine, "batch", BATCH))
+        self._seconds = BATCH_SECONDS * self._most / BATCH
         self._stopped = False
 
     def stop(self) -> None:
@@ -108,7 +112,7 @@ class Batches(Generic[Owner]):
         """The next batch; empty at the end."""
         if self._stopped:
             return []
-        wanted = min(LOOKAHEAD, BATCH * (2 + self._begun))  # begin early; look further ahead later
+        wanted = self._most * min(LOOKAHEAD, 2 + self._begun)  # begin early; look further ahead later
         while len(self._waiting) < wanted and (window := self._source()) is not None:
             self._waiting.append(window)
         if self._stopped or not self._waiting:
@@ -117,8 +121,8 @@ class Batches(Generic[Owner]):
         lengths = [len(window.samples) for _, window in self._waiting]
         alike = sorted(range(len(lengths)), key=lambda place: abs(lengths[place] - lengths[0]))
         chosen: set[int] = set()
-        left = BATCH_SECONDS * SAMPLE_RATE
-        for place in alike[:BATCH]:
+        left = self._seconds * SAMPLE_RATE
+        for place in alike[: self._most]:
             left -= lengths[place]
             if chosen and left < 0:
                 break

@@ -42,7 +42,7 @@ def load(
             brought it to this machine; nothing is downloaded here.
         engine: "onnx", or an object that satisfies `unislu.engines.protocol.Engine`.
         threads: threads of one operator; None = one for each core.
-        device: "cpu", "cuda", "coreml", "directml" or "auto"; all but the CPU need a bundle that is not int8.
+        device: "cpu", "cuda", "coreml", "directml" or "auto"; all but the CPU need a bundle in float16.
 
     Raises:
         BundleError: the bundle is missing, incomplete, damaged or of another schema.

@@ -207,11 +207,13 @@ class Recognizer:
 
 
 def _onnx(bundle: Bundle, threads: int | None, device: str) -> Engine:
-    from unislu.engines.devices import providers
+    from unislu.engines.devices import check_started, providers
     from unislu.engines.onnx import OnnxEngine
 
     chosen = providers(device, bundle.manifest.quantization)
-    return OnnxEngine(bundle.encoder, bundle.decoder, threads, tagger=bundle.tagger, providers=chosen)
+    engine = OnnxEngine(bundle.encoder, bundle.decoder, threads, tagger=bundle.tagger, providers=chosen)
+    check_started(device, engine.provider)
+    return engine
 
 
 def share(seconds: Mapping[str, float], part: float) -> dict[str, float]:

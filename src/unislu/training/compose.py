@@ -1,11 +1,11 @@
 """A bundle of two decoders: one transcribes as its Whisper does, the other tags what was transcribed.
 
-BUNDLE is an int8 bundle whose decoder writes tags (`inline`, `inline-open`); WHISPER the Hugging Face folder
-of a Whisper with the same encoder, whose decoder learned nothing but transcripts. OUT gets the bundle's
-encoder, tokenizer and manifest, the Whisper's decoder with the bundle's tokens as `decoder.onnx`, and the
-bundle's decoder as `tagger.onnx`. Both attend to the same keys and values, so the key and value projections
-of their cross-attention must be the same. Where the embedding was frozen both graphs read it from one
-file, `embedding.bin`. Run it with `unislu tools compose`.
+BUNDLE is a bundle in int8 or float16 whose decoder writes tags (`inline`, `inline-open`); WHISPER the Hugging
+Face folder of a Whisper with the same encoder, whose decoder learned nothing but transcripts. OUT gets the
+bundle's encoder, tokenizer and manifest, the Whisper's decoder with the bundle's tokens as `decoder.onnx`,
+and the bundle's decoder as `tagger.onnx`. Both attend to the same keys and values, so the key and value
+projections of their cross-attention must be the same. Where the embedding was frozen both graphs read it from
+one file, `embedding.bin`. Run it with `unislu tools compose`.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ from unislu.bundle import EMBEDDING as SHARED
 from unislu.bundle.folder import Bundle
 from unislu.engines.heads import alignment_heads, write_heads
 from unislu.errors import BundleError
-from unislu.training.export import checkpoint_weights, load_checkpoint
+from unislu.training.export import KEPT_FLOAT32, checkpoint_weights, load_checkpoint
 from unislu.training.onnx_decoder import EMBEDDING, write_decoder
 from unislu.training.onnx_encoder import Shape
 from unislu.training.onnx_graph import PAGE, UINT8_ZERO
@@ -52,15 +52,18 @@ def compose(bundle: str | Path, whisper: Path, out: Path) -> Path:
     import onnx
 
     found = open_bundle(bundle)
-    if found.manifest.quantization != "int8" or found.tagger is not None:
-        raise BundleError(f"{bundle}: give an int8 bundle with one decoder")
+    half = found.manifest.quantization == "float16"
+    if found.manifest.quantization not in ("int8", "float16") or found.tagger is not None:
+        raise BundleError(f"{bundle}: give a bundle in int8 or float16 with one decoder")
     model = load_checkpoint(whisper)
     weights = checkpoint_weights(model)
     table = renumbered(weights[f"{EMBEDDING}.weight"], whisper / TOKENIZER, found)
     weights[f"{EMBEDDING}.weight"] = table
     shape = replace(Shape.of(model.config), vocabulary=found.manifest.vocabulary["size"])
     heads = alignment_heads(model)
-    graph = write_decoder(weights, shape, True, heads)
+    graph = write_decoder(weights, shape, not half, heads)
+    if half:
+        graph.halve(KEPT_FLOAT32)
     tags = onnx.load(str(found.decoder))
     metadata = {entry.key: entry.value for entry in tags.metadata_props}
     out.mkdir(parents=True, exist_ok=True)
@@ -110,15 +113,15 @@ def renumbered(table: NDArray[Any], tokenizer: Path, bundle: Bundle) -> NDArray[
 def share_embedding(
     decoder: onnx.ModelProto, tagger: onnx.ModelProto, known: NDArray[np.bool_], path: Path
 ) -> bool:
-    """Let two int8 graphs read the tagger's embedding from one file, if they agree on the `known` rows.
+    """Let two graphs read the tagger's embedding from one file, if they agree on the `known` rows.
 
     The other rows are of tokens that only the tagger writes. Returns whether the file was written.
     """
     from onnx import external_data_helper, numpy_helper
 
-    tables = [f"{EMBEDDING}.weight", f"{EMBEDDING}.scales"]
+    tables = (f"{EMBEDDING}.weight", f"{EMBEDDING}.scales")  # float16 has no scales
     ours, theirs = (
-        [next(item for item in model.graph.initializer if item.name == name) for name in tables]
+        sorted((item for item in model.graph.initializer if item.name in tables), key=lambda item: item.name)
         for model in (decoder, tagger)
     )
     for one, other in zip(ours, theirs, strict=True):
@@ -137,25 +140,50 @@ def share_embedding(
 
 
 def scores_graph(decoder: onnx.ModelProto) -> onnx.ModelProto:
-    """An int8 decoder graph with scores of `wanted` tokens at every position in place of its other outputs.
+    """A decoder graph with scores of `wanted` tokens at every position in place of its other outputs.
 
-    Raises `BundleError` if it is not a graph that `unislu export` wrote.
+    Raises `BundleError` if it is not a graph that `unislu export` wrote, in int8 or float16.
     """
-    from onnx import TensorProto, checker, helper, numpy_helper
+    from onnx import TensorProto, checker, helper
 
     graph = decoder.graph
     gathers = (node for node in graph.node if node.op_type == "Gather")
     newest = next((node for node in gathers if node.input[1] == "newest"), None)
-    values, scales = f"{EMBEDDING}.weight", f"{EMBEDDING}.scales"
-    if newest is None or not {values, scales} <= {item.name for item in graph.initializer}:
+    tables = {item.name: item for item in graph.initializer if item.name.startswith(f"{EMBEDDING}.")}
+    half = [item.data_type for item in tables.values()] == [TensorProto.FLOAT16]
+    if newest is None or not (half or {f"{EMBEDDING}.weight", f"{EMBEDDING}.scales"} <= set(tables)):
         raise BundleError(
-            "the decoder is not an int8 graph that this version of unislu wrote: export it again"
+            "the decoder is not a graph in int8 or float16 that this version of unislu wrote: export it again"
         )
     hidden = newest.input[0]
     graph.output.remove(next(item for item in graph.output if item.name == "logits"))
     for item in [item for item in graph.output if item.name == "align_query"]:
         graph.output.remove(item)
     graph.input.append(helper.make_tensor_value_info("wanted", TensorProto.INT64, ["c"]))
+    make = helper.make_node
+    if half:
+        graph.node.append(make("Gather", [f"{EMBEDDING}.weight", "wanted"], ["scores_rows"]))
+    else:
+        _dequantize_wanted(graph)
+    graph.node.extend(
+        [
+            make("Transpose", ["scores_rows"], ["scores_columns"], perm=[1, 0]),
+            make("MatMul", [hidden, "scores_columns"], ["scores_half" if half else "scores"]),
+        ]
+    )
+    if half:
+        graph.node.append(make("Cast", ["scores_half"], ["scores"], to=TensorProto.FLOAT))
+    graph.output.append(helper.make_tensor_value_info("scores", TensorProto.FLOAT, ["batch", "n", "c"]))
+    _without_dead_nodes(graph)
+    checker.check_model(decoder)
+    return decoder
+
+
+def _dequantize_wanted(graph: Any) -> None:
+    """Append nodes that make `scores_rows` float32 `[c, width]`: the embedding's rows of `wanted`."""
+    from onnx import TensorProto, helper, numpy_helper
+
+    values, scales = f"{EMBEDDING}.weight", f"{EMBEDDING}.scales"
     width = next(item for item in graph.initializer if item.name == "decoder.positions").dims[1]
     for name, array in (
         ("scores_zero", np.array(UINT8_ZERO, np.float32)),
@@ -177,14 +205,8 @@ def scores_graph(decoder: onnx.ModelProto) -> onnx.ModelProto:
             make("Mul", ["scores_centred", "scores_wide"], ["scores_scaled"]),
             make("Reshape", ["scores_scaled", "scores_flat"], ["scores_padded"]),
             make("Slice", ["scores_padded", "scores_start", "scores_end", "scores_axis"], ["scores_rows"]),
-            make("Transpose", ["scores_rows"], ["scores_columns"], perm=[1, 0]),
-            make("MatMul", [hidden, "scores_columns"], ["scores"]),
         ]
     )
-    graph.output.append(helper.make_tensor_value_info("scores", TensorProto.FLOAT, ["batch", "n", "c"]))
-    _without_dead_nodes(graph)
-    checker.check_model(decoder)
-    return decoder
 
 
 def _without_dead_nodes(graph: Any) -> None:

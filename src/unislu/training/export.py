@@ -38,6 +38,8 @@ if TYPE_CHECKING:
     from transformers import WhisperForConditionalGeneration
 
 Quantize = Literal["int8", "float16"] | None
+KEPT_FLOAT32 = ("mel", "hidden", "logits", "align_query")
+"""Inputs and outputs of a float16 graph that stay float32: what numpy computes with. The caches do not."""
 
 
 @dataclass(frozen=True)
@@ -90,7 +92,7 @@ def export(
         checkpoint: a Hugging Face Whisper folder with `tokenizer.json` and `unislu.json`, from training.
         out: the bundle's folder; files of these names in it are replaced.
         facts: the manifest's content.
-        quantize: "int8", "float16" (its inputs and outputs stay float32), or None for float32.
+        quantize: "int8", "float16" (features, logits and queries stay float32), or None for float32.
         card: the model card to include; without one a list of the manifest's facts is written.
         windows: log-mel features to compare on, float32 `[mels, frames]` each; synthetic sounds by default.
         alphabet: "plain" also takes a checkpoint published without `unislu.json`, whose delimiters are text.
@@ -316,16 +318,7 @@ def _save(
 ) -> Path:
     metadata = {key: str(value) for key, value in asdict(shape).items()} | dict(extra or {})
     out.parent.mkdir(parents=True, exist_ok=True)
-    if not half:
-        graph.write(out, metadata)
-        return out
-    if graph.size > PROTOBUF_LIMIT:
-        raise BundleError(
-            f"{out}: {graph.size / 1e9:.1f} GB of float32 weights are too many for a conversion to float16; "
-            "quantize to int8, or export float32"
-        )
-    from onnxruntime.transformers.float16 import convert_float_to_float16
-
-    model = convert_float_to_float16(graph.model(metadata), keep_io_types=True, disable_shape_infer=True)
-    out.write_bytes(model.SerializeToString())
+    if half:
+        graph.halve(KEPT_FLOAT32)
+    graph.write(out, metadata)
     return out

@@ -18,7 +18,7 @@ The matrices are stored in one of four ways:
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, Protocol
 
@@ -109,6 +109,30 @@ class GraphWriter:
         """A value name nothing else uses."""
         self._counter += 1
         return f"{stem}_{self._counter}"
+
+    def halve(self, kept: Collection[str]) -> None:
+        """Turn every float32 into float16, except the graph's inputs and outputs in `kept`.
+
+        For a graph of `FloatLinear` layers, whose operators all exist in float16.
+        """
+        from onnx import TensorProto
+
+        self.constants = {
+            name: array.astype(np.float16) if array.dtype == np.float32 else array
+            for name, array in self.constants.items()
+        }
+        for info in (*self.inputs, *self.outputs):
+            if info.name not in kept and info.type.tensor_type.elem_type == TensorProto.FLOAT:
+                info.type.tensor_type.elem_type = TensorProto.FLOAT16
+        nodes, self.nodes = self.nodes, []
+        for name in (info.name for info in self.inputs if info.name in kept):
+            self.op("Cast", [name], outputs=[f"{name}_half"], to=TensorProto.FLOAT16)
+        for node in nodes:
+            for names in (node.input, node.output):
+                names[:] = [f"{name}_half" if name in kept else name for name in names]
+        self.nodes += nodes
+        for name in (info.name for info in self.outputs if info.name in kept):
+            self.op("Cast", [f"{name}_half"], outputs=[name], to=TensorProto.FLOAT)
 
     def model(self, metadata: Mapping[str, str] | None = None) -> onnx.ModelProto:
         """The finished model, with `metadata` that ONNX Runtime hands to whoever loads it.

@@ -23,6 +23,8 @@ CHECK_SECONDS = (2.0, 5.0, 3.3)
 CHECK_TOKENS = 24
 FLOAT_LIMIT = 1e-3
 """Largest difference between the logits of torch and of the float32 graph, in their standard deviations."""
+FLOAT16_LIMIT = 0.1
+"""The same of the float16 graph."""
 INT8_AGREEMENT = 0.5
 """Below this share of equal tokens an int8 graph is broken, not merely coarse."""
 
@@ -104,9 +106,9 @@ def check(
     if reference == out:
         return exact, None
     coarse = compare(torch_engine, OnnxEngine(out / ENCODER, out / DECODER), prefix, windows)
-    if coarse.agreement < INT8_AGREEMENT:
+    if coarse.agreement < INT8_AGREEMENT or (quantize == "float16" and coarse.difference > FLOAT16_LIMIT):
         raise BundleError(
-            f"{out}: only {coarse.agreement:.0%} of the {quantize} graph's tokens are the checkpoint's; "
-            "export it without quantization"
+            f"{out}: {coarse.agreement:.0%} of the {quantize} graph's tokens are the checkpoint's, and its "
+            f"logits differ by {coarse.difference:.2g} standard deviations; export it without quantization"
         )
     return exact, coarse
