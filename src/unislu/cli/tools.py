@@ -252,7 +252,7 @@ def _prune(arguments: argparse.Namespace) -> None:
 
 
 def _compose_options(parser: ArgumentParser) -> None:
-    parser.add_argument("bundle", metavar="BUNDLE", help="int8 bundle whose decoder writes tags")
+    parser.add_argument("bundle", metavar="BUNDLE", help="bundle (int8 or float16) whose decoder writes tags")
     parser.add_argument(
         "whisper", type=Path, metavar="WHISPER", help="Hugging Face folder whose decoder transcribes"
     )

@@ -121,7 +121,7 @@ def share_embedding(
 
     tables = (f"{EMBEDDING}.weight", f"{EMBEDDING}.scales")  # float16 has no scales
     ours, theirs = (
-        sorted((item for item in model.graph.initializer if item.name in tables), key=lambda item: item.name)
+        [item for name in tables for item in model.graph.initializer if item.name == name]
         for model in (decoder, tagger)
     )
     for one, other in zip(ours, theirs, strict=True):
