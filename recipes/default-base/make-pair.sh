@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # A bundle of two decoders from texts and recordings: ears that hear as Whisper does, and a tagger beside them.
-# Goes on from what make.sh made. On a processor with AMX add --bf16 to ears-train. Every step can be stopped and continues where it was.
+# Goes on from what make.sh made. Every step can be stopped and continues where it was. With PRECISION=bf16 the ears
+# learn faster on a processor with AMX.
 #
 #   WHISPER_BASE=<Hugging Face folder of openai/whisper-base> DATA=<corpora> WORK=<make.sh's folder> recipes/default-base/make-pair.sh
 set -euo pipefail
@@ -23,30 +24,33 @@ for name in talk open; do
 done
 
 # Ears, first stage: the padded Whisper teaches audio of true length.
-noise="noise=0.2,reverb=0.06,telephone=0.08,gain=0.5"
-unislu tools ears-listen "$WHISPER_BASE" "$WORK/teacher" "$DATA/speech/real-train/manifest.jsonl" --clips 900 --augment "$noise"
-unislu tools ears-listen "$WHISPER_BASE" "$WORK/silence" "$speech/no-speech/manifest.jsonl" --clips 100
-[ -d "$WORK/ears-1" ] || unislu tools ears-train "$WHISPER_BASE" "$WORK/ears-1" "$WORK/teacher" "$WORK/silence" --epochs 3 --lr 3e-5
-[ -d "$WORK/pair-1" ] || unislu tools compose "$WORK/bundle" "$WORK/ears-1" "$WORK/pair-1"
+noise="noise=0.2,reverb=0.06,telephone=0.08,gain=0.5,silence=0.85"
+unislu tools augment "$speech/real" "$DATA/speech/real-train/manifest.jsonl" --clips 900 --augment "$noise"
+unislu tools augment "$speech/real-2" "$DATA/speech/real-train/manifest.jsonl" --clips 1000 --augment "$noise" --seed 5
+spoken="slue-train mit-restaurant mit-movie-eng mit-movie-trivia talk open meld-train sst-train"
+for name in real real-2 no-speech $spoken; do
+  unislu tools cache --encoder "$WHISPER_BASE" "$WORK/ears-cache" "$speech/$name/manifest.jsonl"
+done
+ears() { DATA=$speech CACHE=$WORK/ears-cache unislu train "$here/$1.yaml" ${PRECISION:+precision=$PRECISION}; }
+ears ears
+[ -d "$WORK/pair-1" ] || unislu tools compose "$WORK/bundle" "$RUNS/default-base-ears/last" "$WORK/pair-1"
 
 # Second stage: names and figures of clips whose words are known, in the spelling that the first stage writes.
-for name in slue-train mit-restaurant mit-movie-eng mit-movie-trivia talk open meld-train sst-train; do
+for name in $spoken; do
   [ -f "$speech/$name/right.jsonl" ] || unislu tools transcripts "$WORK/pair-1" "$speech/$name/manifest.jsonl"
-  unislu tools ears-listen "$WORK/ears-1" "$WORK/given-$name" "$speech/$name/right.jsonl" --clips 6000 --given
 done
-[ -d "$WORK/ears-2" ] || unislu tools ears-train "$WORK/ears-1" "$WORK/ears-2" "$WORK/teacher" "$WORK/silence" "$WORK"/given-* --epochs 2 --lr 5e-5
+ears ears-2
 # Half-way back hears real speech better and the domains' names as well.
-[ -d "$WORK/ears-half" ] || unislu tools average "$WORK/ears-1=0.4" "$WORK/ears-2=0.6" "$WORK/ears-half"
+half=$RUNS/default-base-ears-half
+[ -d "$half" ] || unislu tools average "$RUNS/default-base-ears/last=0.4" "$RUNS/default-base-ears-2/last=0.6" "$half"
 
 # Third stage: the names of films and dishes again, real speech held where it is, and half of that.
-unislu tools ears-listen "$WORK/ears-half" "$WORK/held" "$DATA/speech/real-train/manifest.jsonl" --clips 1000 --unpadded --augment "$noise" --seed 5
-[ -d "$WORK/ears-3" ] || unislu tools ears-train "$WORK/ears-half" "$WORK/ears-3" "$WORK"/given-mit-* \
-  "$WORK/held" "$WORK/held" "$WORK/teacher" "$WORK/teacher" --epochs 1 --lr 5e-5
-[ -d "$WORK/ears" ] || unislu tools average "$WORK/ears-half=0.5" "$WORK/ears-3=0.5" "$WORK/ears"
+ears ears-3
+[ -d "$WORK/ears" ] || unislu tools average "$half=0.5" "$RUNS/default-base-ears-3/last=0.5" "$WORK/ears"
 
 # The tagger, on those transcripts.
 encoder=$WORK/encoder_hidden.onnx
-for name in slue-train mit-restaurant mit-movie-eng mit-movie-trivia talk open meld-train sst-train; do
+for name in $spoken; do
   unislu tools cache --encoder "$encoder" "$CACHE" "$speech/$name/manifest.jsonl"
 done
 DATA=$speech unislu train "$here/tags.yaml"

@@ -77,6 +77,17 @@ def test_speed_changes_the_length(clip: dsp.Samples) -> None:
     )
 
 
+def test_silence_comes_behind(clip: dsp.Samples) -> None:
+    longer = augment.apply(clip, RATE, [{"name": "silence", "seconds": 0.25}])
+    assert len(longer) == len(clip) + RATE // 4
+    assert not longer[len(clip) :].any() and np.array_equal(longer[: len(clip)], clip)
+    assert all(
+        0 <= step["seconds"] <= 0.8
+        for s in range(9)
+        for step in augment.draw({"silence": 1.0}, np.random.default_rng(s))
+    )
+
+
 def test_draws_depend_on_the_generator_only_and_steps_are_independent() -> None:
     everything = dict.fromkeys(augment.DEFAULT, 1.0)
     full = augment.draw(everything, np.random.default_rng(3))

@@ -195,3 +195,15 @@ def test_any_valid_record_survives_json(text: str, spans: list[tuple[int, int]])
     except RecordError:
         return
     assert Record.from_dict(json.loads(json.dumps(record.to_dict()))) == record
+
+
+def test_audio_may_lack_its_text_where_that_is_expected(tmp_path: Path) -> None:
+    path = write_lines(tmp_path / "c.jsonl", {"id": "a", "text": "so"}, {"id": "b", "audio": "b.wav"})
+    with pytest.raises(RecordError, match=r"c\.jsonl:2: field `text`: is missing"):
+        list(read_records(path))
+    written, unwritten = read_records(path, untranscribed=True)
+    assert written.transcribed and not unwritten.transcribed and unwritten.text == ""
+    write_records(tmp_path / "again.jsonl", [written, unwritten])
+    assert list(read_records(tmp_path / "again.jsonl", untranscribed=True)) == [written, unwritten]
+    with pytest.raises(RecordError, match="field `text`: is missing"):
+        list(read_records(write_lines(path, {"id": "no audio"}), untranscribed=True))

@@ -13,7 +13,7 @@ pytest.importorskip("torch")
 pytest.importorskip("onnx")
 
 from unislu import load
-from unislu.bundle import EMBEDDING, TAGGER, open_bundle
+from unislu.bundle import DECODER, EMBEDDING, TAGGER, open_bundle
 from unislu.engines.devices import CPU
 from unislu.engines.onnx import OnnxEngine
 from unislu.errors import BundleError
@@ -23,8 +23,11 @@ from unislu.evaluation.sweep import read_clips, sweep
 from unislu.evaluation.systems import UnisluSystem
 from unislu.recognition.recognizer import Recognizer
 from unislu.result import Analysis
+from unislu.sequence import SLUE
 from unislu.training.compose import compose
 from unislu.training.export import Facts, Quantize, export, load_checkpoint
+from unislu.training.model_config import ModelConfig
+from unislu.training.models.whisper import load_unified
 
 from ..factories import write_checkpoint, write_tone
 
@@ -41,6 +44,16 @@ def single(backbone: Path, tmp_path_factory: pytest.TempPathFactory, request: py
 @pytest.fixture(scope="module")
 def pair(single: Path, backbone: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return compose(single, backbone, tmp_path_factory.mktemp("pair"))
+
+
+def test_a_checkpoint_serves_as_well_as_the_whisper_it_came_from(
+    single: Path, pair: Path, backbone: Path, tmp_path: Path
+) -> None:
+    model = load_unified(ModelConfig(str(backbone), learns="words"), SLUE)
+    model.save(tmp_path / "checkpoint", model.describe())
+    again = compose(single, tmp_path / "checkpoint", tmp_path / "pair")
+    for name in (DECODER, TAGGER):
+        assert (again / name).read_bytes() == (pair / name).read_bytes()
 
 
 def test_scores_are_the_logits_of_the_single_decoder(single: Path, pair: Path) -> None:

@@ -57,6 +57,16 @@ def test_overrides_reach_lists_and_nested_keys(recipe: Path) -> None:
         ("batch_size=true", "batch_size"),
         ("epochs=nan", "epochs"),
         ("prompts.dropout=1.5", "prompts.dropout"),
+        ("corpora.0.loss_weight=0", "loss_weight 0.0"),
+        ("corpora.0.teacher={backbone: b}", "cache"),
+        ("corpora.0.teacher={backbone: b, cache: c, pading: none}", "corpora.0.teacher.pading"),
+        ("corpora.0.teacher={backbone: b, cache: c, padding: half}", "corpora.0.teacher.padding"),
+        (
+            "corpora.0.teacher={backbone: b, cache: c, text: record, temperature: 0}",
+            "teacher.temperature 0.0",
+        ),
+        ("corpora.0.teacher={backbone: b, cache: c, text: record, weight: nan}", "teacher.weight nan"),
+        ("corpora.0.teacher={backbone: b, cache: c}", "own text has no entities"),
         ("corpora=[]", "corpora"),
         ("noequals", "noequals"),
     ],
@@ -64,6 +74,15 @@ def test_overrides_reach_lists_and_nested_keys(recipe: Path) -> None:
 def test_mistakes_name_the_key(recipe: Path, override: str, word: str) -> None:
     with pytest.raises(RecipeError, match=word.replace(".", r"\.")):
         load_recipe(recipe, [override])
+
+
+@pytest.mark.parametrize(
+    "model", ["{backbone: b, learns: tags}", "{backbone: b, alphabet: plain}", "{kind: ctc, backbone: b}"]
+)
+@pytest.mark.parametrize("key", ["teacher={backbone: b, cache: c, text: record}", "loss_weight=0.5"])
+def test_a_teacher_needs_a_model_that_learns_words(recipe: Path, model: str, key: str) -> None:
+    with pytest.raises(RecipeError, match=f"{key.partition('=')[0]} needs a model of kind whisper"):
+        load_recipe(recipe, [f"model={model}", f"corpora.0.{key}"])
 
 
 def test_an_unset_variable_is_named(recipe: Path) -> None:

@@ -152,66 +152,23 @@ def _transcripts(arguments: argparse.Namespace) -> None:
         print(f"{manifest}: {recognised} as recognised, {right} with the annotated words", flush=True)
 
 
-def _listen_options(parser: ArgumentParser) -> None:
-    parser.add_argument("whisper", type=Path, metavar="WHISPER", help="Hugging Face folder of the teacher")
-    parser.add_argument("cache", type=Path, metavar="CACHE", help="folder for the teacher's output")
-    parser.add_argument("manifests", type=Path, nargs="+", metavar="MANIFEST", help="clips to draw from")
+def _augment_options(parser: ArgumentParser) -> None:
+    parser.add_argument("out", type=Path, metavar="OUT", help="folder for manifest.jsonl and the clips")
+    parser.add_argument("manifests", type=Path, nargs="+", metavar="MANIFEST", help="recordings to draw from")
+    parser.add_argument("--clips", type=positive, metavar="N", help="number of clips (default: all)")
     parser.add_argument(
-        "--clips", type=positive, default=500, metavar="N", help="number of clips (default: 500)"
-    )
-    parser.add_argument("--given", action="store_true", help="use the records' own texts, without a teacher")
-    parser.add_argument(
-        "--unpadded", action="store_true", help="the teacher hears the true length: hold a decoder to itself"
-    )
-    parser.add_argument(
-        "--augment", default="none", metavar="STEP=P,…", help="augmentations, e.g. noise=0.2,telephone=0.1"
+        "--augment", default="default", metavar="STEP=P,…", help="e.g. noise=0.2,silence=1 (default: default)"
     )
     _seed(parser)
 
 
-def _listen(arguments: argparse.Namespace) -> None:
-    from ..training.ears import listen
+def _augment(arguments: argparse.Namespace) -> None:
+    from ..data.augmented import augment_corpus
 
-    count = listen(
-        arguments.whisper,
-        arguments.cache,
-        arguments.manifests,
-        arguments.clips,
-        arguments.augment,
-        arguments.seed,
-        arguments.given,
-        arguments.unpadded,
+    count = augment_corpus(
+        arguments.out, arguments.manifests, arguments.augment, arguments.clips, arguments.seed
     )
-    print(f"{arguments.cache}: {count} clips")
-
-
-def _ears_options(parser: ArgumentParser) -> None:
-    parser.add_argument("whisper", type=Path, metavar="WHISPER", help="Hugging Face folder to start from")
-    parser.add_argument("out", type=Path, metavar="OUT", help="folder to write")
-    parser.add_argument(
-        "caches", type=Path, nargs="+", metavar="CACHE", help="written by `tools ears-listen`"
-    )
-    parser.add_argument(
-        "--epochs", type=number, default=3.0, metavar="N", help="passes over the clips (default: 3)"
-    )
-    parser.add_argument("--lr", type=number, default=3e-5, metavar="X", help="learning rate (default: 3e-5)")
-    parser.add_argument("--bf16", action="store_true", help="bfloat16: faster where the processor has AMX")
-    _seed(parser)
-
-
-def _ears(arguments: argparse.Namespace) -> None:
-    from ..training.ears import train
-
-    drift = train(
-        arguments.whisper,
-        arguments.out,
-        arguments.caches,
-        epochs=arguments.epochs,
-        rate=arguments.lr,
-        seed=arguments.seed,
-        bf16=arguments.bf16,
-    )
-    print(f"drift {drift:.4f}")
+    print(f"{arguments.out / 'manifest.jsonl'}: {count} clips")
 
 
 def _average_options(parser: ArgumentParser) -> None:
@@ -303,6 +260,13 @@ TOOLS = {
         _no_speech,
         torch=False,
     ),
+    "augment": Tool(
+        "write augmented copies of recordings: in rooms, over noise, on the telephone. Resumes where it was\n"
+        "stopped.",
+        _augment_options,
+        _augment,
+        torch=False,
+    ),
     "shards": Tool("pack corpora into tar files for training on many machines.", _shards_options, _shards),
     "cache": Tool(
         "encode the clips of corpora once, for training with a frozen encoder.", _cache_options, _cache
@@ -319,12 +283,6 @@ TOOLS = {
         _transcripts_options,
         _transcripts,
     ),
-    "ears-listen": Tool(
-        "transcribe clips with a padded Whisper, the teacher of ears-train. Resumes where it was stopped.",
-        _listen_options,
-        _listen,
-    ),
-    "ears-train": Tool("train a Whisper's decoder on audio of true length.", _ears_options, _ears),
     "average": Tool("take the weighted mean of checkpoints of one lineage.", _average_options, _average),
     "prune": Tool("remove text tokens that no text needs.", _prune_options, _prune),
     "compose": Tool(

@@ -1,4 +1,4 @@
-"""Augmentation of clean speech: speed, reverberation, noise, telephone band, codec, gain.
+"""Augmentation of clean speech: speed, reverberation, noise, telephone band, codec, gain, silence behind.
 
 `draw` decides what happens to a clip and returns it as plain dictionaries; `apply` does it. The dictionaries
 go into the manifest as they are (after the voice's speaking rate, `{"name": "rate"}`) and are enough to
@@ -12,6 +12,7 @@ repeat the augmentation: each that uses randomness carries its own seed.
 | `telephone` | `law` (mu) | 300–3400 Hz at 8 kHz, 8-bit µ-law |
 | `codec` | `codec` (opus, mp3), `kbps` | a round trip through a lossy codec |
 | `gain` | `db` | quieter or louder, without clipping |
+| `silence` | `seconds` | digital silence behind |
 """
 
 from __future__ import annotations
@@ -89,7 +90,8 @@ def draw(probabilities: Mapping[str, float], rng: np.random.Generator) -> tuple[
 
 
 def apply(samples: Samples, rate: int, steps: Sequence[Step]) -> Samples:
-    """Apply `steps` in order to `samples` `[n] float32` at `rate` Hz; only `speed` changes the length.
+    """Apply `steps` in order to `samples` `[n] float32` at `rate` Hz; `speed` and `silence` change the
+    length.
 
     Raises:
         OptionError: when a step is unknown.
@@ -136,6 +138,10 @@ def _draw_codec(rng: np.random.Generator) -> dict[str, Any]:
 
 def _draw_gain(rng: np.random.Generator) -> dict[str, Any]:
     return {"db": round(float(rng.uniform(-18, 6)), 1)}
+
+
+def _draw_silence(rng: np.random.Generator) -> dict[str, Any]:
+    return {"seconds": round(float(rng.uniform(0, 0.8)), 2)}
 
 
 def _speed(samples: Samples, rate: int, step: Step) -> Samples:
@@ -231,6 +237,10 @@ def _gain(samples: Samples, _rate: int, step: Step) -> Samples:
     return (samples * 10 ** (float(step["db"]) / 20)).astype(np.float32)
 
 
+def _silence(samples: Samples, rate: int, step: Step) -> Samples:
+    return np.pad(samples, (0, round(float(step["seconds"]) * rate)))
+
+
 _DRAW: Mapping[str, Callable[[np.random.Generator], dict[str, Any]]] = {
     "speed": _draw_speed,
     "reverb": _draw_reverb,
@@ -238,6 +248,7 @@ _DRAW: Mapping[str, Callable[[np.random.Generator], dict[str, Any]]] = {
     "telephone": _draw_telephone,
     "codec": _draw_codec,
     "gain": _draw_gain,
+    "silence": _draw_silence,
 }
 _APPLY: Mapping[str, Callable[[Samples, int, Step], Samples]] = {
     "speed": _speed,
@@ -246,4 +257,5 @@ _APPLY: Mapping[str, Callable[[Samples, int, Step], Samples]] = {
     "telephone": _telephone,
     "codec": _codec,
     "gain": _gain,
+    "silence": _silence,
 }

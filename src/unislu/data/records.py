@@ -60,6 +60,8 @@ class Record:
     """The steps applied to the audio, in order; see `unislu.data.augment`."""
     spoken: str | None = None
     """What a synthesiser says if that differs from `text`: figures and addresses in words, hesitations."""
+    transcribed: bool = True
+    """False for audio of which nobody wrote down what is said; `text` is then empty, and no annotation."""
     extra: Mapping[str, Any] = field(default_factory=dict)
     """Keys that the schema does not know, kept as they were."""
 
@@ -112,7 +114,7 @@ class Record:
 
     def to_dict(self) -> dict[str, Any]:
         """The JSON object of this record; what is `None` is left out."""
-        found: dict[str, Any] = {"id": self.id, "text": self.text}
+        found: dict[str, Any] = {"id": self.id, **({"text": self.text} if self.transcribed else {})}
         for name in ("spoken", "audio", "duration", "sentiment", "speaker", "voice", "split"):
             if getattr(self, name) is not None:
                 found[name] = getattr(self, name)
@@ -133,11 +135,15 @@ class Record:
             raise RecordError(f"expected a JSON object, found {_kind(values)}; write one record a line")
         known = {name: _text(values, name) for name in _TEXT_FIELDS}
         known["id"] = identity(values)
+        transcribed = known["text"] is not None
+        if not transcribed and known["audio"] is not None:
+            known["text"] = ""
         for name in ("id", "text"):
             if known[name] is None:
                 raise RecordError(f"field `{name}`: is missing")
         return cls(
             **known,  # type: ignore[arg-type]  # checked in the loop above
+            transcribed=transcribed,
             duration=number_field(values, "duration"),
             entities=_entities(values, known["text"] or ""),
             augmentation=_steps(values),
@@ -176,8 +182,12 @@ def parse_record(line: str, *, path: str, number: int) -> Record:
         raise RecordError(f"{path}:{number}: {error}") from error
 
 
-def read_records(path: str | os.PathLike[str]) -> Iterator[Record]:
+def read_records(path: str | os.PathLike[str], *, untranscribed: bool = False) -> Iterator[Record]:
     """Stream the records of a JSON-lines file. Blank lines are skipped, a repeated `id` is an error.
+
+    Args:
+        path: the file.
+        untranscribed: whether records with audio may lack their text.
 
     Raises:
         RecordError: naming file, line and field; also when the file cannot be read.
@@ -187,6 +197,8 @@ def read_records(path: str | os.PathLike[str]) -> Iterator[Record]:
         if not line.strip():
             continue
         record = parse_record(line, path=os.fspath(path), number=number)
+        if not (record.transcribed or untranscribed):
+            raise RecordError(f"{os.fspath(path)}:{number}: field `text`: is missing")
         if record.id in seen:
             raise RecordError(
                 f"{os.fspath(path)}:{number}: field `id`: {record.id!r} was already used in line "

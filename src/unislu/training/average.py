@@ -2,7 +2,7 @@
 
 A run that continues another one improves on what it trains most and loses a little elsewhere; the mean of
 both keeps most of either (model soups, Wortsman et al., 2022). Everything but the weights is taken from the
-last checkpoint named. Plain Whisper folders, such as `ears-train` writes, can be averaged too; weights that
+last checkpoint named. Plain Whisper folders, such as the released one, can be averaged too; weights that
 are equal everywhere stay as they are, bit for bit.
 """
 

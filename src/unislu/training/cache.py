@@ -96,7 +96,8 @@ def fill(
     write_whole(meta, json.dumps({"d": d, "padding": padding}))
     done = {row["key"]: row for row in read_journal(index)}
     rows = max((row["start"] + row["length"] for row in done.values()), default=0)
-    records = [r for r in read_records(manifest) if r.audio and cache_key(manifest, r.audio) not in done]
+    every = read_records(manifest, untranscribed=True)
+    records = [r for r in every if r.audio and cache_key(manifest, r.audio) not in done]
 
     def encoded(record: Record) -> NDArray[np.float16] | None:
         samples = load_audio(manifest.parent / str(record.audio))

@@ -20,7 +20,7 @@ from unislu.sequence.reader import GIVEN_PART
 from unislu.training.cache import EncoderCache, cache_key
 from unislu.training.config import Recipe, SpecAugmentConfig
 from unislu.training.examples import Example, TrainingCorpus
-from unislu.training.loss import IGNORE, WEIGHTINGS
+from unislu.training.loss import IGNORE, WEIGHTINGS, SoftTargets
 from unislu.training.shards import clip_source
 
 _BUCKET_BATCHES = 64
@@ -48,6 +48,10 @@ class Batch:
     """`[batch, 80, frames]` float32."""
     allowed: Tensor | None = None
     """See `choice_losses`."""
+    soft: SoftTargets | None = None
+    """Of the positions that are learned from a teacher."""
+    scale: Tensor | None = None
+    """Factors on the examples' losses `[batch]` float32."""
 
     def to(self, device: torch.device | str) -> Batch:
         """The same batch on a device."""
@@ -218,6 +222,25 @@ def padded_choices(examples: Sequence[Example]) -> Tensor | None:
     return torch.nn.utils.rnn.pad_sequence(choices, batch_first=True, padding_value=IGNORE)
 
 
+def padded_targets(examples: Sequence[Example]) -> SoftTargets | None:
+    """What teachers would have written in a batch whose tokens `padded_tokens` padded."""
+    taught = [(row, e.soft) for row, e in enumerate(examples) if e.soft is not None]
+    if not taught:
+        return None
+    places = torch.zeros(len(examples), max(len(e.tokens) for e in examples) - 1, dtype=torch.bool)
+    for row, soft in taught:
+        places[row, torch.tensor(soft.places) - 1] = True  # labels are shifted by one
+    every = [soft for _, soft in taught]
+    counts = torch.tensor([len(soft.places) for soft in every])
+    return SoftTargets(
+        places,
+        torch.from_numpy(np.concatenate([soft.output.tokens[: len(soft.places)] for soft in every])),
+        torch.from_numpy(np.concatenate([soft.output.logprobs[: len(soft.places)] for soft in every])),
+        torch.tensor([soft.temperature for soft in every]).repeat_interleave(counts),
+        torch.tensor([soft.weight for soft in every]).repeat_interleave(counts),
+    )
+
+
 def collate(
     examples: Sequence[Example],
     source: AudioSource,
@@ -228,9 +251,13 @@ def collate(
 ) -> Batch:
     """Pad a batch for a Whisper of `mels` mel bins; `frames`: see `AudioSource.mel`."""
     tokens, labels, parts, weighting = padded_tokens(examples, pad)
-    choices = padded_choices(examples)
+    memory = mel = None
     if source.cached:
         memory, lengths = source.memory(examples)
-        return Batch(tokens, labels, parts, weighting, lengths, memory=memory, allowed=choices)
-    mel, lengths = source.mel(examples, random.Random(f"{seed}/{examples[0].id}"), mels, frames)
-    return Batch(tokens, labels, parts, weighting, lengths, mel=mel, allowed=choices)
+    else:
+        mel, lengths = source.mel(examples, random.Random(f"{seed}/{examples[0].id}"), mels, frames)
+    scale = torch.tensor([e.scale for e in examples])
+    return Batch(
+        tokens, labels, parts, weighting, lengths, memory, mel,
+        padded_choices(examples), padded_targets(examples), None if bool((scale == 1).all()) else scale,
+    )  # fmt: skip

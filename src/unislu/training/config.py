@@ -18,7 +18,7 @@ from typing import Any, Literal
 from unislu.bundle.manifest import Padding
 from unislu.errors import RecipeError
 from unislu.sequence import normalize_type
-from unislu.training.model_config import AnyModel
+from unislu.training.model_config import AnyModel, ModelConfig
 from unislu.training.schema import build, merge, override, read_yaml
 
 Weighting = Literal["plain", "dynamic", "dynamic-without-end", "sum"]
@@ -67,6 +67,24 @@ class PromptConfig:
 
 
 @dataclass(frozen=True)
+class TeacherConfig:
+    """A Whisper to whose distribution over text tokens the transcripts of a corpus are held."""
+
+    #: Folder or hub name of a Hugging Face Whisper model.
+    backbone: str
+    #: Folder of its outputs; it runs on what is missing there before the first step.
+    cache: str
+    #: What the KL divergence of a position weighs beside the cross-entropy of other positions.
+    weight: float = 1.0
+    #: Both distributions are softened by it.
+    temperature: float = 1.0
+    #: What it gets of a clip: silence behind it up to 30 s, as Whisper was pretrained, or the clip alone.
+    padding: Padding = "full"
+    #: The transcript that is learned: what it writes itself, or the record's.
+    text: Literal["own", "record"] = "own"
+
+
+@dataclass(frozen=True)
 class CorpusConfig:
     """One manifest and how its examples take part."""
 
@@ -89,9 +107,26 @@ class CorpusConfig:
     #: The plain mean over tokens, UniSLU's eq. 4-5 as written or without the end token in the task's length,
     #: or the sum of both parts' means.
     loss: Weighting = "plain"
+    #: Factor on the loss of its examples.
+    loss_weight: float = 1.0
+    #: By default transcripts are learned by cross-entropy, as they are.
+    teacher: TeacherConfig | None = None
     limit: int | None = None
 
     def __post_init__(self) -> None:
+        positive = {"loss_weight": self.loss_weight}
+        if self.teacher is not None:
+            positive["teacher.weight"] = self.teacher.weight
+            positive["teacher.temperature"] = self.teacher.temperature
+        for name, value in positive.items():
+            if not (math.isfinite(value) and value > 0):
+                raise RecipeError(f"corpus {self.manifest!r}: {name} {value!r} must be a positive number")
+        own = self.teacher is not None and self.teacher.text == "own"
+        if own and (self.entities != "ignore" or self.text_only):
+            raise RecipeError(
+                f"corpus {self.manifest!r}: the teacher's own text has no entities and needs audio: set "
+                "teacher.text: record, or leave out entities and text_only"
+            )
         if not (math.isfinite(self.weight) and self.weight > 0):
             raise RecipeError(f"corpus {self.manifest!r}: weight {self.weight!r} must be a positive number")
         for name, share in (("suffix", self.suffix), ("plain", self.plain)):
@@ -234,8 +269,24 @@ class Recipe:
             raise RecipeError(
                 "recipe key 'spec_augment': belongs to models of kind whisper; wav2vec 2.0 has model.mask"
             )
+        for corpus in self.corpora:
+            self._check_teacher(corpus)
         if not 0 <= self.prompts.dropout < 1:
             raise RecipeError(f"recipe key 'prompts.dropout': {self.prompts.dropout!r} is not in [0, 1)")
+
+    def _check_teacher(self, corpus: CorpusConfig) -> None:
+        """Raises `RecipeError` for a teacher, or a factor on losses, that the model cannot have."""
+        model = self.model
+        words = isinstance(model, ModelConfig) and model.learns != "tags" and model.alphabet == "atomic"
+        for name, given in (
+            ("teacher", corpus.teacher is not None),
+            ("loss_weight", corpus.loss_weight != 1.0),
+        ):
+            if given and not words:
+                raise RecipeError(
+                    f"corpus {corpus.manifest!r}: {name} needs a model of kind whisper that learns words, in "
+                    "the atomic alphabet"
+                )
 
 
 def drawn_by(recipe: Recipe) -> DecodeConfig:
@@ -268,6 +319,8 @@ def _placed(value: Any, tiny: str) -> Any:
     """The section `smoke` with `${TINY}` replaced."""
     if isinstance(value, dict):
         return {key: _placed(item, tiny) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_placed(item, tiny) for item in value]
     return value.replace("${TINY}", tiny) if isinstance(value, str) else value
 
 

@@ -33,8 +33,16 @@ from unislu.sequence import (
 from unislu.sequence.choices import Choices, sentiment_choice, tag_choices
 from unislu.sequence.format import tags_transcript
 from unislu.sequence.inline import InlineFormat
-from unislu.sequence.reader import GIVEN_PART
+from unislu.sequence.reader import ASR_PART, GIVEN_PART, Rendered
+from unislu.sequence.vocabulary import END
 from unislu.training.config import CorpusConfig, PromptConfig, Recipe, Weighting
+from unislu.training.teacher_output import (
+    SoftLabels,
+    TeacherOutput,
+    is_taught,
+    output_file,
+    transcript_places,
+)
 
 _ONTONOTES = {normalize_type(name): tag for name, tag in ONTONOTES_TO_SLUE.items()} | {"year": "WHEN"}
 #: Seconds of a clip at most.
@@ -64,6 +72,10 @@ class Example:
     """If only choices are learned, for each id after `learned_from` what could stand in its place, or nothing
     if there was no choice.
     """
+    #: Tokens of the transcript that are learned from a teacher.
+    soft: SoftLabels | None = field(default=None, compare=False)
+    #: Factor on its loss.
+    scale: float = 1.0
 
     @property
     def learned(self) -> int:
@@ -102,7 +114,8 @@ def load_corpora(configs: Sequence[CorpusConfig]) -> list[TrainingCorpus]:
     corpora = []
     for config in configs:
         manifest = Path(config.manifest)
-        every = list(read_records(manifest))
+        own = config.teacher is not None and config.teacher.text == "own"
+        every = list(read_records(manifest, untranscribed=own))
         short = [r for r in every if (r.duration or 0.0) <= LONGEST]
         records = short[: config.limit]
         if not records:
@@ -162,7 +175,7 @@ class ExampleMaker:
         random_types = self._prompts.strategy == "random-type"
         self._universe = sorted({name for types in self._others for name in types}) if random_types else []
         prompts = recipe.prompts
-        self._tags_alone = getattr(recipe.model, "learns", "all") == "tags"
+        self._learns = getattr(recipe.model, "learns", "all")
         self._table = TypeTable.read(Path(prompts.table)) if prompts.table else None
         asks = prompts.alone or prompts.absent or prompts.described
         self._mix = PromptMix(prompts.alone, prompts.absent, prompts.described) if asks else None
@@ -176,17 +189,54 @@ class ExampleMaker:
         """The example of a record in an epoch, or `None` when it does not fit the decoder."""
         generator = random.Random(f"{self._seed}/{epoch}/{corpus.manifest.parent.name}/{record.id}")
         target = self._labelled(record.target())
-        if not corpus.config.sentiment:
+        if not corpus.config.sentiment or self._learns == "words":
             target = replace(target, sentiment=None)
+        if self._learns == "words":
+            target = replace(target, entities=None)
         if corpus.config.text_only:
             return self._sentiment_only(corpus, record, target, generator)
+        if is_taught(corpus.config.teacher, record):
+            return self._taught(corpus, record, target, generator)
+        return self._rendered(corpus, record, target, generator)
+
+    def _rendered(
+        self, corpus: TrainingCorpus, record: Record, target: Target, generator: random.Random
+    ) -> Example | None:
+        """The example of an annotated target."""
         fmt, prompt, target = self._question(corpus, record, target, generator)
-        if self._tags_alone:
+        if self._learns == "tags":
             return self._choices(corpus, record, fmt, prompt, target, generator)
         rendered = fmt.render(target, prompt)
-        prefix = fmt.prefix(prompt)
-        clip = None if record.audio is None else (corpus.manifest, record.audio)
-        return self._example(record, prefix, rendered.ids, rendered.parts, clip, corpus.config.loss)
+        return self._example(corpus, record, fmt.prefix(prompt), rendered.ids, rendered.parts)
+
+    def _taught(
+        self, corpus: TrainingCorpus, record: Record, target: Target, generator: random.Random
+    ) -> Example | None:
+        """The example of a teacher's own text, or the target with what it would have written along its words.
+
+        None where the clip could not be read, or the text cannot be learned. Where the target's words are
+        other tokens than those that the teacher followed (a tag inside a token), they are learned without it.
+        """
+        teacher = corpus.config.teacher
+        assert teacher is not None
+        try:
+            output = TeacherOutput.read(output_file(teacher, corpus.manifest, record))
+        except OSError:
+            return None
+        if teacher.text == "record":
+            example = self._rendered(corpus, record, target, generator)
+        elif output.usable:
+            ids = (*map(int, output.ids), self._vocabulary[END])
+            prefix = self._closed.prefix(Prompt(frozenset()))
+            example = self._example(corpus, record, prefix, ids, (ASR_PART,) * len(ids))
+        else:
+            return None
+        if example is None:
+            return None
+        rendered = Rendered(example.tokens, example.parts)
+        places = transcript_places(rendered, example.learned_from, output, self._vocabulary)
+        soft = SoftLabels(output, places, teacher.temperature, teacher.weight)
+        return replace(example, soft=soft) if places else example
 
     def _question(
         self, corpus: TrainingCorpus, record: Record, target: Target, generator: random.Random
@@ -257,18 +307,25 @@ class ExampleMaker:
         prompt = Prompt(frozenset({"ner", "sa"}) if tagged else frozenset({"sa"}))
         target = replace(target, entities=spans if tagged else None)
         rendered = self._closed.render(target, prompt)
-        example = self._example(record, self._closed.prefix(prompt), rendered.ids, rendered.parts, None)
-        return None if example is None else _only_sentiment(example, self._vocabulary["[SA]"])
+        example = self._example(corpus, record, self._closed.prefix(prompt), rendered.ids, rendered.parts)
+        if example is None:
+            return None
+        example = replace(example, clip=None, weighting="plain", seconds=0.0)
+        return _only_sentiment(example, self._vocabulary["[SA]"])
 
     def _example(
-        self, record: Record, prefix: Sequence[int], ids: Sequence[int], parts: Sequence[int],
-        clip: tuple[Path, str] | None, weighting: Weighting = "plain",
+        self, corpus: TrainingCorpus, record: Record, prefix: Sequence[int], ids: Sequence[int],
+        parts: Sequence[int],
     ) -> Example | None:  # fmt: skip
         if len(prefix) + len(ids) > self._positions:
             return None
         tokens, parts = (*prefix, *ids), (*[0] * len(prefix), *parts)
+        clip = None if record.audio is None else (corpus.manifest, record.audio)
         seconds = 0.0 if clip is None else record.duration or 0.0
-        return Example(record.id, tokens, parts, len(prefix), clip, weighting, seconds=seconds)
+        return Example(
+            record.id, tokens, parts, len(prefix), clip, corpus.config.loss, seconds=seconds,
+            scale=corpus.config.loss_weight,
+        )  # fmt: skip
 
     def _labelled(self, target: Target) -> Target:
         """The sentiment as the label set writes it."""

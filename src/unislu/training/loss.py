@@ -1,8 +1,11 @@
-"""The losses: plain cross-entropy, UniSLU's dynamic weighting of transcript and task (eq. 4-5), others."""
+"""The losses: cross-entropy, the divergence from a teacher, and how the tokens of an example weigh: all the
+same, by UniSLU's dynamic weighting of transcript and task (eq. 4-5), others.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import get_args
 
 import torch
@@ -18,22 +21,81 @@ WEIGHTINGS: tuple[Weighting, ...] = get_args(Weighting)
 _DYNAMIC, _WITHOUT_END, _SUM = (WEIGHTINGS.index(n) for n in ("dynamic", "dynamic-without-end", "sum"))
 
 
-def token_losses(hidden: Tensor, rows: Sequence[Tensor], labels: Tensor) -> Tensor:
+@dataclass
+class SoftTargets:
+    """What teachers would have written at some positions of a batch, row by row."""
+
+    places: Tensor
+    """Which positions: bool `[batch, tokens]`; `n` are true."""
+    tokens: Tensor
+    """Their likeliest text tokens, int64 `[n, kept]`."""
+    logprobs: Tensor
+    """Their log-probabilities at the temperature, float32 `[n, kept]`."""
+    temperature: Tensor
+    """float32 `[n]`."""
+    weight: Tensor
+    """What the divergence weighs, float32 `[n]`."""
+
+    def to(self, device: torch.device | str) -> SoftTargets:
+        """The same on a device."""
+        return SoftTargets(**{name: tensor.to(device) for name, tensor in vars(self).items()})
+
+
+def token_losses(
+    hidden: Tensor, rows: Sequence[Tensor], labels: Tensor, among: Tensor | None = None
+) -> Tensor:
     """Cross-entropy of each position; positions labelled `IGNORE` cost nothing to compute and are 0.
 
     Args:
         hidden: decoder output `[batch, tokens, d]` float.
         rows: the tied embedding in blocks of rows `[n, d]` float, which together are the vocabulary.
         labels: `[batch, tokens]` int64.
+        among: bool `[vocabulary]`, the tokens that may be chosen; by default all.
 
     Returns:
         `[batch, tokens]` float32.
     """
     chosen = labels != IGNORE
-    states = hidden[chosen]
-    logits = torch.cat([states @ block.T for block in rows], dim=1)
-    losses = F.cross_entropy(logits.float(), labels[chosen], reduction="none")
-    return torch.zeros(labels.shape, dtype=losses.dtype, device=losses.device).masked_scatter(chosen, losses)
+    logits = _logits(hidden[chosen], rows)
+    if among is not None:
+        logits = logits.masked_fill(~among, float("-inf"))
+    return _spread(F.cross_entropy(logits, labels[chosen], reduction="none"), chosen)
+
+
+def distillation_losses(
+    hidden: Tensor, rows: Sequence[Tensor], targets: SoftTargets, text: Tensor, words: bool = False
+) -> Tensor:
+    """The KL divergence from teacher to student at each position of `targets`; the others are 0.
+
+    Both distributions are over text tokens. The divergence has the place of what is left of a text token's
+    cross-entropy once it is known that text follows and no tag; that part is learned beside it. At a
+    temperature the divergence counts by its square, so that gradients keep their size (Hinton et al., 2015).
+    Beyond the teacher's likeliest tokens it is not summed.
+
+    Args:
+        hidden, rows: see `token_losses`.
+        text: bool `[vocabulary]`, the tokens of text and the end.
+        words: only text can follow.
+    """
+    logits = _logits(hidden[targets.places], rows)
+    inside = logits.masked_fill(~text, float("-inf"))
+    temperature = targets.temperature[:, None]
+    ours = F.log_softmax(inside / temperature, dim=1).gather(1, targets.tokens)
+    apart = (targets.logprobs.exp() * (targets.logprobs - ours)).sum(1)
+    losses = targets.weight * targets.temperature**2 * apart
+    if not words:
+        losses = losses + logits.logsumexp(1) - inside.logsumexp(1)
+    return _spread(losses, targets.places)
+
+
+def _logits(states: Tensor, rows: Sequence[Tensor]) -> Tensor:
+    """`[n, vocabulary]` float32 of states `[n, d]`."""
+    return torch.cat([states @ block.T for block in rows], dim=1).float()
+
+
+def _spread(losses: Tensor, places: Tensor) -> Tensor:
+    """Losses `[n]` at the `n` true places of a batch, zeros elsewhere."""
+    return torch.zeros(places.shape, dtype=losses.dtype, device=losses.device).masked_scatter(places, losses)
 
 
 def choice_losses(hidden: Tensor, rows: Sequence[Tensor], labels: Tensor, allowed: Tensor) -> Tensor:
@@ -55,8 +117,7 @@ def choice_losses(hidden: Tensor, rows: Sequence[Tensor], labels: Tensor, allowe
     logits = (hidden[chosen] @ table.T).float().gather(1, places)
     logits = logits.masked_fill(allowed == IGNORE, float("-inf"))
     which = (allowed == labels[chosen][:, None]).int().argmax(1)
-    losses = F.cross_entropy(logits, which, reduction="none")
-    return torch.zeros(labels.shape, dtype=losses.dtype, device=losses.device).masked_scatter(chosen, losses)
+    return _spread(F.cross_entropy(logits, which, reduction="none"), chosen)
 
 
 def weights(labels: Tensor, parts: Tensor, weighting: Tensor) -> tuple[Tensor, Tensor]:
@@ -101,14 +162,17 @@ def weights(labels: Tensor, parts: Tensor, weighting: Tensor) -> tuple[Tensor, T
 
 
 def batch_loss(
-    losses: Tensor, labels: Tensor, parts: Tensor, weighting: Tensor, reduction: str = "tokens"
-) -> Tensor:
+    losses: Tensor, labels: Tensor, parts: Tensor, weighting: Tensor, reduction: str = "tokens",
+    scale: Tensor | None = None,
+) -> Tensor:  # fmt: skip
     """Reduce a batch to a scalar.
 
     `tokens`: by token count, `Σ len·loss / Σ len`, as UniSLU's released code does. `examples`: the mean over
-    examples, so that a short answer (a sentiment) counts as much as a long transcript.
+    examples, so that a short answer (a sentiment) counts as much as a long transcript. `scale` `[batch]`:
+    factors on the examples' losses.
     """
     token_weights, lengths = weights(labels, parts, weighting)
     if reduction == "examples":
         lengths = (lengths > 0).float()
-    return ((losses * token_weights).sum(1) * lengths).sum() / lengths.sum().clamp(min=1)
+    each = (losses * token_weights).sum(1) * lengths
+    return (each if scale is None else each * scale).sum() / lengths.sum().clamp(min=1)

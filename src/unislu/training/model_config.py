@@ -29,9 +29,10 @@ class ModelConfig:
     freeze_embeddings: bool = False
     #: Keep the projections of the encoder output to cross-attention keys and values.
     freeze_cross_kv: bool = False
-    #: All of the sequence, or (`tags`, for the tagger of a bundle of two decoders) what is left to choose
-    #: when the words are given: tags, their types, the sentiment.
-    learns: Literal["all", "tags"] = "all"
+    #: All of the sequence; or of a bundle of two decoders what one of them needs. `words`: the transcript,
+    #: each token chosen among those of text. `tags`: what is left to choose when the words are given: tags,
+    #: their types, the sentiment.
+    learns: Literal["all", "words", "tags"] = "all"
 
     def __post_init__(self) -> None:
         if self.format in _COPIES and self.alphabet != "atomic":

@@ -42,6 +42,7 @@ from unislu.training.examples import LONGEST, Example, TrainingCorpus, load_corp
 from unislu.training.models.build import build_system
 from unislu.training.models.encoders import load_weights
 from unislu.training.models.predict import load_predictor
+from unislu.training.models.teacher import run_teachers
 from unislu.training.optimizer import make_optimizer, rate_factor
 from unislu.training.protocol import AnyBatch, Predictor, TrainingSetting, TrainingSystem
 from unislu.training.scores import averaged, with_slue_score, write_scores
@@ -126,6 +127,7 @@ class Run:
         self.setting = TrainingSetting(recipe, labels, self.corpora, self.source)
         self.system = build_system(self.setting)
         self.prepared = self.model = self.system.model
+        self._run_teachers()
         self.plan = self._plan()
         self._kept: tuple[int, list[list[Example]]] | None = None
         self.validator = Validator(recipe, labels)
@@ -200,6 +202,12 @@ class Run:
             if self.step % recipe.checkpoint_every == 0 or self.step == total:
                 self._checkpoint()
         bar.close()
+
+    def _run_teachers(self) -> None:
+        """The main process runs teachers on what their caches lack, for all."""
+        if self.accelerator.is_main_process and any(c.config.teacher for c in self.corpora):
+            run_teachers(self.corpora, self.model.vocabulary, self.accelerator.device, self.quiet)
+        self.accelerator.wait_for_everyone()
 
     def _plan(self) -> EpochPlan | ShardPlan:
         """The plan: all of each epoch's batches, or, with audio in shards, those of this process."""

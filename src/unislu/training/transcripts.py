@@ -3,8 +3,8 @@
 Beside each manifest come two, with the same clips: `recognised.jsonl`, the transcripts as the bundle writes
 them, and `right.jsonl`, the same with the annotated words (see `unislu.data.transcripts`). Annotations are
 carried over; clips whose transcript has too little in common with the annotated text, or lacks an entity, are
-left out. A tagger (`model.learns: tags`) learns on both, ears (`unislu tools ears-listen --given`) on the
-second. Run it with `unislu tools transcripts`.
+left out. A tagger (`model.learns: tags`) learns on both, the decoder that transcribes (`model.learns: words`)
+on the second. Run it with `unislu tools transcripts`.
 """
 
 from __future__ import annotations

@@ -21,8 +21,8 @@ pytestmark = pytest.mark.filterwarnings("ignore")  # torch and accelerate warn a
 
 RECIPES = Path(__file__).parents[3] / "recipes"
 GOLDEN = json.loads((Path(__file__).parent / "golden_losses.json").read_text())
-#: One of each kind of model that this machine's torch trains without further packages.
-KINDS = ("unislu/small", "slue/ner-w2v2-base", "slue/sa-w2v2-base")
+#: One of each kind of model, and of loss, that this machine's torch trains without further packages.
+KINDS = ("unislu/small", "default-base/ears", "slue/ner-w2v2-base", "slue/sa-w2v2-base")
 
 
 class Losses(Run):

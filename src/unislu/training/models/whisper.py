@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,11 +15,11 @@ from torch.nn import functional as F
 
 from unislu.errors import BundleError, RecipeError
 from unislu.sequence import SLUE, LabelSet, Vocabulary, WhisperTokenizer
-from unislu.sequence.vocabulary import control_names
+from unislu.sequence.vocabulary import END, control_names
 from unislu.training.cache import Encoder
 from unislu.training.checkpoint import Checkpoint, tokenizer_file_of, write_unislu
 from unislu.training.config import OptimizerConfig
-from unislu.training.loss import batch_loss, choice_losses, token_losses
+from unislu.training.loss import IGNORE, batch_loss, choice_losses, distillation_losses, token_losses
 from unislu.training.model_config import ModelConfig
 from unislu.training.protocol import decay_groups
 
@@ -33,6 +34,9 @@ class UnifiedWhisper(nn.Module):
 
     The embedding of all tokens is `cat(old rows, new rows)`, tied to the output projection as in Whisper.
     """
+
+    text: Tensor
+    """Which tokens a transcript consists of, the end among them: bool `[vocab]`."""
 
     def __init__(
         self,
@@ -55,12 +59,16 @@ class UnifiedWhisper(nn.Module):
             noise = torch.randn(missing, old.shape[1], generator=torch.Generator().manual_seed(0))
             new_rows = old.detach().float().mean(0) + 0.02 * noise
         self.new_rows = nn.Parameter(new_rows)
+        text = torch.zeros(vocabulary.size, dtype=torch.bool)
+        text[[*vocabulary.text_ids, vocabulary[END]]] = True
+        self.register_buffer("text", text, persistent=False)
         self._freeze(config)
 
     def _freeze(self, config: ModelConfig) -> None:
         model = self.backbone.model
         model.encoder.requires_grad_(not config.freeze_encoder)
         model.encoder.embed_positions.requires_grad_(False)
+        self.new_rows.requires_grad_(config.learns != "words")
         model.decoder.embed_tokens.requires_grad_(not config.freeze_embeddings)
         for layer in model.decoder.layers:
             layer.encoder_attn.k_proj.requires_grad_(not config.freeze_cross_kv)
@@ -133,10 +141,20 @@ class UnifiedWhisper(nn.Module):
         # Two products instead of one over joined rows: frozen rows then cost no weight gradient.
         rows = (self.backbone.model.decoder.embed_tokens.weight, self.new_rows)
         if batch.allowed is None:
-            losses = token_losses(hidden, rows, batch.labels)
+            losses = self._losses(hidden, rows, batch)
         else:
             losses = choice_losses(hidden, rows, batch.labels, batch.allowed)
-        return batch_loss(losses, batch.labels, batch.parts, batch.weighting, reduction)
+        return batch_loss(losses, batch.labels, batch.parts, batch.weighting, reduction, batch.scale)
+
+    def _losses(self, hidden: Tensor, rows: Sequence[Tensor], batch: Batch) -> Tensor:
+        """Loss of each position: of what the record says, and of what a teacher would have said."""
+        words = self.config.learns == "words"
+        among = self.text if words else None
+        if batch.soft is None:
+            return token_losses(hidden, rows, batch.labels, among)
+        rest = batch.labels.masked_fill(batch.soft.places, IGNORE)
+        taught = distillation_losses(hidden, rows, batch.soft, self.text, words)
+        return token_losses(hidden, rows, rest, among) + taught
 
     def at_step(self, step: int) -> None:
         """Everything learns from the first step on."""
@@ -145,7 +163,8 @@ class UnifiedWhisper(nn.Module):
         """New rows have their own learning rate, and neither they, norms nor biases decay."""
         rest = [p for p in self.parameters() if p is not self.new_rows]
         new = {"params": [self.new_rows], "lr": config.new_rows_lr, "weight_decay": 0.0}
-        return [*decay_groups(rest, config), *([new] if len(self.new_rows) else [])]
+        learning = len(self.new_rows) and self.new_rows.requires_grad
+        return [*decay_groups(rest, config), *([new] if learning else [])]
 
     def describe(self) -> dict[str, Any]:
         """See `Trainable.describe`."""
