@@ -95,5 +95,5 @@ def require(extra: str, *modules: str, what: str = "this") -> None:
 
 
 def install_hint(extra: str) -> str:
-    """What installs an extra: from a clone or with a wheel, since unislu is on no package index."""
+    """How to install an extra: from a clone or with a wheel, since unislu is on no package index."""
     return f'pip install ".[{extra}]" in a clone of unislu, or pip install "FILE.whl[{extra}]" with its wheel'

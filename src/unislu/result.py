@@ -143,7 +143,7 @@ class Segment:
 
 @dataclass(frozen=True)
 class Speaker:
-    """Somebody who speaks in a file."""
+    """A person who speaks in a file."""
 
     id: str
     """S1, S2, … in the order in which they begin to speak."""

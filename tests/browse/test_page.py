@@ -19,7 +19,7 @@ pytest.importorskip("uvicorn")
 
 from playwright.sync_api import sync_playwright
 
-from unislu.browse.guard import Access
+from unislu.browse.access import Access
 from unislu.browse.index import Index
 from unislu.browse.run import make_server
 

@@ -12,9 +12,9 @@ pytest.importorskip("httpx")
 
 from starlette.testclient import TestClient
 
+from unislu.browse.access import VARIABLE, Access, new_token
 from unislu.browse.app import create_app
 from unislu.browse.filters import Filter
-from unislu.browse.guard import VARIABLE, Access, new_token
 from unislu.browse.index import Index
 from unislu.browse.queries import search
 from unislu.errors import OptionError
@@ -127,9 +127,9 @@ def test_audio_in_ranges(client: TestClient, opened: Index, calls: Results) -> N
     assert client.get("/api/audio", params={"id": str(calls.calls / "other.wav")}).status_code == 404
     (calls.calls / "2026-03-14-anna.wav").write_bytes(b"<script>alert(1)</script>")
     gone = client.get("/api/audio", params={"id": identity})
-    assert gone.status_code == 404 and "another file" in gone.json()["error"]["message"]
+    assert gone.status_code == 404 and "is not the file" in gone.json()["error"]["message"]
     shown = client.get("/api/recording", params={"id": identity}).json()
-    assert "another file" in shown["audio"]["problem"]
+    assert "is not the file that was transcribed" in shown["audio"]["problem"]
 
 
 def test_only_sound_is_served_as_what_it_is(client: TestClient, opened: Index, calls: Results) -> None:

@@ -23,7 +23,7 @@ MAX_CHANNELS = 64
 
 @dataclass
 class Report:
-    """What a decoder reports besides samples."""
+    """A decoder's findings besides samples."""
 
     notes: list[str] = field(default_factory=list)
     """Messages for the user."""

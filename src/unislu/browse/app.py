@@ -17,8 +17,8 @@ from ..errors import AudioError, OptionError
 from ..server import answers
 from ..server.answers import ApiError
 from . import export, sound
+from .access import Access, AccessCheck
 from .filters import Filter
-from .guard import Access, Guard
 from .index import Index
 from .queries import overview, search
 from .recording import GoneError, source_of
@@ -116,7 +116,7 @@ def create_app(index: Index, access: Access, audio_root: str | None = None) -> F
             _blocks(archive), media_type="application/zip", headers=_saved_as("clips.zip")
         )
 
-    app.add_middleware(Guard, access=access)
+    app.add_middleware(AccessCheck, access=access)
     return app
 
 

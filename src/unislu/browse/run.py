@@ -10,8 +10,8 @@ from urllib.parse import quote
 import uvicorn
 
 from ..server.run import PatientProtocol, check_address
+from .access import Access
 from .app import create_app
-from .guard import Access
 from .index import Index
 
 

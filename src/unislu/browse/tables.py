@@ -125,7 +125,7 @@ UPDATE recordings SET shown = best.shown FROM (
 
 
 def channel_name(channel: int) -> str:
-    """Who speaks on a channel, counted from 0, as transcripts name it."""
+    """The speaker's name of a channel (counted from 0), as in transcripts."""
     return f"Channel {channel + 1}"
 
 
@@ -216,7 +216,7 @@ def _stage(db: duckdb.DuckDBPyConnection, columns: Sequence[str], numbers: Mappi
 
 
 def _columns(path: str) -> tuple[str, str, str]:
-    """What is read of a partition: its columns, and the expressions for an entity's and a segment's speaker.
+    """The columns to read of a partition, and the expressions for an entity's and a segment's speaker.
 
     Raises `OSError` and `ValueError` if it is no partition of a batch run.
     """

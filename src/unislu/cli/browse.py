@@ -47,7 +47,7 @@ def run(arguments: argparse.Namespace) -> int:
         raise OptionError(
             f"--audio-root: {arguments.audio_root} is not a folder; give that of the recordings"
         )
-    from ..browse.guard import Access
+    from ..browse.access import Access
     from ..browse.run import browse
 
     hosts = tuple(name.strip() for name in (arguments.hosts or "").split(",") if name.strip())

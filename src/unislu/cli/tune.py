@@ -126,7 +126,7 @@ def read_target(text: str) -> WantedShare:
 
 
 def report(tuned: Tuned) -> list[str]:
-    """What was reached, one line per target, and the best reachable value of unmet targets."""
+    """One line per target with the value reached, and the best reachable value of unmet targets."""
     from ..evaluation.tune import interval_of
 
     width = max(len("type"), *(len(target.type) for target in tuned.targets))

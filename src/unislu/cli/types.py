@@ -82,7 +82,7 @@ def lines(found: Mapping[str, Any], width: int) -> Iterator[str]:
 
 
 def _types(types: list[dict[str, Any]], width: int) -> Iterator[str]:
-    """Those with scores or examples one a line, the others together."""
+    """Types with scores or examples one a line, the others together."""
     told = [one for one in types if len(one) > 1]
     if told:
         room = max(len(one["type"]) for one in told)

@@ -112,7 +112,7 @@ class Estimate:
 
 @dataclass(frozen=True)
 class AnnotateReport:
-    """What a run did."""
+    """The outcome of a run."""
 
     manifest: Path
     annotated: int

@@ -99,7 +99,7 @@ class Part:
 
 @dataclass(frozen=True)
 class PrepareReport:
-    """What was built and what was left out."""
+    """The outcome: what was built and what was left out."""
 
     manifest: Path
     records: int

@@ -78,7 +78,7 @@ class Record:
         _check_entities(self.entities or (), len(self.text))
 
     def target(self) -> Target:
-        """What the model has to write for this record."""
+        """The text and annotation that the model has to write for this record."""
         from unislu.sequence.target import Span, Target
 
         spans = None
@@ -88,7 +88,7 @@ class Record:
 
     @property
     def said(self) -> str:
-        """What is spoken: `spoken` if given, else the text."""
+        """The spoken words: `spoken` if given, else the text."""
         return self.text if self.spoken is None else self.spoken
 
     def audio_path(self, root: str | os.PathLike[str]) -> Path:

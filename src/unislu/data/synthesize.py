@@ -36,7 +36,7 @@ _OPTIONS_FILE = "synthesis.json"
 
 @dataclass(frozen=True)
 class SynthesisReport:
-    """What a run did; `counts` sums to the number of clips asked for."""
+    """The outcome of a run; `counts` sums to the number of clips asked for."""
 
     counts: Mapping[str, int]
     """Clips by outcome: `ok`, `too_long`, `unspeakable`, `failed`."""

@@ -96,7 +96,7 @@ class TagInserter:
         return Anchor(state, 0), replace(row, ids=ids, logprobs=logprobs)
 
     def _outside(self, ids: Sequence[int], entities: Sequence[ExpectedEntity]) -> list[ExpectedEntity]:
-        """Those that touch none of the transcript's own entities."""
+        """The phrases that touch none of the transcript's own entities."""
         openers = self.fmt.openers(self.prompt) or {}
         opening, inside = {opener[0] for opener in openers.values()}, False
         covered = []

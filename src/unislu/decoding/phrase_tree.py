@@ -116,7 +116,7 @@ class _Sorted:
         return self._walk(below, 0, len(self.texts), 0)
 
     def steps(self, low: int, high: int, depth: int) -> Steps:
-        """What leads on from a range of texts with the same `depth` bytes."""
+        """The steps from a range of texts with the same `depth` bytes."""
         return Steps.of(self._walk(self._trie, low, high, depth), self._inner)
 
     def _walk(self, trie: Mapping[int, Any], low: int, high: int, depth: int) -> dict[int, Node]:
@@ -155,7 +155,7 @@ class PhraseTree:
     """The tree of a list of phrases over the tokens of a vocabulary."""
 
     def __init__(self, phrases: Sequence[Phrase], vocabulary: Vocabulary) -> None:
-        """Of one spelling the strongest phrase counts; a given spelling goes before one made of another."""
+        """Of equal spellings the strongest phrase counts; given spellings go before derived ones."""
         content = vocabulary.tokenizer.text_bytes
         spelled = _spelled(phrases)
         encode = vocabulary.tokenizer.encode

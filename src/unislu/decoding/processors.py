@@ -64,7 +64,7 @@ class Suppression:
     """Only where nothing has been written yet."""
 
     def processors(self) -> list[Processor]:
-        """What forbids them."""
+        """The processors that forbid them."""
         found: list[Processor] = [Suppress(self.always)] if self.always else []
         return [*found, SuppressFirst(self.first)] if self.first else found
 
@@ -80,7 +80,7 @@ class SuppressFirst:
         return True
 
     def advance(self, state: bool, token: int) -> bool:
-        """Something has."""
+        """Something has been written."""
         return False
 
     def apply(self, scores: Scores, state: bool) -> None:

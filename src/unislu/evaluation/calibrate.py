@@ -84,7 +84,7 @@ class CalibratedPart:
 
 @dataclass(frozen=True)
 class Fitted:
-    """What was fitted, by part: "words", "entities", "sentiment". One with too few answers is missing."""
+    """The fitted curves by part ("words", "entities", "sentiment"), without parts with too few answers."""
 
     parts: Mapping[str, CalibratedPart]
     clips: int

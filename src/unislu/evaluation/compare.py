@@ -57,7 +57,7 @@ class Comparison:
 
     @property
     def columns(self) -> tuple[tuple[str, str, str], ...]:
-        """Those of `COLUMNS` that have a value."""
+        """The entries of `COLUMNS` that have a value."""
         return tuple(c for c in COLUMNS if any(c[:2] in row.scores for row in self.rows))
 
     def to_rows(self) -> list[dict[str, Any]]:

@@ -209,7 +209,7 @@ def solve(
         moved = dict(bias)
         for name in {target.type for target in unmet if solutions[target.type].reachable}:
             missed = [target for target in unmet if target.type == name]
-            moved[name] = _moved(curves[name], bias[name], by_type[name], missed)
+            moved[name] = _moved(curves[name], bias[name], missed)
         if moved == bias:
             break
         bias = moved
@@ -222,9 +222,7 @@ def _loss(solved: Solved, by_type: Mapping[str, Sequence[WantedShare]]) -> tuple
     return len(solved.unmet), sum(shortfalls)
 
 
-def _moved(
-    curve: Sequence[Point], bias: float, targets: Sequence[WantedShare], missed: Sequence[WantedShare]
-) -> float:
+def _moved(curve: Sequence[Point], bias: float, missed: Sequence[WantedShare]) -> float:
     """The next bias of a type that missed: more of it for a recall, less for a precision; not both.
 
     The step goes to the next place of the curve in that direction, so that an interpolation that was too

@@ -60,7 +60,7 @@ class Dataset:
 
     @property
     def sha256(self) -> str:
-        """Of the records that are used, as canonical JSON."""
+        """Hash of the records that are used, as canonical JSON."""
         digest = hashlib.sha256()
         for record in self.records:
             digest.update(json.dumps(record.to_dict(), sort_keys=True).encode())

@@ -53,7 +53,7 @@ def machine() -> dict[str, Any]:
 
 
 def versions() -> dict[str, str]:
-    """Of Python, unislu, and the packages that figures may depend on, where installed."""
+    """Versions of Python, unislu, and the installed packages that figures may depend on."""
     return {"python": platform.python_version(), "unislu": __version__, **installed(*PACKAGES)}
 
 

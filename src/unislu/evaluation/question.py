@@ -117,7 +117,7 @@ class _Span(Protocol):
 
 
 class RecordLike(Protocol):
-    """What is read of a record (`unislu.data.records.Record` is one)."""
+    """The parts of a record that are needed (`unislu.data.records.Record` is one)."""
 
     @property
     def id(self) -> str: ...

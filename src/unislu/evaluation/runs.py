@@ -90,7 +90,7 @@ def _file(path: Path, dataset: Dataset, count: int) -> Path:
 
 
 def _facts(file: Path) -> Mapping[str, Any]:
-    """What stands beside the predictions; empty where nothing does."""
+    """The description beside the predictions; empty if there is none."""
     try:
         found = json.loads(file.with_name(file.name + ".run.json").read_text(encoding="utf-8"))
     except (OSError, ValueError):

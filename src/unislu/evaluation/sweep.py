@@ -127,7 +127,7 @@ class EncodedClip:
 
 @dataclass(frozen=True)
 class Answer:
-    """What was recognised in a clip: the transcript and (type, phrase) pairs."""
+    """The content recognised in a clip: transcript and (type, phrase) pairs."""
 
     text: str
     entities: tuple[tuple[str, str], ...]

@@ -69,7 +69,7 @@ def at(analysis: Analysis, span: Span, wide: Span, type_: str) -> Hidden:
 
 
 def covers_of(analysis: Analysis, places: Iterable[Hidden], guard: float) -> tuple[Span, ...]:
-    """What is covered, in seconds: the places with `guard` around each, and what is too short between them.
+    """The covered seconds: the places with `guard` around each, and gaps too short for a word.
 
     No word of `analysis` ends right at the edge of a cover that holds it: there it might still be audible.
     """
@@ -107,7 +107,7 @@ def is_covered(start: float, end: float, covers: Sequence[Span]) -> bool:
 def masked(
     analysis: Analysis, matches: Sequence[Match], places: Sequence[Hidden], covers: Sequence[Span]
 ) -> tuple[Match, ...]:
-    """What is replaced in the text when the sound has `covers`: every word that is covered, and no other.
+    """The matches to mask in the text when the sound has `covers`: exactly the covered words.
 
     A covered word beside a match becomes part of its replacement; where no match is, the words get one of
     their own, of the type of the place that covers them.

@@ -77,7 +77,7 @@ class Redaction:
 
     @property
     def covers(self) -> tuple[Span, ...]:
-        """What is covered, in seconds: `spans`, the guard around them, and no gap too short for a word.
+        """The covered seconds: `spans` with the guard around them, without gaps too short for a word.
 
         Raises as `spans` does.
         """

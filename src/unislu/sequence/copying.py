@@ -83,7 +83,7 @@ class CopyFormat(EntityFormat):
         return copied + super().branches(prompt)
 
     def question(self, prompt: Prompt) -> list[int]:
-        """What stands between the transcript and its copy: `[T/L]`, the types of an open set, `[NER]`."""
+        """The tokens between the transcript and its copy: `[T/L]`, the types of an open set, `[NER]`."""
         names = self._types.asked(prompt) if self.open else ()
         listed = "; ".join(with_descriptions(names, prompt))
         words = self._vocabulary.tokenizer.encode(f" {listed}") if listed else []

@@ -73,11 +73,11 @@ class Format(Protocol):
         ...
 
     def prefix(self, prompt: Prompt) -> list[int]:
-        """What the decoder is given before the first id of `render`."""
+        """The decoder's input before the first id of `render`."""
         ...
 
     def branches(self, prompt: Prompt) -> tuple[Branch, ...]:
-        """What follows the transcript, in the order in which it is written."""
+        """The branches after the transcript, in the order in which they are written."""
         ...
 
     def openers(self, prompt: Prompt) -> Mapping[str, tuple[int, ...]] | None:

@@ -143,7 +143,7 @@ class Reader:
         self.repairs.append(f"{index}: {message}")
 
     def transcript(self) -> str:
-        """What was written so far, with whitespace collapsed."""
+        """The text so far, with whitespace collapsed."""
         self._flush()
         return " ".join("".join(self._pieces).split())
 

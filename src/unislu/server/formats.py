@@ -271,7 +271,7 @@ def assemblyai(analysis: Analysis) -> dict[str, Any]:
 
 
 def _speaker_of(words: Sequence[Word], start_char: int, end_char: int) -> str | None:
-    """Who says the first of the words."""
+    """The speaker of the first of the words."""
     inside = covered(words, start_char, end_char)
     return words[inside[0]].speaker if inside else None
 

@@ -14,7 +14,7 @@ import hmac
 import ipaddress
 import socket
 import time
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from urllib.parse import SplitResult, urlsplit
 
 from starlette.datastructures import Headers
@@ -95,7 +95,7 @@ class Gate:
         self._app, self._settings, self._metrics = app, settings, metrics
         self._keys = Keys(settings.keys)
         self._patience = Patience()
-        self._names = own_names(settings)
+        self._names = own_names(settings.host, settings.hosts)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] not in ("http", "websocket"):
@@ -184,10 +184,10 @@ class Gate:
         return owner
 
 
-def own_names(settings: ServerSettings) -> frozenset[str]:
-    """Names of this machine on its network, and those of `--hosts`."""
-    own = () if is_loopback(settings.host) else (socket.gethostname(), f"{socket.gethostname()}.local")
-    return frozenset(name.lower() for name in (*settings.hosts, *own))
+def own_names(host: str, hosts: Iterable[str]) -> frozenset[str]:
+    """Names under which `host` is reached on the network, and those of `--hosts`."""
+    own = () if is_loopback(host) else (socket.gethostname(), f"{socket.gethostname()}.local")
+    return frozenset(name.lower() for name in (*hosts, *own))
 
 
 def host_allowed(host: str, listening: str, names: Collection[str]) -> bool:

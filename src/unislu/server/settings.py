@@ -76,11 +76,7 @@ class ServerSettings:
         if self.key_file is not None:
             object.__setattr__(self, "keys", (*self.keys, *_read_keys(self.key_file)))
         for key in self.keys:
-            if len(key) < MIN_KEY or not key.isascii() or not key.isprintable() or " " in key:
-                raise OptionError(
-                    f"a bearer key needs {MIN_KEY} or more printable ASCII characters without blanks: "
-                    "make one with `openssl rand -hex 16`"
-                )
+            check_key(key, "a bearer key")
         if not 0 <= self.port <= 65_535:
             raise OptionError(f"port is {self.port}: give a number from 0 to 65535")
         if self.threads is not None and self.threads < 1:
@@ -163,6 +159,15 @@ def parse(item: Field[Any], text: str, where: str) -> Any:
     except ValueError:
         wanted = {"bool": "yes or no", "int": "a whole number"}.get(kind, "a number")
         raise OptionError(f"{where} is {text!r}: give {wanted}") from None
+
+
+def check_key(key: str, what: str) -> None:
+    """Raises `OptionError` for a key that can be guessed or cannot be sent in a header."""
+    if len(key) < MIN_KEY or not key.isascii() or not key.isprintable() or " " in key:
+        raise OptionError(
+            f"{what} needs {MIN_KEY} or more printable ASCII characters without blanks: make one with "
+            "`openssl rand -hex 16`"
+        )
 
 
 def _check_names(names: tuple[str, ...]) -> None:

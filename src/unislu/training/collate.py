@@ -215,7 +215,7 @@ def padded_tokens(examples: Sequence[Example], pad: int) -> tuple[Tensor, Tensor
 
 
 def padded_choices(examples: Sequence[Example]) -> Tensor | None:
-    """What may be chosen at each learned position of a batch, as `choice_losses` reads it."""
+    """The ids to choose among at each learned position of a batch, as `choice_losses` takes them."""
     choices = [torch.tensor(ids) for example in examples for ids in example.allowed if ids]
     if not choices:
         return None

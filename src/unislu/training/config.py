@@ -165,7 +165,7 @@ class OptimizerConfig:
 
 @dataclass(frozen=True)
 class AudioConfig:
-    """What the encoder is given of a clip."""
+    """How clips are given to the encoder."""
 
     #: `none`: the clip. `full`: the clip and silence up to 30 s, as Whisper was pretrained.
     padding: Padding = "none"

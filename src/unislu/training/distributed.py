@@ -101,7 +101,7 @@ class Balance:
         self._alone = accelerator.num_processes == 1
 
     def share(self, weight: float, step_weight: float) -> float:
-        """What a batch's loss is multiplied by; all processes call it together.
+        """The factor on a batch's loss; all processes call it together.
 
         Args:
             weight: of this process's batch. step_weight: of all its batches of the step.

@@ -65,7 +65,6 @@ class Example:
     clip: tuple[Path, str] | None
     """The audio: (manifest, path)."""
     weighting: Weighting = "plain"
-    task_only: bool = False
     #: Length of the clip, 0 where the record does not say.
     seconds: float = 0.0
     allowed: tuple[tuple[int, ...], ...] = ()
@@ -357,12 +356,12 @@ def _chosen(record: Record, found: Choices, clip: tuple[Path, str] | None) -> Ex
     tokens = (*found.prefix, *found.ids)
     return Example(
         record.id, tokens, (1,) * len(tokens), len(found.prefix), clip,
-        task_only=True, seconds=record.duration or 0.0, allowed=found.allowed,
+        seconds=record.duration or 0.0, allowed=found.allowed,
     )  # fmt: skip
 
 
 def _descriptions(record: Record) -> dict[str, str]:
-    """What the record says of its types (`description`), by normalised name."""
+    """The descriptions of a record's types (`description`), by normalised name."""
     said = record.extra.get("description")
     if not isinstance(said, dict):
         return {}
@@ -387,7 +386,7 @@ def _renamed(target: Target, config: CorpusConfig, generator: random.Random) -> 
 def _only_sentiment(example: Example, control: int) -> Example:
     """Learn only what follows the `[SA]` token."""
     learned_from = example.tokens.index(control) + 1
-    return replace(example, learned_from=learned_from, task_only=True)
+    return replace(example, learned_from=learned_from)
 
 
 def _guessed_names(text: str, types: Sequence[str], generator: random.Random) -> tuple[Span, ...]:

@@ -19,7 +19,7 @@ Turn = tuple[float, float, str]
 
 
 def speaker_turns(analysis: Analysis) -> list[Turn]:
-    """Who speaks when, in order of time, from the words of a result with speakers, or from its segments
+    """The turns in order of time, from the words of a result with speakers, or from its segments
     where words have no times.
 
     Times of words leave out breath, and words that were not recognised: a turn reaches half-way to the next

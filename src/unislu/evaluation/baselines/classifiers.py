@@ -8,11 +8,10 @@ from typing import Any
 from unislu.errors import OptionError
 from unislu.evaluation.baselines.parts import (
     PartSetting,
+    TorchPart,
     is_local,
     limit_threads,
     needed,
-    shown,
-    torch_parameters,
 )
 from unislu.evaluation.provenance import installed
 
@@ -49,7 +48,7 @@ class Vader:
         return {"threshold": VADER_THRESHOLD, **installed("vaderSentiment")}
 
 
-class TransformersSentiment:
+class TransformersSentiment(TorchPart):
     """A sequence classifier whose labels are named positive, neutral, negative (or mixed)."""
 
     def __init__(self, model: str, setting: PartSetting) -> None:
@@ -76,13 +75,3 @@ class TransformersSentiment:
             shares = self._model(**inputs).logits[0].softmax(-1).tolist()
         scores = dict(zip(self._labels, shares, strict=True))
         return max(scores, key=lambda name: scores[name]), scores
-
-    @property
-    def parameters(self) -> int | None:
-        """All weights."""
-        return torch_parameters(self._model)
-
-    @property
-    def facts(self) -> Mapping[str, Any]:
-        """Model and versions."""
-        return {"model": shown(self._name), **installed("transformers", "torch")}

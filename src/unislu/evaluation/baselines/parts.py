@@ -6,9 +6,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, Protocol
 
 from unislu.errors import MissingDependencyError
+from unislu.evaluation.provenance import installed
 from unislu.evaluation.question import Question
 
 Pairs = tuple[tuple[str, str], ...]
@@ -61,6 +63,25 @@ class ClassifierPart(BaselinePart, Protocol):
         ...
 
 
+class TorchPart:
+    """A part that runs a torch model."""
+
+    packages: tuple[str, ...] = ("transformers", "torch")
+    _name: str
+    _model: Any
+    _options: Mapping[str, Any] = MappingProxyType({})
+
+    @property
+    def parameters(self) -> int | None:
+        """All weights, shared ones once."""
+        return sum(int(parameter.numel()) for parameter in self._model.parameters())
+
+    @property
+    def facts(self) -> Mapping[str, Any]:
+        """Model, options and versions."""
+        return {"model": shown(self._name), **self._options, **installed(*self.packages)}
+
+
 @dataclass(frozen=True)
 class Transcription:
     """A transcript, the length of its audio, and the seconds that it took if it comes from another run."""
@@ -86,11 +107,6 @@ def shown(model: str) -> str:
 def is_local(model: str) -> bool:
     """Whether a model is a local folder; otherwise it is looked up on the hub."""
     return Path(model).is_dir()
-
-
-def torch_parameters(model: Any) -> int:
-    """Weights of a torch module, shared ones once."""
-    return sum(int(parameter.numel()) for parameter in model.parameters())
 
 
 def limit_threads(threads: int | None) -> None:

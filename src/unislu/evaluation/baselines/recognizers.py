@@ -11,12 +11,12 @@ from unislu.audio import load_audio
 from unislu.errors import BundleNotFoundError, RecordError
 from unislu.evaluation.baselines.parts import (
     PartSetting,
+    TorchPart,
     Transcription,
     is_local,
     limit_threads,
     needed,
     shown,
-    torch_parameters,
 )
 from unislu.evaluation.prediction_files import read_predictions
 from unislu.evaluation.provenance import installed
@@ -67,14 +67,14 @@ class FasterWhisper:
         return {**about, **installed("faster-whisper", "ctranslate2")}
 
 
-class TransformersWhisper:
+class TransformersWhisper(TorchPart):
     """Whisper as it was published, in float32 through transformers; clips of at most 30 s."""
 
     def __init__(self, model: str, setting: PartSetting) -> None:
         """`model`: a Hugging Face folder or a name on the hub."""
         transformers = needed("transformers", "transformers")
         limit_threads(setting.threads)
-        self._name, self._setting = model, setting
+        self._name, self._options = model, {"beam": setting.beam}
         local = is_local(model)
         load = {"local_files_only": local}
         self._model = transformers.WhisperForConditionalGeneration.from_pretrained(model, **load).eval()
@@ -94,7 +94,7 @@ class TransformersWhisper:
         torch = needed("torch", "torch")
         features = self._features(samples, sampling_rate=RATE, return_tensors="pt").input_features
         with torch.inference_mode():
-            ids = self._model.generate(features, num_beams=self._setting.beam, **self._asked)[0]
+            ids = self._model.generate(features, num_beams=self._options["beam"], **self._asked)[0]
         return Transcription(self._tokenizer.decode(ids, skip_special_tokens=True).strip(), seconds)
 
     @cached_property
@@ -102,20 +102,6 @@ class TransformersWhisper:
         """English-only models have no language or task tokens."""
         many = getattr(self._model.generation_config, "is_multilingual", False)
         return {"language": "en", "task": "transcribe"} if many else {}
-
-    @property
-    def parameters(self) -> int | None:
-        """All weights."""
-        return torch_parameters(self._model)
-
-    @property
-    def facts(self) -> Mapping[str, Any]:
-        """Model, beam and versions."""
-        return {
-            "model": shown(self._name),
-            "beam": self._setting.beam,
-            **installed("transformers", "torch"),
-        }
 
 
 class Transcripts:

@@ -11,11 +11,10 @@ from unislu.errors import BundleNotFoundError, OptionError
 from unislu.evaluation.baselines.parts import (
     Pairs,
     PartSetting,
+    TorchPart,
     is_local,
     limit_threads,
     needed,
-    shown,
-    torch_parameters,
 )
 from unislu.evaluation.provenance import installed
 from unislu.evaluation.wer import align
@@ -100,37 +99,28 @@ def _ontonotes(name: str) -> tuple[str, ...]:
     return ONTONOTES_NAMES.get(normal, (normal.upper().replace("-", "_"),))
 
 
-class Gliner:
+class Gliner(TorchPart):
     """GLiNER: zero-shot spans by their likeness to the types' names."""
 
     merge = False
+    packages = ("gliner", "torch")
 
     def __init__(self, model: str, setting: PartSetting) -> None:
         """`model`: a folder, or a name on the hub."""
         package = needed("gliner", "gliner")
         limit_threads(setting.threads)
-        self._name, self._threshold = model, setting.threshold
+        self._name, self._options = model, {"threshold": setting.threshold}
         self._model = package.GLiNER.from_pretrained(model, local_files_only=is_local(model))
         self._model.eval()
 
     def tag(self, text: str, types: tuple[str, ...] | None) -> Pairs:
         """Entities above the threshold."""
         asked = _asked(types)
-        found = self._model.predict_entities(text, list(asked), threshold=self._threshold)
+        found = self._model.predict_entities(text, list(asked), **self._options)
         spans = [(item["start"], item["end"], item["label"]) for item in found]
         if self.merge:
             spans = _merged(sorted(spans))
         return tuple((asked[label], text[start:end]) for start, end, label in spans)
-
-    @property
-    def parameters(self) -> int | None:
-        """All weights."""
-        return torch_parameters(self._model)
-
-    @property
-    def facts(self) -> Mapping[str, Any]:
-        """Model, threshold and versions."""
-        return {"model": shown(self._name), "threshold": self._threshold, **installed("gliner", "torch")}
 
 
 class Nuner(Gliner):
@@ -173,7 +163,7 @@ _INSTRUCTION = (
 )
 
 
-class Gner:
+class Gner(TorchPart):
     """GNER on an encoder-decoder (flan-t5): the sentence again, each word with its BIO tag."""
 
     def __init__(self, model: str, setting: PartSetting) -> None:
@@ -202,16 +192,6 @@ class Gner:
         answer = self._tokenizer.decode(ids, skip_special_tokens=True)
         spans = read_bio(answer, [word.group() for word in words], asked)
         return tuple((label, text[words[a].start() : words[b - 1].end()]) for a, b, label in spans)
-
-    @property
-    def parameters(self) -> int | None:
-        """All weights."""
-        return torch_parameters(self._model)
-
-    @property
-    def facts(self) -> Mapping[str, Any]:
-        """Model and versions."""
-        return {"model": shown(self._name), **installed("transformers", "torch")}
 
 
 def read_bio(answer: str, words: Sequence[str], asked: Mapping[str, str]) -> list[tuple[int, int, str]]:

@@ -71,7 +71,7 @@ def _measured(form: Format, target: Target) -> tuple[int, int, int]:
 def written_lengths(
     recognizer: Recognizer, clips: Sequence[RecordClip], asked: Sequence[Question] | None
 ) -> tuple[list[tuple[int, int, int]], list[tuple[int, int, int]]]:
-    """What a model writes for each clip, as `format_lengths` counts it; and the transcripts in it alone.
+    """The lengths of a model's output for each clip, as in `format_lengths`, and of its transcripts alone.
 
     `asked`: the question about each clip; None asks for the transcript. Words are those of the reference.
     """

@@ -41,7 +41,7 @@ def length_table(systems: Mapping[str, Judged], edges: Sequence[int] = EDGES) ->
             rows.append(
                 {
                     "system": name,
-                    "words": _name(low, high, edges),
+                    "words": _name(low, high),
                     "from": low,
                     "to": high,
                     **_scores(replace(judged, utterances=inside)),
@@ -62,7 +62,7 @@ def _inside(utterance: JudgedUtterance, low: int, high: int | None) -> bool:
     return low <= words and (high is None or words < high)
 
 
-def _name(low: int, high: int | None, edges: Sequence[int]) -> str:
+def _name(low: int, high: int | None) -> str:
     if high is None:
         return ALL if low == 0 else f"≥ {low}"
     return f"< {high}" if low == 0 else f"{low}–{high - 1}"

@@ -68,7 +68,7 @@ class SpeechClassifier(EncoderWithHead):
         )
 
     def logits(self, audio: Tensor, lengths: Tensor) -> Tensor:
-        """Of each class, `[batch, classes]`."""
+        """Logits of each class, `[batch, classes]`."""
         scores: Tensor = self.head(self.pooling(*self.hidden(audio, lengths)))
         return scores
 

@@ -11,7 +11,6 @@ import hashlib
 import html
 import os
 import secrets
-import socket
 from dataclasses import dataclass, field
 from http.cookies import CookieError, SimpleCookie
 from urllib.parse import parse_qsl, urlencode
@@ -20,10 +19,9 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from ..errors import OptionError
 from ..server.answers import ApiError
-from ..server.security import STATIC, Keys, Patience, host_allowed
-from ..server.settings import MIN_KEY, is_loopback
+from ..server.security import STATIC, Keys, Patience, host_allowed, own_names
+from ..server.settings import check_key
 
 VARIABLE = "UNISLU_BROWSE_TOKEN"
 _HEADERS = {
@@ -43,11 +41,7 @@ def new_token() -> str:
     given = os.environ.get(VARIABLE)
     if given is None:
         return secrets.token_urlsafe(24)
-    if len(given) < MIN_KEY or not given.isascii() or not given.isprintable() or " " in given:
-        raise OptionError(
-            f"{VARIABLE} needs {MIN_KEY} or more printable ASCII characters without blanks: make one with "
-            "`openssl rand -hex 16`"
-        )
+    check_key(given, VARIABLE)
     return given
 
 
@@ -65,8 +59,7 @@ class Access:
     @property
     def names(self) -> frozenset[str]:
         """Host names that are accepted besides those of the loopback."""
-        own = () if is_loopback(self.host) else (socket.gethostname(), f"{socket.gethostname()}.local")
-        return frozenset(name.lower() for name in (*self.hosts, *own))
+        return own_names(self.host, self.hosts)
 
     @property
     def cookie(self) -> str:
@@ -74,7 +67,7 @@ class Access:
         return f"unislu-browse-{hashlib.sha256(self.token.encode()).hexdigest()[:8]}"
 
 
-class Guard:
+class AccessCheck:
     """ASGI middleware in front of every route."""
 
     def __init__(self, app: ASGIApp, access: Access) -> None:
