@@ -10,10 +10,8 @@ tracks, subtitles, captions inside the picture, chapters, tags, cover pictures) 
 
 from __future__ import annotations
 
-import contextlib
 import math
 import os
-import secrets
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
@@ -24,7 +22,8 @@ import numpy as np
 
 from ..audio.container import ContainerClock, audio_track, decoded, open_container, packets
 from ..audio.media import Media, open_media
-from ..errors import AudioError, OptionError, RedactionError
+from ..errors import AudioError, OptionError, RedactionError, UnisluError
+from ..files import replacing
 from .cover import Cover
 from .formats import muxer, set_up_encoder
 from .pictures import Pictures
@@ -89,22 +88,35 @@ def redact_audio(
     path = Path(target)
     if isinstance(source, str | os.PathLike) and os.path.realpath(source) == os.path.realpath(path):
         raise OptionError(f"{path}: is the recording itself; choose another target")
+    try:
+        with replacing(path) as partial:
+            partial.touch(exist_ok=False)  # a target that cannot be written is refused before the work
+            with open_media(source, name) as media:
+                copy = _copied(media, path, partial, checked, how, guard)
+            if duration is not None and abs(copy.seconds - duration) > SAME_SECONDS:
+                raise RedactionError(
+                    f"{media.name}: {duration:.3f} s were transcribed, but a copy has {copy.seconds:.3f} s, "
+                    "so its words are elsewhere; nothing was written: convert it first, e.g. to FLAC"
+                )
+    except OSError as error:
+        if isinstance(error, UnisluError):
+            raise
+        raise RedactionError(
+            f"{path}: cannot be written ({error.strerror}); choose another target"
+        ) from error
+    return copy
+
+
+def _copied(
+    media: Media, path: Path, partial: Path, spans: list[tuple[float, float]], how: str, guard: float
+) -> RedactedAudio:
     import av
 
-    with _replacing(path) as partial, open_media(source, name) as media:
-        try:
-            with open_container(media) as container:
-                copy = _Copy(container, media, path.suffix).write(partial, checked, how, guard)
-        except av.FFmpegError as error:
-            raise AudioError(
-                f"{media.name}: cannot be copied ({error.strerror}); check file and disk"
-            ) from None
-        if duration is not None and abs(copy.seconds - duration) > SAME_SECONDS:
-            raise RedactionError(
-                f"{media.name}: {duration:.3f} s were transcribed, but a copy has {copy.seconds:.3f} s, so "
-                "its words are elsewhere; nothing was written: convert it first, e.g. to FLAC"
-            )
-    return copy
+    try:
+        with open_container(media) as container:
+            return _Copy(container, media, path.suffix).write(partial, spans, how, guard)
+    except av.FFmpegError as error:
+        raise AudioError(f"{media.name}: cannot be copied ({error.strerror}); check file and disk") from None
 
 
 def _checked(spans: Iterable[tuple[float, float]], how: str, guard: float) -> list[tuple[float, float]]:
@@ -122,29 +134,6 @@ def check_guard(guard: float) -> None:
     """Raises `OptionError` for a guard outside 0 to `MAX_GUARD` seconds."""
     if not 0 <= guard <= MAX_GUARD:
         raise OptionError(f"guard is {guard}: give seconds from 0 to {MAX_GUARD:.0f}")
-
-
-@contextlib.contextmanager
-def _replacing(path: Path) -> Iterator[Path]:
-    """A path beside `path` that replaces it if all goes well, and is deleted otherwise."""
-    partial = path.with_name(f".{secrets.token_hex(8)}.part")
-    try:
-        with _writing(path):
-            partial.touch(exist_ok=False)
-        yield partial
-        with _writing(path):
-            os.replace(partial, path)
-    finally:
-        partial.unlink(missing_ok=True)
-
-
-@contextlib.contextmanager
-def _writing(path: Path) -> Iterator[None]:
-    try:
-        yield
-    except OSError as error:
-        reason = error.strerror
-        raise RedactionError(f"{path}: cannot be written ({reason}); choose another target") from error
 
 
 class _Copy:
