@@ -37,9 +37,6 @@ from unislu.scale.run import run_batch
 ROOT = Path(__file__).parents[1]
 PAGE = ROOT / "docs" / "scaling.md"
 MARKS = ("<!-- measured: benchmarks/scale.py -->", "<!-- end of measured -->")
-CORES_A_MACHINE = 32
-FLAC_BYTES_AN_HOUR, MP3_BYTES_AN_HOUR = 65e6, 29e6  # 16 kHz mono speech; 64 kbit/s
-MINUTES_A_FILE = 5
 
 
 def make_files(folder: Path, minutes: float, seed: int = 0) -> None:
@@ -183,7 +180,7 @@ def on_ray(audio: str, kill: bool) -> dict[str, Any]:
 
 
 def tables(found: dict[str, Any]) -> str:
-    """The measured tables and the projections, as Markdown."""
+    """The measured tables, as Markdown."""
     one, two = found["local"]
     machine, ledger = found["machine"], found["commits"]
     lines = [
@@ -212,12 +209,7 @@ def tables(found: dict[str, Any]) -> str:
         f"The run's own process commits {ledger['committed_a_second']:.0f} rows a second (700 words each), "
         f"reads {ledger['read_a_second']:.0f} back at a restart and holds "
         f"{ledger['bytes_held_a_row'] / 1000:.1f} kB of each. Results take {stored / 1000:.0f} kB an hour.",
-        "",
-        "| | 10 000 h | 1 000 000 h |",
-        "|---|---:|---:|",
     ]
-    small, large = (_projected(hours, count, found) for hours, count in ((1e4, 4), (1e6, 100)))
-    lines += [f"| {name} | {small[name]} | {large[name]} |" for name in small]
     return "\n".join(lines)
 
 
@@ -230,33 +222,11 @@ def _ray_line(run: dict[str, Any]) -> str:
     )
 
 
-def _projected(hours: float, machines: int, found: dict[str, Any]) -> dict[str, str]:
-    """What so many hours of audio take, by the formulas of the page."""
-    two, ledger = found["local"][1], found["commits"]
-    work = hours / (two["speed"] / 2)
-    wall = work / (CORES_A_MACHINE * machines)
-    files = hours * 60 / MINUTES_A_FILE
-    flac, mp3 = hours * FLAC_BYTES_AN_HOUR, hours * MP3_BYTES_AN_HOUR
-    return {
-        "core hours `H / s`": f"{work:,.0f}",
-        f"machines `M` of {CORES_A_MACHINE} cores": f"{machines}",
-        "hours `H / (s · c · M)`": f"{wall:,.1f}",
-        "memory of a machine `c · m`": f"{CORES_A_MACHINE * two['memory_mib'] / 1024:.0f} GiB",
-        "audio as FLAC / as MP3 of 64 kbit/s": f"{flac / 1e12:.2f} / {mp3 / 1e12:.2f} TB",
-        "results `H · b`": f"{hours * two['parquet_bytes_an_hour'] / 1e9:.1f} GB",
-        "FLAC read by all machines together": f"{flac * 8 / (wall * 3600) / 1e9:.2f} Gbit/s",
-        f"files of {MINUTES_A_FILE} min": f"{files:,.0f}",
-        "rows to commit in a second": f"{files / (wall * 3600):.1f}",
-        "memory of the run's own process": f"{files * ledger['bytes_held_a_row'] / 2**30:.1f} GiB",
-        "reading back at a restart": f"{files / ledger['read_a_second'] / 60:.1f} min",
-    }
-
-
-def write_page(text: str) -> None:
-    """Replace what lies between the markers of docs/scaling.md."""
+def write_between(marks: tuple[str, str], text: str) -> None:
+    """Replace what lies between two markers of docs/scaling.md."""
     page = PAGE.read_text(encoding="utf-8")
-    before, after = page.partition(MARKS[0])[0], page.partition(MARKS[1])[2]
-    PAGE.write_text(f"{before}{MARKS[0]}\n{text}\n{MARKS[1]}{after}", encoding="utf-8")
+    before, after = page.partition(marks[0])[0], page.partition(marks[1])[2]
+    PAGE.write_text(f"{before}{marks[0]}\n{text}\n{marks[1]}{after}", encoding="utf-8")
 
 
 def main() -> None:
@@ -286,7 +256,7 @@ def main() -> None:
     (options.out / "scale.json").write_text(json.dumps(found, indent=1) + "\n")
     text = tables(found)
     if not options.no_docs:
-        write_page(text)
+        write_between(MARKS, text)
     print(re.sub(r"\n{2,}", "\n\n", text))
 
 
