@@ -57,6 +57,8 @@ def test_overrides_reach_lists_and_nested_keys(recipe: Path) -> None:
         ("batch_size=true", "batch_size"),
         ("epochs=nan", "epochs"),
         ("prompts.dropout=1.5", "prompts.dropout"),
+        ("optimizer.towards_start=-1", "optimizer.towards_start"),
+        ("optimizer.towards_start=nan", "optimizer.towards_start"),
         ("corpora.0.loss_weight=0", "loss_weight 0.0"),
         ("corpora.0.teacher={backbone: b}", "cache"),
         ("corpora.0.teacher={backbone: b, cache: c, pading: none}", "corpora.0.teacher.pading"),

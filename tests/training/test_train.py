@@ -85,6 +85,35 @@ def test_frozen_parts_stay_and_the_rest_learns(backbone: Path, manifest: Path, t
     assert not moved & frozen
 
 
+def test_weights_stay_near_their_start(backbone: Path, manifest: Path, tmp_path: Path) -> None:
+    far: dict[float, list[float]] = {}
+    for pull in (0.0, 100.0, 1000.0):
+        optimizer = OptimizerConfig(lr=1e-3, new_rows_lr=1e-2, towards_start=pull, decay="constant")
+        run = Losses(tiny(backbone, manifest, tmp_path / str(pull), optimizer=optimizer, max_steps=6))
+        before = {name: value.clone() for name, value in run.model.state_dict().items()}
+        run.run()
+        after = run.model.state_dict()
+        matrix, bias = (
+            "backbone.model.decoder.layers.0.fc1.weight",
+            "backbone.model.decoder.layers.0.fc1.bias",
+        )
+        far[pull] = [float((after[name] - before[name]).norm()) for name in (matrix, bias, "new_rows")]
+    assert far[1000.0][0] < 1e-5 < far[100.0][0] < 0.7 * far[0.0][0]  # a step goes all of the way back
+    assert min(far[1000.0][1:]) > 1e-3  # what does not decay moves
+
+
+def test_a_killed_run_keeps_its_start(backbone: Path, manifest: Path, tmp_path: Path) -> None:
+    changes = {"optimizer": OptimizerConfig(lr=1e-3, towards_start=50.0), "max_steps": 6}
+    whole = Losses(tiny(backbone, manifest, tmp_path / "whole", **changes))
+    whole.run()
+    killed = Losses(tiny(backbone, manifest, tmp_path / "killed", **changes), stop_after=4)
+    with pytest.raises(KeyboardInterrupt):
+        killed.run()
+    resumed = Losses(tiny(backbone, manifest, tmp_path / "killed", **changes))
+    resumed.run()
+    assert resumed.losses == whole.losses[4:]
+
+
 @pytest.mark.parametrize("format_name", ["inline", "suffix", "bio"])
 def test_every_format_trains_and_is_evaluated(
     backbone: Path, manifest: Path, tmp_path: Path, format_name: str

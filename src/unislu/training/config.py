@@ -154,6 +154,8 @@ class OptimizerConfig:
     lr: float = 5e-5
     new_rows_lr: float = 5e-4
     weight_decay: float = 0.01
+    #: As `weight_decay`, towards the weights that the run begins with in place of 0.
+    towards_start: float = 0.0
     warmup_ratio: float = 0.05
     #: Share of the steps at the peak, between warm-up and decay.
     hold_ratio: float = 0.0
@@ -258,6 +260,8 @@ class Recipe:
         for key, value in positive.items():
             if not (math.isfinite(value) and value > 0):
                 raise RecipeError(f"recipe key {key!r}: {value!r} must be a positive number")
+        if not 0 <= (pull := self.optimizer.towards_start) < math.inf:
+            raise RecipeError(f"recipe key 'optimizer.towards_start': {pull!r} must be 0 or positive")
         if not self.corpora:
             raise RecipeError("recipe key 'corpora': at least one corpus is needed")
         if self.encoder_cache and not (self.model.kind == "whisper" and self.model.freeze_encoder):

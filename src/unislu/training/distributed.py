@@ -56,6 +56,11 @@ def make_accelerator(recipe: Recipe, out: Path, tracker: str | None) -> Accelera
             InitProcessGroupKwargs(timeout=_PATIENCE),
         ],
     )
+    if recipe.optimizer.towards_start and is_sharded(accelerator):
+        raise RecipeError(
+            f"recipe key 'optimizer.towards_start': {recipe.optimizer.towards_start!r}: not with FSDP or "
+            "DeepSpeed, where no process holds all weights"
+        )
     if recipe.batch_size < accelerator.num_processes:
         raise RecipeError(
             f"recipe key 'batch_size': {recipe.batch_size} is for all {accelerator.num_processes} processes "

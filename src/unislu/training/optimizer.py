@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from typing import Any
 
 import torch
 
@@ -11,9 +12,33 @@ from unislu.training.config import OptimizerConfig
 from unislu.training.protocol import Trainable
 
 
-def make_optimizer(model: Trainable, config: OptimizerConfig) -> torch.optim.AdamW:
+class AnchoredAdamW(torch.optim.AdamW):
+    """AdamW with a second decay, towards where weights began: at each step by the share `towards_start` of
+    their group times its learning rate.
+    """
+
+    def __init__(self, groups: Any, **settings: Any) -> None:
+        """`groups`: parameter groups whose weights are those that the run begins with."""
+        super().__init__(groups, **settings)
+        self._pulls = [float(group.get("towards_start", 0.0)) for group in self.param_groups]
+        self._start = [
+            [p.detach().clone() for p in group["params"]] if pull else []
+            for group, pull in zip(self.param_groups, self._pulls, strict=True)
+        ]
+
+    @torch.no_grad()
+    def step(self, closure: Any = None) -> Any:
+        """One step; see `torch.optim.Optimizer.step`."""
+        loss = super().step(closure)
+        for group, pull, starts in zip(self.param_groups, self._pulls, self._start, strict=True):
+            for weights, start in zip(group["params"] if pull else (), starts, strict=True):
+                weights.lerp_(start.to(weights.device), float(group["lr"]) * pull)
+        return loss
+
+
+def make_optimizer(model: Trainable, config: OptimizerConfig) -> AnchoredAdamW:
     """AdamW over the parameters that learn."""
-    return torch.optim.AdamW(model.parameter_groups(config), betas=(0.9, 0.98), eps=1e-6, fused=True)
+    return AnchoredAdamW(model.parameter_groups(config), betas=(0.9, 0.98), eps=1e-6, fused=True)
 
 
 def rate_factor(config: OptimizerConfig, total: int) -> Callable[[int], float]:

@@ -113,11 +113,19 @@ class TrainingSetting:
 def decay_groups(
     parameters: Sequence[nn.Parameter], config: OptimizerConfig, lr: float | None = None
 ) -> list[dict[str, Any]]:
-    """Two groups at one learning rate: matrices decay, norms and biases do not. Frozen ones are left out."""
+    """Two groups at one learning rate: matrices decay, norms and biases do not. Frozen ones are left out.
+
+    With a learning rate of their own (`lr`) they are new, and do not decay towards their start.
+    """
     rate = config.lr if lr is None else lr
     learning = [p for p in parameters if p.requires_grad]
     groups = [
-        {"params": [p for p in learning if p.ndim > 1], "lr": rate, "weight_decay": config.weight_decay},
+        {
+            "params": [p for p in learning if p.ndim > 1],
+            "lr": rate,
+            "weight_decay": config.weight_decay,
+            "towards_start": config.towards_start if lr is None else 0.0,
+        },
         {"params": [p for p in learning if p.ndim <= 1], "lr": rate, "weight_decay": 0.0},
     ]
     return [group for group in groups if group["params"]]
