@@ -21,9 +21,9 @@ from typing import Any
 import torch
 from accelerate.utils import broadcast_object_list, set_seed
 from torch.optim.lr_scheduler import LambdaLR
-from tqdm import tqdm
 
 from unislu.errors import RecipeError, TrainingError
+from unislu.progress import LiveLine
 from unislu.sequence import SLUE, LabelSet
 from unislu.training.cache import EncoderCache
 from unislu.training.checkpoint import Checkpoint, portable
@@ -122,6 +122,7 @@ class Run:
         set_seed(recipe.seed)
         self.out = Path(recipe.out) / recipe.name
         self.accelerator = make_accelerator(recipe, self.out, "tensorboard" if _has_tensorboard() else None)
+        self._line = LiveLine(not quiet and self.accelerator.is_main_process)
         self.corpora = load_corpora(recipe.corpora)
         self.source = _audio_source(recipe, self.corpora)
         self.setting = TrainingSetting(recipe, labels, self.corpora, self.source)
@@ -168,13 +169,6 @@ class Run:
     def _train(self, optimizer: Any, scheduler: Any, total: int) -> None:
         """The steps that are left."""
         recipe, accelerator, model = self.recipe, self.accelerator, self.prepared
-        bar = tqdm(
-            total=total,
-            initial=self.step,
-            desc=recipe.name,
-            unit="step",
-            disable=self.quiet or not _on_terminal(),
-        )
         started, first = time.monotonic(), self.step
         model.train()
         parts: list[float] = []
@@ -194,14 +188,12 @@ class Run:
             scheduler.step()
             optimizer.zero_grad()
             self.step += 1
-            bar.set_postfix(loss=f"{loss:.3f}")
-            bar.update()
             self._report(loss, scheduler.get_last_lr()[0], total, started, first)
             if self.step % recipe.evaluation.every == 0 or self.step == total:
                 self._evaluate()
             if self.step % recipe.checkpoint_every == 0 or self.step == total:
                 self._checkpoint()
-        bar.close()
+        self._line.clear()
 
     def _run_teachers(self) -> None:
         """The main process runs teachers on what their caches lack, for all."""
@@ -275,15 +267,17 @@ class Run:
         return len(batches) / self.recipe.accumulate
 
     def _report(self, loss: float, lr: float, total: int, started: float, first: int) -> None:
-        """Log the loss; where no bar can be drawn, a line every twenty steps with the time left."""
+        """Log the loss and the time left: on a terminal in one live line, elsewhere every twenty steps."""
         self.accelerator.log({"loss": loss, "lr": lr}, step=self.step)
-        if not _on_terminal() and (self.step % 20 == 0 or self.step == total):
-            rate = (self.step - first) / (time.monotonic() - started)
-            left = (total - self.step) / rate
-            self._log(
-                f"step {self.step}/{total} loss {loss:.4f} lr {lr:.2e} {rate:.2f} steps/s "
-                f"{left / 60:.0f} min left"
-            )
+        rate = (self.step - first) / (time.monotonic() - started)
+        text = (
+            f"step {self.step}/{total} loss {loss:.4f} lr {lr:.2e} {rate:.2f} steps/s "
+            f"{(total - self.step) / rate / 60:.0f} min left"
+        )
+        if self._line.enabled:
+            self._line.show(text)
+        elif self.step % 20 == 0 or self.step == total:
+            self._log(text)
 
     def _evaluate(self) -> None:
         if self.recipe.evaluation.keep:
@@ -386,8 +380,8 @@ class Run:
 
     def _log(self, line: str) -> None:
         if not self.quiet and self.accelerator.is_main_process:
-            tqdm.write(f"{time.strftime('%H:%M:%S')} {line}", file=sys.stderr)
-            sys.stderr.flush()
+            self._line.clear()
+            print(f"{time.strftime('%H:%M:%S')} {line}", file=sys.stderr, flush=True)
 
 
 def _audio_source(recipe: Recipe, corpora: Sequence[TrainingCorpus]) -> AudioSource:
@@ -396,10 +390,6 @@ def _audio_source(recipe: Recipe, corpora: Sequence[TrainingCorpus]) -> AudioSou
     return AudioSource(
         cache, recipe.spec_augment, random.Random(recipe.seed).sample(clips, min(2000, len(clips)))
     )
-
-
-def _on_terminal() -> bool:
-    return sys.stderr.isatty()
 
 
 def _has_tensorboard() -> bool:
