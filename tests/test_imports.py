@@ -110,3 +110,15 @@ def test_help_loads_nothing_heavy(arguments: list[str]) -> None:
     lines = ["import contextlib", "from unislu.cli import main"]
     code = "\n".join([*lines, f"with contextlib.suppress(SystemExit): main({arguments!r})"])
     assert _loaded_by(code) == set()
+
+
+def test_a_command_imports_no_other() -> None:
+    """A start pays for what it runs: no other command, no HTTP client for a format that nobody asked for."""
+    code = "from unislu.cli import build_parser\nbuild_parser('analyze')\nimport unislu.cli.output"
+    probe = f"{code}\nimport sys\nprint(*sorted(sys.modules))"
+    environment = {**os.environ, "PYTHONPATH": str(PACKAGE.parent)}
+    done = subprocess.run([sys.executable, "-c", probe], capture_output=True, text=True, env=environment)
+    assert done.returncode == 0, done.stderr
+    loaded = set(done.stdout.split())
+    assert "unislu.cli.analyze" in loaded
+    assert not loaded & {"unislu.cli.train", "unislu.cli.redact", "unislu.cli.tools", "http.client"}

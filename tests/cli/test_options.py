@@ -45,3 +45,10 @@ def test_every_option_is_consumed(command: str) -> None:
     for action in COMMANDS[command]._actions:
         if action.dest != "help":
             assert re.search(rf"arguments\.{action.dest}\b", source), f"{command} never reads {action.dest}"
+
+
+@pytest.mark.parametrize("command", sorted(COMMANDS))
+def test_a_command_alone_has_the_options_it_has_among_all(command: str) -> None:
+    alone = next(a.choices for a in build_parser(command)._actions if isinstance(a.choices, dict))
+    assert alone.keys() == COMMANDS.keys()
+    assert alone[command].format_help() == COMMANDS[command].format_help()

@@ -14,6 +14,7 @@ pytest.importorskip("onnx")
 
 from unislu import load
 from unislu.bundle import DECODER, EMBEDDING, TAGGER, open_bundle
+from unislu.engines import onnx
 from unislu.engines.devices import CPU
 from unislu.engines.onnx import OnnxEngine
 from unislu.errors import BundleError
@@ -76,6 +77,24 @@ def test_scores_are_the_logits_of_the_single_decoder(single: Path, pair: Path) -
     after.cut(state, 2)
     again = after.score(tokens[2:], state, wanted)
     np.testing.assert_allclose(again, first[2:], rtol=2e-2, atol=2e-2)
+
+
+def test_a_kept_binding_gives_the_scores_of_a_new_one(pair: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Other numbers of tokens, a cut, and caches that have grown: all bits are those of a fresh binding."""
+    monkeypatch.setattr(onnx, "ROOM", 4)
+    found = open_bundle(pair)
+    engine = OnnxEngine(found.encoder, found.decoder, threads=1, tagger=found.tagger)
+    mel = np.random.default_rng(0).standard_normal((1, 80, 60)).astype(np.float32)
+    encoded, wanted = engine.encode(mel, np.array([60])), np.array([2, 3, 5, 7, 11], np.int64)
+    kept, renewed = engine.start(encoded), engine.start(encoded)
+    for tokens, length in (([3, 5, 8], 2), ([13], 3), ([21, 34, 55, 2, 4], 6), ([9, 1], 8)):
+        fed = np.array(tokens, np.int64)
+        renewed.scores = None
+        expected = engine.score(fed, renewed, wanted)
+        np.testing.assert_array_equal(engine.score(fed, kept, wanted), expected)
+        engine.cut(kept, length)
+        engine.cut(renewed, length)
+    assert kept.queries.shape[1] > 4
 
 
 def test_the_manifest_counts_what_the_second_decoder_adds(single: Path, pair: Path, backbone: Path) -> None:

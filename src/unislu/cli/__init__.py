@@ -56,7 +56,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     _open_streams()
     _accept_any_text()
     try:
-        arguments = build_parser().parse_args(argv)
+        words = sys.argv[1:] if argv is None else argv
+        arguments = build_parser(words[0] if words else "").parse_args(argv)
         code: int = import_module(f".{arguments.command}", __name__).run(arguments)
         sys.stdout.flush()
         return code
@@ -117,18 +118,17 @@ def complain(error: object) -> None:
     print(f"unislu: {printable(' '.join(str(error).split()))}", file=sys.stderr)
 
 
-def build_parser() -> argparse.ArgumentParser:
-    """The whole command line."""
+def build_parser(only: str | None = None) -> argparse.ArgumentParser:
+    """The command line; with `only` a command's name, no other is imported, and no other has its options."""
     parser = Parser(prog="unislu", description="Turn speech into a transcript with entities and sentiment.")
     parser.add_argument("--version", action="version", version=f"unislu {__version__}")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     for name, summary in _COMMANDS.items():
-        module = import_module(f".{name}", __name__)
         command = commands.add_parser(
-            name,
-            help=summary,
-            description=module.__doc__,
-            formatter_class=argparse.RawDescriptionHelpFormatter,
+            name, help=summary, formatter_class=argparse.RawDescriptionHelpFormatter
         )
-        module.configure(command)
+        if only in (None, name):
+            module = import_module(f".{name}", __name__)
+            command.description = module.__doc__
+            module.configure(command)
     return parser

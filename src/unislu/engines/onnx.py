@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from unislu.engines.device_array import Array, DeviceArray, bind, on_host
 from unislu.engines.devices import CPU, MEMORY, load_libraries
 from unislu.engines.heads import read_heads
-from unislu.engines.onnx_scores import ScoreGraph
+from unislu.engines.onnx_scores import ScoreBinding, ScoreGraph
 from unislu.errors import BundleNotFoundError, EngineError
 
 if TYPE_CHECKING:
@@ -81,6 +81,8 @@ class OnnxState:
     """Cross-attention queries of the alignment heads, `[batch, room, heads * head]`."""
     step: _Binding | None = field(default=None, repr=False)
     """The binding for one token per row, kept between steps."""
+    scores: ScoreBinding | None = field(default=None, repr=False)
+    """The binding of the tagger, kept likewise."""
 
 
 class OnnxEngine:
@@ -253,7 +255,7 @@ class OnnxEngine:
             room = min(self.max_tokens, max(needed, 2 * room))
             rows = np.arange(len(state.lengths))
             state.caches, state.queries = self._copied(state, rows, state.lengths, room)
-            state.step = None  # it is bound to the old addresses
+            state.step = state.scores = None  # they are bound to the old addresses
 
     def _copied(
         self, state: OnnxState, rows: NDArray[np.int64], lengths: NDArray[np.int64], room: int

@@ -25,39 +25,50 @@ class ScoreGraph:
         self, tokens: NDArray[np.int64], state: OnnxState, wanted: NDArray[np.int64]
     ) -> NDArray[np.float32]:
         """See `Tagger.score`; the state's caches have room for the tokens."""
+        state.scores = state.scores or ScoreBinding(self._session, state)
         # The attention kernel takes at most as many new tokens as there are audio positions.
         most = int(state.encoded.lengths[0])
         pieces = []
         for first in range(0, len(tokens), most):
             piece = tokens[first : first + most]
-            pieces.append(self._run(piece, state, wanted))
+            pieces.append(state.scores.run(piece, int(state.lengths[0]), wanted))
             state.lengths += len(piece)
         return np.concatenate(pieces)
 
-    def _run(
-        self, tokens: NDArray[np.int64], state: OnnxState, wanted: NDArray[np.int64]
-    ) -> NDArray[np.float32]:
-        count, start = len(tokens), int(state.lengths[0])
+
+class ScoreBinding:
+    """Runs over the only row of a state: its caches are bound once, what a run is given each time."""
+
+    def __init__(self, session: onnxruntime.InferenceSession, state: OnnxState) -> None:
+        self._session, self._binding = session, session.io_binding()
         cross = state.encoded.bound
         audio = next(cache for name, cache in cross.items() if name.startswith("cross_key")).shape[2]
-        inputs: dict[str, Array] = {
+        caches = {**cross, **state.caches}
+        # The binding stores addresses only; these references keep the memory alive.
+        self._inputs: dict[str, Array] = {
+            "cross_last": state.encoded.lengths - 1,
+            "cross_total": np.array(audio, np.int32),
+            **caches,
+        }
+        for name, array in self._inputs.items():
+            bind(self._binding.bind_input, name, array)
+        for name, array in caches.items():
+            if name != "cross_scales":
+                bind(self._binding.bind_output, f"new_{name}", array)
+
+    def run(self, tokens: NDArray[np.int64], start: int, wanted: NDArray[np.int64]) -> NDArray[np.float32]:
+        """Append `tokens` `[n]` at position `start`; scores of `wanted` `[c]` after each, `[n, c]`."""
+        count = len(tokens)
+        given: dict[str, Array] = {
             "tokens": np.ascontiguousarray(tokens[None], np.int64),
             "positions": np.arange(start, start + count, dtype=np.int64)[None],
             "self_last": np.array([start + count - 1], np.int32),
             "self_total": np.array(start + count, np.int32),
-            "cross_last": state.encoded.lengths - 1,
-            "cross_total": np.array(audio, np.int32),
             "wanted": np.ascontiguousarray(wanted, np.int64),
-            **cross,
-            **state.caches,
         }
         scores: NDArray[np.float32] = np.empty((1, count, len(wanted)), np.float32)
-        outputs = {name: cache for name, cache in {**cross, **state.caches}.items() if name != "cross_scales"}
-        binding = self._session.io_binding()
-        for name, array in inputs.items():
-            bind(binding.bind_input, name, array)
-        for name, array in outputs.items():
-            bind(binding.bind_output, f"new_{name}", array)
-        bind(binding.bind_output, "scores", scores)
-        self._session.run_with_iobinding(binding)
+        for name, array in given.items():
+            bind(self._binding.bind_input, name, array)
+        bind(self._binding.bind_output, "scores", scores)
+        self._session.run_with_iobinding(self._binding)
         return scores.reshape(count, len(wanted))

@@ -106,14 +106,15 @@ class Recognizer:
         if isinstance(engine, str) and engine != "onnx":
             raise OptionError(f"unknown engine {engine!r}: give 'onnx' or an engine object")
         found = open_bundle(bundle)
-        # Hashing runs in parallel with loading: both release Python's lock, so the check costs almost no
-        # time.
-        with ThreadPoolExecutor(max_workers=1) as pool:
+        # Loading graphs and hashing release Python's lock, so they take no time from the tokenizer, and two
+        # cores share all of it.
+        with ThreadPoolExecutor(max_workers=2) as pool:
+            loading = pool.submit(_engine, engine, found, threads, device)
             check = pool.submit(found.verify)
             try:
-                loaded = _onnx(found, threads, device) if isinstance(engine, str) else engine
                 tokenizer = WhisperTokenizer.from_file(found.tokenizer)
                 vocabulary = Vocabulary.from_manifest(tokenizer, found.manifest.vocabulary)
+                loaded = loading.result()
             except UnisluError:
                 check.result()  # a damaged file explains any error above
                 raise
@@ -206,14 +207,17 @@ class Recognizer:
         return ids[: next(ends, len(ids))]
 
 
-def _onnx(bundle: Bundle, threads: int | None, device: str) -> Engine:
+def _engine(engine: Literal["onnx"] | Engine, bundle: Bundle, threads: int | None, device: str) -> Engine:
+    """The given engine, or ONNX Runtime with the bundle's graphs."""
+    if not isinstance(engine, str):
+        return engine
     from unislu.engines.devices import check_started, providers
     from unislu.engines.onnx import OnnxEngine
 
     chosen = providers(device, bundle.manifest.quantization)
-    engine = OnnxEngine(bundle.encoder, bundle.decoder, threads, tagger=bundle.tagger, providers=chosen)
-    check_started(device, engine.provider)
-    return engine
+    loaded = OnnxEngine(bundle.encoder, bundle.decoder, threads, tagger=bundle.tagger, providers=chosen)
+    check_started(device, loaded.provider)
+    return loaded
 
 
 def share(seconds: Mapping[str, float], part: float) -> dict[str, float]:

@@ -11,7 +11,6 @@ import json
 from collections.abc import Iterator, Sequence
 from pathlib import PurePath
 from typing import Any
-from xml.sax.saxutils import quoteattr
 
 from ..result import Analysis, Segment
 from .spans import stretches
@@ -108,4 +107,6 @@ def labelling_config(
 
 
 def _choices(tag: str, values: Sequence[str]) -> str:
+    from xml.sax.saxutils import quoteattr  # not above: it imports an HTTP client
+
     return "\n".join(f"    <{tag} value={quoteattr(value)}/>" for value in values)
