@@ -120,14 +120,20 @@ def test_bad_names(load: tuple[str, ...], message: str, start: Any) -> None:
         pass
 
 
-def test_a_model_that_is_not_installed_ends_the_server(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("given", "remedy"),
+    [({"load": ("nothing",)}, "unislu download nothing"), ({"device": "cuda"}, "--quantize float16")],
+)
+def test_a_model_that_cannot_be_loaded_ends_the_server(
+    tmp_path: Path, given: dict[str, Any], remedy: str
+) -> None:
     from unislu.server.app import create_app
     from unislu.server.run import make_server
     from unislu.server.settings import ServerSettings
 
-    settings = ServerSettings(port=0, load=("nothing",), data=str(tmp_path), threads=1)
+    settings = ServerSettings(port=0, data=str(tmp_path), threads=1, **given)
     server = make_server(settings, create_app(settings))
     thread = threading.Thread(target=server.run)
     thread.start()
     thread.join(60)
-    assert not thread.is_alive() and "unislu download nothing" in str(server.failure)
+    assert not thread.is_alive() and remedy in str(server.failure)

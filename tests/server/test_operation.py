@@ -240,7 +240,7 @@ def test_settings_from_flags_and_environment() -> None:
 @pytest.mark.parametrize(
     ("values", "words"),
     [({"host": "0.0.0.0"}, "no key is set"), ({"host": "::"}, "no key is set"), ({"max_queue": 0}, "above 0"),
-     ({"keys": ("fifteen-letters",)}, "16 or more"),
+     ({"keys": ("fifteen-letters",)}, "16 or more"), ({"device": "tpu"}, "choose from cpu, cuda"),
      ({"cors": ("*",)}, "scheme://host"), ({"port": 70_000}, "65535"),
      ({"key_file": "/no/such/file"}, "cannot be read")],
     ids=str,

@@ -105,7 +105,7 @@ def _loader(settings: ServerSettings, bundle: str | None) -> Callable[[], Model]
     def load() -> Model:
         from ..recognition.model import load as load_model
 
-        return load_model(bundle, threads=settings.threads)
+        return load_model(bundle, threads=settings.threads, device=settings.device)
 
     return load
 

@@ -9,6 +9,7 @@ from dataclasses import Field, dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
+from ..engines.devices import DEVICES
 from ..errors import OptionError
 
 PREFIX = "UNISLU_"
@@ -34,6 +35,7 @@ class ServerSettings:
     port: int = _setting(8000, "port to listen on; 0 = any free one")
     bundle: str | None = _setting(None, "model bundle: a name of `unislu models`, a folder, or hf:owner/name")
     threads: int | None = _setting(None, "threads of the model (default: all cores)")
+    device: str = _setting("cpu", "device of the models; all but cpu and auto need bundles in float16")
     keys: tuple[str, ...] = _setting((), "accepted bearer keys, separated by commas", secret=True)
     key_file: str | None = _setting(None, "file with one bearer key per line")
     models: tuple[str, ...] = _setting((), "additional model names that clients may use, e.g. org/model")
@@ -81,6 +83,8 @@ class ServerSettings:
             raise OptionError(f"port is {self.port}: give a number from 0 to 65535")
         if self.threads is not None and self.threads < 1:
             raise OptionError(f"threads is {self.threads}: give a whole number from 1")
+        if self.device not in DEVICES:
+            raise OptionError(f"device is {self.device!r}: choose from {', '.join(DEVICES)}")
         for name in ("max_disk_mb", "max_upload_mb", "max_seconds", "max_queue", "max_batch", "decoders",
                      "decode_timeout", "read_timeout", "upload_rate", "upload_timeout", "grace",
                      "max_jobs", "keep_days", "max_listeners", "max_session"):  # fmt: skip
