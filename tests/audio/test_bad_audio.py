@@ -28,7 +28,7 @@ def _cut(data: bytes) -> bytes:
      lambda: encoded("flac", "flac", seconds=4.0), lambda: encoded("matroska", "libopus", seconds=4.0)],
     ids=["wav", "mp3", "flac", "webm"],
 )  # fmt: skip
-def test_a_file_cut_off_is_heard_with_a_warning(data: Any, tmp_path: Path) -> None:
+def test_a_file_cut_off_is_transcribed_with_a_warning(data: Any, tmp_path: Path) -> None:
     path = tmp_path / "half"
     path.write_bytes(_cut(data()))
     audio = read_audio(path)

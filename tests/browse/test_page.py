@@ -189,7 +189,7 @@ def test_pages(start: Callable[..., Any]) -> None:
     until(page, "document.querySelectorAll('#list .name').length === 50")
 
 
-def test_what_cannot_be_heard_is_said(start: Callable[..., Any]) -> None:
+def test_what_cannot_be_transcribed_is_said(start: Callable[..., Any]) -> None:
     page = start("&q=lost")
     total(page, 1)
     page.click("#list .name")

@@ -58,7 +58,7 @@ def test_ids_are_the_recorded_ones(found: dict[str, Any], capsys: pytest.Capture
             print(f"\n{distance}")
 
 
-def test_clips_are_heard_together_as_they_are_alone(found: dict[str, Any]) -> None:
+def test_clips_are_transcribed_together_as_they_are_alone(found: dict[str, Any]) -> None:
     together = unislu.load(threads=1).analyze_many(CLIPS)
     for path, result in zip(CLIPS, together, strict=True):
         alone = {key: value for key, value in found[path.name].items() if key != "ids"}

@@ -121,7 +121,9 @@ def test_every_bad_file_is_one_clear_line(
         assert line.startswith(f"unislu: {path}: ") and message in line and ";" in line
 
 
-def test_unusual_audio_is_heard(stub: StubModel, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_unusual_audio_is_transcribed(
+    stub: StubModel, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     path = tmp_path / "wide.wav"
     path.write_bytes(wav(0.5, 96_000, 8, "<f4"))
     code, out, _ = run(capsys, str(path), "-f", "json")

@@ -141,7 +141,7 @@ def test_a_sound_file_is_no_pcm(
         (["--stdin"], "stdin is a terminal here"),
     ],
 )
-def test_what_is_heard(
+def test_what_is_transcribed(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], arguments: list[str], message: str
 ) -> None:
     monkeypatch.setattr(sys, "stdin", SimpleNamespace(isatty=lambda: True))

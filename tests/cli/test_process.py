@@ -98,7 +98,7 @@ sys.exit(main(["analyze", "a.wav", "b.wav", "c.wav", "-f", "jsonl"]))
 
 
 @pytest.mark.skipif(os.name != "posix", reason="POSIX signals")
-def test_an_interrupt_keeps_what_was_heard() -> None:
+def test_an_interrupt_keeps_what_was_transcribed() -> None:
     environment = {**os.environ, "PYTHONPATH": str(Path(unislu.__file__).parents[1])}
     process = subprocess.Popen(
         [sys.executable, "-c", PATIENT_STUB],

@@ -121,7 +121,7 @@ def test_a_verified_redaction(model: Model, capsys: pytest.CaptureFixture[str]) 
     assert '<audio controls preload="metadata" src="ann.wav">' in Path("out/ann.html").read_text()
 
 
-def test_what_is_still_heard_is_not_written(model: Model, capsys: pytest.CaptureFixture[str]) -> None:
+def test_what_is_still_transcribed_is_not_written(model: Model, capsys: pytest.CaptureFixture[str]) -> None:
     model.late = 3.0  # the wrong half seconds are covered, at every try
     Path("out").mkdir()
     Path("out/ann.wav").write_bytes(b"before")
@@ -133,7 +133,7 @@ def test_what_is_still_heard_is_not_written(model: Model, capsys: pytest.Capture
     assert Path("out/ann.wav").read_bytes() == b"before"
 
 
-def test_what_is_heard_again_is_covered_too(model: Model, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_is_transcribed_again_is_covered_too(model: Model, monkeypatch: pytest.MonkeyPatch) -> None:
     hear = model.analyze
 
     def late_at_first(source: Any, **options: Any) -> Analysis:
@@ -147,7 +147,7 @@ def test_what_is_heard_again_is_covered_too(model: Model, monkeypatch: pytest.Mo
 
 
 @pytest.mark.parametrize("right", [-1.0, 0.0])
-def test_each_channel_is_heard(model: Model, right: float) -> None:
+def test_each_channel_is_transcribed(model: Model, right: float) -> None:
     """Both channels upside down of each other are silence when they are mixed."""
     soundfile = pytest.importorskip("soundfile")
     mono, rate = soundfile.read("ann.wav")
@@ -205,7 +205,9 @@ def test_what_another_channel_says_meanwhile_is_not_read(model: Model, verify: l
     assert left == (model.analyze("out/call.wav", request=Request(channels="split")).text or "").split()
 
 
-def test_what_only_a_later_hearing_finds_is_not_read(model: Model, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_only_a_later_transcription_finds_is_not_read(
+    model: Model, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """The first copy is heard to name somebody where `Oslo` is said; that is covered half a word wider."""
     hear = model.analyze
 
@@ -225,7 +227,9 @@ def test_what_only_a_later_hearing_finds_is_not_read(model: Model, monkeypatch: 
     assert left == (hear("out/ann.wav", request=Request()).text or "").split()
 
 
-def test_where_nothing_was_heard_nothing_is_written(model: Model, capsys: pytest.CaptureFixture[str]) -> None:
+def test_where_nothing_was_transcribed_nothing_is_written(
+    model: Model, capsys: pytest.CaptureFixture[str]
+) -> None:
     soundfile = pytest.importorskip("soundfile")
     soundfile.write("hum.wav", 0.1 * np.sin(np.arange(3 * SAMPLE_RATE) / 40), SAMPLE_RATE)
     for options in ([], ["--verify"]):

@@ -63,7 +63,7 @@ def test_bad_manifests(tmp_path: Path) -> None:
         questions(read_datasets([silent])[0])
 
 
-def test_missing_audio_is_said_before_anything_is_heard(tmp_path: Path) -> None:
+def test_missing_audio_is_said_before_anything_is_transcribed(tmp_path: Path) -> None:
     (tmp_path / "there.wav").touch()
     clips = [(name, tmp_path / f"{name}.wav") for name in ("there", "lost", "gone")]
     check_audio(clips[:1])

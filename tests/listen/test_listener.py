@@ -156,7 +156,7 @@ def test_words_come_within_a_second() -> None:
     assert all(seen[word] - (1.0 + n / 2) <= 0.5 for n, word in enumerate(WORDS[:12]))
 
 
-def test_a_hearing_goes_on_from_the_stable_words() -> None:
+def test_a_transcription_goes_on_from_the_stable_words() -> None:
     model = Model(WORDS)
     stable = [""]
     for event in run(Listener(model, detector=Detector()), speech(0.5, 7, 1.0), 1600):
@@ -167,7 +167,7 @@ def test_a_hearing_goes_on_from_the_stable_words() -> None:
     assert model.begins[-1].entities == (Span(12, 15, "PERSON"),)
 
 
-def test_an_entity_that_was_not_told_is_heard_again() -> None:
+def test_an_entity_that_was_not_told_is_transcribed_again() -> None:
     utterance = Utterance()
     ann = Tagged("PERSON", 1, 0, 1, 3, 0.9)
     utterance.update(Draft(("Hello", "Ann", "Lee", "sa"), (), (None,) * 4), confirm=True)
@@ -237,7 +237,7 @@ def test_falling_behind_costs_partials_only() -> None:
     assert isinstance(end, EndEvent) and end.skipped >= 7
 
 
-def test_silence_is_not_heard_and_not_kept() -> None:
+def test_silence_is_not_transcribed_and_not_kept() -> None:
     model = Model(WORDS)
     detector = Detector()
     window = UtteranceCutter(detector, 30.0)
@@ -255,7 +255,7 @@ def test_the_running_sentiment_weighs_by_duration() -> None:
 
 
 @pytest.mark.parametrize("words", [WORDS[:7], [""] * 7])
-def test_what_could_not_be_heard_is_said(words: list[str]) -> None:
+def test_what_could_not_be_transcribed_is_said(words: list[str]) -> None:
     class Failing(Model):
         def analyze(self, samples: Any, **options: Any) -> Analysis:
             result = super().analyze(samples, **options)
@@ -331,7 +331,7 @@ def test_agreement(one: list[str], other: list[str]) -> None:
     assert 0 <= rest(one, other) <= len(other)
 
 
-def test_where_a_hearing_goes_on() -> None:
+def test_where_a_transcription_goes_on() -> None:
     assert rest(["he", "said", "hello"], ["He", "said,", "um,", "hello", "to"]) == 4
     assert rest(["he", "said"], []) == 0
 

@@ -59,7 +59,7 @@ def test_an_engine_that_breaks_down_over_one_window_loses_no_other(vocabulary: V
     assert kept.failed is None and "this part was not transcribed" in result.warnings[0]
 
 
-def test_a_file_of_which_nothing_can_be_heard_is_an_error(vocabulary: Vocabulary) -> None:
+def test_a_file_of_which_nothing_can_be_transcribed_is_an_error(vocabulary: Vocabulary) -> None:
     model = breaking(vocabulary, SCRIPT, 200)
     with pytest.raises(EngineError, match=r"array: the engine failed .RuntimeError: out of memory"):
         model.analyze(noise(200), sample_rate=16_000)

@@ -42,7 +42,7 @@ def test_windows_are_joined_with_their_offsets(vocabulary: Vocabulary) -> None:
     assert math.fsum(result.sentiment.scores.values()) == pytest.approx(1.0, abs=1e-3)
 
 
-def test_only_speech_of_long_audio_is_heard(vocabulary: Vocabulary) -> None:
+def test_only_speech_of_long_audio_is_transcribed(vocabulary: Vocabulary) -> None:
     speech = load_audio(SPEECH)
     samples = np.concatenate([quiet(8), speech, quiet(20), speech, quiet(8)])
     model, engine = make(vocabulary, Always(SCRIPT[300]))
@@ -61,7 +61,7 @@ def test_only_speech_of_long_audio_is_heard(vocabulary: Vocabulary) -> None:
 
 
 @pytest.mark.parametrize("level", [0.0, 0.002, 0.2])
-def test_long_silence_and_noise_are_not_heard(vocabulary: Vocabulary, level: float) -> None:
+def test_long_silence_and_noise_are_not_transcribed(vocabulary: Vocabulary, level: float) -> None:
     model, engine = make(vocabulary)
     samples = np.random.default_rng(0).normal(0, level, 16_000 * 60).astype(np.float32)
     result = model.analyze(samples, sample_rate=16_000)
@@ -70,7 +70,7 @@ def test_long_silence_and_noise_are_not_heard(vocabulary: Vocabulary, level: flo
     assert "no speech was found in 60.0 s" in result.warnings[0]
 
 
-def test_channels_of_a_call_are_heard_apart(vocabulary: Vocabulary) -> None:
+def test_channels_of_a_call_are_transcribed_apart(vocabulary: Vocabulary) -> None:
     speech = load_audio(SPEECH)
     left = np.concatenate([speech, quiet(14), speech, quiet(14)])
     right = np.concatenate([quiet(12), speech, quiet(14), speech, quiet(2)])
@@ -86,7 +86,7 @@ def test_channels_of_a_call_are_heard_apart(vocabulary: Vocabulary) -> None:
     assert [s.channel for s in mono.segments] == [0] and "has only one channel" in mono.warnings[0]
 
 
-def test_a_window_with_a_loop_is_heard_again_in_halves(vocabulary: Vocabulary) -> None:
+def test_a_window_with_a_loop_is_transcribed_again_in_halves(vocabulary: Vocabulary) -> None:
     model, engine = make(vocabulary, Always(SCRIPT[300], {800: LOOP}))
     result = model.analyze(noise(800), sample_rate=16_000)
     assert [s.text for s in result.segments] == ["Take aspirin, Ünal!"] * 2 and result.warnings == ()
@@ -96,7 +96,7 @@ def test_a_window_with_a_loop_is_heard_again_in_halves(vocabulary: Vocabulary) -
     assert sum(engine.batches[1]) in (850, 851), "the first half breaks off and gets an end"
 
 
-def test_a_window_that_still_grows_is_heard_once(vocabulary: Vocabulary) -> None:
+def test_a_window_that_still_grows_is_transcribed_once(vocabulary: Vocabulary) -> None:
     model, engine = make(vocabulary, Always(SCRIPT[300], {800: LOOP}))
     result = model.partial(noise(800), Target("", ()))
     assert len(engine.batches) == 1 and result.segments[0].failed == "the model began to repeat itself"

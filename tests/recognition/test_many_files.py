@@ -60,7 +60,7 @@ def test_errors_of_single_files(model: Model, tmp_path: Path) -> None:
         model.analyze_many("a.wav")
 
 
-def test_work_can_end_early_and_keeps_what_was_heard(vocabulary: Vocabulary, tmp_path: Path) -> None:
+def test_work_can_end_early_and_keeps_what_was_transcribed(vocabulary: Vocabulary, tmp_path: Path) -> None:
     long, short = tmp_path / "long.wav", tmp_path / "short.wav"
     long.write_bytes(wav(noise(40_000)))
     short.write_bytes(wav(noise(300)))

@@ -59,7 +59,7 @@ def test_none_found_is_an_empty_list(vocabulary: Vocabulary) -> None:
     assert model.analyze(noise(200), sample_rate=16_000).entities == ()
 
 
-def test_silence_is_not_heard_and_said(vocabulary: Vocabulary) -> None:
+def test_silence_is_not_transcribed_and_said(vocabulary: Vocabulary) -> None:
     model, engine = make(vocabulary)
     result = model.analyze(np.zeros(16_000 * 40, np.float32), sample_rate=16_000)
     assert engine.batches == [] and result.no_speech
@@ -67,7 +67,9 @@ def test_silence_is_not_heard_and_said(vocabulary: Vocabulary) -> None:
     assert result.warnings[0].endswith("no speech was found in 40.0 s"), "silence needs no remedy"
 
 
-def test_a_short_clip_without_speech_is_not_heard_where_the_bundle_says_so(vocabulary: Vocabulary) -> None:
+def test_a_short_clip_without_speech_is_not_transcribed_where_the_bundle_says_so(
+    vocabulary: Vocabulary,
+) -> None:
     script = {200: Target("Made up.", ())}
     careful = manifest(vocabulary, audio=AudioSettings(min_speech=0.5))
     engine = ScriptedEngine(vocabulary, script)
@@ -109,7 +111,7 @@ def test_a_loop_is_cut_and_said(vocabulary: Vocabulary) -> None:
     assert "repeat itself at 0.0–2.0 s" in result.warnings[0]
 
 
-def test_a_clip_that_breaks_off_is_heard_with_silence_behind_it(vocabulary: Vocabulary) -> None:
+def test_a_clip_that_breaks_off_is_transcribed_with_silence_behind_it(vocabulary: Vocabulary) -> None:
     model, engine = make(vocabulary, Always(SCRIPT[300]))
     cut = noise(300)[: 280 * 160]
     result = model.analyze(cut, sample_rate=16_000)

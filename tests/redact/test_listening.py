@@ -53,7 +53,7 @@ def test_the_tone_is_silence(name: str, codec: str, tmp_path: Path) -> None:
     assert not after[changed].any(), "where something changed there is silence"
 
 
-def test_speech_under_a_tone_is_heard(tmp_path: Path) -> None:
+def test_speech_under_a_tone_is_transcribed(tmp_path: Path) -> None:
     tone = 0.1 * np.sin(2 * np.pi * 1000 * np.arange(3 * SAMPLE_RATE) / SAMPLE_RATE)
     source = encoded(tmp_path / "a.wav", "pcm_s16le", (tone + 0.3 * speechlike())[None].astype(np.float32))
     write_without_tone(source, tmp_path / "copy.wav")

@@ -131,7 +131,7 @@ def test_what_another_channel_says_meanwhile_is_masked() -> None:
     assert (done.redacted(Pseudonyms("type")).text or "").endswith("w5x [PERSON] w7x")
 
 
-def test_a_segment_that_failed_is_neither_heard_nor_read() -> None:
+def test_a_segment_that_failed_is_neither_transcribed_nor_read() -> None:
     done = Redaction(recording([FOUR, [(5.0, 5.5), (6.0, 6.5)]], tagged=[2], failed=[1]), guard=0.1)
     assert left(done) == set() and agrees(done), "the segment begins with the recording"
     result = Redaction(recording([[(0.0, 0.5)], [(5.0, 5.5)]], failed=[0]), guard=0.1)
@@ -145,7 +145,7 @@ def test_words_without_times_go_with_their_segment() -> None:
     assert done.covers == ((0.0, 2.9),) and left(done) == {"w5x"}
 
 
-def test_what_a_later_hearing_finds_is_neither_heard_nor_read() -> None:
+def test_what_a_later_transcription_finds_is_neither_transcribed_nor_read() -> None:
     times = [(n / 2, n / 2 + 0.4) for n in range(12)]
     done = Redaction(recording([times], tagged=[2]), guard=0.1)
     again = recording([[(0.0, 0.4), (0.5, 0.9), (3.1, 3.5), *times[8:], *times[8:]]], tagged=[2], name="v")

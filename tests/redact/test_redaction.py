@@ -112,7 +112,7 @@ def test_a_segment_that_failed_is_covered_whole() -> None:
     assert not done.goes_on([replace(CLEAN, segments=segments)]) and done.verified, "it is covered now"
 
 
-def test_every_hearing_counts() -> None:
+def test_every_transcription_counts() -> None:
     assert redaction().goes_on([CLEAN, heard("I met Angela Merkel and")])
 
 
@@ -134,7 +134,7 @@ def test_it_ends_with_its_leaks() -> None:
         (replace(CLEAN, duration=9.0), "the copy has 9.0 s of 10.0 s"),
     ],
 )
-def test_a_hearing_that_cannot_vouch(again: Analysis, message: str) -> None:
+def test_a_transcription_that_cannot_vouch(again: Analysis, message: str) -> None:
     done = redaction()
     with pytest.raises(VerificationError, match=message):
         done.goes_on([again])
@@ -148,7 +148,7 @@ def test_nothing_found_is_not_verified() -> None:
     assert notes[0].startswith("nothing to redact was found") and notes[1].startswith("not verified")
 
 
-def test_where_nothing_was_heard_nothing_can_be_covered() -> None:
+def test_where_nothing_was_transcribed_nothing_can_be_covered() -> None:
     with pytest.raises(RedactionError, match=r"no speech was found in 10\.0 s"):
         _ = Redaction(heard("")).spans
 

@@ -78,7 +78,7 @@ AWKWARD = {
 
 
 @pytest.mark.parametrize("name", AWKWARD)
-def test_what_is_covered_is_what_was_heard(name: str, tmp_path: Path) -> None:
+def test_what_is_covered_is_what_was_transcribed(name: str, tmp_path: Path) -> None:
     (tmp_path / name).write_bytes(AWKWARD[name])
     before = read_audio(tmp_path / name)
     target = tmp_path / f"redacted {name}"

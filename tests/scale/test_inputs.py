@@ -60,7 +60,7 @@ def test_every_name_can_be_written(name: bytes) -> None:
     printable(os.fsdecode(name)).encode()
 
 
-def test_what_a_folder_holds_is_heard_or_named(clip: Clip, tmp_path: Path) -> None:
+def test_what_a_folder_holds_is_transcribed_or_named(clip: Clip, tmp_path: Path) -> None:
     folder = tmp_path / "calls"
     for suffix in (".wav", ".3gp", ".mka", ".mpga", ".mp2", ".gsm", ".g722", ".wv", ".ts", ".WAV"):
         clip(folder / f"a{suffix}", 20)

@@ -55,7 +55,7 @@ def test_a_finished_run_does_nothing_again(batch: Batch, rows: Rows, clips: Path
     assert rows(tmp_path / "out") == before
 
 
-def test_what_changed_is_heard_again(
+def test_what_changed_is_transcribed_again(
     batch: Batch, rows: Rows, clips: Path, clip: Clip, tmp_path: Path
 ) -> None:
     batch(clips, tmp_path / "out")

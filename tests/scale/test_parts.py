@@ -163,7 +163,9 @@ def test_a_file_that_cannot_be_fetched_leaves_nothing_open(tmp_path: Path) -> No
     assert len(descriptors()) == len(before)
 
 
-def test_files_in_object_storage_are_heard(clips: Path, environment: dict[str, str], bundle: Path) -> None:
+def test_files_in_object_storage_are_transcribed(
+    clips: Path, environment: dict[str, str], bundle: Path
+) -> None:
     import fsspec
 
     from unislu.scale.worker import load_model, transcribe
@@ -235,7 +237,7 @@ def test_partitions_are_committed_read_and_cleaned(url: str, tmp_path: Path, req
         assert set(known) == {"id-0", "id-2"} and len(ledger.commits()) == 1
 
 
-def test_damage_is_noticed_and_heard_again(tmp_path: Path) -> None:
+def test_damage_is_noticed_and_transcribed_again(tmp_path: Path) -> None:
     ledger = Ledger(str(tmp_path))
     with ledger.open():
         ledger.write_manifest(RUN)

@@ -62,7 +62,7 @@ def test_bad_files(server: Any, name: str) -> None:
     )
 
 
-def test_damage_is_said_and_the_rest_heard(server: Any, speech: bytes) -> None:
+def test_damage_is_said_and_the_rest_transcribed(server: Any, speech: bytes) -> None:
     cut = server.post("/v1/analyze", {"tasks": "asr"}, speech[: len(speech) // 2]).json()
     (warning,) = [one for one in cut["warnings"] if "cut off" in one]
     assert warning.startswith("clip.wav: ") and cut["duration"] == pytest.approx(1.65, abs=0.01)

@@ -68,7 +68,7 @@ def clip(tmp_path: Path, hum: bytes) -> Path:
     return path
 
 
-def test_like_requests_are_heard_together(model: Any, clip: Path) -> None:
+def test_like_requests_are_transcribed_together(model: Any, clip: Path) -> None:
     async def run() -> list[int]:
         recorder = Recorder(model)
         async with held(recorder, max_batch=3) as (worker, release):
@@ -158,7 +158,7 @@ def test_a_batch_that_fails_is_tried_one_by_one(model: Any, clip: Path) -> None:
     assert [result.text for result in asyncio.run(run())] == ["", ""]
 
 
-def test_what_nobody_waits_for_is_not_heard(model: Any, clip: Path) -> None:
+def test_what_nobody_waits_for_is_not_transcribed(model: Any, clip: Path) -> None:
     async def run() -> list[int]:
         recorder = Recorder(model)
         async with held(recorder) as (worker, release):

@@ -55,7 +55,7 @@ def test_headers_of_openais_javascript_client(start: Any, hum: bytes) -> None:
 
 
 @pytest.mark.parametrize("language", ["en", "en-US", "en_GB", "EN-us", "English", "auto", "Auto", "", " "])
-def test_languages_that_are_heard(server: Any, hum: bytes, language: str) -> None:
+def test_languages_that_are_transcribed(server: Any, hum: bytes, language: str) -> None:
     assert server.post(PATH, {"model": "whisper-1", "language": language}, hum).status_code == 200
 
 
@@ -134,7 +134,7 @@ def test_a_proxy_on_another_port(start: Any, hum: bytes) -> None:
         assert server.post("/v1/analyze", {"tasks": "asr"}, hum, headers=proxied).status_code == 200
 
 
-def test_what_was_heard_is_told_before_the_end() -> None:
+def test_what_was_transcribed_is_told_before_the_end() -> None:
     """The model's thread tells its progress; each text is told once, then the result."""
 
     async def run() -> list[tuple[str, object]]:

@@ -101,7 +101,7 @@ def test_nothing_of_another_file_under_a_new_name(page: Any, clip: Path, tmp_pat
     assert page.is_hidden("#shown") and page.inner_text("#chosen").startswith("bad.wav")
 
 
-def test_what_was_heard_stays_when_it_is_asked_again(page: Any, clip: Path) -> None:
+def test_what_was_transcribed_stays_when_it_is_asked_again(page: Any, clip: Path) -> None:
     choose(page, clip)
     page.uncheck("#task-sa")
     held = hold(page, r"/v1/analyze")
@@ -185,7 +185,7 @@ def test_own_types_and_tasks(page: Any, clip: Path) -> None:
 
 
 @pytest.mark.slow
-def test_a_word_is_heard_by_mouse_and_keyboard(page: Any, clip: Path) -> None:
+def test_a_word_is_transcribed_by_mouse_and_keyboard(page: Any, clip: Path) -> None:
     choose(page, clip)
     page.focus("#text .w[tabindex='0']")
     page.keyboard.press("ArrowRight")

@@ -76,7 +76,9 @@ def test_a_training_batch_is_what_whispers_extractor_gives(backbone: Path, manif
     assert torch.allclose(own, theirs, atol=1e-4)
 
 
-def test_checkpoint_bundle_and_training_hear_the_same(trained: Path, manifest: Path, tmp_path: Path) -> None:
+def test_checkpoint_bundle_and_training_transcribe_the_same(
+    trained: Path, manifest: Path, tmp_path: Path
+) -> None:
     assert Checkpoint.read(trained).padding == "full"
     export(trained, tmp_path / "bundle", Facts("padded"))
     assert open_bundle(tmp_path / "bundle").manifest.audio.padding == "full"

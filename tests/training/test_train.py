@@ -147,7 +147,7 @@ def test_cached_encoder_outputs_give_the_same_losses(backbone: Path, manifest: P
     assert sum(cached.losses) == pytest.approx(sum(direct.losses), rel=0.05)
 
 
-def test_a_clip_longer_than_the_model_hears_is_left_out_of_a_cache(
+def test_a_clip_longer_than_the_model_transcribes_is_left_out_of_a_cache(
     tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
     def encode(mel: Any) -> Any:

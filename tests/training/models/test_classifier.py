@@ -33,7 +33,7 @@ def test_pooling_is_a_weighted_mean_of_what_is_inside() -> None:
 
 
 @pytest.mark.parametrize("family", ["whisper", "w2v-bert"])
-def test_a_clip_is_heard_alike_beside_a_longer_one(tiny: Path, family: str) -> None:
+def test_a_clip_is_transcribed_alike_beside_a_longer_one(tiny: Path, family: str) -> None:
     encoder = load_encoder(str(tiny / family), "k").eval()
     rng = np.random.default_rng(0)
     features = [encoder.features(rng.standard_normal(n).astype(np.float32)) for n in (16000, 24000)]

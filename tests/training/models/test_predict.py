@@ -161,7 +161,9 @@ KNOWN = {
 }  # fmt: skip
 
 
-def test_a_clip_that_is_too_long_is_heard_in_windows(checkpoints: dict[str, Path], tmp_path: Path) -> None:
+def test_a_clip_that_is_too_long_is_transcribed_in_windows(
+    checkpoints: dict[str, Path], tmp_path: Path
+) -> None:
     write_tone(tmp_path / "long.wav", 16_000 * 42, 300)
     write_tone(tmp_path / "short.wav", 16_000, 300)
     system, _ = open_system(str(checkpoints["whisper"]), AskOptions())

@@ -91,7 +91,7 @@ def test_the_published_folder_becomes_a_bundle(bundle: Path, released: Path, tmp
         export(released, tmp_path / "b", Facts("x"))  # atomic tokens need a checkpoint of ours
 
 
-def test_the_bundle_hears_open_types(bundle: Path, tiny: Path) -> None:
+def test_the_bundle_transcribes_open_types(bundle: Path, tiny: Path) -> None:
     model = load(bundle, threads=1)
     heard = model.analyze(tiny / "corpus" / "0.wav", entities=["city", "person"], bias=-50.0)
     assert heard.entities == () and heard.sentiment is None and heard.text is not None
