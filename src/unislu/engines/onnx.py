@@ -21,13 +21,12 @@ from unislu.engines.device_array import Array, DeviceArray, bind, on_host
 from unislu.engines.devices import CPU, MEMORY, load_libraries
 from unislu.engines.heads import read_heads
 from unislu.engines.onnx_scores import ScoreBinding, ScoreGraph
-from unislu.errors import BundleNotFoundError, EngineError
+from unislu.engines.session import open_session
+from unislu.errors import EngineError
 
 if TYPE_CHECKING:
     import onnxruntime
 
-SPINNING = "session.intra_op.allow_spinning"
-STOP_SPINNING = "session.force_spinning_stop"
 SCALES = "cross_scales"
 BATCH, DEVICE_BATCH = 16, 64
 """Windows to decode together (`recognition.batches`): on the CPU, and on a device with memory of its own,
@@ -113,8 +112,8 @@ class OnnxEngine:
         """
         self._files, self._threads, self._tagger_file = (encoder, decoder), threads or _cores(), tagger
         load_libraries(providers)
-        self._encoder = _session(encoder, threads, spin, providers)
-        self._decoder = _session(decoder, threads, spin, providers)
+        self._encoder = open_session(encoder, threads, spin, providers)
+        self._decoder = open_session(decoder, threads, spin, providers)
         self._outputs = {item.name: item for item in self._encoder.get_outputs()}
         self._inputs = {item.name: item for item in self._decoder.get_inputs()}
         self._caches = [name for name in self._inputs if name.startswith(("self_key", "self_value"))]
@@ -129,7 +128,7 @@ class OnnxEngine:
         self._memory = MEMORY.get(self.provider)
         self._rebinds = self.provider != CPU
         self.batch = BATCH if self._memory is None else DEVICE_BATCH
-        self._tagger = None if tagger is None else ScoreGraph(_session(tagger, threads, spin, providers))
+        self._tagger = None if tagger is None else ScoreGraph(open_session(tagger, threads, spin, providers))
         self.tags = self._tagger is not None
 
     def divided(self) -> list[OnnxEngine]:
@@ -388,28 +387,6 @@ class _Binding:
 def _cores() -> int:
     """The number of cores that this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
-def _session(
-    path: Path, threads: int | None, spin: bool, providers: Sequence[str]
-) -> onnxruntime.InferenceSession:
-    import onnxruntime
-
-    if not path.is_file():
-        raise BundleNotFoundError(f"{path}: no such file; export or install the bundle again")
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = threads or 0
-    options.log_severity_level = 3
-    # Threads that spin after a run would take cores from the other graph. Within a run they may.
-    for key, value in ((SPINNING, spin), (STOP_SPINNING, True)):
-        options.add_session_config_entry(key, "1" if value else "0")
-    try:
-        return onnxruntime.InferenceSession(str(path), options, providers=list(providers))
-    except Exception as error:  # onnxruntime's exceptions share no public base class
-        raise EngineError(
-            f"{path}: onnxruntime {onnxruntime.__version__} cannot load this graph ({error}); "
-            "update it: pip install --upgrade onnxruntime"
-        ) from error
 
 
 def _stack(rows: Sequence[dict[str, NDArray[Any]]], longest: int) -> dict[str, NDArray[Any]]:
