@@ -91,19 +91,19 @@ class Progress:
 
     def line(self, elapsed: float) -> str:
         """The text of the line after `elapsed` seconds."""
-        made = self._done - self._first
+        counted = self._done - self._first
         share = self._done / self._total if self._total else 1.0
         parts = [f"{self._done}/{self._total} {self._unit}", f"{share:4.0%}"]
         if self._expected is not None:
             parts.append(f"{self._seconds / 3600:.2f} h")
         if self._failed:
             parts.append(f"{self._failed} failed")
-        if made and elapsed > 0:
+        if counted and elapsed > 0:
             if self._expected is None:
-                parts.append(f"{made / elapsed:.1f}/s")
+                parts.append(f"{counted / elapsed:.1f}/s")
             if self._seconds:
                 parts.append(f"{self._seconds / elapsed:.1f}x real time")
-            left = self._left(elapsed / made, elapsed)
+            left = self._left(elapsed / counted, elapsed)
             done = self._done >= self._total
             parts.append(f"took {clock(round(elapsed))}" if done else f"{clock(round(left))} left")
         return "  ".join(parts)

@@ -90,13 +90,13 @@ def create_app(index: Index, access: Access, audio_root: str | None = None) -> F
         source = source_of(index, id)
         folder = tempfile.TemporaryDirectory(prefix="unislu-browse-")
         try:
-            (made,) = sound.clips(sound.locate(source, audio_root), source, [(start, end)], folder.name)
-            if isinstance(made, AudioError):
-                raise made
+            (clip,) = sound.clips(sound.locate(source, audio_root), source, [(start, end)], folder.name)
+            if isinstance(clip, AudioError):
+                raise clip
         except BaseException:
             folder.cleanup()
             raise
-        return FileResponse(made, media_type="audio/wav", background=BackgroundTask(folder.cleanup))
+        return FileResponse(clip, media_type="audio/wav", background=BackgroundTask(folder.cleanup))
 
     @app.get("/api/recordings.csv")
     def recordings_csv(request: Request) -> Response:

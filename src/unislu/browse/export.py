@@ -147,16 +147,16 @@ def write_clips(index: Index, asked: Filter, root: str | None, around: float) ->
     out: IO[bytes] = tempfile.TemporaryFile(prefix="unislu-browse-")  # noqa: SIM115 - the caller closes it
     try:
         with zipfile.ZipFile(out, "w", zipfile.ZIP_STORED) as archive:
-            made = 0
+            written = 0
             for row, mentions in _found(index, asked):
-                if made >= MAX_CLIPS:
+                if written >= MAX_CLIPS:
                     lines.append(("", row["id"], row["day"], "", "", "", f"left out: over {MAX_CLIPS} clips"))
                     continue
-                for line in _cut(index, row, mentions, asked, root, around, archive, MAX_CLIPS - made):
-                    made += bool(line[0])
+                for line in _cut(index, row, mentions, asked, root, around, archive, MAX_CLIPS - written):
+                    written += bool(line[0])
                     lines.append(line)
             archive.writestr("clips.csv", "".join(map(_line, [_CLIPS, *lines])))
-        if not made:
+        if not written:
             raise AudioNotFoundError(lines[0][-1] if lines else "nothing was found, so there are no clips")
         out.seek(0)
         return out

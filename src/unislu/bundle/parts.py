@@ -42,16 +42,16 @@ def whole(folder: Path) -> Path:
         return target
     make_home(target.parent)
     try:
-        with tempfile.TemporaryDirectory(dir=target.parent, prefix=".joining-") as made:
+        with tempfile.TemporaryDirectory(dir=target.parent, prefix=".joining-") as staging:
             for name, digest in manifest.files.items():
-                place = Path(made, name)
+                place = Path(staging, name)
                 place.parent.mkdir(parents=True, exist_ok=True)
                 if name in pieces:
                     _join([folder / piece for piece in pieces[name]], place, digest)
                 else:
                     _link(folder / name, place)
-            Path(made, MANIFEST).write_bytes(content)
-            ready = Path(made).rename(target.with_name(f"{target.name}.ready-{os.getpid()}"))
+            Path(staging, MANIFEST).write_bytes(content)
+            ready = Path(staging).rename(target.with_name(f"{target.name}.ready-{os.getpid()}"))
         _take_place(ready, target)
     except OSError as error:
         raise unwritable(target.parent, error) from None

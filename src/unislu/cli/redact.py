@@ -253,10 +253,10 @@ def _redact(model: Model, source: Path, task: _Task) -> list[str]:
 
     try:
         # Everything is written to a folder beside its destination, so that it can appear at once.
-        with tempfile.TemporaryDirectory(prefix=".redact-", dir=task.folder) as made:
-            folder = Path(made, "done")
+        with tempfile.TemporaryDirectory(prefix=".redact-", dir=task.folder) as staging:
+            folder = Path(staging, "done")
             folder.mkdir()
-            recording, named = _kept(source, Path(made))
+            recording, named = _kept(source, Path(staging))
             analysis = model.analyze(recording, request=task.request, **named)
             redaction = Redaction(
                 analysis,

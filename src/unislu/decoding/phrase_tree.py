@@ -219,13 +219,13 @@ class PhraseTree:
 
 def _spelled(phrases: Iterable[Phrase]) -> dict[str, Phrase]:
     given: dict[str, Phrase] = {}
-    made: dict[str, Phrase] = {}
+    derived: dict[str, Phrase] = {}
     for phrase in phrases:
         own, *others = spellings(phrase.text)
-        for found, text in ((given, own), *((made, other) for other in others)):
+        for found, text in ((given, own), *((derived, other) for other in others)):
             if text not in found or found[text].weight < phrase.weight:
                 found[text] = phrase
-    return made | given
+    return derived | given
 
 
 def _in_word(byte: int) -> bool:

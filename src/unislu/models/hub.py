@@ -96,7 +96,7 @@ def push(
         api.create_repo(repository, private=private, exist_ok=True)
         if revision is not None:
             api.create_branch(repository, branch=revision, exist_ok=True)
-        made = api.create_commit(
+        created = api.create_commit(
             repository, added, commit_message=message or f"{bundle.label}", revision=revision
         )
     except Exception as error:  # network, permission and name errors of several libraries
@@ -104,7 +104,7 @@ def push(
             f"{what}: could not be published ({_reason(error)}); log in with `hf auth login`, and check the "
             "name"
         ) from None
-    return f"{what}@{made.oid}"
+    return f"{what}@{created.oid}"
 
 
 def _readme(bundle: Bundle) -> str:

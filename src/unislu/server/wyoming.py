@@ -316,11 +316,11 @@ def _are_texts(value: Any) -> bool:
 
 def _info(models: Mapping[str, Model]) -> Info:
     """The models and languages that Home Assistant shows and chooses from."""
-    made = Attribution(name="unislu", url="")
+    attribution = Attribution(name="unislu", url="")
     listed = [
         AsrModel(
             name=model.manifest.name,
-            attribution=made,
+            attribution=attribution,
             installed=True,
             description=model.name,
             version=model.manifest.version,
@@ -330,7 +330,7 @@ def _info(models: Mapping[str, Model]) -> Info:
     ]
     program = AsrProgram(
         name="unislu",
-        attribution=made,
+        attribution=attribution,
         installed=True,
         description="speech to text on this machine",
         version=__version__,
