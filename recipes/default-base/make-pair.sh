@@ -54,7 +54,18 @@ for name in $spoken; do
   unislu tools cache --encoder "$encoder" "$CACHE" "$speech/$name/manifest.jsonl"
 done
 DATA=$speech unislu train "$here/tags.yaml"
+
+# And over other sentences of many types, calls and sentiments, whose texts are given as annotated.
+more=$WORK/more-texts
+[ -d "$more/train" ] || python "$here/talk_texts.py" "$more" --count 6000 --seed 7
+[ -f "$more/open.jsonl" ] || for file in "$texts"/train/open-*.jsonl; do tail -n +421 "$file" | head -n 1500; done > "$more/open.jsonl"
+[ -f "$more/talk.jsonl" ] || for file in "$more"/train/talk-*.jsonl; do head -n 650 "$file"; done > "$more/talk.jsonl"
+for name in open talk; do
+  unislu synthesize "$more/$name.jsonl" "$speech/$name-2" --voices "$voices" --augment "$augment" --speed 0.98-1.3 --seed 0
+  unislu tools cache --encoder "$encoder" "$CACHE" "$speech/$name-2/manifest.jsonl"
+done
+DATA=$speech unislu train "$here/tags-2.yaml"
 words=$WORK/words.txt
-unislu tools prune "$RUNS/default-base-tags/last" "$RUNS/default-base-tags-pruned" "$words" "$texts"/train/*.jsonl
+unislu tools prune "$RUNS/default-base-tags-2/last" "$RUNS/default-base-tags-pruned" "$words" "$texts"/train/*.jsonl "$more"/train/*.jsonl
 unislu export "$RUNS/default-base-tags-pruned" "$WORK/tags" --quantize int8 --facts "$here/facts.json"
 unislu tools compose "$WORK/tags" "$WORK/ears" "$WORK/pair"
