@@ -7,8 +7,9 @@ MANIFEST: records with audio and entities, whose types may have any of the names
 types of the default recipe). For each preset the records are heard that have an entity of one of its types,
 with the preset as the only types that are asked for. An entity is *found* if an entity of the preset
 overlaps the words that were recognised in its place, *as its type* if that one has its type, and *covered*
-if every such word is in an entity, which is what redaction needs. `--store` writes a copy of the bundle
-whose manifest has recall by type, support and examples, as `unislu types` shows them.
+if every such word is in an entity, which is what redaction needs. `--presets` takes types joined by `+` as
+well: `person+phone number`. `--store` writes a copy of the bundle whose manifest has recall by type, support
+and examples, as `unislu types` shows them.
 """
 
 from __future__ import annotations
@@ -57,9 +58,10 @@ class Counts:
 
 @dataclass
 class Run:
-    """One preset at one bias."""
+    """One set of types at one bias."""
 
     preset: str
+    """Its name, or types joined by `+`."""
     bias: float
     types: dict[str, Counts] = field(default_factory=lambda: defaultdict(Counts))
     words: int = 0
@@ -70,6 +72,11 @@ class Run:
         every = self.types.values()
         names = ("gold", "found", "typed", "covered")
         return Counts(*(sum(getattr(one, name) for one in every) for name in names))
+
+
+def asked(preset: str) -> list[str]:
+    """What a run asks for."""
+    return list(PRESETS[preset].types) if preset in PRESETS else preset.split("+")
 
 
 def meant(name: str, types: Sequence[str], table: TypeTable) -> str | None:
@@ -113,7 +120,7 @@ def overlaps(entity: Entity, place: tuple[int, int]) -> bool:
 
 def count(run: Run, record: Record, result: Analysis, table: TypeTable) -> None:
     """Add one record to the counts."""
-    found, types = result.entities or (), PRESETS[run.preset].types
+    found, types = result.entities or (), asked(run.preset)
     every = words(result.text or "")
     run.words += len(every)
     run.tagged += sum(any(overlaps(entity, word[1:]) for entity in found) for word in every)
@@ -134,7 +141,7 @@ def measure(
     """Hear the records of a preset."""
     run = Run(preset, bias)
     results = model.analyze_many(
-        [str(path) for _, path in chosen], tasks=("asr", "ner"), entities=[preset], bias=bias
+        [str(path) for _, path in chosen], tasks=("asr", "ner"), entities=asked(preset), bias=bias
     )
     for (record, _), result in zip(chosen, results, strict=True):
         count(run, record, result, table)
@@ -151,10 +158,10 @@ def report(runs: Sequence[Run]) -> Iterator[str]:
     for run in runs:
         yield f"\n{run.preset}, bias {run.bias:g}\n"
         yield "| type | entities | found | as its type | covered |\n|---|---:|---:|---:|---:|"
-        for name in PRESETS[run.preset].types:
+        for name in asked(run.preset):
             if (of := run.types.get(name)) is not None:
                 yield f"| {name} | {of.gold} | {' | '.join(f'{share:.0%}' for share in of.shares)} |"
-        missing = [name for name in PRESETS[run.preset].types if name not in run.types]
+        missing = [name for name in asked(run.preset) if name not in run.types]
         if missing:
             yield f"\nnot in the data: {', '.join(missing)}"
 
@@ -183,7 +190,7 @@ def main() -> None:
     model = unislu.load(options.bundle, threads=options.threads)
     runs = []
     for preset in options.presets.split(","):
-        types = PRESETS[preset].types
+        types = asked(preset)
         chosen = [(r, p) for r, p in records if any(meant(e.type, types, table) for e in r.entities or ())]
         if options.limit is not None and len(chosen) > options.limit:
             chosen = [chosen[n * len(chosen) // options.limit] for n in range(options.limit)]

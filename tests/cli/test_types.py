@@ -59,15 +59,18 @@ def test_wrong_presets(
     assert code == 2 and message in capsys.readouterr().err
 
 
-def test_a_preset_brings_its_bias(tmp_path: Path) -> None:
+def test_redaction_looks_for_more_than_analysis(tmp_path: Path) -> None:
     from unislu.cli import build_parser
     from unislu.cli.redact import _task
+    from unislu.redact import REDACT_BIAS
 
     def task(*arguments: str) -> Any:
         return _task(build_parser().parse_args(["redact", "a.wav", "-o", str(tmp_path), *arguments]))
 
     assert task("--preset", "pci").types == PRESETS["pci"].types
-    assert task("--preset", "pci").request.bias == PRESETS["pci"].redact_bias
+    assert task("--preset", "pci").request.bias == REDACT_BIAS == 2.0
+    assert task().request.bias == task("--types", "person").request.bias == REDACT_BIAS
+    assert task("--types", "person", "--bias", "0").request.bias == 0.0
     assert task("--preset", "pci", "--bias", "0").request.bias == 0.0
     assert task("--preset", "pci", "--operating-point", "mine").request.bias == 0.0
     assert task("--types", "drug", "--preset", "pci").types == ("drug", *PRESETS["pci"].types)

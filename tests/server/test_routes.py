@@ -431,3 +431,13 @@ def test_pages_of_others_may_not_listen(server: Any) -> None:
     with pytest.raises(websockets.InvalidStatus) as refused:
         asyncio.run(run())
     assert refused.value.response.status_code == 403
+
+
+def test_redaction_looks_for_more_than_analysis() -> None:
+    from unislu.redact import REDACT_BIAS
+    from unislu.server.forms import AnalyzeForm, RedactForm
+
+    forms = (RedactForm(), RedactForm(types=["drug"]), RedactForm(preset="pci"), AnalyzeForm(redact=["all"]))
+    assert {form.request().bias for form in forms} == {REDACT_BIAS}
+    kept = (AnalyzeForm(), RedactForm(bias=0.0), RedactForm(operating_point="mine"))
+    assert {form.request().bias for form in kept} == {0.0}

@@ -52,7 +52,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--preset",
         metavar="P",
-        help="a set of types, looked for with its documented bias: pii, pci or phi; adds to --types",
+        help="a set of types: pii, pci or phi; adds to --types",
     )
     parser.add_argument(
         "--text",
@@ -98,7 +98,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "--bias",
         type=bias,
         metavar="B",
-        help="above 0 redacts more; as for analyze (default: 0, or that of --preset)",
+        help="above 0 redacts more; as for analyze (default: 2)",
     )
     parser.add_argument(
         "--no-surnames",
@@ -177,11 +177,10 @@ def _task(arguments: argparse.Namespace) -> _Task:
     folder = Path(arguments.output)
     _check_targets(arguments.files, folder, suffixes)
     key = None if arguments.key_file is None else _key(arguments.key_file)
-    types, wanted = _types(arguments)
     options: RequestOptions = {
         **request_options.vocabulary(arguments),
-        "entities": types,
-        "bias": wanted,
+        "entities": _types(arguments),
+        "bias": _bias(arguments),
         "operating_point": arguments.operating_point,
         "channels": arguments.channels,
         "vad": arguments.vad,
@@ -203,17 +202,25 @@ def _task(arguments: argparse.Namespace) -> _Task:
     )
 
 
-def _types(arguments: argparse.Namespace) -> tuple[list[str] | None, float | dict[str, float]]:
-    """The types to redact, and the bias to look for them with. Raises `OptionError` for an unknown preset."""
+def _types(arguments: argparse.Namespace) -> list[str] | None:
+    """The types to redact. Raises `OptionError` for an unknown preset."""
     from ..recognition.presets import preset
 
+    types: list[str] | None = arguments.types
     if arguments.preset is None:
-        return arguments.types, 0.0 if arguments.bias is None else arguments.bias
-    chosen = preset(arguments.preset)
-    types = [*(arguments.types or ()), arguments.preset]
-    if arguments.bias is not None:
-        return types, arguments.bias
-    return types, chosen.redact_bias if arguments.operating_point is None else 0.0
+        return types
+    preset(arguments.preset)
+    return [*(types or ()), arguments.preset]
+
+
+def _bias(arguments: argparse.Namespace) -> float | dict[str, float]:
+    """The bias to look for them with."""
+    from ..redact import REDACT_BIAS
+
+    wanted: float | dict[str, float] | None = arguments.bias
+    if wanted is not None:
+        return wanted
+    return REDACT_BIAS if arguments.operating_point is None else 0.0
 
 
 def _check_targets(files: Sequence[str], folder: Path, suffixes: Sequence[str]) -> None:

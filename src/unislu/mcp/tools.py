@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..errors import OptionError, RedactionError, UnisluError
 from ..recognition.request import Request
-from ..redact import Pseudonyms, Redaction, redact_verified
+from ..redact import REDACT_BIAS, Pseudonyms, Redaction, redact_verified
 from ..result import Analysis, plain
 from ..writers.spans import speaker_names
 from .folders import Folders
@@ -70,7 +70,7 @@ class Tools:
         name, place = self._places.recordings.file(path)
         pseudonyms = Pseudonyms(how)
         target = self._target(place) if copy else None
-        request = Request(entities=types)
+        request = Request(entities=types, bias=REDACT_BIAS)
         with self._lock:
             analysis = self._model().analyze(place, request, name=name, watch=watch)
             redaction = Redaction(analysis, types, sound=copy)

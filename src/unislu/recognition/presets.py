@@ -20,12 +20,10 @@ class Preset:
 
     about: str
     types: tuple[str, ...]
-    redact_bias: float = 0.0
-    """The bias of `unislu redact --preset`, where neither a bias nor an operating point is given."""
 
 
-def _preset(about: str, types: str, redact_bias: float = 0.0) -> Preset:
-    return Preset(about, tuple(name.strip() for name in types.split(",")), redact_bias)
+def _preset(about: str, types: str) -> Preset:
+    return Preset(about, tuple(name.strip() for name in types.split(",")))
 
 
 PRESETS: Mapping[str, Preset] = MappingProxyType(
@@ -37,12 +35,10 @@ PRESETS: Mapping[str, Preset] = MappingProxyType(
             "number, driver license number, license plate, medical record number, member id, ip "
             "address, credit card number, card expiry date, card security code, bank account number, "
             "iban",
-            2.0,
         ),
         "pci": _preset(
             "cardholder data and sensitive authentication data of PCI DSS",
             "credit card number, card expiry date, card security code, pin, person",
-            2.0,
         ),
         "phi": _preset(
             "the identifiers that HIPAA's safe harbour removes, as far as they are said",
@@ -50,7 +46,6 @@ PRESETS: Mapping[str, Preset] = MappingProxyType(
             "number, email address, social security number, medical record number, member id, account "
             "number, driver license number, license plate, vehicle identification number, serial "
             "number, url, ip address",
-            2.0,
         ),
         "meeting": _preset(
             "who does what by when",

@@ -13,7 +13,7 @@ from __future__ import annotations
 from .audio import AUDIO_HOWS, DEFAULT_GUARD, RedactedAudio, check_guard, redact_audio
 from .leaks import Leak
 from .matches import Match, audio_spans, check_untimed, find_matches
-from .redaction import Redaction, redact_verified, transcribe_copy, verify
+from .redaction import REDACT_BIAS, Redaction, redact_verified, transcribe_copy, verify
 from .text import HOWS, Pseudonyms, redact_analysis
 
 __all__ = [
@@ -34,4 +34,5 @@ __all__ = [
     "HOWS",
     "AUDIO_HOWS",
     "DEFAULT_GUARD",
+    "REDACT_BIAS",
 ]

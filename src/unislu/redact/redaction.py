@@ -33,6 +33,9 @@ from .text import Pseudonyms, apply
 if TYPE_CHECKING:
     from ..recognition.model import Model
 
+REDACT_BIAS = 2.0
+"""What is redacted is looked for with this bias where no other is named: a name that stays costs more than a
+word too many (docs/how-to/redact.md says how many)."""
 TRIES = 5
 """How often a recording is redacted and verified before giving up."""
 LONGER = 0.5

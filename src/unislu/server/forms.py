@@ -65,7 +65,8 @@ class FormOptions(BaseModel):
     )  # fmt: skip
     bias: Bias | None = Field(
         None,
-        description="above 0 more entities, below 0 fewer, more certain ones: a number, or person=2,org=-1",
+        description="above 0 more entities, below 0 fewer, more certain ones: a number, or person=2,org=-1; "
+        "default: 0, or 2 if something is redacted",
     )
     operating_point: str | None = Field(None, description="a named bias of the model; not with `bias`")
     vocabulary: Phrases | None = Field(
@@ -105,6 +106,18 @@ class FormOptions(BaseModel):
     )
     region: str | None = Field(None, description="with values: the speaker's country", examples=["US"])
 
+    @property
+    def redacts(self) -> bool:
+        """Whether what is found is masked."""
+        return False
+
+    def _bias(self) -> float | dict[str, float]:
+        from ..redact import REDACT_BIAS
+
+        if self.bias is not None:
+            return self.bias
+        return REDACT_BIAS if self.redacts and self.operating_point is None else 0.0
+
     def request(self) -> Request:
         """The request to the model. Raises `OptionError`."""
         if self.voice_names:  # where clips came with them, `voices` has both
@@ -112,7 +125,7 @@ class FormOptions(BaseModel):
         return Request(
             tasks=TASKS if self.tasks is None else self.tasks,
             entities=self.entities,
-            bias=0.0 if self.bias is None else self.bias,
+            bias=self._bias(),
             operating_point=self.operating_point,
             vocabulary=expected(
                 self.vocabulary,
@@ -158,6 +171,10 @@ class AnalyzeForm(FormOptions):
     )
     redact_how: Literal["mask", "type", "hash"] = Field("type", description="what replaces them")
 
+    @property
+    def redacts(self) -> bool:
+        return self.redact is not None
+
 
 class RedactForm(FormOptions):
     """Fields of /v1/redact."""
@@ -167,9 +184,7 @@ class RedactForm(FormOptions):
         description="entity types to mask; default: all that are found. They are also the types to look for, "
         "unless `entities` is given",
     )
-    preset: str | None = Field(
-        None, description="pii, pci or phi: adds the preset's types, and its bias unless one is given"
-    )
+    preset: str | None = Field(None, description="pii, pci or phi: adds the preset's types")
     surnames: bool = Field(True, description="also mask a surname on its own if the full name was masked")
     how: Literal["mask", "type", "hash"] = Field("type", description="what replaces the words in the text")
     audio: Literal["beep", "silence"] = Field("beep", description="what covers the words in the audio")
@@ -184,6 +199,10 @@ class RedactForm(FormOptions):
         "json",
         description="json: text, entities and the audio as base64; audio: the recording; text: masked",
     )
+
+    @property
+    def redacts(self) -> bool:
+        return True
 
 
 def parse_form(model: type[M], pairs: Sequence[tuple[str, str]]) -> M:

@@ -62,9 +62,8 @@ def _asked(form: RedactForm) -> tuple[Asked, Sequence[str] | None]:
     """The request to the model, and the types to redact, which are also the types to look for."""
     types = None if form.types is None or [name.lower() for name in form.types] == ["all"] else form.types
     if form.preset is not None:
+        preset(form.preset)  # raises for an unknown one
         types = [*(types or ()), form.preset]
-        if form.bias is None and form.operating_point is None:
-            form = form.model_copy(update={"bias": preset(form.preset).redact_bias})
     if types is not None and form.entities is None:
         form = form.model_copy(update={"entities": types})
     request = form.request()
