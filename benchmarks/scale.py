@@ -25,7 +25,7 @@ from typing import Any
 
 import numpy as np
 import psutil
-from machine import describe
+from machine import describe, measured_on
 
 from unislu.audio import SAMPLE_RATE, load_audio
 from unislu.scale.inputs import Input
@@ -184,8 +184,7 @@ def tables(found: dict[str, Any]) -> str:
     one, two = found["local"]
     machine, ledger = found["machine"], found["commits"]
     lines = [
-        f"Measured on {found['date']}: {machine['cpu']}, {machine['cores']} cores, "
-        f"Python {machine['python']}, ONNX Runtime {machine['versions'].get('onnxruntime')}, default bundle, "
+        f"{measured_on(found['date'], machine)}, default bundle, "
         f"one thread a worker, {one['audio_seconds'] / 60:.0f} min of speech in {one['files']} files; "
         f"load average at the start {machine['load_average']}.",
         "",

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # A bundle of two decoders from texts and recordings: ears that hear as Whisper does, and a tagger beside them.
 # Goes on from what make.sh made. Every step can be stopped and continues where it was. With PRECISION=bf16 the ears
-# learn faster on a processor with AMX.
+# learn faster on a processor with AMX or AVX-512 BF16.
 #
 #   WHISPER_BASE=<Hugging Face folder of openai/whisper-base> DATA=<corpora> WORK=<make.sh's folder> recipes/default-base/make-pair.sh
 set -euo pipefail
