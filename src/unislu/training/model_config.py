@@ -12,6 +12,26 @@ _TAGGERS = (("inline", "atomic"), ("inline-open", "atomic"))
 
 
 @dataclass(frozen=True)
+class LoraConfig:
+    """Low-rank updates of linear layers, which learn in place of the layers' own weights."""
+
+    r: int = 32
+    alpha: int = 32
+    dropout: float = 0.05
+    #: Names of linear layers; by default those of attention: queries, keys, values, output.
+    targets: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        if self.r < 1 or self.alpha < 1:
+            raise RecipeError(
+                f"recipe keys 'model.lora.r' and 'model.lora.alpha': {self.r!r} and {self.alpha!r} must be "
+                "positive"
+            )
+        if not 0 <= self.dropout < 1:
+            raise RecipeError(f"recipe key 'model.lora.dropout': {self.dropout!r} is not in [0, 1)")
+
+
+@dataclass(frozen=True)
 class ModelConfig:
     """Whisper: the backbone and what of it learns."""
 
@@ -29,6 +49,9 @@ class ModelConfig:
     freeze_embeddings: bool = False
     #: Keep the projections of the encoder output to cross-attention keys and values.
     freeze_cross_kv: bool = False
+    #: Low-rank updates of what is not kept learn, and new tokens; all weights of the backbone stay. They are
+    #: merged into the checkpoints.
+    lora: LoraConfig | None = None
     #: All of the sequence; or of a bundle of two decoders what one of them needs. `words`: the transcript,
     #: each token chosen among those of text. `tags`: what is left to choose when the words are given: tags,
     #: their types, the sentiment.
@@ -100,16 +123,6 @@ class ClassifierConfig(EncoderConfig):
     kind: Literal["classifier"] = "classifier"
     #: Before each of the two linear layers.
     dropout: float = 0.2
-
-
-@dataclass(frozen=True)
-class LoraConfig:
-    """Low-rank updates of the language model's attention projections."""
-
-    r: int = 32
-    alpha: int = 32
-    dropout: float = 0.05
-    targets: tuple[str, ...] = ("q_proj", "k_proj", "v_proj", "o_proj")
 
 
 @dataclass(frozen=True)

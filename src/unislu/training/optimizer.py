@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 import torch
+from torch import nn
 
 from unislu.training.config import OptimizerConfig
 from unislu.training.protocol import Trainable
@@ -39,6 +40,12 @@ class AnchoredAdamW(torch.optim.AdamW):
 def make_optimizer(model: Trainable, config: OptimizerConfig) -> AnchoredAdamW:
     """AdamW over the parameters that learn."""
     return AnchoredAdamW(model.parameter_groups(config), betas=(0.9, 0.98), eps=1e-6, fused=True)
+
+
+def count_learning(model: nn.Module) -> tuple[int, int]:
+    """How many of a model's weights learn, and how many there are."""
+    sizes = [(parameter.numel(), parameter.requires_grad) for parameter in model.parameters()]
+    return sum(size for size, learns in sizes if learns), sum(size for size, _ in sizes)
 
 
 def rate_factor(config: OptimizerConfig, total: int) -> Callable[[int], float]:

@@ -43,7 +43,7 @@ from unislu.training.models.build import build_system
 from unislu.training.models.encoders import load_weights
 from unislu.training.models.predict import load_predictor
 from unislu.training.models.teacher import run_teachers
-from unislu.training.optimizer import make_optimizer, rate_factor
+from unislu.training.optimizer import count_learning, make_optimizer, rate_factor
 from unislu.training.protocol import AnyBatch, Predictor, TrainingSetting, TrainingSystem
 from unislu.training.scores import averaged, with_slue_score, write_scores
 from unislu.training.shards import ShardPlan, in_shards
@@ -139,6 +139,7 @@ class Run:
         """Train, evaluate, keep the best."""
         steps_per_epoch = self._steps_per_epoch()
         total = self.recipe.max_steps or math.ceil(steps_per_epoch * self.recipe.epochs)
+        self._log("{:,} of {:,} weights learn".format(*count_learning(self.model)))
         optimizer, scheduler = self._ready(total)
         self._log(
             f"{self.recipe.name}: {steps_per_epoch:.0f} steps an epoch, {total} in all, from step {self.step}"

@@ -9,7 +9,7 @@ low-rank updates and new rows learn, and the language model itself stays as it w
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,19 +18,20 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from unislu.errors import MissingDependencyError, RecipeError, needs
+from unislu.errors import MissingDependencyError, RecipeError
 from unislu.sequence import LabelSet, Vocabulary, WhisperTokenizer
 from unislu.sequence.vocabulary import END
 from unislu.training.checkpoint import Checkpoint, tokenizer_file_of, write_unislu
 from unislu.training.config import OptimizerConfig
 from unislu.training.loss import batch_loss, token_losses
-from unislu.training.model_config import LoraConfig, SpeechLlmConfig
+from unislu.training.model_config import SpeechLlmConfig
 from unislu.training.models.encoders import (
     WEIGHTS,
     SpeechEncoder,
     load_encoder,
     load_weights,
 )
+from unislu.training.models.lora import MARK, add_low_rank, linear_layers
 from unislu.training.protocol import decay_groups
 
 KIND = "speech-llm"
@@ -97,7 +98,7 @@ class SpeechLlm(nn.Module):
 
     def _freeze(self) -> None:
         for name, parameter in self.lm.named_parameters():
-            parameter.requires_grad_("lora_" in name)
+            parameter.requires_grad_(MARK in name)
         self.encoder.freeze(self.config.freeze_encoder, self.config.freeze_encoder)
         for rows in (self.new_rows, self.new_outputs):
             if rows is not None:  # the first stage writes none of the new tokens
@@ -177,7 +178,7 @@ class SpeechLlm(nn.Module):
         """The counterpart of `state_dict`; LoRA starts fresh after a first stage, which has none."""
         known = set(self.state_dict())
         unknown = sorted(set(state) - known)
-        missing = sorted(name for name in known - set(state) if "lora_" not in name)
+        missing = sorted(name for name in known - set(state) if MARK not in name)
         if strict and (unknown or missing):
             raise RuntimeError(f"unknown {unknown[:3]}, missing {missing[:3]}")
         super().load_state_dict(state, strict=False, assign=assign)
@@ -185,7 +186,7 @@ class SpeechLlm(nn.Module):
 
     def _is_ours(self, name: str) -> bool:
         if name.startswith("lm."):
-            return "lora_" in name
+            return MARK in name
         return not (name.startswith("encoder.") and self.config.freeze_encoder)
 
     def at_step(self, step: int) -> None:
@@ -244,7 +245,7 @@ def load_speech_llm(config: SpeechLlmConfig, labels: LabelSet) -> SpeechLlm:
         raise RecipeError(f"recipe key 'model.lm': the tokenizer of {config.lm!r} has no {END}")
     vocabulary = Vocabulary.extend(tokenizer, rows, existing, labels, required=(END,))
     if config.lora is not None:
-        _add_lora(lm, config.lora)
+        add_low_rank(lm, config.lora, linear_layers(lm))
     model = SpeechLlm(encoder, lm, vocabulary, config)
     if config.backbone is not None:
         if Checkpoint.backbone(config.backbone, KIND) is None:
@@ -281,19 +282,3 @@ def _four_bits(config: SpeechLlmConfig) -> Any:
         load_in_4bit=True, bnb_4bit_quant_type="nf4", bnb_4bit_use_double_quant=True,
         bnb_4bit_compute_dtype=getattr(torch, config.dtype),
     )  # fmt: skip
-
-
-def _add_lora(lm: Any, config: LoraConfig) -> None:
-    with needs("LoRA", "llm"):
-        import peft
-    targets: Sequence[str] = config.targets
-    settings = peft.LoraConfig(
-        r=config.r, lora_alpha=config.alpha, lora_dropout=config.dropout, target_modules=list(targets)
-    )
-    try:
-        peft.inject_adapter_in_model(settings, lm)
-    except ValueError as error:
-        raise RecipeError(f"recipe key 'model.lora.targets': {list(targets)}: {error}") from error
-    for name, parameter in lm.named_parameters():
-        if "lora_" in name:  # small updates of bfloat16 weights would be rounded away
-            parameter.data = parameter.data.float()

@@ -21,6 +21,7 @@ from unislu.training.checkpoint import Checkpoint, tokenizer_file_of, write_unis
 from unislu.training.config import OptimizerConfig
 from unislu.training.loss import IGNORE, batch_loss, choice_losses, distillation_losses, token_losses
 from unislu.training.model_config import ModelConfig
+from unislu.training.models.lora import add_low_rank, linear_layers, merge_low_rank
 from unislu.training.protocol import decay_groups
 
 if TYPE_CHECKING:
@@ -73,6 +74,10 @@ class UnifiedWhisper(nn.Module):
         for layer in model.decoder.layers:
             layer.encoder_attn.k_proj.requires_grad_(not config.freeze_cross_kv)
             layer.encoder_attn.v_proj.requires_grad_(not config.freeze_cross_kv)
+        if config.lora is not None:
+            learns = {name: parameter.requires_grad for name, parameter in model.named_parameters()}
+            layers = [name for name in linear_layers(model) if learns[f"{name}.weight"]]
+            add_low_rank(model, config.lora, layers)
 
     def embedding(self) -> Tensor:
         """All rows `[vocab, d]`, as a copy."""
@@ -181,6 +186,8 @@ class UnifiedWhisper(nn.Module):
         import copy
 
         model = copy.deepcopy(self.backbone)
+        if self.config.lora is not None:
+            merge_low_rank(model)
         rows = self.embedding()
         model.model.decoder.embed_tokens = nn.Embedding.from_pretrained(rows, freeze=False)
         model.proj_out = nn.Linear(rows.shape[1], rows.shape[0], bias=False)
