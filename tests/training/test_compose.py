@@ -97,6 +97,35 @@ def test_a_kept_binding_gives_the_scores_of_a_new_one(pair: Path, monkeypatch: p
     assert kept.queries.shape[1] > 4
 
 
+def test_what_lies_behind_a_shorter_clip_of_a_batch_is_not_read(pair: Path) -> None:
+    found = open_bundle(pair)
+    engine = OnnxEngine(found.encoder, found.decoder, threads=1, tagger=found.tagger)
+    mel = np.random.default_rng(0).standard_normal((2, 80, 100)).astype(np.float32)
+    tokens, wanted = np.array([3, 5, 8, 13], np.int64), np.array([2, 3, 5, 7, 11], np.int64)
+    scores = []
+    for filled in (0, 99):
+        state = engine.select(engine.start(engine.encode(mel, np.array([60, 100]))), [0], [0])
+        for name, cache in state.encoded.bound.items():
+            if name.startswith(("cross_key", "cross_value")):
+                assert cache.shape[2] == 50
+                cache[:, :, 30:] = filled
+        scores.append(engine.score(tokens, state, wanted))
+    np.testing.assert_array_equal(*scores)
+    assert np.ptp(scores[0], axis=0).min() > 0
+
+
+def test_more_tokens_than_positions_of_audio_are_scored(pair: Path) -> None:
+    """Whether they are fed at once or one by one."""
+    found = open_bundle(pair)
+    engine = OnnxEngine(found.encoder, found.decoder, threads=1, tagger=found.tagger)
+    mel = np.random.default_rng(0).standard_normal((1, 80, 8)).astype(np.float32)
+    encoded, wanted = engine.encode(mel, np.array([8])), np.array([2, 3, 5, 7, 11], np.int64)
+    tokens = np.arange(3, 12)
+    whole, single = engine.start(encoded), engine.start(encoded)
+    expected = [engine.score(tokens[place : place + 1], single, wanted)[0] for place in range(len(tokens))]
+    np.testing.assert_allclose(engine.score(tokens, whole, wanted), expected, rtol=2e-2, atol=2e-2)
+
+
 def test_the_manifest_counts_what_the_second_decoder_adds(single: Path, pair: Path, backbone: Path) -> None:
     before, after = open_bundle(single).manifest, open_bundle(pair).manifest
     assert before.parameters is not None and after.parameters is not None

@@ -26,7 +26,7 @@ class ScoreGraph:
     ) -> NDArray[np.float32]:
         """See `Tagger.score`; the state's caches have room for the tokens."""
         state.scores = state.scores or ScoreBinding(self._session, state)
-        # The attention kernel takes at most as many new tokens as there are audio positions.
+        # The attention kernel of older graphs takes at most as many new tokens as there are audio positions.
         most = int(state.encoded.lengths[0])
         pieces = []
         for first in range(0, len(tokens), most):
@@ -50,11 +50,14 @@ class ScoreBinding:
             "cross_total": np.array(audio, np.int32),
             **caches,
         }
-        for name, array in self._inputs.items():
-            bind(self._binding.bind_input, name, array)
-        for name, array in caches.items():
-            if name != "cross_scales":
-                bind(self._binding.bind_output, f"new_{name}", array)
+        # Graphs in int8 only read the audio's caches; others, and older ones, name them as outputs too.
+        takes = {item.name for item in session.get_inputs()}
+        gives = {item.name for item in session.get_outputs()}
+        for name in takes & set(self._inputs):
+            bind(self._binding.bind_input, name, self._inputs[name])
+        for name in caches:
+            if f"new_{name}" in gives:
+                bind(self._binding.bind_output, f"new_{name}", caches[name])
 
     def run(self, tokens: NDArray[np.int64], start: int, wanted: NDArray[np.int64]) -> NDArray[np.float32]:
         """Append `tokens` `[n]` at position `start`; scores of `wanted` `[c]` after each, `[n, c]`."""

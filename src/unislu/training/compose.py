@@ -36,7 +36,8 @@ from unislu.errors import BundleError
 from unislu.training.export import KEPT_FLOAT32, checkpoint_weights, load_checkpoint
 from unislu.training.onnx_decoder import EMBEDDING, write_decoder
 from unislu.training.onnx_encoder import Shape
-from unislu.training.onnx_graph import PAGE, UINT8_ZERO
+from unislu.training.onnx_graph import PAGE
+from unislu.training.onnx_scores import scores_graph
 
 if TYPE_CHECKING:
     import onnx
@@ -137,88 +138,3 @@ def share_embedding(
                 external_data_helper.set_external_data(tensor, path.name, offset, len(data))
                 tensor.ClearField("raw_data")
     return True
-
-
-def scores_graph(decoder: onnx.ModelProto) -> onnx.ModelProto:
-    """A decoder graph with scores of `wanted` tokens at every position in place of its other outputs.
-
-    Raises `BundleError` if it is not a graph that `unislu export` wrote, in int8 or float16.
-    """
-    from onnx import TensorProto, checker, helper
-
-    graph = decoder.graph
-    gathers = (node for node in graph.node if node.op_type == "Gather")
-    newest = next((node for node in gathers if node.input[1] == "newest"), None)
-    tables = {item.name: item for item in graph.initializer if item.name.startswith(f"{EMBEDDING}.")}
-    half = [item.data_type for item in tables.values()] == [TensorProto.FLOAT16]
-    if newest is None or not (half or {f"{EMBEDDING}.weight", f"{EMBEDDING}.scales"} <= set(tables)):
-        raise BundleError(
-            "the decoder is not a graph in int8 or float16 that this version of unislu wrote: export it again"
-        )
-    hidden = newest.input[0]
-    graph.output.remove(next(item for item in graph.output if item.name == "logits"))
-    for item in [item for item in graph.output if item.name == "align_query"]:
-        graph.output.remove(item)
-    graph.input.append(helper.make_tensor_value_info("wanted", TensorProto.INT64, ["c"]))
-    make = helper.make_node
-    if half:
-        graph.node.append(make("Gather", [f"{EMBEDDING}.weight", "wanted"], ["scores_rows"]))
-    else:
-        _dequantize_wanted(graph)
-    graph.node.extend(
-        [
-            make("Transpose", ["scores_rows"], ["scores_columns"], perm=[1, 0]),
-            make("MatMul", [hidden, "scores_columns"], ["scores_half" if half else "scores"]),
-        ]
-    )
-    if half:
-        graph.node.append(make("Cast", ["scores_half"], ["scores"], to=TensorProto.FLOAT))
-    graph.output.append(helper.make_tensor_value_info("scores", TensorProto.FLOAT, ["batch", "n", "c"]))
-    _without_dead_nodes(graph)
-    checker.check_model(decoder)
-    return decoder
-
-
-def _dequantize_wanted(graph: Any) -> None:
-    """Append nodes that make `scores_rows` float32 `[c, width]`: the embedding's rows of `wanted`."""
-    from onnx import TensorProto, helper, numpy_helper
-
-    values, scales = f"{EMBEDDING}.weight", f"{EMBEDDING}.scales"
-    width = next(item for item in graph.initializer if item.name == "decoder.positions").dims[1]
-    for name, array in (
-        ("scores_zero", np.array(UINT8_ZERO, np.float32)),
-        ("scores_flat", np.array([0, -1], np.int64)),
-        ("scores_start", np.array([0], np.int64)),
-        ("scores_end", np.array([width], np.int64)),
-        ("scores_axis", np.array([1], np.int64)),
-        ("scores_last", np.array([-1], np.int64)),
-    ):
-        graph.initializer.append(numpy_helper.from_array(array, name))
-    make = helper.make_node
-    graph.node.extend(
-        [
-            make("Gather", [values, "wanted"], ["scores_bytes"]),
-            make("Gather", [scales, "wanted"], ["scores_steps"]),
-            make("Cast", ["scores_bytes"], ["scores_floats"], to=TensorProto.FLOAT),
-            make("Sub", ["scores_floats", "scores_zero"], ["scores_centred"]),
-            make("Unsqueeze", ["scores_steps", "scores_last"], ["scores_wide"]),
-            make("Mul", ["scores_centred", "scores_wide"], ["scores_scaled"]),
-            make("Reshape", ["scores_scaled", "scores_flat"], ["scores_padded"]),
-            make("Slice", ["scores_padded", "scores_start", "scores_end", "scores_axis"], ["scores_rows"]),
-        ]
-    )
-
-
-def _without_dead_nodes(graph: Any) -> None:
-    """Drop what leads to no output, nodes and constants."""
-    needed = {item.name for item in graph.output}
-    kept = []
-    for node in reversed(graph.node):
-        if needed & set(node.output):
-            needed |= set(node.input)
-            kept.append(node)
-    del graph.node[:]
-    graph.node.extend(reversed(kept))
-    constants = [item for item in graph.initializer if item.name in needed]
-    del graph.initializer[:]
-    graph.initializer.extend(constants)

@@ -51,15 +51,18 @@ PAGE = 65_536
 
 
 class GraphWriter:
-    """Collects nodes and constants and builds an `onnx.ModelProto` from them."""
+    """Collects nodes and constants and builds an `onnx.ModelProto` from them.
 
-    def __init__(self, name: str) -> None:
+    `first`: the number of the first name that `op` makes up, for nodes that join another graph.
+    """
+
+    def __init__(self, name: str, first: int = 0) -> None:
         self.name = name
         self.nodes: list[onnx.NodeProto] = []
         self.constants: dict[str, NDArray[Any]] = {}
         self.inputs: list[onnx.ValueInfoProto] = []
         self.outputs: list[onnx.ValueInfoProto] = []
-        self._counter = 0
+        self._counter = first
 
     def input(self, name: str, dtype: type[np.generic], shape: Sequence[int | str]) -> str:
         """Declare a graph input; a string in `shape` is a dynamic dimension."""
@@ -244,18 +247,23 @@ class DynamicLinear:
 
 
 class RowLinear:
-    """int8 weights per output channel, activations with one scale per row, after a GELU.
+    """int8 weights per output channel, activations with one scale per row.
 
     Worth its elementwise operations where single rows have outliers that would leave the others a
-    handful of levels (the inner activations of Whisper). A GELU is never below -0.17, so the largest
-    value of a row, or 0.17, bounds the row on both sides.
+    handful of levels (the inner activations of Whisper), or where no row may touch another.
+
+    Args:
+        after_gelu: the input is a GELU's output, which is never below -0.17, so that the largest value of a
+            row, or 0.17, bounds it on both sides.
     """
+
+    def __init__(self, after_gelu: bool = False) -> None:
+        self.after_gelu = after_gelu
 
     def write(
         self, graph: GraphWriter, x: str, name: str, weight: NDArray[Any], bias: NDArray[Any] | None
     ) -> str:
-        highest = graph.op("ReduceMax", [x, graph.ints(-1)], keepdims=1)
-        peak = graph.op("Max", [highest, graph.constant("floor", np.array(GELU_DEPTH, np.float32))])
+        peak = self._peak(graph, x)
         step = graph.constant("step", np.array(1 / INT8_LIMIT, np.float32))
         zero = graph.constant("zero", np.array(UINT8_ZERO, np.uint8))
         values = graph.op("QuantizeLinear", [graph.op("Div", [x, peak]), step, zero])
@@ -274,6 +282,13 @@ class RowLinear:
             return scaled
         return graph.op("Add", [scaled, graph.constant(f"{name}.bias", bias)])
 
+    def _peak(self, graph: GraphWriter, x: str) -> str:
+        """The bound of each row's values, above 0."""
+        size = x if self.after_gelu else graph.op("Abs", [x])
+        least = ("floor", GELU_DEPTH) if self.after_gelu else ("least", TINY)
+        highest = graph.op("ReduceMax", [size, graph.ints(-1)], keepdims=1)
+        return graph.op("Max", [highest, graph.constant(least[0], np.array(least[1], np.float32))])
+
 
 class EncoderInt8:
     """The int8 encoder's mixture: activations per row before `fc2`, where outliers live, else per tensor.
@@ -283,7 +298,7 @@ class EncoderInt8:
 
     def __init__(self) -> None:
         self._tensor = DynamicLinear()
-        self._row = RowLinear()
+        self._row = RowLinear(after_gelu=True)
 
     def write(
         self, graph: GraphWriter, x: str, name: str, weight: NDArray[Any], bias: NDArray[Any] | None
