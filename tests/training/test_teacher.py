@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import math
+import shutil
 from dataclasses import replace
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import pytest
@@ -13,6 +15,10 @@ import pytest
 torch = pytest.importorskip("torch")
 pytest.importorskip("accelerate")
 
+from transformers import WhisperForConditionalGeneration  # noqa: E402
+
+from unislu.audio import SAMPLE_RATE, load_audio  # noqa: E402
+from unislu.data.speech import write_audio  # noqa: E402
 from unislu.errors import RecipeError, RecordError  # noqa: E402
 from unislu.sequence import SLUE, Vocabulary, WhisperTokenizer  # noqa: E402
 from unislu.training.cache import fill  # noqa: E402
@@ -27,9 +33,15 @@ from unislu.training.config import (  # noqa: E402
 from unislu.training.examples import Example, load_corpora  # noqa: E402
 from unislu.training.loss import IGNORE, SoftTargets, batch_loss, distillation_losses  # noqa: E402
 from unislu.training.model_config import ModelConfig  # noqa: E402
-from unislu.training.models.teacher import Teacher, run_teachers  # noqa: E402
+from unislu.training.models.teacher import LATER, Teacher, run_teachers  # noqa: E402
 from unislu.training.models.whisper import load_unified, torch_encoder  # noqa: E402
-from unislu.training.teacher_output import LONGEST_TEXT, TeacherOutput, output_file  # noqa: E402
+from unislu.training.teacher_output import (  # noqa: E402
+    LONGEST_TEXT,
+    TeacherOutput,
+    agreement,
+    output_file,
+    second_file,
+)
 from unislu.training.train import Run  # noqa: E402
 
 from ..factories import write_tokenizer  # noqa: E402
@@ -46,21 +58,53 @@ def audio_of(manifest: Path) -> list[dict[str, str]]:
     return [{"id": row["id"], "audio": str(manifest.parent / row["audio"])} for row in known]
 
 
-@pytest.fixture(scope="module")
-def speaker(backbone: Path, manifest: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A tiny Whisper that has learned, from padded audio, to write one sentence and to end."""
-    folder = tmp_path_factory.mktemp("speaker")
-    lines = [{**row, "text": "we met Anna"} for row in audio_of(manifest)]
+def trained(
+    backbone: Path, folder: Path, lines: list[dict[str, str]], padding: Literal["none", "full"], steps: int
+) -> Path:
+    """A tiny Whisper that has learned to write the texts of some clips and to end."""
     same = folder / "corpus" / "manifest.jsonl"
     same.parent.mkdir()
     same.write_text("".join(json.dumps(line) + "\n" for line in lines))
-    fill(same, folder / "cache", *torch_encoder(str(backbone)), padding="full")
+    fill(same, folder / "cache", *torch_encoder(str(backbone)), padding=padding)
     recipe = Recipe(
         "speaker", replace(WORDS, backbone=str(backbone)), (CorpusConfig(str(same)),),
-        optimizer=OptimizerConfig(lr=1e-2), audio=AudioConfig("full"), max_steps=40, batch_size=6,
+        optimizer=OptimizerConfig(lr=1e-2), audio=AudioConfig(padding), max_steps=steps, batch_size=6,
         encoder_cache=str(folder / "cache"), out=str(folder / "runs"),
     )  # fmt: skip
     return Run(recipe, quiet=True).run()
+
+
+def loud(backbone: Path, folder: Path) -> Path:
+    """The same with larger weights: its decoder hears more of the audio."""
+    model = WhisperForConditionalGeneration.from_pretrained(backbone)
+    with torch.no_grad():
+        for name, weights in model.named_parameters():
+            if weights.ndim > 1 and "embed" not in name:
+                weights.mul_(4)
+    model.save_pretrained(folder)
+    shutil.copyfile(backbone / "tokenizer.json", folder / "tokenizer.json")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def speaker(backbone: Path, manifest: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Writes one sentence of every padded clip."""
+    lines = [{**row, "text": "we met Anna"} for row in audio_of(manifest)]
+    return trained(backbone, tmp_path_factory.mktemp("speaker"), lines, "full", 40)
+
+
+@pytest.fixture(scope="module")
+def fickle(backbone: Path, manifest: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Writes one sentence of a clip, and another one when it begins with silence."""
+    folder = tmp_path_factory.mktemp("fickle")
+    lines = []
+    for row in audio_of(manifest):
+        later = folder / f"{row['id']}.wav"
+        samples = np.concatenate([np.zeros(round(LATER * SAMPLE_RATE)), load_audio(Path(row["audio"]))])
+        write_audio(later, samples.astype(np.float32), SAMPLE_RATE)
+        lines.append({**row, "text": "we met Anna"})
+        lines.append({"id": f"{row['id']}-later", "audio": str(later), "text": "he reads the report"})
+    return trained(loud(backbone, folder / "loud"), folder, lines, "none", 100)
 
 
 def taught(
@@ -137,7 +181,7 @@ def test_its_own_text_and_distribution_are_kept(speaker: Path, manifest: Path, t
     end = student["<|endoftext|>"]
     for file in files:
         output = TeacherOutput.read(file)
-        assert student.tokenizer.decode(output.ids.tolist()) == " we met Anna" and output.usable
+        assert student.tokenizer.decode(output.ids.tolist()) == " we met Anna" and output.flaw is None
         assert output.tokens[:, 0].tolist() == [*output.ids, end]
         assert output.tokens.shape == output.logprobs.shape == (len(output.ids) + 1, 32)
         assert (np.exp(output.logprobs).sum(1) <= 1 + 1e-4).all()
@@ -146,7 +190,7 @@ def test_its_own_text_and_distribution_are_kept(speaker: Path, manifest: Path, t
     run_teachers(corpora, student, quiet=True)  # hears what is missing, and nothing twice
     again = [file.stat().st_mtime_ns for file in files]
     assert [a == b for a, b in zip(stamps, again, strict=True)] == [n != 2 for n in range(6)]
-    assert TeacherOutput.read(files[2]).usable
+    assert TeacherOutput.read(files[2]).flaw is None
 
 
 def output(ids: list[int], no_speech: float = 0.0) -> TeacherOutput:
@@ -157,11 +201,65 @@ def output(ids: list[int], no_speech: float = 0.0) -> TeacherOutput:
 
 
 def test_loops_texts_without_end_and_silence_teach_nothing() -> None:
-    assert output([1, 2, 3, 4]).usable and output([1]).usable
-    assert not output([1, 2, 3] * 5).usable
-    assert not output(list(range(LONGEST_TEXT))).usable
-    assert not output([]).usable
-    assert not output([1, 2, 3, 4], no_speech=0.7).usable
+    assert output([1, 2, 3, 4]).flaw is None and output([1]).flaw is None
+    assert output([1, 2, 3] * 5).flaw == "loop"
+    assert output(list(range(LONGEST_TEXT))).flaw == "no end"
+    assert output([]).flaw == "no speech"
+    assert output([1, 2, 3, 4], no_speech=0.7).flaw == "no speech"
+
+
+def fates(teacher: TeacherConfig, manifest: Path) -> dict[str, int]:
+    """What becomes of a corpus's clips under a teacher."""
+    student = load_unified(ModelConfig(teacher.backbone), SLUE).vocabulary
+    corpora = load_corpora([CorpusConfig(str(manifest), teacher=teacher)])
+    return dict(run_teachers(corpora, student, quiet=True))
+
+
+def test_a_text_that_changes_with_silence_before_it_is_not_learned(
+    fickle: Path, speaker: Path, manifest: Path, tmp_path: Path
+) -> None:
+    unsure = TeacherConfig(str(fickle), str(tmp_path / "heard"), padding="none")
+    sure = TeacherConfig(str(speaker), str(tmp_path / "heard"))
+    assert fates(unsure, manifest) == {"no agreement": 6}
+    assert fates(sure, manifest) == {"learned": 6}
+    texts = {file.read_text() for file in (tmp_path / "heard").rglob("*.txt")}
+    assert texts == {" he reads the report", " we met Anna"}
+    with pytest.raises(RecipeError, match="none of the 6 records gives an example"):
+        Run(taught(fickle, manifest, tmp_path / "runs", unsure), quiet=True).run()
+    # No second text is asked for where it does not count.
+    for config in (replace(unsure, agreement=0.0), replace(unsure, text="record")):
+        alone = replace(config, cache=str(tmp_path / "alone"))
+        assert fates(alone, manifest) == ({"learned": 6} if config.text == "own" else {})
+    assert not list((tmp_path / "alone").rglob("*.txt"))
+
+
+def test_a_second_text_is_added_to_an_older_cache(
+    speaker: Path, manifest: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    teacher = TeacherConfig(str(speaker), str(tmp_path / "heard"))
+    fates(replace(teacher, agreement=0.0), manifest)
+    stamps = {file: file.stat().st_mtime_ns for file in (tmp_path / "heard").rglob("*.npz")}
+    assert fates(teacher, manifest) == {"learned": 6}
+    assert stamps == {file: file.stat().st_mtime_ns for file in (tmp_path / "heard").rglob("*.npz")}
+    records = load_corpora([CorpusConfig(str(manifest))])[0].records
+    files = [second_file(output_file(teacher, manifest, record)) for record in records]
+    assert {file.read_text() for file in files} == {" we met Anna"}
+    files[0].write_text(" we met Berlin")  # two of three words
+    files[1].write_text(" We met ANNA!")
+    run = Run(taught(speaker, manifest, tmp_path / "runs", teacher))
+    assert [example.id for example in examples(run)] == ["r1", "r2", "r3", "r4", "r5"]
+    assert "clips with a teacher's own text: learned 5, no agreement 1" in capfd.readouterr().err
+    lenient = replace(teacher, agreement=0.6)
+    assert len(examples(Run(taught(speaker, manifest, tmp_path / "runs", lenient), quiet=True))) == 6
+
+
+def test_agreement_is_in_words_of_the_first_text() -> None:
+    assert agreement(" Twenty people, came.", " 20 people came") == 1.0
+    assert agreement("we met the old man", "we met an old man") == pytest.approx(0.8)
+    assert agreement("thanks", "six six six") == 0.0
+    assert agreement("(music)", "(music)") == 0.0
+    with pytest.raises(RecipeError, match=r"teacher\.agreement 1\.5 is not a share"):
+        CorpusConfig("x", teacher=TeacherConfig("x", "y", agreement=1.5))
 
 
 def test_what_nobody_says_gives_no_example(backbone: Path, manifest: Path, tmp_path: Path) -> None:

@@ -82,6 +82,9 @@ class TeacherConfig:
     padding: Padding = "full"
     #: The transcript that is learned: what it writes itself, or the record's.
     text: Literal["own", "record"] = "own"
+    #: Its own text is learned if a second one, which it writes when silence comes before the clip, agrees by
+    #: so much: 1 less the word error rate. 0 asks for no second one.
+    agreement: float = 0.8
 
 
 @dataclass(frozen=True)
@@ -129,7 +132,10 @@ class CorpusConfig:
             )
         if not (math.isfinite(self.weight) and self.weight > 0):
             raise RecipeError(f"corpus {self.manifest!r}: weight {self.weight!r} must be a positive number")
-        for name, share in (("suffix", self.suffix), ("plain", self.plain)):
+        shares = {"suffix": self.suffix, "plain": self.plain}
+        if self.teacher is not None:
+            shares["teacher.agreement"] = self.teacher.agreement
+        for name, share in shares.items():
             if not 0 <= share <= 1:
                 raise RecipeError(
                     f"corpus {self.manifest!r}: {name} {share!r} is not a share between 0 and 1"

@@ -42,6 +42,7 @@ from unislu.training.teacher_output import (
     is_taught,
     output_file,
     transcript_places,
+    why_left_out,
 )
 
 _ONTONOTES = {normalize_type(name): tag for name, tag in ONTONOTES_TO_SLUE.items()} | {"year": "WHEN"}
@@ -218,13 +219,14 @@ class ExampleMaker:
         """
         teacher = corpus.config.teacher
         assert teacher is not None
+        file = output_file(teacher, corpus.manifest, record)
         try:
-            output = TeacherOutput.read(output_file(teacher, corpus.manifest, record))
+            output = TeacherOutput.read(file)
         except OSError:
             return None
         if teacher.text == "record":
             example = self._rendered(corpus, record, target, generator)
-        elif output.usable:
+        elif why_left_out(teacher, file, output, self._vocabulary.tokenizer) is None:
             ids = (*map(int, output.ids), self._vocabulary[END])
             prefix = self._closed.prefix(Prompt(frozenset()))
             example = self._example(corpus, record, prefix, ids, (ASR_PART,) * len(ids))

@@ -3,7 +3,8 @@
 The transcripts of a corpus with a `teacher` are learned from that Whisper's distribution over text (see
 `unislu.training.loss`). Its outputs do not change, so they are cached; a file is found by all that it depends
 on: the teacher, its padding and temperature, the clip, and the text it followed.
-`unislu.training.models.teacher` writes them.
+`unislu.training.models.teacher` writes them. Beside a text of its own lies a second one, written with silence
+before the clip: what a teacher heard is in both, what it made up is not.
 """
 
 from __future__ import annotations
@@ -18,8 +19,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from unislu.data.records import Record
+from unislu.evaluation.profiles import profile
+from unislu.evaluation.wer import word_errors
 from unislu.files import replacing
-from unislu.sequence import Vocabulary
+from unislu.sequence import TextTokenizer, Vocabulary
 from unislu.sequence.reader import ASR_PART, Rendered
 from unislu.sequence.vocabulary import TRANSCRIPT_END
 from unislu.training.cache import cache_key
@@ -48,11 +51,14 @@ class TeacherOutput:
     no_speech: float
 
     @property
-    def usable(self) -> bool:
-        """Whether its own text can be learned: somebody speaks, and it neither loops nor lacks an end."""
+    def flaw(self) -> str | None:
+        """Why its own text cannot be learned: nobody speaks, it comes to no end, or it loops."""
+        if not len(self.ids) or self.no_speech > _NO_SPEECH:
+            return "no speech"
+        if len(self.ids) >= LONGEST_TEXT:
+            return "no end"
         often = Counter(zip(self.ids, self.ids[1:], self.ids[2:], strict=False)).most_common(1)
-        loops = bool(often) and often[0][1] > _LOOP
-        return 0 < len(self.ids) < LONGEST_TEXT and not loops and self.no_speech <= _NO_SPEECH
+        return "loop" if often and often[0][1] > _LOOP else None
 
     def write(self, path: Path) -> None:
         """Write the file whole, or not at all."""
@@ -106,3 +112,42 @@ def output_file(teacher: TeacherConfig, manifest: Path, record: Record) -> Path:
     asked = json.dumps([teacher.backbone, teacher.padding, teacher.temperature, clip, text])
     name = hashlib.blake2b(asked.encode(), digest_size=12).hexdigest()
     return Path(teacher.cache) / name[:2] / f"{name}.npz"
+
+
+def second_file(first: Path) -> Path:
+    """Where the second text is kept, beside `output_file`."""
+    return first.with_suffix(".txt")
+
+
+def asks_twice(teacher: TeacherConfig) -> bool:
+    """Whether a teacher writes a second text, to be compared with its own."""
+    return teacher.text == "own" and teacher.agreement > 0
+
+
+def why_left_out(
+    teacher: TeacherConfig, file: Path, output: TeacherOutput, tokenizer: TextTokenizer
+) -> str | None:
+    """Why a teacher's own text is not learned, in a word or two; None if it is.
+
+    Args:
+        file: of `output`, see `output_file`.
+        tokenizer: of the output's text tokens.
+    """
+    if output.flaw is not None or not asks_twice(teacher):
+        return output.flaw
+    try:
+        second = second_file(file).read_text(encoding="utf-8")
+    except OSError:
+        return "no second text"
+    agrees = agreement(tokenizer.decode(output.ids.tolist()), second) >= teacher.agreement
+    return None if agrees else "no agreement"
+
+
+def agreement(first: str, second: str) -> float:
+    """1 less the word error rate of the second text against the first, in the profile `unislu`; at least 0.
+
+    A text without words, such as `(music)`, agrees with nothing.
+    """
+    words = profile("unislu").words
+    found = word_errors(words(first), words(second))
+    return max(0.0, 1 - found.errors / found.reference_words) if found.reference_words else 0.0

@@ -199,7 +199,10 @@ class Run:
     def _run_teachers(self) -> None:
         """The main process runs teachers on what their caches lack, for all."""
         if self.accelerator.is_main_process and any(c.config.teacher for c in self.corpora):
-            run_teachers(self.corpora, self.model.vocabulary, self.accelerator.device, self.quiet)
+            found = run_teachers(self.corpora, self.model.vocabulary, self.accelerator.device, self.quiet)
+            if found:
+                counts = ", ".join(f"{reason} {count}" for reason, count in found.most_common())
+                self._log(f"clips with a teacher's own text: {counts}")
         self.accelerator.wait_for_everyone()
 
     def _plan(self) -> EpochPlan | ShardPlan:

@@ -8,6 +8,7 @@ where it was stopped.
 from __future__ import annotations
 
 import sys
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -15,19 +16,36 @@ from typing import Any
 import numpy as np
 import torch
 
-from unislu.audio import load_audio
+from unislu.audio import SAMPLE_RATE, load_audio
 from unislu.audio.features import HOP, log_mel, padded_log_mel
+from unislu.data.records import Record
 from unislu.engines.torch import TorchEngine
 from unislu.errors import AudioError, RecipeError
+from unislu.files import write_whole
 from unislu.progress import Progress
-from unislu.sequence import SLUE, Prompt, Vocabulary, WhisperTokenizer
+from unislu.sequence import SLUE, Prompt, TextTokenizer, Vocabulary, WhisperTokenizer
 from unislu.sequence.prompt import whisper_prefix
 from unislu.sequence.vocabulary import END, NO_SPEECH
 from unislu.training.checkpoint import tokenizer_file_of
 from unislu.training.config import TeacherConfig
 from unislu.training.examples import TrainingCorpus
 from unislu.training.shards import clip_source
-from unislu.training.teacher_output import KEPT, LONGEST_TEXT, TeacherOutput, is_taught, output_file
+from unislu.training.teacher_output import (
+    KEPT,
+    LONGEST_TEXT,
+    TeacherOutput,
+    asks_twice,
+    is_taught,
+    output_file,
+    second_file,
+    why_left_out,
+)
+
+# Cheaper second texts are worse at telling wrong first ones: what Whisper draws at a temperature differs as
+# well where it was right, and of clips without padding it writes loops
+# (benchmarks/results/2026-11-29-teacher-agreement).
+LATER = 0.5
+"""Seconds of silence before the clip for a second text: what was heard stays, what was made up changes."""
 
 
 class Teacher:
@@ -61,14 +79,18 @@ class Teacher:
         self._text = np.array(sorted(self._vocabulary.text_ids | {self._end}))
 
     def transcribe(
-        self, audio: Path | bytes, config: TeacherConfig, text: str | None = None
+        self, audio: Path | bytes, config: TeacherConfig, text: str | None = None, later: float = 0.0
     ) -> TeacherOutput:
         """What it writes of a clip; or would have written at each position of `text`.
+
+        Args:
+            later: seconds of silence before the clip.
 
         Raises:
             AudioError: the clip cannot be read.
         """
-        samples = load_audio(audio)[: self._frames * HOP]
+        silence = np.zeros(round(later * SAMPLE_RATE), np.float32)
+        samples = np.concatenate([silence, load_audio(audio)])[: self._frames * HOP]
         full = config.padding == "full"
         mel = padded_log_mel(samples, self._frames, self._mels) if full else log_mel(samples, self._mels)
         state = self._engine.start(self._engine.encode(mel[None], np.array([mel.shape[1]])))
@@ -93,6 +115,10 @@ class Teacher:
         tokens, logprobs = (np.stack(column) for column in zip(*kept, strict=True))
         return TeacherOutput(np.array(ids, np.int64), tokens, logprobs, no_speech)
 
+    def decode(self, output: TeacherOutput) -> str:
+        """The text of an output."""
+        return self._vocabulary.tokenizer.decode(output.ids.tolist())
+
 
 def _logprobs(logits: Any) -> Any:
     return logits - np.logaddexp.reduce(logits)
@@ -100,10 +126,13 @@ def _logprobs(logits: Any) -> Any:
 
 def run_teachers(
     corpora: Sequence[TrainingCorpus], student: Vocabulary, device: Any = "cpu", quiet: bool = False
-) -> None:
+) -> Counter[str]:
     """Run the corpora's teachers on the clips that their caches lack.
 
     A clip that cannot be read is named on stderr and left out.
+
+    Returns:
+        How many clips' own texts are learned (`learned`), and how many are not, by the reason.
 
     Raises:
         RecipeError: see `Teacher`.
@@ -115,17 +144,43 @@ def run_teachers(
         for record in corpus.records
         if is_taught(config, record)
     ]
-    missing = [one for one in taught if not output_file(*one).exists()]
+    missing = [one for one in taught if _lacks(*one)]
     teachers = {name: Teacher(name, student, device) for name in {config.backbone for config, *_ in taught}}
     with Progress(len(taught), len(taught) - len(missing), enabled=not quiet and bool(missing)) as progress:
         for config, manifest, record in missing:
-            text = None if config.text == "own" else record.text
             try:
-                output = teachers[config.backbone].transcribe(
-                    clip_source(manifest, str(record.audio)), config, text
-                )
+                _hear(teachers[config.backbone], config, manifest, record)
             except AudioError as error:
                 print(f"{error}; left out", file=sys.stderr)
-            else:
-                output.write(output_file(config, manifest, record))
             progress.advance()
+    return Counter(_fate(*one, student.tokenizer) for one in taught if one[0].text == "own")
+
+
+def _lacks(config: TeacherConfig, manifest: Path, record: Record) -> bool:
+    """Whether a clip's output is not there, or the second text that its own asks for."""
+    file = output_file(config, manifest, record)
+    if not file.exists():
+        return True
+    asked = asks_twice(config) and not second_file(file).exists()
+    return asked and TeacherOutput.read(file).flaw is None
+
+
+def _hear(teacher: Teacher, config: TeacherConfig, manifest: Path, record: Record) -> None:
+    """Write what a clip lacks."""
+    file, audio = output_file(config, manifest, record), clip_source(manifest, str(record.audio))
+    if file.exists():
+        output = TeacherOutput.read(file)
+    else:
+        output = teacher.transcribe(audio, config, None if config.text == "own" else record.text)
+        output.write(file)
+    if asks_twice(config) and output.flaw is None:
+        again = teacher.transcribe(audio, config, later=LATER)
+        write_whole(second_file(file), teacher.decode(again))
+
+
+def _fate(config: TeacherConfig, manifest: Path, record: Record, tokenizer: TextTokenizer) -> str:
+    """`learned`, or why a clip's own text is not."""
+    file = output_file(config, manifest, record)
+    if not file.exists():
+        return "unreadable"
+    return why_left_out(config, file, TeacherOutput.read(file), tokenizer) or "learned"
