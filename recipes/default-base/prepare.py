@@ -44,12 +44,17 @@ def main() -> None:
     def read(name: str) -> list[Row]:
         return read_rows(data / f"{name}.jsonl")
 
-    caser = Truecaser.learn(row["text"] for name in CASED for row in read(name))
-    for word in NOT_NAMES:
-        caser.forms.pop(word, None)
-    texts(out, read, caser)
+    texts(out, read, learned_caser(data))
     for folder in sorted((data / "speech").iterdir()):
         real_clips(out, folder)
+
+
+def learned_caser(data: Path) -> Truecaser:
+    """Of the corpora that have capitals."""
+    caser = Truecaser.learn(row["text"] for name in CASED for row in read_rows(data / f"{name}.jsonl"))
+    for word in NOT_NAMES:
+        caser.forms.pop(word, None)
+    return caser
 
 
 def texts(out: Path, read: Callable[[str], list[Row]], caser: Truecaser) -> None:
