@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from unislu.decoding.processors import EntityBias, GrammarMask, Masks, RepetitionPenalty, Suppress
-from unislu.decoding.repetition import LEAST_REPEATS, LEAST_TOKENS, loop_start
+from unislu.decoding.repetition import LEAST_REPEATS, LEAST_TOKENS, LONG_REPEATS, loop_start
 from unislu.sequence import Prompt, Vocabulary, get_format
 
 TOKENS = st.lists(st.integers(0, 9), max_size=30)
@@ -89,6 +89,20 @@ def test_a_loop_is_found_as_soon_as_it_counts(before: list[int], group: list[int
     ids = before + group * repeats
     assert loop_start(ids) == len(before) + len(group)
     assert loop_start(ids[:-1]) is None
+
+
+@given(st.lists(st.integers(0, 999), min_size=25, max_size=64, unique=True))
+def test_a_loop_over_sentences_is_found_the_third_time(group: list[int]) -> None:
+    ids = [1000, 1001, *group * LONG_REPEATS]
+    assert loop_start(ids) == 2 + len(group)
+    assert loop_start(ids[:-1]) is None
+
+
+def test_what_people_repeat_is_no_loop() -> None:
+    very, refrain, digits = [7] * 19, [*range(20)] * 3, [*range(10)] * 3
+    chorus = [*range(30)] * 2 + [99] + [*range(30)] * 2
+    for ids in (very, refrain, digits, chorus, [*range(300)]):
+        assert loop_start(ids) is None
 
 
 @given(st.lists(st.integers(0, 3), max_size=LEAST_TOKENS - 1))

@@ -94,6 +94,36 @@ def test_words_over_and_over(text: str, found: bool) -> None:
     assert repeats(text) == found
 
 
+@pytest.mark.parametrize(
+    ("said", "seconds", "marked"),
+    [
+        ("Please hold. Please hold. Please hold.", 11.5, True),  # said nine times
+        ("Please hold. Please hold.", 11.5, True),
+        ("Please hold. Please hold. Please hold.", 3.0, False),
+        ("We will rock you, we will rock you.", 4.0, False),
+        ("It was very very very good", 11.5, False),
+        ("one two three four five six seven eight nine ten", 11.5, False),
+        ("five five five oh one three four", 11.5, False),
+        ("Thank you. Goodbye.", 11.5, False),
+    ],
+)
+def test_a_retry_that_repeats_itself_in_too_few_words_is_marked(
+    said: str, seconds: float, marked: bool, vocabulary: Vocabulary, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A loop in the whole window; its halves end well, but have fewer words than were said."""
+    whole = 2 * seconds
+
+    def loops_when_whole(self: Recognizer, encoded: Any, *arguments: Any, **options: Any) -> list[Hypothesis]:
+        failure = "the model began to repeat itself" if encoded.seconds == (whole,) else None
+        return [Hypothesis(0.0, seconds, text=said, failure=failure) for seconds in encoded.seconds]
+
+    monkeypatch.setattr(Recognizer, "transcribe", loops_when_whole)
+    model, _ = make(vocabulary)
+    result = model.analyze(noise(round(100 * whole)), sample_rate=16_000)
+    assert [segment.text for segment in result.segments] == [said] * 2
+    assert {segment.failed is not None for segment in result.segments} == {marked}
+
+
 def test_a_second_search_that_repeats_itself_is_marked(
     vocabulary: Vocabulary, monkeypatch: pytest.MonkeyPatch
 ) -> None:

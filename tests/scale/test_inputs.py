@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +20,7 @@ from unislu.scale.sources import find_inputs
 Batch = Callable[..., Any]
 Rows = Callable[[Path], dict[str, dict[str, Any]]]
 Clip = Callable[..., Path]
+UNPRIVILEGED = 65_534
 POSIX = pytest.mark.skipif(os.name != "posix", reason="names and links of POSIX systems")
 
 
@@ -99,25 +100,64 @@ def test_links_to_folders_are_followed_once(clip: Clip, tmp_path: Path) -> None:
     )
 
 
+@pytest.fixture
+def ordinary_user(tmp_path: Path) -> Iterator[None]:
+    """Root may read everything: the test runs as another user, who may reach `tmp_path`."""
+    if os.geteuid() != 0:
+        yield
+        return
+    for place in (tmp_path, tmp_path.parent, tmp_path.parent.parent):
+        place.chmod(0o755)
+    os.seteuid(UNPRIVILEGED)
+    try:
+        yield
+    finally:
+        os.seteuid(0)
+
+
 @POSIX
+@pytest.mark.parametrize("depth", ["shut", "open/shut", "shut/deeper"])
 def test_a_folder_that_cannot_be_read_is_named(
-    clip: Clip, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    clip: Clip, tmp_path: Path, depth: str, request: pytest.FixtureRequest
+) -> None:
+    clip(tmp_path / "d" / "a.wav", 20)
+    clip(tmp_path / "d" / depth / "b.wav", 20)
+    shut = next(tmp_path.glob("d/**/shut"))
+    shut.chmod(0)
+    request.getfixturevalue("ordinary_user")
+    found = find_inputs([str(tmp_path / "d")])
+    assert [Path(entry.uri).name for entry in found.inputs] == ["a.wav"]
+    assert found.notes == (f"left out: 1 folders that cannot be read (Permission denied), it is {shut}",)
+
+
+@POSIX
+def test_a_folder_that_can_be_listed_but_not_entered_is_named(
+    clip: Clip, tmp_path: Path, request: pytest.FixtureRequest
 ) -> None:
     clip(tmp_path / "d" / "a.wav", 20)
     clip(tmp_path / "d" / "shut" / "b.wav", 20)
-    scandir = os.scandir
-
-    def refusing(path: Any) -> Any:  # as the system refuses everybody but root
-        if os.path.basename(path) == "shut":
-            raise PermissionError(13, "Permission denied", path)
-        return scandir(path)
-
-    monkeypatch.setattr(os, "scandir", refusing)
+    (tmp_path / "d" / "shut" / "deeper").mkdir()
+    (tmp_path / "d" / "shut").chmod(0o444)
+    request.getfixturevalue("ordinary_user")
     found = find_inputs([str(tmp_path / "d")])
-    assert len(found.inputs) == 1
+    # b.wav becomes an error row of its own
+    assert [(Path(entry.uri).name, entry.stamp is None) for entry in found.inputs] == [
+        ("a.wav", False), ("b.wav", True)
+    ]  # fmt: skip
     assert found.notes == (
-        f"left out: 1 folders that cannot be read (Permission denied), it is {tmp_path / 'd' / 'shut'}",
+        f"left out: 1 folders that cannot be read (Permission denied), it is {tmp_path / 'd/shut/deeper'}",
     )
+
+
+@POSIX
+def test_a_shut_folder_alone_is_refused_in_one_line(
+    clip: Clip, tmp_path: Path, request: pytest.FixtureRequest
+) -> None:
+    clip(tmp_path / "shut" / "b.wav", 20)
+    (tmp_path / "shut").chmod(0)
+    request.getfixturevalue("ordinary_user")
+    with pytest.raises(OptionError, match="cannot be read"):
+        find_inputs([str(tmp_path / "shut")])
 
 
 def test_characters_that_only_python_takes_for_line_breaks(clip: Clip, tmp_path: Path) -> None:

@@ -37,6 +37,9 @@ _DEEPEST_DB = 60.0
 _LEAST_DB = 12.0
 _LOUD_FRAMES = 20
 _QUIET_PERCENT = 5.0
+_STEADY_PERCENT = 15.0
+_STEADY_DB = 4.0
+_BELOW_SPEECH_DB = 20.0
 _NEVER = -1e6
 
 
@@ -68,12 +71,26 @@ def quietness(level: NDArray[np.float32], positions: int) -> NDArray[np.float32]
     count = 2 * positions
     padded = np.pad(level[:count], (0, max(0, count - len(level))), mode="edge")
     loud = float(np.sort(level)[-min(_LOUD_FRAMES, len(level))])
-    quiet = max(float(np.percentile(level, _QUIET_PERCENT)), loud - _DEEPEST_DB)
+    quiet = _noise(level, loud)
     if loud - quiet < _LEAST_DB:
         return None
     edge = quiet + PAUSE_SHARE * (loud - quiet)
     mean = padded.reshape(positions, 2).mean(axis=1)
     return np.asarray(np.clip((edge - mean) / _SOFTNESS_DB, -1.0, 1.0), np.float32)
+
+
+def _noise(level: NDArray[np.float32], loud: float) -> float:
+    """The level of pauses in dB.
+
+    Digital silence (a late start, a jump of the time codes, a muted microphone) says nothing about the noise
+    of the room beside it: where the quietest of the rest is steady, as noise is, and far below the speech,
+    that is the level of pauses.
+    """
+    deepest = loud - _DEEPEST_DB
+    quiet, steady = np.percentile(level[level > deepest], (_QUIET_PERCENT, _STEADY_PERCENT))
+    if steady - quiet <= _STEADY_DB and loud - quiet >= _BELOW_SPEECH_DB:
+        return float(quiet)
+    return max(float(np.percentile(level, _QUIET_PERCENT)), deepest)
 
 
 def word_positions(

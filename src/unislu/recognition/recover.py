@@ -1,9 +1,10 @@
 """Windows in, hypotheses out, with retries where the model failed.
 
 A window whose output ran into a loop, or did not end, is retried in two halves, and what still fails once
-more with a beam. Text that a retry still repeats over and over stays marked: it may really have been said
-that often. Whatever fails even then is kept as far as it goes and marked. If the engine itself fails on a
-batch, its windows are retried one by one, so that one of them cannot take the others down.
+more with a beam. Text that a retry still repeats over and over stays marked, since it may really have been
+said that often, and so does a repetition that is too short for its audio. Whatever fails even then is kept as
+far as it goes and marked. If the engine itself fails on a batch, its windows are retried one by one, so that
+one of them cannot take the others down.
 """
 
 from __future__ import annotations
@@ -24,6 +25,9 @@ SPLIT_SECONDS = 5.0
 """Shorter windows are not split: half a sentence is harder to recognise than a whole one."""
 SECOND_BEAM = 4
 REPEATS, REPEATED_WORDS = 4, 8
+FEW_REPEATS, FEW_WORDS = 2, 4
+SPARSE = 1.5
+"""Words a second: who speaks says more, so a retry that wrote less left something out."""
 
 
 def recognize(recognizer: Recognizer, batch: Sequence[Samples], plan: Plan) -> list[list[Hypothesis]]:
@@ -114,18 +118,25 @@ def _doubted(again: Hypothesis, failure: str | None) -> Hypothesis:
     """A retry after `failure`, marked with it if it still repeats words over and over.
 
     The number of repetitions does not show whether the speaker or the model repeats: a search that ends well
-    may have left out half of them.
+    may have left out half of them. Two or three are doubted only if they do not fill the audio.
     """
-    return replace(again, failure=again.failure or (failure if repeats(again.text or "") else None))
+    text = again.text or ""
+    sparse = len(_words(text)) < SPARSE * (again.end - again.start)
+    doubted = repeats(text) or (sparse and repeats(text, FEW_REPEATS, FEW_WORDS))
+    return replace(again, failure=again.failure or (failure if doubted else None))
 
 
-def repeats(text: str) -> bool:
-    """Whether a text ends in the same words repeated: at least four times in a row, and eight words in
-    all.
+def repeats(text: str, least: int = REPEATS, least_words: int = REPEATED_WORDS) -> bool:
+    """Whether a text ends in the same words repeated: at least `least` times in a row, and
+    `least_words` words in all.
     """
-    words = re.findall(r"\w+", text.lower())
+    words = _words(text)
     return any(
-        len(words) >= (count := max(REPEATS, -(-REPEATED_WORDS // period))) * period
+        len(words) >= (count := max(least, -(-least_words // period))) * period
         and words[-count * period :] == words[-period:] * count
-        for period in range(1, len(words) // REPEATS + 1)
+        for period in range(1, len(words) // least + 1)
     )
+
+
+def _words(text: str) -> list[str]:
+    return re.findall(r"\w+", text.lower())
