@@ -34,7 +34,10 @@ def test_odd_names_and_encodings(tmp_path: Path, encoding: str) -> None:
 
 
 def test_version_and_help() -> None:
-    for argument, shown in (("--version", f"unislu {unislu.__version__}"), ("--help", "synthesize")):
+    manifest = json.loads((Path(unislu.__file__).parent / "assets/default/manifest.json").read_text())
+    model = f"{manifest['name']} {manifest['version']}"
+    versions = f"unislu {unislu.__version__} (default model: {model})\n"
+    for argument, shown in (("--version", versions), ("--help", "synthesize")):
         out, err = _command(argument).communicate()
         assert shown in out.decode() and err == b""
 

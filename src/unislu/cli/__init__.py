@@ -15,9 +15,8 @@ from collections.abc import Sequence
 from contextlib import suppress
 from importlib import import_module
 
-from .. import __version__
 from ..errors import OptionError, RecipeError, UnisluError
-from .parser import Parser
+from .parser import Parser, Version
 
 USAGE_ERROR = 2
 INTERRUPTED = 130
@@ -121,7 +120,7 @@ def complain(error: object) -> None:
 def build_parser(only: str | None = None) -> argparse.ArgumentParser:
     """The command line; with `only` a command's name, no other is imported, and no other has its options."""
     parser = Parser(prog="unislu", description="Turn speech into a transcript with entities and sentiment.")
-    parser.add_argument("--version", action="version", version=f"unislu {__version__}")
+    parser.add_argument("--version", action=Version, nargs=0, help="show the versions and exit")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     for name, summary in _COMMANDS.items():
         command = commands.add_parser(

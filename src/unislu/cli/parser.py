@@ -10,6 +10,7 @@ from collections.abc import Iterable
 from difflib import get_close_matches
 from typing import Any, NoReturn
 
+from .. import __version__
 from ..recognition.written import read_number
 
 
@@ -59,6 +60,17 @@ class Parser(argparse.ArgumentParser):
         raise argparse.ArgumentError(
             action, f"{value!r} is unknown{_meant(str(value), choices)}: choose from {', '.join(choices)}"
         )
+
+
+class Version(argparse.Action):
+    """`--version`: those of the package and of its embedded model, which are numbered apart."""
+
+    def __call__(self, parser: argparse.ArgumentParser, *_: Any) -> NoReturn:
+        from ..bundle.installed import DEFAULT, DEFAULT_PATH, Installed
+
+        model = Installed(DEFAULT, DEFAULT_PATH, "embedded")
+        print(f"unislu {__version__} (default model: {model.names[-1]} {model.version or 'not installed'})")
+        parser.exit()
 
 
 def _is_file(value: str) -> bool:
