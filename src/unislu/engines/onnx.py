@@ -8,11 +8,10 @@ and the result of a window does not depend on its neighbours in the batch.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,13 +20,10 @@ from unislu.engines.device_array import Array, DeviceArray, bind, on_host
 from unislu.engines.devices import CPU, MEMORY, load_libraries
 from unislu.engines.heads import read_heads
 from unislu.engines.onnx_scores import ScoreBinding, ScoreGraph
-from unislu.engines.session import open_session
+from unislu.engines.onnx_step import SCALES, StepBinding
+from unislu.engines.session import cores, open_session
 from unislu.errors import EngineError
 
-if TYPE_CHECKING:
-    import onnxruntime
-
-SCALES = "cross_scales"
 BATCH, DEVICE_BATCH = 16, 64
 """Windows to decode together (`recognition.batches`): on the CPU, and on a device with memory of its own,
 where it is not measured.
@@ -78,7 +74,7 @@ class OnnxState:
     """Tokens written, `[batch]`."""
     queries: NDArray[np.float32]
     """Cross-attention queries of the alignment heads, `[batch, room, heads * head]`."""
-    step: _Binding | None = field(default=None, repr=False)
+    step: StepBinding | None = field(default=None, repr=False)
     """The binding for one token per row, kept between steps."""
     scores: ScoreBinding | None = field(default=None, repr=False)
     """The binding of the tagger, kept likewise."""
@@ -110,7 +106,7 @@ class OnnxEngine:
             BundleNotFoundError: a file is missing.
             EngineError: ONNX Runtime cannot load a graph.
         """
-        self._files, self._threads, self._tagger_file = (encoder, decoder), threads or _cores(), tagger
+        self._files, self._threads, self._tagger_file = (encoder, decoder), threads or cores(), tagger
         load_libraries(providers)
         self._encoder = open_session(encoder, threads, spin, providers)
         self._decoder = open_session(decoder, threads, spin, providers)
@@ -298,8 +294,8 @@ class OnnxEngine:
         self._encoder.run_with_iobinding(binding)
         return caches
 
-    def _binding(self, state: OnnxState, rows: slice, count: int) -> _Binding:
-        return _Binding(self._decoder, self.vocab_size, state, rows, count, self._rebinds)
+    def _binding(self, state: OnnxState, rows: slice, count: int) -> StepBinding:
+        return StepBinding(self._decoder, self.vocab_size, state, rows, count, self._rebinds)
 
     def _queries(self, batch: int, room: int) -> NDArray[np.float32]:
         return np.empty((batch, room, len(self._heads) * self._head), np.float32)
@@ -310,83 +306,6 @@ class OnnxEngine:
         # Kernels of other devices may multiply what lies behind a row's end by nought: no NaN may lie there.
         make = np.empty if self._memory is None else np.zeros
         return make((batch, heads, room, head), DTYPES[item.type])
-
-
-class _Binding:
-    """A decoder run over some rows of a state: arrays are bound once, and small ones are rewritten at each
-    step.
-    """
-
-    def __init__(
-        self,
-        session: onnxruntime.InferenceSession,
-        vocabulary: int,
-        state: OnnxState,
-        rows: slice,
-        count: int,
-        rebinds: bool,
-    ) -> None:
-        """`rebinds`: the session copies a host's array when it is bound, not when it runs."""
-        cross_lengths = state.encoded.lengths[rows]
-        batch = len(cross_lengths)
-        self._session, self._rebinds = session, rebinds
-        self._tokens = np.empty((batch, count), np.int64)
-        self._positions = np.empty((batch, count), np.int64)
-        self._last = np.empty(batch, np.int32)
-        self._total = np.empty((), np.int32)
-        self._offsets = np.arange(count)
-        self._logits = np.empty((batch, vocabulary), np.float32)
-        self._queries = np.empty((batch, count, state.queries.shape[2]), np.float32)
-        cross = {name: cache[rows] for name, cache in state.encoded.bound.items()}
-        audio = next(cache for name, cache in cross.items() if name != SCALES).shape[2]
-        self._changing: dict[str, Array] = {
-            "tokens": self._tokens,
-            "positions": self._positions,
-            "self_last": self._last,
-            "self_total": self._total,
-        }
-        # The binding stores addresses only; these references keep the memory alive.
-        self._inputs: dict[str, Array] = {
-            **self._changing,
-            "cross_last": cross_lengths - 1,
-            "cross_total": np.array(audio, np.int32),
-            **cross,
-        }
-        updated = {name: cache[rows] for name, cache in state.caches.items()}
-        self._updated = updated | {name: cache for name, cache in cross.items() if name != SCALES}
-        self._binding = session.io_binding()
-        for name, array in (self._inputs | updated).items():
-            bind(self._binding.bind_input, name, array)
-        for name, array in self._updated.items():
-            bind(self._binding.bind_output, f"new_{name}", array)
-        bind(self._binding.bind_output, "logits", self._logits)
-        if self._queries.size:
-            bind(self._binding.bind_output, "align_query", self._queries)
-
-    def run(self, tokens: NDArray[np.int64], lengths: NDArray[np.int64]) -> NDArray[np.float32]:
-        """Append `tokens` `[batch, count]` after `lengths` `[batch]` and return the logits' buffer."""
-        self._tokens[:] = tokens
-        self._positions[:] = lengths[:, None] + self._offsets
-        self._last[:] = self._positions[:, -1]
-        self._total[...] = self._last.max() + 1
-        if self._rebinds:
-            for name, array in self._changing.items():
-                bind(self._binding.bind_input, name, array)
-        self._session.run_with_iobinding(self._binding)
-        return self._logits
-
-    def keep_queries(self, queries: NDArray[np.float32], lengths: NDArray[np.int64]) -> None:
-        """Store the last run's queries after the first `lengths` `[batch]` of `queries` `[batch, capacity,
-        width]`.
-        """
-        # Row by row: slices are copied much faster than indices are looked up.
-        for row, length in enumerate(lengths):
-            queries[row, length : length + len(self._offsets)] = self._queries[row]
-
-
-def _cores() -> int:
-    """The number of cores that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def _stack(rows: Sequence[dict[str, NDArray[Any]]], longest: int) -> dict[str, NDArray[Any]]:

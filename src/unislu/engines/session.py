@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from unislu.engines.devices import CPU
 from unislu.errors import BundleNotFoundError, EngineError
 
 if TYPE_CHECKING:
@@ -47,3 +49,20 @@ def open_session(
             f"{path}: onnxruntime {onnxruntime.__version__} cannot load this graph ({error}); "
             "update it: pip install --upgrade onnxruntime"
         ) from error
+
+
+def open_small(graph: Path | bytes) -> onnxruntime.InferenceSession:
+    """Open a small graph, or its bytes, on one thread of the CPU: more would only wait for each other."""
+    import onnxruntime
+
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = options.inter_op_num_threads = 1
+    options.log_severity_level = 3
+    return onnxruntime.InferenceSession(
+        graph if isinstance(graph, bytes) else str(graph), options, providers=[CPU]
+    )
+
+
+def cores() -> int:
+    """The number of cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from unislu import __version__
+from unislu.engines.session import cores
 from unislu.evaluation.predict import Dataset
 
 PACKAGES = ("numpy", "onnxruntime", "tokenizers", "torch", "transformers", "jiwer", "whisper-normalizer")
@@ -43,10 +44,9 @@ def provenance(
 
 def machine() -> dict[str, Any]:
     """Processor, cores this process may use, memory, system."""
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     return {
         "cpu": cpu_field("model name") or platform.processor() or platform.machine(),
-        "cores": cores,
+        "cores": cores(),
         "memory_gib": memory_gib(),
         "system": f"{platform.system()} {platform.machine()}",
     }

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from unislu.audio import SAMPLE_RATE
 from unislu.audio.features import HOP, WINDOW, mel_filters
+from unislu.engines.session import open_small
 from unislu.errors import AudioError
 
 if TYPE_CHECKING:
@@ -155,11 +156,4 @@ def _run(windows: NDArray[np.float32]) -> NDArray[np.float32]:
 
 @lru_cache(maxsize=1)
 def _session() -> onnxruntime.InferenceSession:
-    import onnxruntime
-
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = 1
-    options.log_severity_level = 3
-    return onnxruntime.InferenceSession(
-        Path(__file__).with_name("ge2e.onnx").read_bytes(), options, providers=["CPUExecutionProvider"]
-    )
+    return open_small(Path(__file__).with_name("ge2e.onnx"))

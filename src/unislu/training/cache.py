@@ -21,6 +21,7 @@ from unislu.audio import SAMPLE_RATE, load_audio
 from unislu.audio.features import frame_count, log_mel, padded_log_mel
 from unislu.bundle.manifest import Padding
 from unislu.data.records import Record, read_records
+from unislu.engines.session import open_small
 from unislu.errors import RecipeError
 from unislu.files import Journal, read_journal, write_whole
 from unislu.progress import Progress
@@ -133,11 +134,7 @@ def fill(
 
 def onnx_encoder(path: Path) -> tuple[Encoder, int]:
     """An exported `encoder_hidden.onnx`, one thread a call: `(encode, d)`."""
-    import onnxruntime as ort
-
-    options = ort.SessionOptions()
-    options.intra_op_num_threads = 1
-    session = ort.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+    session = open_small(path)
 
     def encode(mel: NDArray[np.float32]) -> NDArray[np.float32]:
         even = mel[None, :, : mel.shape[1] // 2 * 2]

