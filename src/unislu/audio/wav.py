@@ -10,12 +10,14 @@ from __future__ import annotations
 import io
 import os
 import struct
+import wave
 from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import BinaryIO
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ..errors import AudioError
 from .samples import Blocks, Float32, Report, block_frames, check_kind, cut_off, to_float
@@ -259,6 +261,13 @@ def write_wav(path: str | os.PathLike[str], blocks: Iterable[Float32]) -> tuple[
         file.seek(0)
         _write_header(file, samples, max(1, channels))
     return channels, samples
+
+
+def write_pcm(target: str | BinaryIO, pcm: NDArray[np.int16], rate: int) -> None:
+    """Write samples, `[n]`, as mono 16-bit WAV. Raises `OSError`."""
+    with wave.open(target, "wb") as file:
+        file.setparams((1, 2, rate, 0, "NONE", ""))
+        file.writeframes(pcm.astype("<i2").tobytes())
 
 
 def _write_header(file: BinaryIO, samples: int, channels: int) -> None:

@@ -6,13 +6,13 @@ silent. `unislu tools no-speech OUT` writes `OUT/manifest.jsonl` and WAV files.
 
 from __future__ import annotations
 
-import wave
 from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
+from unislu.audio.wav import write_pcm
 from unislu.data.records import Record, write_records
 
 RATE = 16_000
@@ -78,11 +78,7 @@ def write_corpus(out: Path, count: int, seed: int) -> None:
         n = int(RATE * np.exp(rng.uniform(np.log(0.4), np.log(15.0))))
         sound = KINDS[kind](n, rng) * 10 ** rng.uniform(-2.0, -0.3)
         name = f"audio/{kind}-{number:05d}.wav"
-        with wave.open(str(out / name), "wb") as file:
-            file.setnchannels(1)
-            file.setsampwidth(2)
-            file.setframerate(RATE)
-            file.writeframes((np.clip(sound, -1, 1) * 32767).astype("<i2").tobytes())
+        write_pcm(str(out / name), (np.clip(sound, -1, 1) * 32767).astype(np.int16), RATE)
         records.append(
             Record(
                 f"no-speech-{number}", "", audio=name, duration=n / RATE, entities=(), extra={"kind": kind}

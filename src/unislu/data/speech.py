@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import re
-import wave
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from math import isfinite
@@ -13,6 +12,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from unislu.audio.wav import write_pcm
 from unislu.data import augment, dsp
 from unislu.data.dsp import Samples
 from unislu.data.journal import Entry
@@ -166,11 +166,7 @@ def write_audio(path: Path, samples: Samples, rate: int) -> None:
     pcm = np.round(np.clip(samples, -1, 1) * 32767).astype("<i2")
     with replacing(path) as partial:
         if path.suffix == ".wav":
-            with wave.open(str(partial), "wb") as out:
-                out.setnchannels(1)
-                out.setsampwidth(2)
-                out.setframerate(rate)
-                out.writeframes(pcm.tobytes())
+            write_pcm(str(partial), pcm, rate)
         else:
             _write_flac(partial, pcm, rate)
 

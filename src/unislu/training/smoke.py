@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import json
 import os
-import wave
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from unislu.audio import SAMPLE_RATE
+from unislu.audio.wav import write_pcm
 
 SENTENCES: tuple[tuple[str, tuple[tuple[int, int, str], ...], str], ...] = (
     ("we met Anna in Berlin on Monday", ((7, 11, "PERSON"), (15, 21, "PLACE"), (25, 31, "WHEN")), "neutral"),
@@ -63,11 +63,7 @@ def make_corpus(folder: Path) -> Path:
     for number, (text, entities, sentiment) in enumerate(SENTENCES):
         time = np.arange(2 * SAMPLE_RATE + 1600 * number) / SAMPLE_RATE
         samples = 0.3 * np.sin(2 * np.pi * (200 + 70 * number) * time * (1 + 0.1 * time))
-        with wave.open(str(folder / f"{number}.wav"), "wb") as file:
-            file.setnchannels(1)
-            file.setsampwidth(2)
-            file.setframerate(SAMPLE_RATE)
-            file.writeframes((samples * 32767).astype("<i2").tobytes())
+        write_pcm(str(folder / f"{number}.wav"), (samples * 32767).astype(np.int16), SAMPLE_RATE)
         spans = [{"start": start, "end": end, "type": kind} for start, end, kind in entities]
         record = {"id": f"t{number}", "text": text, "audio": f"{number}.wav",
                   "duration": len(time) / SAMPLE_RATE, "entities": spans, "sentiment": sentiment}  # fmt: skip

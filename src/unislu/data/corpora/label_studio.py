@@ -10,7 +10,6 @@ from __future__ import annotations
 import io
 import json
 import re
-import wave
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from difflib import SequenceMatcher
@@ -23,6 +22,7 @@ import numpy as np
 
 from unislu.audio import SAMPLE_RATE, open_audio
 from unislu.audio.samples import Float32
+from unislu.audio.wav import write_pcm
 from unislu.data.corpora.build import BuildOptions, Built, CorpusAudio, Tally, listed
 from unislu.data.records import AnnotatedEntity, Record
 from unislu.errors import AudioError, RecordError
@@ -378,10 +378,6 @@ def _clip(name: str, sound: Float32, region: _Region, data: Mapping[str, Any]) -
     channel = sound[region.channel] if split else sound.mean(axis=0)
     first, last = round(region.start * SAMPLE_RATE), round(region.end * SAMPLE_RATE)
     content = io.BytesIO()
-    with wave.open(content, "wb") as file:
-        file.setnchannels(1)
-        file.setsampwidth(2)
-        file.setframerate(SAMPLE_RATE)
-        samples = (channel[first:last] * 32_768.0).round().clip(-32_768, 32_767)
-        file.writeframes(samples.astype("<i2").tobytes())
+    samples = (channel[first:last] * 32_768.0).round().clip(-32_768, 32_767)
+    write_pcm(content, samples.astype(np.int16), SAMPLE_RATE)
     return CorpusAudio(content.getvalue(), f"{name}.wav")
