@@ -47,7 +47,7 @@ BAD_BYTES = {
     "header only": (wav(np.zeros((0, 1), np.float32), 16_000, tag=3), "has 0 ms"),
     "one sample": (wav(np.zeros((1, 1), "<i2"), 16_000), "at least 100 ms"),
     "nan": (wav(np.full((16_000, 1), np.nan, "<f4"), 16_000, tag=3), "not numbers: nan at 0.000 s"),
-    "inf": (wav(np.append(tone(), np.inf).astype("<f4"), 16_000, tag=3), "not numbers: inf at 1.000 s"),
+    "inf": (wav(np.append(tone(), np.inf).astype("<f4"), 16_000, tag=3), "numbers: inf at 1.000 s; export"),
     "unscaled": (wav(tone() * 30_000, 16_000, tag=3), "divide them by full scale"),
     "playlist": (
         b"#EXTM3U\n#EXT-X-TARGETDURATION:10\n#EXTINF:9,\nfile:///etc/passwd\n",

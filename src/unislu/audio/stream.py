@@ -150,9 +150,10 @@ def _refuse_not_finite(block: Float32, rate: int, seconds: float, name: str) -> 
     if not finite.all():
         first = int(np.argmin(finite))
         bad = block[:, first][~np.isfinite(block[:, first])][0]
+        others = np.count_nonzero(~finite) - 1
+        more = f" and {others} more" if others else ""
         raise AudioError(
-            f"{name}: holds samples that are not numbers: {bad} "
-            f"at {seconds + first / rate:.3f} s and {np.count_nonzero(~finite) - 1} more; "
+            f"{name}: holds samples that are not numbers: {bad} at {seconds + first / rate:.3f} s{more}; "
             "export it again, e.g. as 16-bit PCM"
         )
 
