@@ -11,7 +11,7 @@ here=$(cd "$(dirname "$0")" && pwd)
 : "${WHISPER_BASE:?}" "${DATA:?}" "${WORK:?}"
 texts=$WORK/pair-texts; speech=$WORK/speech
 export CACHE=$WORK/cache RUNS=$WORK/runs
-keep() { sed "${CLIPS:+$((CLIPS + 1)),\$d}" > "$1.part"; mv "$1.part" "$1"; }
+whole() { [ -z "${CLIPS:-}" ] || sed -i "$((CLIPS + 1)),\$d" "$1.part"; mv "$1.part" "$1"; }
 train() { DATA=$speech unislu train "$here/$1.yaml" ${STEPS:+max_steps=$STEPS} "${@:2}"; }
 
 # Texts: calls and surgeries from patterns, many types from published corpora, the beginning of each file.
@@ -19,10 +19,15 @@ if [ ! -d "$texts" ]; then
   python "$here/talk_texts.py" "$texts.part"; python "$here/open_types.py" "$DATA" "$texts.part"
   mv "$texts.part" "$texts"
 fi
-[ -f "$texts/talk.jsonl" ] || for file in "$texts"/train/talk-*.jsonl; do head -n 500 "$file"; done | keep "$texts/talk.jsonl"
-[ -f "$texts/open.jsonl" ] || for file in "$texts"/train/open-*.jsonl; do
-  case $file in *mit-restaurant*|*mit-movie-eng*) head -n 700 "$file" ;; *) head -n 420 "$file" ;; esac
-done | keep "$texts/open.jsonl"
+if [ ! -f "$texts/talk.jsonl" ]; then
+  head -q -n 500 "$texts"/train/talk-*.jsonl > "$texts/talk.jsonl.part"; whole "$texts/talk.jsonl"
+fi
+if [ ! -f "$texts/open.jsonl" ]; then
+  for file in "$texts"/train/open-*.jsonl; do
+    case $file in *mit-restaurant*|*mit-movie-eng*) head -n 700 "$file" ;; *) head -n 420 "$file" ;; esac
+  done > "$texts/open.jsonl.part"
+  whole "$texts/open.jsonl"
+fi
 
 voices="hibari:us=4,hibari:gb=1.5,flite:awb=1.2,flite:rms=1.6"
 augment="speed=0.4,reverb=0.15,noise=0.25,telephone=0.1,gain=0.5"
@@ -67,8 +72,13 @@ if [ ! -d "$more" ]; then
   python "$here/talk_texts.py" "$more.part" --count 6000 --seed 7
   mv "$more.part" "$more"
 fi
-[ -f "$more/open.jsonl" ] || for file in "$texts"/train/open-*.jsonl; do tail -n +421 "$file" | head -n 1500; done | keep "$more/open.jsonl"
-[ -f "$more/talk.jsonl" ] || for file in "$more"/train/talk-*.jsonl; do head -n 650 "$file"; done | keep "$more/talk.jsonl"
+# Not `tail | head`: head ends first where a file is long, and pipefail takes that for an error.
+if [ ! -f "$more/open.jsonl" ]; then
+  sed -s -n 421,1920p "$texts"/train/open-*.jsonl > "$more/open.jsonl.part"; whole "$more/open.jsonl"
+fi
+if [ ! -f "$more/talk.jsonl" ]; then
+  head -q -n 650 "$more"/train/talk-*.jsonl > "$more/talk.jsonl.part"; whole "$more/talk.jsonl"
+fi
 for name in open talk; do
   unislu synthesize "$more/$name.jsonl" "$speech/$name-2" --voices "$voices" --augment "$augment" --speed 0.98-1.3 --seed 0
   unislu tools cache --encoder "$encoder" "$CACHE" "$speech/$name-2/manifest.jsonl"
