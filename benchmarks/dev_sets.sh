@@ -11,11 +11,12 @@ recipe=$here/../recipes/default-base
 : "${DATA:?}" "${WORK:?}"
 texts=$WORK/texts; dev=$WORK/dev
 
-[ -d "$texts" ] || python "$recipe/prepare.py" "$DATA" "$texts"
-[ -d "$texts/open" ] || python "$recipe/open_types.py" "$DATA" "$texts/open"
-[ -d "$texts/talk" ] || python "$recipe/talk_texts.py" "$texts/talk" --count 1
-[ -d "$texts/talk-1" ] || python "$recipe/talk_texts.py" "$texts/talk-1" --count 1 --seed 1
-[ -d "$texts/fit" ] || python "$here/fit_texts.py" "$DATA" "$texts" "$texts/fit"
+made() { [ -d "$1" ] || { "${@:2}" "$1.part"; mv "$1.part" "$1"; }; }  # FOLDER COMMAND…, which is given the folder last
+made "$texts" python "$recipe/prepare.py" "$DATA"
+made "$texts/open" python "$recipe/open_types.py" "$DATA"
+made "$texts/talk" python "$recipe/talk_texts.py" --count 1
+made "$texts/talk-1" python "$recipe/talk_texts.py" --count 1 --seed 1
+made "$texts/fit" python "$here/fit_texts.py" "$DATA" "$texts"
 
 speak() {  # TEXTS OUT VOICE LIMIT
   unislu synthesize "$texts/$1.jsonl" "$dev/$2" --voices "$3" --augment none --speed 1.0-1.1 --seed 9 --limit "$4" --quiet

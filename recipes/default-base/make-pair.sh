@@ -1,18 +1,18 @@
 #!/usr/bin/env bash
 # A bundle of two decoders from texts and recordings: ears that hear as Whisper does, and a tagger beside them.
-# Goes on from what make.sh made. Every step can be stopped and continues where it was. With PRECISION=bf16 the ears
-# learn faster on a processor with AMX or AVX-512 BF16.
+# Goes on from what make.sh made. Every step can be stopped and continues where it was. PRECISION=bf16 or fp32 holds for
+# every recipe, whatever it says: bf16 is faster on a processor with AMX or AVX-512 BF16, and far slower on others.
 #
 #   WHISPER_BASE=<Hugging Face folder of openai/whisper-base> DATA=<corpora> WORK=<make.sh's folder> recipes/default-base/make-pair.sh
 #
-# CLIPS and STEPS make it small, as in make.sh. Needs what that needs, and pip install ".[texts]".
+# Run it in the root of the repository. CLIPS and STEPS make it small, as in make.sh. Needs what that needs, and pip install ".[texts]".
 set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
 : "${WHISPER_BASE:?}" "${DATA:?}" "${WORK:?}"
 texts=$WORK/pair-texts; speech=$WORK/speech
 export CACHE=$WORK/cache RUNS=$WORK/runs
 whole() { [ -z "${CLIPS:-}" ] || sed -i "$((CLIPS + 1)),\$d" "$1.part"; mv "$1.part" "$1"; }
-train() { DATA=$speech unislu train "$here/$1.yaml" ${STEPS:+max_steps=$STEPS} "${@:2}"; }
+train() { DATA=$speech unislu train "$here/$1.yaml" ${STEPS:+max_steps=$STEPS} ${PRECISION:+precision=$PRECISION}; }
 
 # Texts: calls and surgeries from patterns, many types from published corpora, the beginning of each file.
 if [ ! -d "$texts" ]; then
@@ -44,7 +44,7 @@ for name in slue-train mit-restaurant mit-movie-eng mit-movie-trivia talk open m
   spoken+=("$speech/$name/manifest.jsonl")
 done
 unislu tools cache --encoder "$WHISPER_BASE" "$WORK/ears-cache" "$speech"/{real,real-2,no-speech}/manifest.jsonl "${spoken[@]}"
-ears() { CACHE=$WORK/ears-cache train "$1" ${PRECISION:+precision=$PRECISION}; }
+ears() { CACHE=$WORK/ears-cache train "$1"; }
 ears ears
 [ -f "$WORK/pair-1/manifest.json" ] || unislu tools compose "$WORK/bundle" "$RUNS/default-base-ears/last" "$WORK/pair-1"
 
