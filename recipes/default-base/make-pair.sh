@@ -5,7 +5,7 @@
 #
 #   WHISPER_BASE=<Hugging Face folder of openai/whisper-base> DATA=<corpora> WORK=<make.sh's folder> recipes/default-base/make-pair.sh
 #
-# Run it in the root of the repository. CLIPS and STEPS make it small, as in make.sh. Needs what that needs, and pip install ".[texts]".
+# CLIPS and STEPS make it small, as in make.sh. Needs what that needs, and pip install ".[texts]".
 set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
 : "${WHISPER_BASE:?}" "${DATA:?}" "${WORK:?}"

@@ -7,6 +7,7 @@ the same meaning, so that `except ValueError` and `except FileNotFoundError` wor
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib.util import find_spec
@@ -75,16 +76,35 @@ class VerificationError(RedactionError):
 
 
 class MissingDependencyError(UnisluError, ImportError):
-    """An optional dependency is not installed; the message contains the command that installs it."""
+    """An optional dependency is not installed, and the message contains the command that installs it; or it
+    is, and cannot be imported.
+    """
 
 
 @contextmanager
-def needs(what: str, extra: str) -> Iterator[None]:
-    """Around imports: `MissingDependencyError` says what needs which module, and how to install it."""
+def needs(what: str, extra: str = "", *, install: str = "") -> Iterator[None]:
+    """Around imports: `MissingDependencyError` says what needs which module, and how to install it.
+
+    `install` is the remedy for what belongs to no `extra`. A module that is there but fails to be imported
+    (a part of it is missing or unreadable, a shared library does not fit) is reported with its own reason.
+    """
     try:
         yield
     except ImportError as error:
-        raise MissingDependencyError(f"{what} needs {error.name}: {install_hint(extra)}") from error
+        raise not_imported(what, error, install or install_hint(extra)) from error
+
+
+def not_imported(what: str, error: ImportError, remedy: str) -> MissingDependencyError:
+    """The error for a failed import: `remedy` installs what is not there."""
+    name = error.name or "a module"
+    package = name.partition(".")[0]
+    absent = isinstance(error, ModuleNotFoundError) and package not in sys.stdlib_module_names
+    if absent and (name == package or find_spec(package) is None):
+        return MissingDependencyError(f"{what} needs {package}: {remedy}")
+    return MissingDependencyError(
+        f"{what} cannot import {name} ({error}): it is installed, but damaged, unreadable or of another "
+        "version; repair its installation"
+    )
 
 
 def require(extra: str, *modules: str, what: str = "this") -> None:

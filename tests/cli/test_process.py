@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
+import shutil
 import signal
 import subprocess
 import sys
@@ -130,3 +132,33 @@ def test_broken_pipe() -> None:
     err = process.stderr.read()
     process.stderr.close()
     assert process.wait(timeout=30) == 141 and err == b""
+
+
+def _with_closed_output(*command: str) -> subprocess.CompletedProcess[str]:
+    environment = {**os.environ, "PYTHONPATH": str(Path(unislu.__file__).parents[1])}
+    line = shlex.join([sys.executable, *command])
+    return subprocess.run(
+        ["bash", "-c", f"{line} >&-"], stderr=subprocess.PIPE, text=True, env=environment, timeout=60
+    )
+
+
+@pytest.mark.skipif(shutil.which("bash") is None, reason="needs bash")
+@pytest.mark.parametrize("words", ["types", "--version", "score --help"])
+def test_results_for_a_closed_output_are_lost(words: str) -> None:
+    done = _with_closed_output("-m", "unislu", *words.split())
+    assert done.stderr.startswith("unislu: standard output: cannot be written (Bad file descriptor); open it")
+    assert (done.returncode, done.stderr.count("\n")) == (1, 1)
+
+
+@pytest.mark.skipif(shutil.which("bash") is None, reason="needs bash")
+def test_a_closed_output_does_not_hide_another_error(tmp_path: Path) -> None:
+    done = _with_closed_output("-m", "unislu", "score", str(tmp_path / "a"), str(tmp_path / "b"))
+    assert done.returncode == 1 and done.stderr.startswith(f"unislu: {tmp_path}/a: ")
+
+
+@pytest.mark.skipif(shutil.which("bash") is None, reason="needs bash")
+def test_results_in_files_need_no_output(tmp_path: Path) -> None:
+    stub = SLOW_STUB.replace('"-f", "jsonl"', f'"-q", "-o", {str(tmp_path)!r}')
+    done = _with_closed_output("-c", stub, "0")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert json.loads((tmp_path / "x-50.json").read_text())["text"].startswith("word word")

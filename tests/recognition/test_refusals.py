@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import asyncio
 import math
+from collections.abc import Callable
 from typing import Any
 
+import numpy as np
 import pytest
 
 from unislu.errors import EngineError, OptionError
+from unislu.listen import Listener, listen
 from unislu.recognition.model import Model, load
-from unislu.sequence import Vocabulary
+from unislu.redact import Redaction, redact_verified, verify
+from unislu.result import Analysis
+from unislu.sequence import Target, Vocabulary
 
 from .scripted import SCRIPT, ScriptedEngine, manifest
 
@@ -49,6 +55,44 @@ def test_bad_options_are_refused_before_audio_is_read(
 ) -> None:
     with pytest.raises(OptionError, match=message):
         model.analyze("/missing.wav", **options)
+
+
+async def _first(model: Model, **options: Any) -> None:
+    async def chunks() -> Any:
+        yield np.zeros(16, np.float32)
+
+    await anext(listen(model, chunks(), **options))
+
+
+def _redact(model: Model, **options: Any) -> None:
+    redaction = Redaction(Analysis(text="so", duration=1.0, model="m", entities=()))
+    redact_verified(model, "a.wav", "b.wav", redaction, **options)
+
+
+CALLS: dict[str, Callable[..., object]] = {
+    "analyze": lambda model, **options: model.analyze("/missing.wav", **options),
+    "analyze_many": lambda model, **options: model.analyze_many(["/missing.wav"], **options),
+    "partial": lambda model, **options: model.partial(np.zeros(9, np.float32), Target("so"), **options),
+    "Listener": lambda model, **options: Listener(model, **options),
+    "listen": lambda model, **options: asyncio.run(_first(model, **options)),
+    "redact_verified": _redact,
+    "verify": lambda model, **options: verify(model, "/missing.wav", [], **options),
+}
+
+
+@pytest.mark.parametrize(("name", "call"), CALLS.items(), ids=CALLS)
+def test_an_unknown_option_names_the_call_and_what_there_is(
+    model: Model, name: str, call: Callable[..., object]
+) -> None:
+    with pytest.raises(TypeError, match=rf"^{name}\(\) got .* 'entitys': did you mean 'entities'\?$"):
+        call(model, entitys=["person"])
+    with pytest.raises(TypeError, match=rf"^{name}\(\) got .* 'foo': choose from .*tasks, .*, vocabulary$"):
+        call(model, foo=1)
+
+
+def test_the_nearest_option_may_be_the_calls_own(model: Model) -> None:
+    with pytest.raises(TypeError, match=r"'samplerate': did you mean 'sample_rate'\?"):
+        model.analyze(np.zeros(16_000, np.float32), samplerate=16_000)  # type: ignore[call-arg]
 
 
 def test_engine_and_manifest_must_fit(vocabulary: Vocabulary) -> None:

@@ -33,6 +33,20 @@ def test_values_variables_and_numbers(recipe: Path) -> None:
     assert loaded.model.freeze_encoder and not loaded.model.freeze_embeddings
 
 
+def test_a_recipe_names_what_lies_beside_it(
+    recipe: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    table = load_recipe(recipe, ["prompts.table=${HERE}/types.yml"]).prompts.table
+    assert table == str(tmp_path / "types.yml")
+    shipped = Path(__file__).parents[2] / "recipes" / "default-base"
+    monkeypatch.chdir(tmp_path)  # and from no folder of the repository
+    for variable in ("DATA", "CACHE", "RUNS"):
+        monkeypatch.setenv(variable, "/somewhere")
+    for name in ("tags", "tags-2"):
+        table = load_recipe(shipped / f"{name}.yaml").prompts.table
+        assert table is not None and Path(table).samefile(shipped / "types.yml")
+
+
 def test_overrides_reach_lists_and_nested_keys(recipe: Path) -> None:
     loaded = load_recipe(
         recipe, ["corpora.0.weight=2", "optimizer.decay=cosine", "max_steps=3", "evaluation.manifests=[a, b]"]

@@ -8,6 +8,7 @@ Exit codes: 0 all done, 1 an input failed (the others are still processed), 2 wr
 from __future__ import annotations
 
 import argparse
+import errno
 import io
 import os
 import sys
@@ -82,6 +83,8 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _failure(error: OSError) -> str:
     reason = error.strerror or str(error)
+    if error.errno == errno.EBADF:
+        return f"standard output: cannot be written ({reason}); open it, or send it to {os.devnull}"
     if error.filename is None:
         return f"reading or writing failed ({reason}); check the disk and the output path"
     return f"{os.fsdecode(error.filename)}: cannot be used ({reason}); check the path"
@@ -97,10 +100,19 @@ def _drop_output() -> None:
 
 
 def _open_streams() -> None:
-    """Treat streams that the caller closed (`<&-`, `>&-`) as empty ones."""
-    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+    """Stand-ins for streams that the caller closed, in their file descriptors, which other files would take.
+
+    A closed stdin (`<&-`) is empty, and what goes to a closed stderr is dropped. Results that go to a closed
+    stdout (`>&-`) are lost: writing them fails, with "bad file descriptor" as in other programs.
+    """
+    for name, mode, access in (
+        ("stdin", "r", os.O_RDONLY),
+        ("stdout", "w", os.O_RDONLY),
+        ("stderr", "w", os.O_WRONLY),
+    ):
         if getattr(sys, name) is None:
-            setattr(sys, name, open(os.devnull, mode, encoding="utf-8"))  # noqa: SIM115 - until the end
+            descriptor = os.open(os.devnull, access)
+            setattr(sys, name, open(descriptor, mode, encoding="utf-8"))  # noqa: SIM115 - until the end
 
 
 def _accept_any_text() -> None:

@@ -6,7 +6,7 @@ import contextlib
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
-from ..errors import AudioError, MissingDependencyError, OptionError, install_hint
+from ..errors import AudioError, MissingDependencyError, OptionError, install_hint, needs
 
 if TYPE_CHECKING:
     from .listen import Buffer
@@ -61,11 +61,8 @@ def recording(device: str | None, buffer: Buffer) -> Iterator[None]:
 
 def _sounddevice() -> Any:
     try:
-        import sounddevice
-    except ImportError:
-        raise MissingDependencyError(
-            f'the microphone needs sounddevice: {install_hint("listen")} (or pipe PCM: `unislu listen -`)'
-        ) from None
+        with needs("the microphone", install=f'{install_hint("listen")} (or pipe PCM: `unislu listen -`)'):
+            import sounddevice
     except OSError as error:  # the wheel for Linux does not contain PortAudio
         raise MissingDependencyError(
             f'the microphone needs PortAudio ({error}): install libportaudio2; {install_hint("listen")}'

@@ -6,6 +6,7 @@ import argparse
 import os
 import re
 import shlex
+import sys
 from collections.abc import Iterable
 from difflib import get_close_matches
 from typing import Any, NoReturn
@@ -26,6 +27,11 @@ class Parser(argparse.ArgumentParser):
         """One line on stderr; exit code 2."""
         text = " ".join(message.removeprefix("argument ").split())
         self.exit(2, f"{self.prog}: {text} (see {self.prog} --help)\n")
+
+    def exit(self, status: int = 0, message: str | None = None) -> NoReturn:
+        """Help and versions that cannot be written raise here, while `main` still reports it."""
+        sys.stdout.flush()
+        super().exit(status, message)
 
     def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
         """Extra arguments are an error here, where the command and its options are known."""

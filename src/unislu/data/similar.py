@@ -14,7 +14,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from unislu.errors import MissingDependencyError
+from unislu.errors import needs
 
 NGRAMS = (3, 4)
 POOL = 16
@@ -71,12 +71,8 @@ def _by_ngrams(texts: Sequence[str], count: int) -> list[list[int]]:
 
 
 def _by_model(texts: Sequence[str], model: str, count: int) -> list[list[int]]:
-    try:
+    with needs(f"comparing texts with {model!r}", install="pip install sentence-transformers"):
         from sentence_transformers import SentenceTransformer
-    except ImportError as error:
-        raise MissingDependencyError(
-            f"comparing texts with {model!r} needs sentence-transformers: pip install sentence-transformers"
-        ) from error
     vectors = SentenceTransformer(model).encode(list(texts), normalize_embeddings=True)
     found: list[list[int]] = []
     for first in range(0, len(texts), _BLOCK):

@@ -66,7 +66,7 @@ class Listener:
         """
         if not 0.1 <= interval <= 10:
             raise OptionError(f"interval is {interval}: give seconds from 0.1 to 10")
-        request = Request.of(request, options)
+        request = Request.of(request, options, Listener)
         if not request.wants_text:
             raise OptionError("listening writes a transcript: add asr or ner to the tasks")
         model.check(request)

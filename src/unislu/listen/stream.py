@@ -58,7 +58,8 @@ async def listen(
     Raises:
         OptionError: bad options or chunks.
     """
-    listener = Listener(model, Request.of(request, options), interval=interval, detector=detector)
+    request = Request.of(request, options, listen)
+    listener = Listener(model, request, interval=interval, detector=detector)
     waiting = _Waiting(round(max_pending * SAMPLE_RATE))
     reader = asyncio.create_task(waiting.fill(chunks))
     try:

@@ -124,7 +124,7 @@ class Model:
             AudioError: the audio cannot be read.
             EngineError: no part of it could be recognised.
         """
-        return self._one(source, sample_rate, name, self._plan(request, options), watch)
+        return self._one(source, sample_rate, name, self._plan(request, options, self.analyze), watch)
 
     def partial(
         self,
@@ -149,7 +149,7 @@ class Model:
             OptionError: as for `analyze`.
             RecordError: `begin` has entities of types that were not requested.
         """
-        plan = replace(self._plan(request, options), begin=begin)
+        plan = replace(self._plan(request, options, self.partial), begin=begin)
         return self._one(samples, SAMPLE_RATE, None, plan, None)
 
     @overload
@@ -211,7 +211,7 @@ class Model:
             raise OptionError(f"on_error is {on_error!r}: give 'raise' or 'yield'")
         if isinstance(sources, str | bytes | os.PathLike | Mapping):
             raise OptionError(f"sources is {sources!r:.80}: give a sequence, e.g. ['a.wav', 'b.wav']")
-        plan = self._plan(request, options)
+        plan = self._plan(request, options, self.analyze_many)
         results = self._results(self._open_all(sources, names, plan, progress), plan, watch)
         return results if on_error == "yield" else _raising(results)
 
@@ -219,8 +219,8 @@ class Model:
         """Raises `OptionError` if this model cannot fulfil the request."""
         self.recognizer.resolve(request)
 
-    def _plan(self, request: Request | None, options: RequestOptions) -> Plan:
-        return self.recognizer.resolve(Request.of(request, options))
+    def _plan(self, request: Request | None, options: RequestOptions, caller: Callable[..., object]) -> Plan:
+        return self.recognizer.resolve(Request.of(request, options, caller))
 
     def _one(
         self, source: AudioSource, rate: int | None, name: str | None, plan: Plan, watch: Watch | None

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, fields
+from difflib import get_close_matches
 from functools import cached_property
+from inspect import signature
 from typing import TYPE_CHECKING, Any, TypedDict
 
 from unislu.errors import OptionError
@@ -198,8 +200,16 @@ class Request:
         return self.speakers is not None and self.channels != "split"
 
     @classmethod
-    def of(cls, request: Request | None, options: RequestOptions) -> Request:
-        """The request given as one value or by its fields. Raises `OptionError` for both at once."""
+    def of(cls, request: Request | None, options: RequestOptions, caller: Callable[..., object]) -> Request:
+        """The request given as one value or by its fields.
+
+        Raises `OptionError` for both at once, and `TypeError` for an option that `caller`, which takes the
+        fields as keyword arguments, does not have.
+        """
+        known = [f.name for f in fields(cls) if f.init]
+        for name in options:
+            if name not in known:
+                raise TypeError(_unexpected(name, known, caller))
         if request is None:
             return cls(**options)
         if options:
@@ -252,6 +262,14 @@ class Request:
     def wants_text(self) -> bool:
         """Whether the result holds the transcript; entities need it for their offsets."""
         return "asr" in self.tasks or "ner" in self.tasks
+
+
+def _unexpected(name: str, known: Sequence[str], caller: Callable[..., object]) -> str:
+    """The message for a keyword argument that is no field of a request: the nearest one, or all there are."""
+    own = [p.name for p in signature(caller).parameters.values() if p.kind is p.KEYWORD_ONLY]
+    close = get_close_matches(name, [*own, *known], n=1)
+    remedy = f"did you mean {close[0]!r}?" if close else f"choose from {', '.join([*own, *known])}"
+    return f"{caller.__name__}() got an unexpected keyword argument {name!r}: {remedy}"
 
 
 def _check_point_name(name: object, tasks: Sequence[str]) -> None:

@@ -230,7 +230,7 @@ def redact_verified(
         VerificationError: as for `Redaction.goes_on`.
         EngineError: as for `Model.analyze`.
     """
-    request = Request.of(request, options)
+    request = Request.of(request, options, redact_verified)
     while True:
         duration = redaction.analysis.duration
         copy = redact_audio(source, target, redaction.covers, how, 0.0, duration=duration, name=name)
@@ -267,6 +267,6 @@ def verify(
         Every place where a phrase is recognised again, or that was not understood; empty = none.
     """
     phrases = phrases_of(matches)
-    copies = transcribe_copy(model, audio, Request.of(request, options))
+    copies = transcribe_copy(model, audio, Request.of(request, options, verify))
     found = {leak for again in copies for leak in (*phrase_leaks(again, phrases), *failed_leaks(again, ()))}
     return tuple(sorted(found, key=lambda leak: (leak.start, leak.end, leak.type)))

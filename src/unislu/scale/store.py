@@ -9,7 +9,7 @@ from contextlib import contextmanager, suppress
 from fnmatch import fnmatch
 from typing import Any
 
-from ..errors import BatchError, MissingDependencyError, OptionError, needs
+from ..errors import BatchError, OptionError, needs, not_imported
 from ..files import write_whole
 
 LOCK = "_lock"
@@ -37,11 +37,11 @@ def open_store(url: str) -> tuple[Any, str]:
     try:
         fs, path = fsspec.core.url_to_fs(url)
     except ImportError as error:
+        # fsspec's own message says what to install, whatever it was that could not be imported.
+        cause = error.__cause__ if isinstance(error.__cause__, ImportError) else error
         package = _INSTALL.get(protocol)
         remedy = f"pip install {package}" if package else str(error)
-        raise MissingDependencyError(
-            f"{url}: storage of the kind {protocol}:// needs a package: {remedy}"
-        ) from None
+        raise not_imported(f"{url}: storage of the kind {protocol}://", cause, remedy) from None
     except ValueError as error:
         raise OptionError(f"{url}: {error}; give a path, or a URL such as s3://bucket/key") from None
     except OSError as error:  # e.g. hdfs:// without the Hadoop libraries

@@ -13,7 +13,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
-from unislu.errors import MissingDependencyError, VocabularyError
+from unislu.errors import VocabularyError, needs
 
 if TYPE_CHECKING:
     from tokenizers import Tokenizer
@@ -65,10 +65,8 @@ class WhisperTokenizer:
 
 
 def _load(definition: str) -> Tokenizer:
-    try:
+    with needs("a model", install="pip install tokenizers"):
         from tokenizers import Tokenizer
-    except ImportError as error:
-        raise MissingDependencyError("tokenizers is not installed: pip install tokenizers") from error
     try:
         return Tokenizer.from_str(definition)
     except Exception as error:  # tokenizers raises bare Exception

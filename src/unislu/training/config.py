@@ -309,7 +309,7 @@ def load_recipe(path: str | Path, overrides: Sequence[str] = (), *, tiny: str | 
     """Read a YAML recipe, apply `key=value` overrides, expand `${VARIABLES}` of the environment.
 
     Args:
-        path: the YAML file.
+        path: the YAML file; `${HERE}` in its strings is its folder.
         overrides: applied last.
         tiny: a folder that `unislu.training.smoke` made: the section `smoke` is merged in, `${TINY}` in it
             is that folder, and its corpora take the place of the recipe's.
@@ -320,18 +320,18 @@ def load_recipe(path: str | Path, overrides: Sequence[str] = (), *, tiny: str | 
     raw = read_yaml(path)
     changes = raw.pop("smoke", {})
     if tiny is not None:
-        raw = _tried(merge(raw, _placed(changes, str(tiny))), Path(tiny))
+        raw = _tried(merge(raw, _placed(changes, "${TINY}", Path(tiny))), Path(tiny))
     override(raw, overrides)
-    return build(Recipe, raw)
+    return build(Recipe, _placed(raw, "${HERE}", Path(path).parent))
 
 
-def _placed(value: Any, tiny: str) -> Any:
-    """The section `smoke` with `${TINY}` replaced."""
+def _placed(value: Any, name: str, folder: Path) -> Any:
+    """The value with a folder in place of its name."""
     if isinstance(value, dict):
-        return {key: _placed(item, tiny) for key, item in value.items()}
+        return {key: _placed(item, name, folder) for key, item in value.items()}
     if isinstance(value, list):
-        return [_placed(item, tiny) for item in value]
-    return value.replace("${TINY}", tiny) if isinstance(value, str) else value
+        return [_placed(item, name, folder) for item in value]
+    return value.replace(name, str(folder)) if isinstance(value, str) else value
 
 
 def _tried(raw: dict[str, Any], tiny: Path) -> dict[str, Any]:

@@ -13,7 +13,7 @@ from zlib import crc32
 import numpy as np
 from numpy.typing import NDArray
 
-from unislu.errors import MissingDependencyError, VoiceError
+from unislu.errors import VoiceError, needs
 
 _INSTALL = "pip install hibari-tts"
 _READINGS = {"us": False, "gb": True}
@@ -28,11 +28,9 @@ class HibariVoice:
     """
 
     def __init__(self, name: str) -> None:
-        try:
+        with needs(f"hibari:{name}", install=_INSTALL):
             from hibari import Hibari
             from hibari.voices import VOICES
-        except ImportError as error:
-            raise MissingDependencyError(f"hibari:{name} needs hibari: `{_INSTALL}`") from error
         if name not in _READINGS and name not in VOICES:
             known = ", ".join([*_READINGS, *VOICES])
             raise VoiceError(f"hibari:{name}: no such voice; known: {known}")
@@ -60,10 +58,8 @@ def reader(british: bool) -> Any:
     Raises:
         MissingDependencyError: when hibari is not installed.
     """
-    try:
+    with needs("a reader of English", install=_INSTALL):
         from hibari.g2p import G2P
-    except ImportError as error:
-        raise MissingDependencyError(f"English phonemes need hibari: `{_INSTALL}`") from error
     return G2P(british=british)
 
 

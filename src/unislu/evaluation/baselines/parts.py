@@ -9,7 +9,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Protocol
 
-from unislu.errors import MissingDependencyError
+from unislu.errors import needs
 from unislu.evaluation.provenance import installed
 from unislu.evaluation.question import Question
 
@@ -93,10 +93,8 @@ class Transcription:
 
 def needed(module: str, package: str) -> Any:
     """Import a part's package. Raises `MissingDependencyError` with the command that installs it."""
-    try:
+    with needs("the baseline", install=f"pip install {package}"):
         return import_module(module)
-    except ImportError as error:
-        raise MissingDependencyError(f"{package} is not installed: pip install {package}") from error
 
 
 def shown(model: str) -> str:
