@@ -172,16 +172,18 @@ def test_an_engine_without_attention_gives_no_alignment(vocabulary: Vocabulary) 
     assert decoder.decode((0,), fmt, prompt, [2.0], DecodeOptions(align=True))[0].alignment is None
 
 
-def test_pauses_are_heard_beside_digital_silence() -> None:
+@pytest.mark.parametrize("noise", [-42.0, -26.0])
+def test_pauses_are_heard_beside_digital_silence(noise: float) -> None:
     """A recording that starts late begins with zeros, which are far below the noise of its room."""
     rng = np.random.default_rng(0)
-    speech, pause, late = np.full(100, -10.0), np.full(120, -42.0), np.full(200, -90.0)
+    speech, pause, late = np.full(100, -10.0), np.full(120, noise), np.full(200, -90.0)
     room = np.concatenate([speech, pause, speech, pause[:60]]) + rng.normal(0, 0.5, 380)
     known = quietness(room.astype(np.float32), 190)
     found = quietness(np.concatenate([late, room]).astype(np.float32), 290)
     assert known is not None and found is not None
     np.testing.assert_allclose(found[100:], known, atol=0.05)
-    assert found[100:150].max() == -1.0 and found[150:210].min() > 0.5 and found[:100].min() == 1.0
+    assert found[100:150].max() < -0.9 and found[:100].min() == 1.0
+    assert found[150:210].min() > (0.5 if noise < -40 else 0.0)
 
 
 def test_weak_sounds_of_clean_speech_are_no_pauses() -> None:

@@ -40,6 +40,7 @@ _QUIET_PERCENT = 5.0
 _STEADY_PERCENT = 15.0
 _STEADY_DB = 4.0
 _BELOW_SPEECH_DB = 20.0
+_STEADIEST_DB = 2.5
 _NEVER = -1e6
 
 
@@ -84,11 +85,12 @@ def _noise(level: NDArray[np.float32], loud: float) -> float:
 
     Digital silence (a late start, a jump of the time codes, a muted microphone) says nothing about the noise
     of the room beside it: where the quietest of the rest is steady, as noise is, and far below the speech,
-    that is the level of pauses.
+    that is the level of pauses. Nearer to the speech, where weak sounds are too, it must be steadier still.
     """
     deepest = loud - _DEEPEST_DB
     quiet, steady = np.percentile(level[level > deepest], (_QUIET_PERCENT, _STEADY_PERCENT))
-    if steady - quiet <= _STEADY_DB and loud - quiet >= _BELOW_SPEECH_DB:
+    far, spread = loud - quiet, steady - quiet
+    if far >= _LEAST_DB and spread <= (_STEADY_DB if far >= _BELOW_SPEECH_DB else _STEADIEST_DB):
         return float(quiet)
     return max(float(np.percentile(level, _QUIET_PERCENT)), deepest)
 
