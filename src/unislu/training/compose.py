@@ -34,7 +34,8 @@ from unislu.bundle.folder import Bundle
 from unislu.engines.heads import alignment_heads, write_heads
 from unislu.errors import BundleError
 from unislu.training.export import KEPT_FLOAT32, checkpoint_weights, load_checkpoint
-from unislu.training.onnx_decoder import EMBEDDING, write_decoder
+from unislu.training.onnx_decoder import write_decoder
+from unislu.training.onnx_embedding import EMBEDDING
 from unislu.training.onnx_encoder import Shape
 from unislu.training.onnx_graph import PAGE
 from unislu.training.onnx_scores import scores_graph
@@ -62,7 +63,7 @@ def compose(bundle: str | Path, whisper: Path, out: Path) -> Path:
     weights[f"{EMBEDDING}.weight"] = table
     shape = replace(Shape.of(model.config), vocabulary=found.manifest.vocabulary["size"])
     heads = alignment_heads(model)
-    graph = write_decoder(weights, shape, not half, heads)
+    graph = write_decoder(weights, shape, not half, heads, shortlist=not half)
     if half:
         graph.halve(KEPT_FLOAT32)
     tags = onnx.load(str(found.decoder))

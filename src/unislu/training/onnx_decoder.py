@@ -26,32 +26,40 @@ import numpy as np
 from numpy.typing import NDArray
 
 from unislu.engines.heads import Head
-from unislu.training.onnx_encoder import Shape, Weights, add_norm, feed_forward, layer_norm, project
-from unislu.training.onnx_graph import (
-    BLOCK,
-    MICROSOFT,
-    UINT8_ZERO,
-    BlockLinear,
-    FloatLinear,
-    GraphWriter,
-    Linear,
-    quantize_blocks,
+from unislu.training.onnx_embedding import (
+    embed,
+    embed_quantized,
+    logits,
+    logits_by_shortlist,
+    logits_quantized,
 )
+from unislu.training.onnx_encoder import Shape, Weights, add_norm, feed_forward, layer_norm, project
+from unislu.training.onnx_graph import MICROSOFT, BlockLinear, FloatLinear, GraphWriter, Linear
 
-EMBEDDING = "decoder.embed_tokens"
 
-
-def write_decoder(weights: Weights, shape: Shape, quantized: bool, heads: Sequence[Head] = ()) -> GraphWriter:
+def write_decoder(
+    weights: Weights,
+    shape: Shape,
+    quantized: bool,
+    heads: Sequence[Head] = (),
+    shortlist: bool = False,
+) -> GraphWriter:
     """Write the decoder, with float32 or with int8 weights and cross cache.
 
-    `heads`: those whose queries are an output, sorted; none leaves the output away.
+    Args:
+        weights: of the checkpoint.
+        shape: its sizes.
+        quantized: int8.
+        heads: those whose queries are an output, sorted; none leaves the output away.
+        shortlist: full logits of the likeliest tokens only (`onnx_embedding`); for int8 and a decoder that
+            writes nothing but words.
     """
     graph = GraphWriter("decoder")
     linear: Linear = BlockLinear() if quantized else FloatLinear()
     tokens = graph.input("tokens", np.int64, ["batch", "n"])
     positions = graph.input("positions", np.int64, ["batch", "n"])
     attention = _Attention(graph, shape, quantized, heads)
-    embedded = _embed_quantized(graph, tokens, weights) if quantized else _embed(graph, tokens, weights)
+    embedded = (embed_quantized if quantized else embed)(graph, tokens, weights)
     table = graph.constant("decoder.positions", weights["decoder.embed_positions.weight"])
     residual = graph.op("Add", [embedded, graph.op("Gather", [table, positions])])
     normed = layer_norm(graph, residual, weights, "decoder.layers.0.self_attn_layer_norm")
@@ -71,9 +79,11 @@ def write_decoder(weights: Weights, shape: Shape, quantized: bool, heads: Sequen
         following = "decoder.layer_norm" if last else f"decoder.layers.{index + 1}.self_attn_layer_norm"
         normed, residual = add_norm(graph, updated, residual, weights, following)
     newest = graph.op("Gather", [normed, graph.constant("newest", np.array(-1, np.int64))], axis=1)
-    write_logits = _logits_quantized if quantized else _logits
-    logits = write_logits(graph, newest, weights)
-    graph.output(logits, "logits", np.float32, ["batch", shape.vocabulary])
+    if shortlist:
+        found = logits_by_shortlist(graph, newest, shape.vocabulary, shape.width)
+    else:
+        found = (logits_quantized if quantized else logits)(graph, newest, weights)
+    graph.output(found, "logits", np.float32, ["batch", shape.vocabulary])
     attention.write_queries()
     return graph
 
@@ -167,39 +177,6 @@ class _Attention:
         stacked = self.graph.input("cross_scales", np.float32, ["batch", count, self.shape.width])
         self.scales = [self.graph.fresh("cross_scale") for _ in range(count)]
         self.graph.op("Split", [stacked], outputs=self.scales, axis=1, num_outputs=count)
-
-
-def _embed(graph: GraphWriter, tokens: str, weights: Weights) -> str:
-    """Rows of the float32 embedding."""
-    return graph.op("Gather", [graph.constant(f"{EMBEDDING}.weight", weights[f"{EMBEDDING}.weight"]), tokens])
-
-
-def _logits(graph: GraphWriter, x: str, weights: Weights) -> str:
-    """`[batch, width]` -> `[batch, vocabulary]` with the same float32 matrix as `_embed`."""
-    table = graph.constant(f"{EMBEDDING}.weight", weights[f"{EMBEDDING}.weight"])
-    return graph.op("Gemm", [x, table], transB=1)
-
-
-def _embed_quantized(graph: GraphWriter, tokens: str, weights: Weights) -> str:
-    """Rows of the same int8 matrix that the logits are computed with, dequantised here."""
-    table = weights[f"{EMBEDDING}.weight"]
-    values, scales = quantize_blocks(table, BLOCK)
-    rows = graph.op("Gather", [graph.constant(f"{EMBEDDING}.weight", values), tokens])
-    row_scales = graph.op("Gather", [graph.constant(f"{EMBEDDING}.scales", scales), tokens])
-    centred = graph.op(
-        "Sub", [graph.op("Cast", [rows], to=1), graph.constant("offset", np.array(UINT8_ZERO, np.float32))]
-    )
-    scaled = graph.op("Mul", [centred, graph.op("Unsqueeze", [row_scales, graph.ints(-1)])])
-    flat = graph.op("Reshape", [scaled, graph.ints(0, 0, -1)])
-    width = table.shape[1]
-    if scales.shape[1] * BLOCK == width:
-        return flat
-    return graph.op("Slice", [flat, graph.ints(0), graph.ints(width), graph.ints(2)])
-
-
-def _logits_quantized(graph: GraphWriter, x: str, weights: Weights) -> str:
-    """`[batch, width]` -> `[batch, vocabulary]` with the same int8 matrix as `_embed_quantized`."""
-    return BlockLinear().write(graph, x, EMBEDDING, weights[f"{EMBEDDING}.weight"], None)
 
 
 def _pack(weights: Weights, name: str) -> tuple[NDArray[Any], NDArray[Any]]:

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from unislu.errors import BundleError
-from unislu.training.onnx_decoder import EMBEDDING
+from unislu.training.onnx_embedding import EMBEDDING
 from unislu.training.onnx_graph import MICROSOFT, UINT8_ZERO, GraphWriter, RowLinear
 
 if TYPE_CHECKING:
