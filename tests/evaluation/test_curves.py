@@ -16,7 +16,7 @@ from unislu.cli import main
 from unislu.data.records import AnnotatedEntity, Record
 from unislu.errors import BundleError, OptionError, RecordError
 from unislu.evaluation.curves.bias import bias_figure, bias_table
-from unislu.evaluation.curves.figure import Table, save
+from unislu.evaluation.curves.figure import save
 from unislu.evaluation.curves.formats import format_lengths, format_table
 from unislu.evaluation.curves.languages import language_figure, language_table
 from unislu.evaluation.curves.length import length_figure, length_table
@@ -28,10 +28,6 @@ from unislu.evaluation.sweep import Answer, RecordClip, Swept
 pytest.importorskip("matplotlib")
 
 JFK = Path(__file__).parents[2] / "examples" / "jfk.flac"
-
-
-def rows(table: Table) -> list[dict[str, object]]:
-    return [dict(zip(table.columns, row, strict=True)) for row in table.rows]
 
 
 def drawn(paths: Sequence[Path]) -> str:
@@ -57,11 +53,11 @@ def test_bias(tmp_path: Path) -> None:
     both = Answer("anna met tom", (("PERSON", "anna"), ("PERSON", "tom"), ("ORG", "met")))
     swept = Swept((-2.0, 0.0, 2.0), {"c0": (none, one, both)})
     table = bias_table(clips, swept, "slue")
-    every = [row for row in rows(table) if row["type"] == "all"]
+    every = [row for row in table if row["type"] == "all"]
     assert [row["precision"] for row in every] == [None, 100.0, pytest.approx(100 / 3)]
     assert [row["recall"] for row in every] == [0.0, 50.0, 50.0]
     assert [row["wer"] for row in every] == [0.0, 0.0, pytest.approx(100 / 3)]
-    assert {row["type"] for row in rows(table)} == {"all", "person", "org"}
+    assert {row["type"] for row in table} == {"all", "person", "org"}
     first = drawn(save(table, bias_figure(table, "Bias"), tmp_path / "a", "bias"))
     assert drawn(save(table, bias_figure(table, "Bias"), tmp_path / "b", "bias")) == first
     for entities in (None, ()):
@@ -87,8 +83,8 @@ def judged(right: bool) -> Judged:
 
 def test_length(tmp_path: Path) -> None:
     table = length_table({"a": judged(True), "b": judged(False)}, (5, 10))
-    found = {(row["system"], row["words"]): row for row in rows(table)}
-    assert [row["words"] for row in rows(table)][:4] == ["< 5", "5–9", "≥ 10", "all"]
+    found = {(row["system"], row["words"]): row for row in table}
+    assert [row["words"] for row in table][:4] == ["< 5", "5–9", "≥ 10", "all"]
     assert found["a", "all"]["ner_f1"] == 100.0 and found["b", "all"]["ner_f1"] == 50.0
     assert found["b", "≥ 10"]["wer"] == 75.0 and found["b", "≥ 10"]["ner_f1"] == 0.0
     assert found["b", "5–9"]["utterances"] == 0 and found["b", "5–9"]["wer"] is None
@@ -108,7 +104,7 @@ def test_negatives(tmp_path: Path) -> None:
         "again": (Trained(2, 0.1), scores[1]),
     }  # fmt: skip
     table = negatives_table(models)
-    assert [(row["model"], row["negatives"], row["f1"]) for row in rows(table)] == [
+    assert [(row["model"], row["negatives"], row["f1"]) for row in table] == [
         ("none", 0, 0.0),
         ("again", 2, 0.0),
         ("two", 2, 100.0),
@@ -129,7 +125,7 @@ def test_what_a_model_was_trained_with() -> None:
 def test_languages(tmp_path: Path) -> None:
     scores = score([Gold("a", "hola", (("org", "hola"),))], [Prediction("a", "hola", ())], "slue")
     table = language_table({"es": scores})
-    assert rows(table)[0] | {"label_f1": 0.0} == {
+    assert table[0] | {"label_f1": 0.0} == {
         "language": "es", "utterances": 1, "f1": 0.0, "precision": None, "recall": 0.0, "label_f1": 0.0,
         "wer": 0.0, "profile": "slue",
     }  # fmt: skip
@@ -145,7 +141,7 @@ def test_formats_cost_tokens(manifest: Path, embedded_vocabulary: object) -> Non
     # a pair of tags costs two tokens; without entities `inline` is the transcript
     pairs = zip(lengths["transcript"], lengths["inline"], records, strict=True)
     assert all(tags[1] - plain[1] == 2 * len(r.entities or ()) for plain, tags, r in pairs)
-    table = {(row["format"], row["words"]): row for row in rows(format_table(lengths))}
+    table = {(row["format"], row["words"]): row for row in format_table(lengths)}
     assert table["transcript", "all"]["times_transcript"] == 1.0
     assert table["bio", "all"]["mean"] > table["inline-open", "all"]["mean"]  # type: ignore[operator]
     with pytest.raises(RecordError, match="no record has annotated entities"):

@@ -81,13 +81,13 @@ def _trained(arguments: argparse.Namespace) -> int:
 
 
 def _write(output: Path | None, table: str, rows: list[dict[str, Any]], facts: dict[str, Any]) -> None:
-    from ..evaluation.curves.figure import Table
+    from ..evaluation.curves.figure import write_csv
 
     if output is None:
         return
     make_folder(output)
     (output / "compare.md").write_text(table, encoding="utf-8")
-    Table.of(rows).write(output / "compare.csv")
+    write_csv(rows, output / "compare.csv")
     text = json.dumps({**facts, "rows": rows}, indent=1)
     (output / "compare.json").write_text(text + "\n", encoding="utf-8")
 

@@ -38,7 +38,7 @@ def bias_table(clips: Sequence[RecordClip], swept: Swept, profile: str) -> Table
         types |= set(found)
         wer = scores.words.wer
         rows += [_row(bias, name, counts, wer if name == ALL else None) for name, counts in found.items()]
-    return Table.of(rows)
+    return rows
 
 
 def _row(bias: float, name: str, counts: Counts, wer: float | None) -> dict[str, Any]:
@@ -57,8 +57,7 @@ def _row(bias: float, name: str, counts: Counts, wer: float | None) -> dict[str,
 def bias_figure(table: Table, title: str) -> Figure:
     """Left: the three scores over the bias. Right: precision against recall, biases written beside."""
     figure, (left, right) = panels(2, title)
-    rows = [dict(zip(table.columns, row, strict=True)) for row in table.rows]
-    every = [row for row in rows if row["type"] == ALL]
+    every = [row for row in table if row["type"] == ALL]
     biases = [row["bias"] for row in every]
     for number, name in enumerate(("precision", "recall", "f1")):
         line(left, biases, [row[name] for row in every], "F1" if name == "f1" else name, number)
@@ -74,7 +73,7 @@ def bias_figure(table: Table, title: str) -> Figure:
     return figure
 
 
-def _trade(axis: Axes, rows: Sequence[dict[str, Any]]) -> None:
+def _trade(axis: Axes, rows: Table) -> None:
     """Precision over recall, with lines of equal F1 behind it."""
     for f1 in (20, 40, 60, 80):
         recalls = [f1 / 2 + (100 - f1 / 2) * n / 100 for n in range(1, 101)]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -44,36 +43,24 @@ _STYLE: Any = {  # matplotlib types the keys of its settings one by one
 }
 
 
-@dataclass(frozen=True)
-class Table:
-    """Rows of plain values under the names of their columns."""
-
-    columns: tuple[str, ...]
-    rows: tuple[tuple[Any, ...], ...]
-
-    @classmethod
-    def of(cls, rows: Sequence[Mapping[str, Any]]) -> Table:
-        """From mappings with the same keys."""
-        columns = tuple(rows[0]) if rows else ()
-        return cls(columns, tuple(tuple(row[name] for name in columns) for row in rows))
-
-    def write(self, path: Path) -> None:
-        """Write as CSV: numbers with at most four decimals, undefined values as empty cells."""
-        with path.open("w", encoding="utf-8", newline="") as file:
-            writer = csv.writer(file)
-            writer.writerow(self.columns)
-            writer.writerows([[_cell(value) for value in row] for row in self.rows])
+Table = Sequence[Mapping[str, Any]]
+"""Rows of plain values by the names of their columns, which are the same in every row."""
 
 
-def _cell(value: Any) -> Any:
-    return round(value, 4) if isinstance(value, float) else "" if value is None else value
+def write_csv(table: Table, path: Path) -> None:
+    """Write a table as CSV: numbers with at most four decimals, undefined values as empty cells."""
+    with path.open("w", encoding="utf-8", newline="") as file:
+        writer = csv.DictWriter(file, table[0] if table else ())
+        writer.writeheader()
+        for row in table:
+            writer.writerow({k: round(v, 4) if isinstance(v, float) else v for k, v in row.items()})
 
 
 def save(table: Table, figure: Figure, folder: Path, name: str) -> list[Path]:
     """Write NAME.csv, NAME.svg and NAME.png into a folder; returns their paths."""
     folder.mkdir(parents=True, exist_ok=True)
     paths = [folder / f"{name}.{ending}" for ending in ("csv", "svg", "png")]
-    table.write(paths[0])
+    write_csv(table, paths[0])
     import matplotlib
 
     with matplotlib.rc_context(_STYLE):
@@ -82,7 +69,7 @@ def save(table: Table, figure: Figure, folder: Path, name: str) -> list[Path]:
     return paths
 
 
-def panels(count: int, title: str, *, height: float = 3.9) -> tuple[Figure, list[Axes]]:
+def panels(count: int, title: str) -> tuple[Figure, list[Axes]]:
     """A figure with panels side by side, four as two by two, and a title over all of them.
 
     Raises:
@@ -94,7 +81,7 @@ def panels(count: int, title: str, *, height: float = 3.9) -> tuple[Figure, list
     with matplotlib.rc_context(_STYLE):
         lines = 2 if count > 3 else 1
         columns = -(-count // lines)
-        figure = Figure(figsize=(4.9 * columns + 0.3, height * lines), layout="constrained")
+        figure = Figure(figsize=(4.9 * columns + 0.3, 3.9 * lines), layout="constrained")
         figure.suptitle(title, x=0.01, ha="left", fontsize=12, fontweight="bold")
         axes = [figure.add_subplot(lines, columns, number + 1) for number in range(count)]
         for axis in axes:

@@ -114,7 +114,7 @@ def format_table(lengths: Mapping[str, Sequence[tuple[int, int, int]]]) -> Table
                     "times_transcript": sum(tokens) / sum(plain[n] for n in inside),
                 }
             )
-    return Table.of(rows)
+    return rows
 
 
 def _percentile(values: Sequence[int], share: float) -> int:
@@ -125,10 +125,9 @@ def format_figure(lengths: Mapping[str, Sequence[tuple[int, int, int]]], table: 
     """Left: how long the outputs are, as boxes. Right: the mean length over the words."""
     figure, (left, right) = panels(2, title)
     _boxes(left, lengths, table)
-    rows = [dict(zip(table.columns, row, strict=True)) for row in table.rows]
     for number, name in enumerate(lengths):
         # The last ranges hold a handful of sentences, whose means jump.
-        mine = [r for r in rows if r["format"] == name and r["words"] != ALL and r["utterances"] >= 3]
+        mine = [r for r in table if r["format"] == name and r["words"] != ALL and r["utterances"] >= 3]
         line(right, [r["from"] + BIN / 2 for r in mine], [r["mean"] for r in mine], name, number)
     from_zero(right)
     label(right, "By length", "words in the transcript", "mean tokens")
@@ -147,8 +146,7 @@ def _boxes(axis: Axes, lengths: Mapping[str, Sequence[tuple[int, int, int]]], ta
     for number, box in enumerate(drawn["boxes"]):
         box.set_facecolor(COLORS[number % len(COLORS)])
         box.set_alpha(0.65)
-    rows = [dict(zip(table.columns, row, strict=True)) for row in table.rows]
-    times = {row["format"]: row["times_transcript"] for row in rows if row["words"] == ALL}
+    times = {row["format"]: row["times_transcript"] for row in table if row["words"] == ALL}
     names = [f"{name}\n×{times[name]:.2f}" for name in lengths]
     axis.set_xticks(range(1, len(names) + 1), names, fontsize=8.5)
     axis.set_ylim(bottom=0)

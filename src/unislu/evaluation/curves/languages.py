@@ -54,18 +54,17 @@ def language_table(scores: Mapping[str, Scores]) -> Table:
                 "profile": found.profile,
             }
         )
-    return Table.of(rows)
+    return rows
 
 
 def language_figure(table: Table, title: str) -> Figure:
     """F1 and WER of each language as bars."""
     figure, axes = panels(2, title)
-    rows = [dict(zip(table.columns, row, strict=True)) for row in table.rows]
-    names = [row["language"] for row in rows]
+    names = [row["language"] for row in table]
     for axis, key, number, head in zip(
         axes, ("f1", "wer"), (0, 1), ("Entities: F1", "Transcript: word error rate"), strict=True
     ):
-        values = [row[key] or 0.0 for row in rows]
+        values = [row[key] or 0.0 for row in table]
         bars = axis.bar(names, values, 0.5, color=COLORS[number])
         axis.bar_label(bars, [f"{value:.1f}" for value in values], padding=2, fontsize=9)
         axis.grid(False, axis="x")

@@ -47,7 +47,7 @@ def length_table(systems: Mapping[str, Judged], edges: Sequence[int] = EDGES) ->
                     **_scores(replace(judged, utterances=inside)),
                 }
             )
-    return Table.of(rows)
+    return rows
 
 
 def _ranges(edges: Sequence[int]) -> list[tuple[int, int | None]]:
@@ -93,8 +93,7 @@ def _wer(judged: Judged, utterances: Sequence[JudgedUtterance]) -> float | None:
 
 def length_figure(table: Table, title: str) -> Figure:
     """One panel for each score that is defined anywhere; under the ranges the utterances in them."""
-    every = [dict(zip(table.columns, row, strict=True)) for row in table.rows]
-    rows = [row for row in every if row["words"] != ALL]
+    rows = [row for row in table if row["words"] != ALL]
     shown = [panel for panel in _PANELS if any(row[panel[0]] is not None for row in rows)]
     figure, axes = panels(len(shown), title)
     names = list(dict.fromkeys(row["system"] for row in rows))

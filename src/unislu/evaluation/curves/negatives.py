@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import statistics
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from unislu.bundle import Manifest
 from unislu.errors import BundleError
@@ -58,7 +58,7 @@ def negatives_table(models: Mapping[str, tuple[Trained, Scores]]) -> Table:
                 "utterances": scores.utterances,
             }
         )
-    return Table.of(rows)
+    return rows
 
 
 def _order(trained: Trained, name: str) -> tuple[int, float, str]:
@@ -68,21 +68,20 @@ def _order(trained: Trained, name: str) -> tuple[int, float, str]:
 def negatives_figure(table: Table, title: str) -> Figure:
     """Left and middle: F1 and WER over the negatives, a line for each dropout. Right: bars by both."""
     figure, (left, middle, right) = panels(3, title)
-    rows = [dict(zip(table.columns, row, strict=True)) for row in table.rows]
-    dropouts = sorted({row["dropout"] for row in rows})
+    dropouts = sorted({row["dropout"] for row in table})
     for axis, key in ((left, "f1"), (middle, "wer")):
         for number, dropout in enumerate(dropouts):
-            means = _means([row for row in rows if row["dropout"] == dropout], "negatives", key)
+            means = _means([row for row in table if row["dropout"] == dropout], "negatives", key)
             line(axis, list(means), list(means.values()), f"dropout {dropout:g}", number)
-        axis.set_xticks(sorted({row["negatives"] for row in rows}))
+        axis.set_xticks(sorted({row["negatives"] for row in table}))
     label(left, "Entities by negatives", "examples that give negatives", "F1 in percent")
     label(middle, "Transcript by negatives", "examples that give negatives", "word error rate in percent")
     left.legend(frameon=False, fontsize=9)
-    _bars(right, rows)
+    _bars(right, table)
     return figure
 
 
-def _means(rows: Sequence[Mapping[str, Any]], key: str, value: str) -> dict[int, float | None]:
+def _means(rows: Table, key: str, value: str) -> dict[int, float | None]:
     """Average models that differ only in their seed."""
     found: dict[int, float | None] = {}
     for place in sorted({row[key] for row in rows}):
@@ -91,7 +90,7 @@ def _means(rows: Sequence[Mapping[str, Any]], key: str, value: str) -> dict[int,
     return found
 
 
-def _bars(axis: Axes, rows: Sequence[Mapping[str, Any]]) -> None:
+def _bars(axis: Axes, rows: Table) -> None:
     """Those of the four cases of Fig. 3 that exist: with and without negatives, with and without dropout."""
     cases = []
     for negatives in (False, True):
