@@ -106,5 +106,3 @@ def test_bad_questions() -> None:
         compare(sets, judged([True, True], "unislu"))
     with pytest.raises(OptionError, match="0 samples"):
         intervals(sets, samples=0)
-    with pytest.raises(OptionError, match="level 1"):
-        intervals(sets, level=1.0)

@@ -71,7 +71,8 @@ def test_places_go_left_to_right_and_never_overlap() -> None:
 
 
 def test_partial_f1_counts_overlap_of_the_right_type_half() -> None:
-    errors = EntityErrors({"correct": 2, "boundary": 1, "misheard": 1, "type": 1, "missed": 1, "spurious": 2})
+    counts = {"correct": 2, "misheard": 1, "type": 1, "boundary": 1, "overlap": 0, "missed": 1, "spurious": 2}
+    errors = EntityErrors(counts)
     # gold 6, found 7, credit 3: 2 * 3 / 13
     assert errors.partial_f1 == pytest.approx(100 * 6 / 13)
     assert EntityErrors().partial_f1 is None

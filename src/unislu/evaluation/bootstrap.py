@@ -6,7 +6,7 @@ of counts, `[utterances, columns]`; a resample is a row of weights, and all resa
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -71,21 +71,19 @@ class Difference:
         }
 
 
-def intervals(
-    judged: Judged, *, samples: int = SAMPLES, level: float = LEVEL, seed: int = 0
-) -> dict[str, Interval]:
-    """Percentile intervals of every score that is defined, by name (`wer`, `ner.f1`, `ner.f1.org`, …).
+def intervals(judged: Judged, *, samples: int = SAMPLES, seed: int = 0) -> dict[str, Interval]:
+    """95 % percentile intervals of every score that is defined, by name (`wer`, `ner.f1`, `ner.f1.org`, …).
 
     Raises:
-        OptionError: `samples` or `level` out of range.
+        OptionError: no samples.
     """
-    _check(samples, level)
+    _check(samples)
     table = _Table.of([judged])
     counts = table.counts(judged)
     drawn = _resampled([counts], samples, seed, table.statistics)[0]
     values = {name: float(found[0]) for name, found in _scores(counts.sum(0)[None], table.statistics).items()}
     return {
-        name: Interval(value, *_bounds(drawn[name], level))
+        name: Interval(value, *_bounds(drawn[name]))
         for name, value in values.items()
         if np.isfinite(value)
     }
@@ -97,17 +95,16 @@ def compare(
     *,
     samples: int = SAMPLES,
     permutations: int = PERMUTATIONS,
-    level: float = LEVEL,
     seed: int = 0,
 ) -> dict[str, Difference]:
     """Compare two systems on the same utterances, by the name of the score.
 
     Raises:
         RecordError: the two were not judged on the same utterances under the same profile.
-        OptionError: `samples`, `permutations` or `level` out of range.
+        OptionError: no samples or permutations.
     """
-    _check(samples, level)
-    _check(permutations, level)
+    _check(samples)
+    _check(permutations)
     key = [utterance.id for utterance in a.utterances]
     if key != [utterance.id for utterance in b.utterances] or (a.profile, a.classes) != (
         b.profile,
@@ -126,7 +123,7 @@ def compare(
     for name in table.statistics:
         x, y = float(first[name][0]), float(second[name][0])
         if np.isfinite(x) and np.isfinite(y):
-            low, high = _bounds(drawn[0][name] - drawn[1][name], level)
+            low, high = _bounds(drawn[0][name] - drawn[1][name])
             # A hair's tolerance: sums of the same numbers in another order.
             extreme = int(np.sum(np.abs(chance[name]) >= abs(x - y) - 1e-9))
             found[name] = Difference(x, y, low, high, (1 + extreme) / (1 + permutations))
@@ -138,16 +135,16 @@ def _finite(value: float) -> float | None:
     return value if np.isfinite(value) else None
 
 
-def _check(samples: int, level: float) -> None:
-    if samples < 1 or not 0 < level < 1:
-        raise OptionError(f"{samples} samples at level {level}: give at least 1, and a level between 0 and 1")
+def _check(samples: int) -> None:
+    if samples < 1:
+        raise OptionError(f"{samples} samples: give at least 1")
 
 
-def _bounds(values: Matrix, level: float) -> tuple[float, float]:
+def _bounds(values: Matrix) -> tuple[float, float]:
     values = values[np.isfinite(values)]
     if not len(values):  # no resample holds anything to score
         return float("nan"), float("nan")
-    low, high = np.quantile(values, [(1 - level) / 2, (1 + level) / 2])
+    low, high = np.quantile(values, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
     return float(low), float(high)
 
 
@@ -157,13 +154,11 @@ def _resampled(
     """Scores of bootstrap samples; all tables are resampled by the same draws."""
     generator = np.random.default_rng(seed)
     rows = len(tables[0])
-    parts: list[list[dict[str, Matrix]]] = [[] for _ in tables]
-    for first in range(0, samples, _CHUNK):
-        size = min(_CHUNK, samples - first)
+    chunks = []
+    for size in _chunks(samples):
         weights = generator.multinomial(rows, np.full(rows, 1 / rows), size=size).astype(np.float64)
-        for part, table in zip(parts, tables, strict=True):
-            part.append(_scores(weights @ table, statistics))
-    return [{name: np.concatenate([chunk[name] for chunk in part]) for name in statistics} for part in parts]
+        chunks.append([_scores(weights @ table, statistics) for table in tables])
+    return [_joined(parts) for parts in zip(*chunks, strict=True)]
 
 
 def _swapped(
@@ -174,13 +169,20 @@ def _swapped(
     change = two - one
     start, end = one.sum(0), two.sum(0)
     chunks = []
-    for first in range(0, permutations, _CHUNK):
-        size = min(_CHUNK, permutations - first)
+    for size in _chunks(permutations):
         coins = generator.integers(0, 2, (size, len(one))).astype(np.float64)
         moved = coins @ change
         left, right = _scores(start + moved, statistics), _scores(end - moved, statistics)
         chunks.append({name: left[name] - right[name] for name in statistics})
-    return {name: np.concatenate([chunk[name] for chunk in chunks]) for name in statistics}
+    return _joined(chunks)
+
+
+def _chunks(count: int) -> Iterator[int]:
+    return (min(_CHUNK, count - first) for first in range(0, count, _CHUNK))
+
+
+def _joined(chunks: Sequence[Mapping[str, Matrix]]) -> dict[str, Matrix]:
+    return {name: np.concatenate([chunk[name] for chunk in chunks]) for name in chunks[0]}
 
 
 def _scores(totals: Matrix, statistics: Mapping[str, Statistic]) -> dict[str, Matrix]:
@@ -208,7 +210,7 @@ class _Table:
         columns = {key: number for number, key in enumerate(keys)}
         statistics: dict[str, Statistic] = {}
         if any(u.words is not None for u in utterances):
-            statistics["wer"] = _Ratio([columns["errors"]], [columns["words"]])
+            statistics["wer"] = _ratio([columns["errors"]], [columns["words"]])
         if any(u.entities is not None for u in utterances):
             statistics |= _entity_statistics(types, columns)
         if any(str(u.gold.sentiment).lower() in classes for u in utterances):
@@ -238,35 +240,32 @@ class _Table:
             row[at["sentiment", gold, found if found in self.classes else None]] = 1
 
 
-class _Ratio:
+def _ratio(numerator: Sequence[int], denominator: Sequence[int]) -> Statistic:
     """100 · Σ numerator / Σ denominator; columns may repeat."""
 
-    def __init__(self, numerator: Sequence[int], denominator: Sequence[int]) -> None:
-        self._numerator, self._denominator = list(numerator), list(denominator)
+    def score(totals: Matrix) -> Matrix:
+        whole = totals[:, list(denominator)].sum(1)
+        return np.where(whole > 0, 100 * totals[:, list(numerator)].sum(1) / whole, np.nan)
 
-    def __call__(self, totals: Matrix) -> Matrix:
-        whole = totals[:, self._denominator].sum(1)
-        part = totals[:, self._numerator].sum(1)
-        return np.where(whole > 0, 100 * part / whole, np.nan)
+    return score
 
 
-class _Mean:
+def _mean(parts: Collection[Statistic]) -> Statistic:
     """Mean of the scores that are defined."""
 
-    def __init__(self, parts: Sequence[_Ratio]) -> None:
-        self._parts = parts
-
-    def __call__(self, totals: Matrix) -> Matrix:
-        if not self._parts:
+    def score(totals: Matrix) -> Matrix:
+        if not parts:
             return np.full(len(totals), np.nan)
-        values = np.stack([part(totals) for part in self._parts])
+        values = np.stack([part(totals) for part in parts])
         defined = np.isfinite(values)
         found = defined.sum(0)
         return np.where(found > 0, np.where(defined, values, 0).sum(0) / found, np.nan)
 
+    return score
 
-def _f1(tp: Sequence[int], fp: Sequence[int], fn: Sequence[int]) -> _Ratio:
-    return _Ratio([*tp, *tp], [*tp, *tp, *fp, *fn])
+
+def _f1(tp: Sequence[int], fp: Sequence[int], fn: Sequence[int]) -> Statistic:
+    return _ratio([*tp, *tp], [*tp, *tp, *fp, *fn])
 
 
 def _entity_statistics(types: Sequence[str], at: Mapping[Any, int]) -> dict[str, Statistic]:
@@ -274,9 +273,9 @@ def _entity_statistics(types: Sequence[str], at: Mapping[Any, int]) -> dict[str,
     by_type = {name: _f1(*([at[name, what]] for what in ("tp", "fp", "fn"))) for name in types}
     return {
         "ner.f1": _f1(tp, fp, fn),
-        "ner.precision": _Ratio(tp, [*tp, *fp]),
-        "ner.recall": _Ratio(tp, [*tp, *fn]),
-        "ner.macro_f1": _Mean(list(by_type.values())),
+        "ner.precision": _ratio(tp, [*tp, *fp]),
+        "ner.recall": _ratio(tp, [*tp, *fn]),
+        "ner.macro_f1": _mean(by_type.values()),
         "ner.label_f1": _f1([at[None, "tp"]], [at[None, "fp"]], [at[None, "fn"]]),
         **{f"ner.f1.{name}": score for name, score in by_type.items()},
     }
@@ -293,7 +292,7 @@ def _sentiment_statistics(classes: Sequence[str], at: Mapping[Any, int]) -> dict
         by_class[name] = _f1(right, false, cells([name], [*others, None]))
     hits = [at["sentiment", name, name] for name in classes]
     return {
-        "sa.macro_f1": _Mean(list(by_class.values())),
-        "sa.accuracy": _Ratio(hits, cells(classes, [*classes, None])),
+        "sa.macro_f1": _mean(by_class.values()),
+        "sa.accuracy": _ratio(hits, cells(classes, [*classes, None])),
         **{f"sa.f1.{name}": score for name, score in by_class.items()},
     }

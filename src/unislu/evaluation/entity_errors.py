@@ -50,13 +50,13 @@ class Pair:
 class EntityErrors:
     """Pairs counted by kind, and by the two types (`None` = no partner)."""
 
-    kinds: Mapping[Kind, int] = field(default_factory=dict)
+    kinds: Mapping[Kind, int] = field(default_factory=lambda: dict.fromkeys(KINDS, 0))
     confusion: Mapping[tuple[str | None, str | None], int] = field(default_factory=dict)
 
     @property
     def partial_f1(self) -> float | None:
         """F1 in percent where an entity of the right type on overlapping words counts half."""
-        count = {kind: self.kinds.get(kind, 0) for kind in KINDS}
+        count = self.kinds
         paired = count["correct"] + count["misheard"] + count["type"] + count["boundary"] + count["overlap"]
         whole = 2 * paired + count["missed"] + count["spurious"]
         credit = count["correct"] + 0.5 * (count["misheard"] + count["boundary"])
@@ -64,7 +64,7 @@ class EntityErrors:
 
     def to_dict(self) -> dict[str, object]:
         return {
-            "kinds": {kind: self.kinds.get(kind, 0) for kind in KINDS},
+            "kinds": dict(self.kinds),
             "partial_f1": self.partial_f1,
             "confusion": [
                 {"gold": gold, "predicted": found, "count": number}
@@ -75,14 +75,14 @@ class EntityErrors:
 
 def count_pairs(pairs: Iterable[Pair]) -> EntityErrors:
     """Counts of the pairs of any number of utterances."""
-    kinds: Counter[Kind] = Counter()
+    kinds = dict.fromkeys(KINDS, 0)
     confusion: Counter[tuple[str | None, str | None]] = Counter()
     for pair in pairs:
         kinds[pair.kind] += 1
         gold = None if pair.gold is None else pair.gold.type
         found = None if pair.found is None else pair.found.type
         confusion[gold, found] += 1
-    return EntityErrors(dict(kinds), dict(confusion))
+    return EntityErrors(kinds, dict(confusion))
 
 
 def pair_entities(
@@ -145,22 +145,10 @@ def place(words: Sequence[str], entities: Sequence[Entity]) -> list[PlacedEntity
 _Aligned = Mapping[int, int | None]
 
 
-def _correct(gold: PlacedEntity, found: PlacedEntity, aligned: _Aligned) -> bool:
-    return (gold.type, gold.phrase) == (found.type, found.phrase)
-
-
 def _misheard(gold: PlacedEntity, found: PlacedEntity, aligned: _Aligned) -> bool:
     if gold.type != found.type or gold.words is None or found.words is None:
         return False
     return _reference_words(found, aligned) == set(range(*gold.words))
-
-
-def _other_type(gold: PlacedEntity, found: PlacedEntity, aligned: _Aligned) -> bool:
-    return gold.phrase == found.phrase
-
-
-def _boundary(gold: PlacedEntity, found: PlacedEntity, aligned: _Aligned) -> bool:
-    return gold.type == found.type and _overlap(gold, found, aligned)
 
 
 def _overlap(gold: PlacedEntity, found: PlacedEntity, aligned: _Aligned) -> bool:
@@ -178,9 +166,9 @@ def _reference_words(found: PlacedEntity, aligned: _Aligned) -> set[int]:
 
 
 _RULES: tuple[tuple[Kind, Callable[[PlacedEntity, PlacedEntity, _Aligned], bool]], ...] = (
-    ("correct", _correct),
+    ("correct", lambda gold, found, _: (gold.type, gold.phrase) == (found.type, found.phrase)),
     ("misheard", _misheard),
-    ("type", _other_type),
-    ("boundary", _boundary),
+    ("type", lambda gold, found, _: gold.phrase == found.phrase),
+    ("boundary", lambda gold, found, aligned: gold.type == found.type and _overlap(gold, found, aligned)),
     ("overlap", _overlap),
 )

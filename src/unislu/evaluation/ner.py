@@ -7,7 +7,8 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, astuple, dataclass, field
+from operator import add
 
 Entity = tuple[str, str]
 """(type, phrase), both already normalised."""
@@ -21,12 +22,12 @@ class Counts:
     false_positives: int = 0
     false_negatives: int = 0
 
+    @classmethod
+    def of(cls, hits: int, predicted: int, gold: int) -> Counts:
+        return cls(hits, predicted - hits, gold - hits)
+
     def __add__(self, other: Counts) -> Counts:
-        return Counts(
-            self.true_positives + other.true_positives,
-            self.false_positives + other.false_positives,
-            self.false_negatives + other.false_negatives,
-        )
+        return Counts(*map(add, astuple(self), astuple(other)))
 
     @property
     def precision(self) -> float | None:
@@ -55,9 +56,7 @@ class Counts:
             "recall": self.recall,
             "f1": self.f1,
             "support": self.support,
-            "true_positives": self.true_positives,
-            "false_positives": self.false_positives,
-            "false_negatives": self.false_negatives,
+            **asdict(self),
         }
 
 
@@ -101,30 +100,14 @@ class EntityScores:
 def entity_scores(gold: Iterable[Entity], predicted: Iterable[Entity]) -> EntityScores:
     """Counts the entities of one utterance."""
     reference, hypothesis = Counter(gold), Counter(predicted)
-    hits = reference & hypothesis
-    names = sorted({name for name, _ in (*reference, *hypothesis)})
-    per_type = {name: _counts(*(_of_type(c, name) for c in (hits, hypothesis, reference))) for name in names}
-    return EntityScores(per_type, _label_counts(reference, hypothesis))
-
-
-def _label_counts(reference: Counter[Entity], hypothesis: Counter[Entity]) -> Counts:
-    gold, predicted = _by_label(reference), _by_label(hypothesis)
-    return _counts((gold & predicted).total(), predicted.total(), gold.total())
-
-
-def _counts(hits: int, predicted: int, gold: int) -> Counts:
-    return Counts(hits, predicted - hits, gold - hits)
-
-
-def _of_type(entities: Counter[Entity], name: str) -> int:
-    return sum(count for (type_, _), count in entities.items() if type_ == name)
+    hits, found, wanted = (_by_label(c) for c in (reference & hypothesis, hypothesis, reference))
+    names = sorted({*found, *wanted})
+    per_type = {name: Counts.of(hits[name], found[name], wanted[name]) for name in names}
+    return EntityScores(per_type, Counts.of((found & wanted).total(), found.total(), wanted.total()))
 
 
 def _by_label(entities: Counter[Entity]) -> Counter[str]:
-    labels: Counter[str] = Counter()
-    for (type_, _), count in entities.items():
-        labels[type_] += count
-    return labels
+    return Counter(type_ for type_, _ in entities.elements())
 
 
 def _percent(part: int, whole: int) -> float | None:

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
+from unislu.data.records import Record
 from unislu.errors import RecordError
 from unislu.evaluation.diarization import Spoken, read_turns
 from unislu.writers.rttm import Turn
@@ -107,31 +108,7 @@ class System(Protocol):
         ...
 
 
-class _Span(Protocol):
-    @property
-    def start(self) -> int: ...
-    @property
-    def end(self) -> int: ...
-    @property
-    def type(self) -> str: ...
-
-
-class RecordLike(Protocol):
-    """The parts of a record that are needed (`unislu.data.records.Record` is one)."""
-
-    @property
-    def id(self) -> str: ...
-    @property
-    def text(self) -> str: ...
-    @property
-    def entities(self) -> Sequence[_Span] | None: ...
-    @property
-    def sentiment(self) -> str | None: ...
-    @property
-    def extra(self) -> Mapping[str, Any]: ...
-
-
-def gold_of(record: RecordLike) -> Gold:
+def gold_of(record: Record) -> Gold:
     """The annotation of a record, with the phrase of each entity in place of its offsets."""
     spans = record.entities
     phrases = None if spans is None else tuple((s.type, record.text[s.start : s.end]) for s in spans)

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Protocol, TypeVar
+from typing import TypeVar
 
 from unislu.errors import RecordError
 from unislu.evaluation.calibration import Reliability, calibration
@@ -266,12 +266,7 @@ def _entity_answers(
     return tuple(answers)
 
 
-class _HasId(Protocol):
-    @property
-    def id(self) -> str: ...
-
-
-_Row = TypeVar("_Row", bound=_HasId)
+_Row = TypeVar("_Row", Gold, Prediction)
 
 
 def _by_id(side: str, rows: Iterable[_Row]) -> dict[str, _Row]:

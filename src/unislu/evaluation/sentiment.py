@@ -60,8 +60,7 @@ class SentimentScores:
     def _counts(self, name: str) -> Counts:
         gold = sum(count for (label, _), count in self.confusion.items() if label == name)
         predicted = sum(count for (_, label), count in self.confusion.items() if label == name)
-        hits = self.confusion.get((name, name), 0)
-        return Counts(hits, predicted - hits, gold - hits)
+        return Counts.of(self.confusion.get((name, name), 0), predicted, gold)
 
 
 def sentiment_scores(

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, astuple, dataclass
+from operator import add
 from typing import Literal
 
 from unislu.errors import needs
@@ -27,12 +28,7 @@ class WordErrors:
     insertions: int = 0
 
     def __add__(self, other: WordErrors) -> WordErrors:
-        return WordErrors(
-            self.hits + other.hits,
-            self.substitutions + other.substitutions,
-            self.deletions + other.deletions,
-            self.insertions + other.insertions,
-        )
+        return WordErrors(*map(add, astuple(self), astuple(other)))
 
     @property
     def errors(self) -> int:
@@ -52,14 +48,7 @@ class WordErrors:
         return 100 * self.errors / self.reference_words if self.reference_words else None
 
     def to_dict(self) -> dict[str, float | int | None]:
-        return {
-            "wer": self.wer,
-            "words": self.reference_words,
-            "hits": self.hits,
-            "substitutions": self.substitutions,
-            "deletions": self.deletions,
-            "insertions": self.insertions,
-        }
+        return {"wer": self.wer, "words": self.reference_words, **asdict(self)}
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 
 from unislu.errors import needs
 from unislu.evaluation.bootstrap import Interval
-from unislu.evaluation.entity_errors import KINDS, EntityErrors
 from unislu.evaluation.evaluate import Evaluation, ScoredPart
 from unislu.evaluation.ner import Counts, EntityScores
 from unislu.evaluation.report.audio import Players
@@ -93,7 +92,6 @@ def _environment() -> Environment:
         "class_matrix": _class_matrix,
         "entities_asked": entities_asked,
         "high": lambda interval: _known(interval)[1],
-        "kinds": _kinds,
         "length_of": length,
         "low": lambda interval: _known(interval)[0],
         "marked": marked,
@@ -197,10 +195,6 @@ def _class_matrix(scores: SentimentScores) -> Matrix:
 
 def _by_support(scores: EntityScores) -> list[tuple[str, Counts]]:
     return sorted(scores.per_type.items(), key=lambda item: -item[1].support)
-
-
-def _kinds(errors: EntityErrors) -> dict[str, int]:
-    return {kind: errors.kinds.get(kind, 0) for kind in KINDS}
 
 
 def _known(interval: Interval) -> tuple[float, float]:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from unislu.evaluation.bootstrap import Interval
-from unislu.evaluation.entity_errors import KINDS
 from unislu.evaluation.evaluate import Evaluation, ScoredPart
 from unislu.evaluation.report.costliest import Case
 from unislu.evaluation.report.wording import KIND_TITLES, PROFILE_TITLES, bounds, entities_asked, rate
@@ -84,8 +83,8 @@ def _entities(group: str, part: ScoredPart | None) -> list[str]:
         *_row(["outcome of each entity", "", "count"]),
         "|---|---|---:|",
     ]
-    for kind in KINDS:
-        lines += _row([kind, KIND_TITLES[kind], str(errors.kinds.get(kind, 0))])
+    for kind, count in errors.kinds.items():
+        lines += _row([kind, KIND_TITLES[kind], str(count)])
     return [*lines, ""]
 
 
