@@ -18,7 +18,6 @@ import pytest
 from unislu.errors import MissingDependencyError, OptionError, UnisluError
 from unislu.evaluation.evaluate import Evaluation, EvaluationSettings, assemble, score_dataset
 from unislu.evaluation.predict import read_datasets
-from unislu.evaluation.profiles import profile
 from unislu.evaluation.provenance import provenance
 from unislu.evaluation.question import Prediction
 from unislu.evaluation.report import write_report
@@ -46,7 +45,7 @@ ANSWERS = [
 def evaluated(manifest: Path, system: str = "<i>tiny</i> 1", **changes: Any) -> Evaluation:
     settings = EvaluationSettings(samples=30, **changes)
     (data,) = read_datasets([manifest])
-    part = score_dataset(data, ANSWERS, settings, profile("slue"), "closed", None)
+    part = score_dataset(data, ANSWERS, settings, "closed", None)
     made = assemble(system, settings, [data], {data.name: part})
     command = ["unislu", "evaluate", "default", "/data/of/mine/tones/manifest.jsonl"]
     about = {"sha256": {"encoder.onnx": "ab" * 32}, "options": {"bias": 0}}
@@ -109,7 +108,7 @@ def test_names_of_types_cannot_leave_their_attributes(tmp_path: Path) -> None:
     (data,) = read_datasets([manifest])
     settings = EvaluationSettings(samples=5)
     answers = [replace(ANSWERS[0], entities=(("PLACE", hostile),), confidences=None), *ANSWERS[1:]]
-    part = score_dataset(data, answers, settings, profile("slue"), "open", None)
+    part = score_dataset(data, answers, settings, "open", None)
     page = write_report(assemble(hostile, settings, [data], {data.name: part}), tmp_path / "out")
     text = page.read_text(encoding="utf-8")
     assert text.count("<script>") == 1 and "alert(1)" in text
@@ -199,14 +198,12 @@ def test_four_classes_and_no_errors(manifest: Path, tmp_path: Path) -> None:
     (data,) = read_datasets([manifest])
     bare = replace(data, records=tuple(replace(r, entities=None, sentiment=None) for r in data.records[:1]))
     settings = EvaluationSettings(samples=5)
-    part = score_dataset(
-        bare, [Prediction("r0", bare.records[0].text)], settings, profile("slue"), None, None
-    )
+    part = score_dataset(bare, [Prediction("r0", bare.records[0].text)], settings, None, None)
     page = write_report(assemble("right 1", settings, [bare], {bare.name: part}), tmp_path / "right")
     text = page.read_text(encoding="utf-8")
     assert "Every utterance is right." in text and "Entities</h2>" not in text and "Curves" not in text
     # Wrong words alone: there is no case of a wrong entity or sentiment to link to.
-    part = score_dataset(bare, [Prediction("r0", "Else.")], settings, profile("slue"), None, None)
+    part = score_dataset(bare, [Prediction("r0", "Else.")], settings, None, None)
     page = write_report(assemble("wrong 1", settings, [bare], {bare.name: part}), tmp_path / "wrong")
     text = page.read_text(encoding="utf-8")
     assert "Every utterance is right." not in text and "else" in text and Page(text).seen

@@ -97,7 +97,6 @@ def _evaluation(
     from ..evaluation.evaluate import assemble, score_dataset
     from ..evaluation.ontonotes import mapped_dataset, mapped_prediction
     from ..evaluation.prediction_files import read_predictions
-    from ..evaluation.profiles import profile
     from ..evaluation.runs import joinable
 
     answers = read_predictions(path, arguments.format)
@@ -108,7 +107,7 @@ def _evaluation(
     labels = _labels(arguments.labels, dataset)
     protocol: Literal["closed", "open"] | None = "open" if labels is None else "closed"
     protocol = protocol if dataset.has_entities else None
-    part = score_dataset(dataset, answers, settings, profile(settings.profile), protocol, labels)
+    part = score_dataset(dataset, answers, settings, protocol, labels)
     return assemble(Path(path).stem, settings, [dataset], {dataset.name: part})
 
 

@@ -25,9 +25,10 @@ from unislu.errors import RecordError
 from unislu.evaluation.calibration import calibration as reliability
 from unislu.evaluation.profiles import Profile
 from unislu.evaluation.profiles import profile as find_profile
-from unislu.evaluation.question import Prediction, gold_of
+from unislu.evaluation.question import gold_of
 from unislu.evaluation.score import judge
 from unislu.evaluation.sweep import RecordClip, read_clips
+from unislu.evaluation.systems import from_analysis
 from unislu.evaluation.tune import describe_data, store_manifest
 from unislu.evaluation.wer import align
 from unislu.recognition.model import Model
@@ -170,14 +171,7 @@ def collect(model: Model, clips: Sequence[RecordClip], profile: Profile) -> list
 
 def _judged(clip: RecordClip, analysis: Analysis, profile: Profile) -> Answers:
     gold = replace(gold_of(clip.record), id=clip.id)
-    entities = analysis.entities or ()
-    prediction = Prediction(
-        clip.id,
-        analysis.text,
-        tuple((entity.type, entity.text) for entity in entities),
-        confidences=tuple(entity.confidence for entity in entities),
-    )
-    (utterance,) = judge([gold], [prediction], profile).utterances
+    (utterance,) = judge([gold], [from_analysis(clip.id, analysis)], profile).utterances
     words = [word for segment in analysis.segments for word in segment.words or ()]
     label = None
     wanted = (gold.sentiment or "").lower()

@@ -8,16 +8,8 @@ from typing import Any
 
 from unislu.errors import OptionError
 from unislu.evaluation.bootstrap import compare as compare_answers
-from unislu.evaluation.evaluate import (
-    Evaluation,
-    EvaluationSettings,
-    ScoredPart,
-    assemble,
-    protocol_of,
-    score_dataset,
-)
+from unislu.evaluation.evaluate import Evaluation, EvaluationSettings, ScoredPart, score_run
 from unislu.evaluation.predict import Dataset, rtfx
-from unislu.evaluation.profiles import profile as find_profile
 from unislu.evaluation.runs import PredictedRun
 from unislu.sequence.labels import SLUE
 
@@ -101,18 +93,14 @@ class Comparison:
 
 
 def compare_runs(
-    datasets: Sequence[Dataset],
-    runs: Sequence[PredictedRun],
-    settings: EvaluationSettings,
-    labels: Sequence[str] = SLUE.entity_types,
+    datasets: Sequence[Dataset], runs: Sequence[PredictedRun], settings: EvaluationSettings
 ) -> Comparison:
-    """Score every run alike.
+    """Score every run alike; the closed set of entity types is SLUE's.
 
     Args:
         datasets: the gold.
         runs: the answers; the first is what the others are tested against.
         settings: profile, protocol, bootstrap.
-        labels: the closed set of entity types.
 
     Raises:
         OptionError: two runs with the same name, or runs with different questions.
@@ -123,7 +111,7 @@ def compare_runs(
         if names.count(name) > 1:
             raise OptionError(f"two runs are called {name!r}: name them, --run NAME=DIR")
     _check_questions(datasets, runs)
-    evaluations = [_evaluation(datasets, run, settings, labels) for run in runs]
+    evaluations = [_evaluation(datasets, run, settings) for run in runs]
     rows = [_row(run, found, evaluations[0], settings) for run, found in zip(runs, evaluations, strict=True)]
     return Comparison(tuple(rows), settings.profile, {d.name: len(d.records) for d in datasets})
 
@@ -140,17 +128,8 @@ def _check_questions(datasets: Sequence[Dataset], runs: Sequence[PredictedRun]) 
             )
 
 
-def _evaluation(
-    datasets: Sequence[Dataset], run: PredictedRun, settings: EvaluationSettings, labels: Sequence[str]
-) -> Evaluation:
-    chosen = find_profile(settings.profile)
-    parts: dict[str, ScoredPart] = {}
-    for dataset in datasets:
-        protocol = protocol_of(dataset, settings.entities, labels)
-        known = labels if protocol == "closed" else None
-        answers = run.answers[dataset.name]
-        parts[dataset.name] = score_dataset(dataset, answers, settings, chosen, protocol, known)
-    return assemble(run.name, settings, datasets, parts)
+def _evaluation(datasets: Sequence[Dataset], run: PredictedRun, settings: EvaluationSettings) -> Evaluation:
+    return score_run(run.name, datasets, lambda d, _: run.answers[d.name], settings, SLUE.entity_types)
 
 
 def _row(run: PredictedRun, found: Evaluation, first: Evaluation, settings: EvaluationSettings) -> Row:

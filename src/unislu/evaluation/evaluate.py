@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
@@ -10,7 +10,6 @@ from typing import Any, Literal
 from unislu.errors import OptionError, RecordError
 from unislu.evaluation.bootstrap import SAMPLES, Interval, intervals
 from unislu.evaluation.predict import Dataset, Protocols, TypesAsked, predict, questions, rtfx
-from unislu.evaluation.profiles import Profile
 from unislu.evaluation.profiles import profile as find_profile
 from unislu.evaluation.question import Prediction, System, gold_of
 from unislu.evaluation.score import Judged, Scores, judge, pool, slue_score, summarize
@@ -145,17 +144,30 @@ def evaluate(
         RecordError: bad data, see `judge`; a type outside the closed set.
         OptionError: `out` holds predictions of another run.
     """
-    chosen = find_profile(settings.profile)
+
+    def ask(dataset: Dataset, protocol: Protocols | None) -> Sequence[Prediction]:
+        wanted = questions(dataset, protocol or "closed", asked=settings.asked, seed=settings.seed)
+        return predict(system, wanted, out / "predictions" / f"{dataset.name}.jsonl", quiet=quiet)
+
+    return score_run(system.name, datasets, ask, settings, labels)
+
+
+def score_run(
+    name: str,
+    datasets: Sequence[Dataset],
+    answers: Callable[[Dataset, Protocols | None], Sequence[Prediction]],
+    settings: EvaluationSettings,
+    labels: Sequence[str] | None,
+) -> Evaluation:
+    """Score a system's answers to every dataset; `labels` as for `evaluate`, which see for what is raised."""
+    find_profile(settings.profile)  # before the work, not after it
     asked = {d.name: protocol_of(d, settings.entities, labels) for d in datasets}
     parts: dict[str, ScoredPart] = {}
     for dataset in datasets:
         protocol = asked[dataset.name]
-        wanted = questions(dataset, protocol or "closed", asked=settings.asked, seed=settings.seed)
-        path = out / "predictions" / f"{dataset.name}.jsonl"
-        answers = predict(system, wanted, path, quiet=quiet)
         known = labels if protocol == "closed" else None
-        parts[dataset.name] = score_dataset(dataset, answers, settings, chosen, protocol, known)
-    return assemble(system.name, settings, datasets, parts)
+        parts[dataset.name] = score_dataset(dataset, answers(dataset, protocol), settings, protocol, known)
+    return assemble(name, settings, datasets, parts)
 
 
 def protocol_of(
@@ -184,7 +196,6 @@ def score_dataset(
     dataset: Dataset,
     answers: Sequence[Prediction],
     settings: EvaluationSettings,
-    profile: Profile,
     protocol: Protocols | None,
     labels: Sequence[str] | None,
 ) -> ScoredPart:
@@ -193,7 +204,7 @@ def score_dataset(
         judged = judge(
             [gold_of(record) for record in dataset.records],
             answers,
-            profile,
+            settings.profile,
             classes=settings.labels,
             labels=labels,
             allow_missing=settings.allow_missing,

@@ -199,12 +199,8 @@ def _claim(path: Path, system: System, asked: Sequence[Question]) -> None:
         "questions": hashlib.sha256(json.dumps(key).encode()).hexdigest(),
     }
     run = json.loads(json.dumps(run))  # as it will be read again: tuples are lists
-    side = path.with_name(path.name + ".run.json")
     if path.exists() and path.stat().st_size:
-        try:
-            before = json.loads(side.read_text(encoding="utf-8"))
-        except (OSError, ValueError):
-            before = {}
+        before = run_facts(path)
         if before != run:
             changed = [name for name in run if before.get(name) != run[name]]
             facts = before.get("facts") or {}
@@ -214,7 +210,20 @@ def _claim(path: Path, system: System, asked: Sequence[Question]) -> None:
                 f"{': ' * bool(details)}{', '.join(details)}); "
                 "name another folder, or remove it"
             )
-    write_whole(side, json.dumps(run, indent=1, ensure_ascii=False) + "\n")
+    write_whole(_beside(path), json.dumps(run, indent=1, ensure_ascii=False) + "\n")
+
+
+def run_facts(path: Path) -> dict[str, Any]:
+    """The description of the run that wrote some answers, from the file beside them; empty without one."""
+    try:
+        found = json.loads(_beside(path).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
+def _beside(path: Path) -> Path:
+    return path.with_name(path.name + ".run.json")
 
 
 def _resumed(path: Path) -> Iterator[Prediction]:

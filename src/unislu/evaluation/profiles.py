@@ -42,13 +42,10 @@ def profile(name: str) -> Profile:
         OptionError: there is no such profile.
         MissingDependencyError: `unislu` or `whisperner` was requested, but its normaliser is not installed.
     """
-    if name == "slue":
-        return Profile("slue", _slue_normalizer())
-    if name == "unislu":
-        return Profile("unislu", _whisper_normalizer())
-    if name == "whisperner":
-        return Profile("whisperner", _whisperner_normalizer())
-    raise OptionError(f"unknown profile {name!r}: choose one of {', '.join(PROFILES)}")
+    if name not in PROFILES:
+        raise OptionError(f"unknown profile {name!r}: choose one of {', '.join(PROFILES)}")
+    makers = (_slue_normalizer, _whisper_normalizer, _whisperner_normalizer)
+    return Profile(name, makers[PROFILES.index(name)]())
 
 
 def _slue_normalizer() -> Callable[[str], str]:

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from unislu.errors import OptionError, RecordError
-from unislu.evaluation.predict import Dataset
+from unislu.evaluation.predict import Dataset, run_facts
 from unislu.evaluation.prediction_files import read_predictions
 from unislu.evaluation.question import Prediction
 
@@ -53,7 +52,7 @@ def read_run(specification: str, datasets: Sequence[Dataset]) -> PredictedRun:
     for dataset in datasets:
         file = _file(path, dataset, len(datasets))
         answers[dataset.name] = joinable(read_predictions(file), dataset)
-        facts[dataset.name] = _facts(file)
+        facts[dataset.name] = run_facts(file)
     known = next((found["system"] for found in facts.values() if "system" in found), path.stem)
     return PredictedRun(name if equals else str(known), answers, facts)
 
@@ -87,12 +86,3 @@ def _file(path: Path, dataset: Dataset, count: int) -> Path:
     raise RecordError(
         f"{path}: no predictions of {dataset.name} ({dataset.name}.jsonl); make them with `unislu evaluate`"
     )
-
-
-def _facts(file: Path) -> Mapping[str, Any]:
-    """The description beside the predictions; empty if there is none."""
-    try:
-        found = json.loads(file.with_name(file.name + ".run.json").read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return {}
-    return found if isinstance(found, dict) else {}

@@ -80,36 +80,30 @@ def biases(low: float, high: float, step: float) -> tuple[float, ...]:
     return tuple(round(low + number * step, 6) for number in range(count + 1))
 
 
-class Bench:
-    """A recogniser for measuring: clips are encoded once and decoded any number of times.
+def encode(recognizer: Recognizer, clip: RecordClip) -> EncodedClip:
+    """Encode a clip, which is then decoded any number of times.
 
     Each clip is one window in a batch of its own: int8 kernels round differently for several rows, and the
     effect of a bias must not depend on other clips in the batch.
+
+    Raises:
+        AudioError: it cannot be read.
+        RecordError: it is longer than the model's window, or empty.
     """
+    samples = load_audio(clip.path)
+    seconds, longest = len(samples) / SAMPLE_RATE, recognizer.manifest.audio.max_seconds
+    if not 0.1 <= seconds <= longest:
+        raise RecordError(
+            f"record {clip.record.id!r}: {clip.path} lasts {seconds:.1f} s; measuring takes clips of "
+            f"0.1 to {longest:.0f} s: cut it into utterances"
+        )
+    return EncodedClip(samples, recognizer.encode([samples]))
 
-    def __init__(self, recognizer: Recognizer) -> None:
-        self.recognizer = recognizer
 
-    def encode(self, clip: RecordClip) -> EncodedClip:
-        """Encode a clip.
-
-        Raises:
-            AudioError: it cannot be read.
-            RecordError: it is longer than the model's window, or empty.
-        """
-        samples = load_audio(clip.path)
-        seconds, longest = len(samples) / SAMPLE_RATE, self.recognizer.manifest.audio.max_seconds
-        if not 0.1 <= seconds <= longest:
-            raise RecordError(
-                f"record {clip.record.id!r}: {clip.path} lasts {seconds:.1f} s; measuring takes clips of "
-                f"0.1 to {longest:.0f} s: cut it into utterances"
-            )
-        return EncodedClip(samples, self.recognizer.encode([samples]))
-
-    def decode(self, ready: EncodedClip, plan: Plan) -> tuple[Hypothesis, ...]:
-        """The hypotheses of a plan for an encoded clip, retries included."""
-        (first,) = self.recognizer.transcribe(ready.encoded, plan.passes)
-        return tuple(recovered(self.recognizer, ready.samples, first, plan))
+def decode(recognizer: Recognizer, ready: EncodedClip, plan: Plan) -> tuple[Hypothesis, ...]:
+    """The hypotheses of a plan for an encoded clip, retries included."""
+    (first,) = recognizer.transcribe(ready.encoded, plan.passes)
+    return tuple(recovered(recognizer, ready.samples, first, plan))
 
 
 @dataclass(frozen=True)
@@ -182,7 +176,7 @@ def sweep(
     plan = recognizer.resolve(entity_request(entities))
     if len(plan.passes) != 1:
         raise OptionError(f"{len(plan.names)} entity types need several prompts: sweep fewer at a time")
-    run = _Sweep(Bench(recognizer), plan, tuple(grid), only)
+    run = _Sweep(recognizer, plan, tuple(grid), only)
     key = _key(recognizer.manifest, grid, plan.passes[0], only)
     answers = dict(_resume(journal, key)) if journal is not None else {}
     waiting = [clip for clip in clips if clip.id not in answers]
@@ -214,7 +208,7 @@ def default_biases(plan: Plan) -> Mapping[str, float]:
 class _Sweep:
     """One sweep: the question, and the count of decoded clips."""
 
-    bench: Bench
+    recognizer: Recognizer
     plan: Plan
     grid: tuple[float, ...]
     only: str | None = None
@@ -222,7 +216,7 @@ class _Sweep:
 
     def answers(self, clip: RecordClip) -> tuple[tuple[Answer, ...], float]:
         """The answers of a clip at every bias, and its seconds."""
-        ready = self.bench.encode(clip)
+        ready = encode(self.recognizer, clip)
         last = len(self.grid) - 1
         outputs = {place: self._decode(ready, place) for place in {0, last}}
         intervals = [(0, last)]
@@ -245,7 +239,7 @@ class _Sweep:
         self.decoded += 1
         (step,) = self.plan.passes
         moved = replace(step, options=replace(step.options, bias=bias))
-        return self.bench.decode(ready, replace(self.plan, passes=(moved,)))
+        return decode(self.recognizer, ready, replace(self.plan, passes=(moved,)))
 
 
 def _ids(hypotheses: Sequence[Hypothesis]) -> list[tuple[int, ...]]:

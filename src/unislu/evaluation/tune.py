@@ -35,6 +35,7 @@ from unislu.evaluation.profiles import Profile
 from unislu.evaluation.profiles import profile as find_profile
 from unislu.evaluation.question import Gold, Prediction, gold_of
 from unislu.evaluation.sweep import RecordClip, default_biases, entity_request, read_clips, sweep
+from unislu.evaluation.systems import from_analysis
 from unislu.recognition.model import Model, load
 from unislu.recognition.recognizer import Recognizer
 from unislu.sequence.labels import normalize_type
@@ -231,12 +232,8 @@ def _predict(
     model: Model, clips: Sequence[RecordClip], options: TuneOptions, bias: Mapping[str, float]
 ) -> list[Prediction]:
     """The model's answers through the public API, one clip at a time, as in the sweep."""
-    found: list[Prediction] = []
-    for clip in clips:
-        analysis = model.analyze(clip.path, entity_request(options.entities, bias))
-        pairs = tuple((entity.type, entity.text) for entity in analysis.entities or ())
-        found.append(Prediction(clip.id, analysis.text, pairs))
-    return found
+    request = entity_request(options.entities, bias)
+    return [from_analysis(clip.id, model.analyze(clip.path, request)) for clip in clips]
 
 
 def _point(

@@ -13,7 +13,7 @@ from unislu.data.records import Record
 from unislu.errors import RecordError
 from unislu.evaluation.curves.figure import COLORS, INK, Table, from_zero, label, legend, line, panels
 from unislu.evaluation.question import Question
-from unislu.evaluation.sweep import Answer, Bench, RecordClip, entity_request
+from unislu.evaluation.sweep import Answer, RecordClip, decode, encode, entity_request
 from unislu.recognition.recognizer import Recognizer
 from unislu.recognition.request import Request
 from unislu.sequence import Alphabet, Format, Prompt, Target, Vocabulary, get_format, normalize_type
@@ -75,14 +75,13 @@ def written_lengths(
 
     `asked`: the question about each clip; None asks for the transcript. Words are those of the reference.
     """
-    bench = Bench(recognizer)
     outputs, transcripts = [], []
     for number, clip in enumerate(clips):
         request = Request(tasks=("asr",), words=False)
         if asked is not None:
             request = entity_request(asked[number].types)
         plan = recognizer.resolve(request)
-        written = bench.decode(bench.encode(clip), plan)
+        written = decode(recognizer, encode(recognizer, clip), plan)
         words = len(clip.record.text.split())
         prompt = sum(len(step.format.prefix(step.prompt)) for step in plan.passes)
         outputs.append((words, sum(len(one.ids) for one in written), prompt))

@@ -10,7 +10,7 @@ from unislu.errors import OptionError
 from unislu.evaluation.curves.figure import COLORS, Table, label, panels
 from unislu.evaluation.question import Prediction, Question
 from unislu.evaluation.score import Scores
-from unislu.evaluation.sweep import Answer, Bench, RecordClip, entity_request
+from unislu.evaluation.sweep import Answer, RecordClip, decode, encode, entity_request
 from unislu.recognition.recognizer import Recognizer
 
 if TYPE_CHECKING:
@@ -27,12 +27,12 @@ def ask_language(
     """
     if f"<|{language}|>" not in recognizer.vocabulary:
         raise OptionError(f"language {language!r}: the model has no token for it; give a code such as `es`")
-    bench = Bench(recognizer)
     found = []
     for clip, question in zip(clips, asked, strict=True):
         plan = recognizer.resolve(entity_request(question.types))
         there = tuple(replace(step, prompt=replace(step.prompt, language=language)) for step in plan.passes)
-        answer = Answer.of(bench.decode(bench.encode(clip), replace(plan, passes=there)))
+        written = decode(recognizer, encode(recognizer, clip), replace(plan, passes=there))
+        answer = Answer.of(written)
         found.append(Prediction(clip.record.id, answer.text, answer.entities))
     return found
 
