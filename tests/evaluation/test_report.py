@@ -18,6 +18,7 @@ import pytest
 from unislu.errors import MissingDependencyError, OptionError, UnisluError
 from unislu.evaluation.evaluate import Evaluation, EvaluationSettings, assemble, score_dataset
 from unislu.evaluation.predict import read_datasets
+from unislu.evaluation.profiles import PROFILES
 from unislu.evaluation.provenance import provenance
 from unislu.evaluation.question import Prediction
 from unislu.evaluation.report import write_report
@@ -43,7 +44,7 @@ ANSWERS = [
 
 
 def evaluated(manifest: Path, system: str = "<i>tiny</i> 1", **changes: Any) -> Evaluation:
-    settings = EvaluationSettings(samples=30, **changes)
+    settings = EvaluationSettings("slue", samples=30, **changes)
     (data,) = read_datasets([manifest])
     part = score_dataset(data, ANSWERS, settings, "closed", None)
     made = assemble(system, settings, [data], {data.name: part})
@@ -106,7 +107,7 @@ def test_names_of_types_cannot_leave_their_attributes(tmp_path: Path) -> None:
     hostile = """x" onmouseover="alert(1)'<script>"""
     manifest = write_corpus(tmp_path / "tones", {"PERSON": hostile})
     (data,) = read_datasets([manifest])
-    settings = EvaluationSettings(samples=5)
+    settings = EvaluationSettings("slue", samples=5)
     answers = [replace(ANSWERS[0], entities=(("PLACE", hostile),), confidences=None), *ANSWERS[1:]]
     part = score_dataset(data, answers, settings, "open", None)
     page = write_report(assemble(hostile, settings, [data], {data.name: part}), tmp_path / "out")
@@ -166,6 +167,16 @@ def test_markdown_is_a_page_of_tables(folder: Path) -> None:
     assert "sha256 `abab" in text
 
 
+@pytest.mark.parametrize("name", PROFILES)
+def test_every_profile_is_named(manifest: Path, tmp_path: Path, name: str) -> None:
+    (data,) = read_datasets([manifest])
+    settings = EvaluationSettings(name, samples=5)
+    part = score_dataset(data, ANSWERS, settings, "closed", None)
+    page = write_report(assemble("a", settings, [data], {data.name: part}), tmp_path / "out")
+    for path in (page, page.with_suffix(".md")):
+        assert f"Profile {name}: " in path.read_text(encoding="utf-8")
+
+
 def test_audio_is_embedded_up_to_a_limit_then_linked(manifest: Path, tmp_path: Path) -> None:
     import av
 
@@ -197,7 +208,7 @@ def test_four_classes_and_no_errors(manifest: Path, tmp_path: Path) -> None:
     assert "4 classes" in page.read_text(encoding="utf-8")
     (data,) = read_datasets([manifest])
     bare = replace(data, records=tuple(replace(r, entities=None, sentiment=None) for r in data.records[:1]))
-    settings = EvaluationSettings(samples=5)
+    settings = EvaluationSettings("slue", samples=5)
     part = score_dataset(bare, [Prediction("r0", bare.records[0].text)], settings, None, None)
     page = write_report(assemble("right 1", settings, [bare], {bare.name: part}), tmp_path / "right")
     text = page.read_text(encoding="utf-8")

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from unislu.errors import OptionError
 from unislu.evaluation.bootstrap import compare as compare_answers
-from unislu.evaluation.evaluate import Evaluation, EvaluationSettings, ScoredPart, score_run
+from unislu.evaluation.evaluate import Evaluation, EvaluationSettings, score_run
 from unislu.evaluation.predict import Dataset, rtfx
+from unislu.evaluation.report.wording import table
 from unislu.evaluation.runs import PredictedRun
 from unislu.sequence.labels import SLUE
 
@@ -70,14 +71,15 @@ class Comparison:
         heads = ["system", "parameters", "RTFx", *(head for _, _, head in self.columns)]
         slue = any(row.slue_score is not None for row in self.rows)
         heads += ["SLUE score"] if slue else []
-        lines = ["| " + " | ".join(heads) + " |", "|---|" + "---:|" * (len(heads) - 1)]
+        rows = []
         for row in self.rows:
-            cells = [row.name, _millions(row.parameters), _number(row.rtfx)]
+            millions = "-" if row.parameters is None else f"{row.parameters / 1e6:.1f} M"
+            cells = [row.name, millions, _number(row.rtfx)]
             cells += [self._cell(row, (group, name)) for group, name, _ in self.columns]
-            cells += [_number(row.slue_score)] if slue else []
-            lines.append("| " + " | ".join(cells) + " |")
+            rows.append([*cells, _number(row.slue_score)] if slue else cells)
         data = ", ".join(f"{name} ({count})" for name, count in self.datasets.items())
-        lines += [
+        lines = [
+            *table(heads, rows),
             "",
             f"Profile `{self.profile}`; percent; utterances: {data}. RTFx: seconds of audio a second of "
             f"computing, all parts. †: differs from {self.rows[0].name} (p < {SIGNIFICANT}, approximate "
@@ -135,7 +137,10 @@ def _evaluation(datasets: Sequence[Dataset], run: PredictedRun, settings: Evalua
 def _row(run: PredictedRun, found: Evaluation, first: Evaluation, settings: EvaluationSettings) -> Row:
     scores: dict[tuple[str, str], tuple[float, float | None, float | None]] = {}
     p: dict[tuple[str, str], float] = {}
-    for group, part, other in _groups(found, first):
+    for group in ("closed", "open", "sentiment"):
+        part, other = found.group(group), first.group(group)
+        if part is None or other is None:
+            continue
         for wanted, name, _ in COLUMNS:
             if wanted == group and name in part.intervals:
                 interval = part.intervals[name].to_dict()
@@ -147,17 +152,6 @@ def _row(run: PredictedRun, found: Evaluation, first: Evaluation, settings: Eval
             p |= {(group, name): differences[name].p for _, name, _ in COLUMNS if name in differences}
     everything = [answer for answers in run.answers.values() for answer in answers]
     return Row(run.name, run.parameters, rtfx(everything), scores, p, found.slue_score)
-
-
-def _groups(found: Evaluation, first: Evaluation) -> Iterator[tuple[str, ScoredPart, ScoredPart]]:
-    for group in ("closed", "open", "sentiment"):
-        part, other = found.group(group), first.group(group)
-        if part is not None and other is not None:
-            yield group, part, other
-
-
-def _millions(count: int | None) -> str:
-    return "-" if count is None else f"{count / 1e6:.1f} M"
 
 
 def _number(value: float | None, digits: int = 1) -> str:

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from unislu.errors import OptionError
+from unislu.evaluation.report.wording import table
 from unislu.evaluation.score import slue_score
 
 SCORES = "scores.json"
@@ -159,13 +160,8 @@ def to_rows(rows: Sequence[TrainedRow]) -> list[dict[str, Any]]:
 def markdown(rows: Sequence[TrainedRow]) -> str:
     """The table of the papers, with mean ± standard deviation over seeds."""
     shown = columns(rows)
-    lines = [
-        "| " + " | ".join(["system", "seeds", *(head for _, head in shown)]) + " |",
-        "|---|" + "---:|" * (len(shown) + 1),
-    ]
-    for row in rows:
-        cells = [row.name, str(row.seeds), *(_cell(row, figure) for figure, _ in shown)]
-        lines.append("| " + " | ".join(cells) + " |")
+    cells = [[row.name, str(row.seeds), *(_cell(row, figure) for figure, _ in shown)] for row in rows]
+    lines = table(["system", "seeds", *(head for _, head in shown)], cells)
     note = "Percent; mean ± standard deviation over seeds."
     if any(pair in COLUMNS for pair in shown):
         note += " VP: the test data with entities, VC: with sentiments."

@@ -6,13 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from unislu.errors import OptionError
-from unislu.evaluation.baselines.parts import (
-    PartSetting,
-    TorchPart,
-    is_local,
-    limit_threads,
-    needed,
-)
+from unislu.evaluation.baselines.parts import PartSetting, TorchPart, needed
 from unislu.evaluation.provenance import installed
 
 SENTIMENTS = ("positive", "neutral", "negative", "mixed")
@@ -22,6 +16,8 @@ VADER_THRESHOLD = 0.05
 
 class Vader:
     """VADER, a lexicon with rules; it has no probabilities and no weights."""
+
+    parameters = 0
 
     def __init__(self, model: str, setting: PartSetting) -> None:
         """`model` must be empty: there is only one."""
@@ -38,11 +34,6 @@ class Vader:
         return ("positive" if score > 0 else "negative"), None
 
     @property
-    def parameters(self) -> int | None:
-        """None worth counting."""
-        return 0
-
-    @property
     def facts(self) -> Mapping[str, Any]:
         """Threshold and version."""
         return {"threshold": VADER_THRESHOLD, **installed("vaderSentiment")}
@@ -53,12 +44,7 @@ class TransformersSentiment(TorchPart):
 
     def __init__(self, model: str, setting: PartSetting) -> None:
         """`model`: a folder, or a name on the hub. Raises `OptionError` for other labels."""
-        transformers = needed("transformers", "transformers")
-        limit_threads(setting.threads)
-        load = {"local_files_only": is_local(model)}
-        self._name = model
-        self._model = transformers.AutoModelForSequenceClassification.from_pretrained(model, **load).eval()
-        self._tokenizer = transformers.AutoTokenizer.from_pretrained(model, **load)
+        self._load("AutoModelForSequenceClassification", model, setting)
         self._labels = [str(name).lower() for _, name in sorted(self._model.config.id2label.items())]
         unknown = [name for name in self._labels if name not in SENTIMENTS]
         if unknown:

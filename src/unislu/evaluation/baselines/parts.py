@@ -1,4 +1,10 @@
-"""Shared by the parts of a baseline."""
+"""Shared by the parts of a baseline.
+
+A part has `parameters`, the weights of its model (None where they are not known), and `facts`, everything
+its answers depend on. A recogniser has `transcribe(question)`, a tagger `tag(text, types)` (types None =
+SLUE's closed set), a classifier `label(text)`: the label in lower case, and the probability of each if the
+model has such.
+"""
 
 from __future__ import annotations
 
@@ -7,13 +13,13 @@ from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any, Protocol
+from typing import Any
 
 from unislu.errors import needs
 from unislu.evaluation.provenance import installed
-from unislu.evaluation.question import Question
 
 Pairs = tuple[tuple[str, str], ...]
+"""(type, phrase) of each entity."""
 
 
 @dataclass(frozen=True)
@@ -25,51 +31,26 @@ class PartSetting:
     threshold: float = 0.5
 
 
-class BaselinePart(Protocol):
-    """A part of a baseline."""
-
-    @property
-    def parameters(self) -> int | None:
-        """Weights of the model; None where they are not known."""
-        ...
-
-    @property
-    def facts(self) -> Mapping[str, Any]:
-        """Everything its answers depend on."""
-        ...
-
-
-class RecognizerPart(BaselinePart, Protocol):
-    """From audio to text."""
-
-    def transcribe(self, question: Question) -> Transcription:
-        """The transcript of one clip."""
-        ...
-
-
-class TaggerPart(BaselinePart, Protocol):
-    """From text to entities."""
-
-    def tag(self, text: str, types: tuple[str, ...] | None) -> Pairs:
-        """(type, phrase) pairs; `types` None = SLUE's closed set."""
-        ...
-
-
-class ClassifierPart(BaselinePart, Protocol):
-    """From text to a sentiment."""
-
-    def label(self, text: str) -> tuple[str, Mapping[str, float] | None]:
-        """The label in lower case, and the probability of each if the model has such."""
-        ...
-
-
 class TorchPart:
     """A part that runs a torch model."""
 
     packages: tuple[str, ...] = ("transformers", "torch")
     _name: str
     _model: Any
+    _tokenizer: Any
     _options: Mapping[str, Any] = MappingProxyType({})
+
+    def _load(self, kind: str, model: str, setting: PartSetting) -> Any:
+        """Load a model of `transformers`, a folder or a name on the hub, by the name of its class; returns
+        the package.
+        """
+        transformers = needed("transformers", "transformers")
+        limit_threads(setting.threads)
+        load = {"local_files_only": is_local(model)}
+        self._name = model
+        self._model = getattr(transformers, kind).from_pretrained(model, **load).eval()
+        self._tokenizer = transformers.AutoTokenizer.from_pretrained(model, **load)
+        return transformers
 
     @property
     def parameters(self) -> int | None:

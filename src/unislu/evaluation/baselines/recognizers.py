@@ -14,7 +14,6 @@ from unislu.evaluation.baselines.parts import (
     TorchPart,
     Transcription,
     is_local,
-    limit_threads,
     needed,
     shown,
 )
@@ -28,6 +27,8 @@ WINDOW = 30.0
 
 class FasterWhisper:
     """Whisper on CTranslate2, int8 on the CPU, English, without timestamps."""
+
+    parameters = None  # CTranslate2 does not report them
 
     def __init__(self, model: str, setting: PartSetting) -> None:
         """`model`: a folder in CTranslate2's format, a size, or a name on the hub."""
@@ -56,11 +57,6 @@ class FasterWhisper:
         return Transcription(" ".join(text.split()), len(samples) / RATE)
 
     @property
-    def parameters(self) -> int | None:
-        """Unknown: CTranslate2 does not report it."""
-        return None
-
-    @property
     def facts(self) -> Mapping[str, Any]:
         """Model, beam, precision and versions."""
         about = {"model": shown(self._name), "beam": self._setting.beam, "compute_type": "int8"}
@@ -72,13 +68,8 @@ class TransformersWhisper(TorchPart):
 
     def __init__(self, model: str, setting: PartSetting) -> None:
         """`model`: a Hugging Face folder or a name on the hub."""
-        transformers = needed("transformers", "transformers")
-        limit_threads(setting.threads)
-        self._name, self._options = model, {"beam": setting.beam}
-        local = is_local(model)
-        load = {"local_files_only": local}
-        self._model = transformers.WhisperForConditionalGeneration.from_pretrained(model, **load).eval()
-        self._tokenizer = transformers.AutoTokenizer.from_pretrained(model, **load)
+        self._options = {"beam": setting.beam}
+        transformers = self._load("WhisperForConditionalGeneration", model, setting)
         mels = self._model.config.num_mel_bins
         self._features = transformers.WhisperFeatureExtractor(feature_size=mels)
 
@@ -109,6 +100,8 @@ class Transcripts:
     run.
     """
 
+    parameters = None  # those of the system that wrote the transcripts
+
     def __init__(self, path: str, setting: PartSetting) -> None:
         """`path`: predictions in any format that `unislu score` reads."""
         if not Path(path).is_file():
@@ -122,11 +115,6 @@ class Transcripts:
         if answer is None or answer.text is None:
             raise RecordError(f"{self._path}: has no transcript of {question.id!r}")
         return Transcription(answer.text, answer.duration or question.duration, answer.seconds)
-
-    @property
-    def parameters(self) -> int | None:
-        """Unknown: those of the system that wrote the transcripts."""
-        return None
 
     @property
     def facts(self) -> Mapping[str, Any]:

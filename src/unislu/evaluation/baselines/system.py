@@ -9,13 +9,7 @@ from typing import Any
 
 from unislu.errors import BundleNotFoundError, OptionError, UnisluError
 from unislu.evaluation.baselines import classifiers, recognizers, taggers
-from unislu.evaluation.baselines.parts import (
-    BaselinePart,
-    ClassifierPart,
-    PartSetting,
-    RecognizerPart,
-    TaggerPart,
-)
+from unislu.evaluation.baselines.parts import PartSetting, shown
 from unislu.evaluation.question import Prediction, Question
 
 Opener = Callable[[str, PartSetting], Any]
@@ -54,22 +48,17 @@ class Baseline:
 
     name: str
     """The name in reports."""
-    recognizer: RecognizerPart
-    tagger: TaggerPart | None = None
-    classifier: ClassifierPart | None = None
-
-    @property
-    def parts(self) -> tuple[BaselinePart, ...]:
-        """Its parts, in order."""
-        parts: tuple[BaselinePart | None, ...] = (self.recognizer, self.tagger, self.classifier)
-        return tuple(part for part in parts if part is not None)
+    recognizer: recognizers.FasterWhisper | recognizers.TransformersWhisper | recognizers.Transcripts
+    tagger: taggers.Spacy | taggers.Gliner | taggers.Gner | None = None
+    classifier: classifiers.Vader | classifiers.TransformersSentiment | None = None
 
     @property
     def facts(self) -> Mapping[str, Any]:
         """The parts' facts and the sum of their weights (None if one is not known)."""
-        counts = [part.parameters for part in self.parts]
+        parts = [part for part in (self.recognizer, self.tagger, self.classifier) if part is not None]
+        counts = [part.parameters for part in parts]
         known = [count for count in counts if count is not None]
-        about = {type(part).__name__: dict(part.facts) for part in self.parts}
+        about = {type(part).__name__: dict(part.facts) for part in parts}
         return {"parts": about, "parameters": sum(known) if len(known) == len(counts) else None}
 
     def answers(self, questions: Sequence[Question]) -> Iterator[Prediction]:
@@ -123,7 +112,7 @@ def open_baseline(specification: str, setting: PartSetting | None = None) -> Bas
         chosen[kind] = (name, model or DEFAULT_MODELS.get(name, ""))
     setting = setting or PartSetting()
     return Baseline(
-        " → ".join(_title(name, model) for name, model in chosen.values()),
+        " → ".join(f"{name} {shown(model)}" if model else name for name, model in chosen.values()),
         _open(RECOGNIZERS, chosen["recogniser"], setting),
         _open(TAGGERS, chosen.get("tagger"), setting),
         _open(CLASSIFIERS, chosen.get("classifier"), setting),
@@ -155,9 +144,3 @@ def _open(openers: Mapping[str, Opener], chosen: tuple[str, str] | None, setting
         raise BundleNotFoundError(
             f"{name}:{model}: cannot be loaded ({reason}); check the name and the network, or give a folder"
         ) from None
-
-
-def _title(name: str, model: str) -> str:
-    from unislu.evaluation.baselines.parts import shown
-
-    return f"{name} {shown(model)}" if model else name

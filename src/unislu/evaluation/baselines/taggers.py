@@ -168,14 +168,10 @@ class Gner(TorchPart):
 
     def __init__(self, model: str, setting: PartSetting) -> None:
         """`model`: a folder, or a name on the hub. Raises `OptionError` for a model without an encoder."""
-        transformers = needed("transformers", "transformers")
-        limit_threads(setting.threads)
-        load = {"local_files_only": is_local(model)}
-        if not transformers.AutoConfig.from_pretrained(model, **load).is_encoder_decoder:
+        config = needed("transformers", "transformers").AutoConfig
+        if not config.from_pretrained(model, local_files_only=is_local(model)).is_encoder_decoder:
             raise OptionError(f"gner:{model}: is not an encoder-decoder; give one of the GNER-T5 models")
-        self._name = model
-        self._model = transformers.AutoModelForSeq2SeqLM.from_pretrained(model, **load).eval()
-        self._tokenizer = transformers.AutoTokenizer.from_pretrained(model, **load)
+        self._load("AutoModelForSeq2SeqLM", model, setting)
 
     def tag(self, text: str, types: tuple[str, ...] | None) -> Pairs:
         """The entities of its tags, as far as its words match the text."""

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from unislu.evaluation.bootstrap import Interval
 from unislu.evaluation.evaluate import Evaluation, ScoredPart
 from unislu.evaluation.report.costliest import Case
-from unislu.evaluation.report.wording import KIND_TITLES, PROFILE_TITLES, bounds, entities_asked, rate
+from unislu.evaluation.report.wording import KIND_TITLES, PROFILE_TITLES, bounds, entities_asked, rate, table
 
 _COLUMNS = (
     ("WER", "wer"),
@@ -27,14 +27,13 @@ def text(evaluation: Evaluation, cases: Sequence[Case]) -> str:
     lines += [f"{PROFILE_TITLES[evaluation.settings.profile]} Percent, with 95 % bootstrap intervals.", ""]
     every = [*evaluation.parts.values(), *evaluation.pools.values()]
     columns = [(title, key) for title, key in _COLUMNS if any(key in part.intervals for part in every)]
-    lines += _row(["data", "utterances", *(title for title, _ in columns), "RTFx"])
-    lines += [f"|---|{'---:|' * (len(columns) + 2)}"]
+    rows = []
     for part in every:
         pooled = part.name in evaluation.pools and bool(part.members)
         name = f"**pooled: {part.name}**" if pooled else f"{part.name} ({entities_asked(part)})"
         cells = [_interval(part.intervals.get(key)) for _, key in columns]
-        lines += _row([name, str(part.scores.utterances), *cells, rate(part.rtfx, 1)])
-    lines.append("")
+        rows.append([name, str(part.scores.utterances), *cells, rate(part.rtfx, 1)])
+    lines += [*table(["data", "utterances", *(title for title, _ in columns), "RTFx"], rows), ""]
     if evaluation.slue_score is not None:
         lines += [f"SLUE score: {evaluation.slue_score:.1f}", ""]
     for group in ("closed", "open"):
@@ -57,10 +56,6 @@ def text(evaluation: Evaluation, cases: Sequence[Case]) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _row(cells: Iterable[str]) -> list[str]:
-    return [f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in cells)} |"]
-
-
 def _interval(interval: Interval | None) -> str:
     return "–" if interval is None else f"{interval.value:.1f} ({bounds(interval)})"
 
@@ -69,34 +64,35 @@ def _entities(group: str, part: ScoredPart | None) -> list[str]:
     if part is None or part.scores.entities is None or part.scores.entity_errors is None:
         return []
     scores, errors = part.scores.entities, part.scores.entity_errors
-    lines = [f"## Entities, {group}", "", *_row(["type", "precision", "recall", "F1", "gold"])]
-    lines.append("|---|---:|---:|---:|---:|")
     ordered = sorted(scores.per_type.items(), key=lambda item: -item[1].support)
-    for name, counts in [*ordered, ("**all**", scores.micro)]:
-        figures = (rate(counts.precision, 1), rate(counts.recall, 1), rate(counts.f1, 1))
-        lines += _row([name, *figures, str(counts.support)])
-    lines += [
+    rows = [
+        [name, rate(counts.precision, 1), rate(counts.recall, 1), rate(counts.f1, 1), str(counts.support)]
+        for name, counts in [*ordered, ("**all**", scores.micro)]
+    ]
+    kinds = [[kind, KIND_TITLES[kind], str(count)] for kind, count in errors.kinds.items()]
+    return [
+        f"## Entities, {group}",
+        "",
+        *table(["type", "precision", "recall", "F1", "gold"], rows),
         "",
         f"macro-F1 {rate(scores.macro_f1, 1)}, label-F1 {rate(scores.label_f1, 1)}, "
         f"partial F1 {rate(errors.partial_f1, 1)}.",
         "",
-        *_row(["outcome of each entity", "", "count"]),
-        "|---|---|---:|",
+        *table(["outcome of each entity", "", "count"], kinds, left=2),
+        "",
     ]
-    for kind, count in errors.kinds.items():
-        lines += _row([kind, KIND_TITLES[kind], str(count)])
-    return [*lines, ""]
 
 
 def _sentiment(part: ScoredPart | None) -> list[str]:
     if part is None or part.scores.sentiment is None:
         return []
     scores = part.scores.sentiment
-    lines = ["## Sentiment", "", *_row(["gold", *(f"→ {name}" for name in scores.classes), "→ other", "F1"])]
-    lines.append(f"|---|{'---:|' * (len(scores.classes) + 2)}")
+    rows = []
     for name, counts in scores.per_class.items():
         cells = [scores.confusion.get((name, other), 0) for other in scores.classes]
-        lines += _row([name, *map(str, cells), str(counts.support - sum(cells)), rate(counts.f1, 1)])
+        rows.append([name, *map(str, cells), str(counts.support - sum(cells)), rate(counts.f1, 1)])
+    heads = ["gold", *(f"→ {name}" for name in scores.classes), "→ other", "F1"]
+    lines = ["## Sentiment", "", *table(heads, rows)]
     ece = "" if part.scores.calibration is None else f", ECE {rate(part.scores.calibration.ece, 1)}"
     return [*lines, "", f"macro-F1 {rate(scores.macro_f1, 1)}, accuracy {rate(scores.accuracy, 1)}{ece}.", ""]
 
@@ -106,15 +102,13 @@ def _speakers(parts: Iterable[ScoredPart]) -> list[str]:
     known = [(part.name, part.scores.speakers) for part in parts if part.scores.speakers is not None]
     if not known:
         return []
-    lines = ["## Speakers", ""]
-    rates = ("DER", "missed", "false alarm", "confusion", "words of a wrong speaker")
-    lines += _row(["data", *rates, "number of speakers right"])
-    lines.append(f"|---|{'---:|' * 6}")
+    rows = []
     for name, scores in known:
         values = (scores.der, scores.missed, scores.false_alarm, scores.confusion, scores.word_error)
         number = f"{scores.right_number} of {scores.recordings}"
-        lines += _row([name, *(rate(value, 1) for value in values), number])
-    return [*lines, ""]
+        rows.append([name, *(rate(value, 1) for value in values), number])
+    rates = ("DER", "missed", "false alarm", "confusion", "words of a wrong speaker")
+    return ["## Speakers", "", *table(["data", *rates, "number of speakers right"], rows), ""]
 
 
 def _worst(cases: Sequence[Case]) -> list[str]:

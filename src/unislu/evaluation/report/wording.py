@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable, Sequence
 
 from unislu.evaluation.bootstrap import Interval
 from unislu.evaluation.entity_errors import Kind
@@ -21,6 +22,7 @@ KIND_TITLES: dict[Kind | str, str] = {
 PROFILE_TITLES = {
     "slue": "Profile slue: lower case, no punctuation, apostrophes split off.",
     "unislu": "Profile unislu: both sides through Whisper’s English normaliser.",
+    "whisperner": "Profile whisperner: lower case, contractions expanded, no punctuation or brackets.",
 }
 
 
@@ -32,6 +34,14 @@ def rate(value: float | None, digits: int = 2) -> str:
 def bounds(interval: Interval) -> str:
     """`1.2 – 3.4`; a dash where no resample holds anything to score."""
     return f"{interval.low:.1f} – {interval.high:.1f}" if math.isfinite(interval.low) else "–"
+
+
+def table(heads: Sequence[str], rows: Iterable[Iterable[str]], left: int = 1) -> list[str]:
+    """The lines of a Markdown table; `left`: how many columns are aligned to the left."""
+    head, *lines = (
+        f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in row)} |" for row in (heads, *rows)
+    )
+    return [head, f"|{'---|' * left}{'---:|' * (len(heads) - left)}", *lines]
 
 
 def length(seconds: float) -> str:
