@@ -22,7 +22,8 @@ from unislu.browse.index import Index
 from unislu.browse.queries import search
 from unislu.result import Analysis, Entity, Segment, Sentiment, Word
 from unislu.scale.inputs import FileStretch, Input
-from unislu.scale.rows import Origin, Row, error_row, ok_row, table, to_parquet
+from unislu.scale.rows import Origin, Row, error_row, ok_row, table
+from unislu.writers.parquet import to_parquet
 
 RATE = 8_000
 STEP = 0.4  # seconds from word to word

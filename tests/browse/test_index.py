@@ -19,7 +19,8 @@ from unislu.browse.index import Index
 from unislu.browse.queries import overview, search
 from unislu.browse.recording import GoneError, read_recording
 from unislu.errors import OptionError
-from unislu.scale.rows import table, to_parquet
+from unislu.scale.rows import table
+from unislu.writers.parquet import to_parquet
 
 from .conftest import Results, Turn, some_calls
 

@@ -15,7 +15,8 @@ pytest.importorskip("pyarrow")
 @pytest.fixture
 def part(tmp_path: Path) -> Callable[..., Path]:
     """Writes one part of a results folder."""
-    from unislu.scale.rows import table, to_parquet
+    from unislu.scale.rows import table
+    from unislu.writers.parquet import to_parquet
 
     def write(number: int, *rows: dict[str, Any]) -> Path:
         folder = tmp_path / "results"

@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import OptionError
-from ..scale.rows import require_pyarrow
 from ..sequence.labels import normalize_type
+from ..writers.parquet import require_pyarrow
 
 PARTS = "part-*.parquet"
 MAX_HITS = 100

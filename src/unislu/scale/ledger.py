@@ -27,7 +27,8 @@ from datetime import UTC, datetime
 from typing import Any
 
 from ..errors import BatchError, OptionError
-from .rows import Row, require_pyarrow, table, to_parquet
+from ..writers.parquet import require_pyarrow, to_parquet
+from .rows import Row, table
 from .store import Store
 
 RUN = "run.json"
@@ -55,7 +56,7 @@ class Ledger:
 
     def __init__(self, url: str) -> None:
         """Raises as `Store`, and `MissingDependencyError` without pyarrow."""
-        require_pyarrow()
+        require_pyarrow("a batch run")
         self._store = Store(url)
         self.url = url
         self.notes: list[str] = []

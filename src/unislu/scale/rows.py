@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from ..errors import needs
 from ..result import Analysis
-from ..writers.parquet import with_json
+from ..writers.parquet import column_types, require_pyarrow, with_json
 from .inputs import Input
 
 if TYPE_CHECKING:
@@ -28,6 +26,10 @@ KINDS = {
     "failed": "the model failed on it",
 }
 """Causes of failure, as `error.kind` names them."""
+_RESULT = (
+    "duration", "language", "text", "words", "entities", "sentiment", "segments", "speakers", "timings",
+    "warnings",
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -90,55 +92,23 @@ def _common(entry: Input, content_key: str | None, origin: Origin) -> Row:
 
 def schema() -> pyarrow.Schema:
     """The columns. `None` means "not requested or not known"; `error` is null for a file that was
-    transcribed. The value of an entity is JSON.
+    transcribed. The words of segments are a column of their own, the value of an entity is JSON.
     """
-    pa = require_pyarrow()
-    text, number, whole = pa.string(), pa.float64(), pa.int64()
-    scores = pa.map_(text, number)
-    sentiment = pa.struct([("label", text), ("scores", scores)])
-    chars = [("start_char", whole), ("end_char", whole), ("confidence", number)]
-    who = ("speaker", text)
-    word = pa.struct([("text", text), ("start", number), ("end", number), *chars, who])
-    places = [("start", number), ("end", number), ("start_word", whole), ("end_word", whole), who]
-    value = ("value", text)
-    entity = pa.struct([("type", text), ("text", text), *chars, *places, value])
-    segment = pa.struct(
-        [
-            ("start", number), ("end", number), ("text", text), ("start_char", whole), ("end_char", whole),
-            ("no_speech", pa.bool_()), ("avg_logprob", number), ("sentiment", sentiment), ("failed", text),
-            ("channel", whole), who,
-        ]
-    )  # fmt: skip
-    speaker = pa.struct([("id", text), ("seconds", number), ("name", text), ("sentiment", sentiment)])
-    error = pa.struct([("kind", text), ("message", text), ("attempts", whole)])
+    pa, result = require_pyarrow(), column_types()
+    text, segment = pa.string(), result["segments"].value_type
+    error = pa.struct([("kind", text), ("message", text), ("attempts", pa.int64())])
+    result["words"] = segment.field("words").type
+    result["segments"] = pa.list_(pa.struct([field for field in segment if field.name != "words"]))
     columns = [
-        ("id", text), ("uri", text), ("stamp", text), ("content_key", text), ("duration", number),
-        ("language", text), ("text", text), ("words", pa.list_(word)), ("entities", pa.list_(entity)),
-        ("sentiment", sentiment), ("segments", pa.list_(segment)), ("speakers", pa.list_(speaker)),
-        ("timings", scores),
-        ("warnings", pa.list_(text)), ("error", error), ("model", text), ("bundle_hash", text),
-        ("unislu_version", text), ("worker", text), ("finished_at", pa.timestamp("us", "UTC")),
-    ]  # fmt: skip
+        *((name, text) for name in ("id", "uri", "stamp", "content_key")),
+        *((name, result[name]) for name in _RESULT),
+        ("error", error),
+        *((name, text) for name in ("model", "bundle_hash", "unislu_version", "worker")),
+        ("finished_at", pa.timestamp("us", "UTC")),
+    ]
     return pa.schema(columns, metadata={"unislu_schema": str(SCHEMA_VERSION)})
 
 
 def table(rows: Sequence[Mapping[str, Any]]) -> pyarrow.Table:
     """Rows as a table of `schema`; missing keys are null."""
     return require_pyarrow().Table.from_pylist([dict(row) for row in rows], schema=schema())
-
-
-def to_parquet(data: pyarrow.Table) -> bytes:
-    """A Parquet file."""
-    require_pyarrow()
-    import pyarrow.parquet as pq
-
-    sink = io.BytesIO()
-    pq.write_table(data, sink, compression="zstd")
-    return sink.getvalue()
-
-
-def require_pyarrow() -> Any:
-    """The module pyarrow. Raises `MissingDependencyError` if it is not installed."""
-    with needs("a batch run", "scale"):
-        import pyarrow
-    return pyarrow

@@ -15,13 +15,18 @@ if TYPE_CHECKING:
 
 def render(analysis: Analysis) -> bytes:
     """The bytes of a Parquet file. Raises `MissingDependencyError` without pyarrow."""
-    pa = _pyarrow()
+    pa = require_pyarrow()
+    row = analysis.to_dict()
+    row["entities"] = with_json(row["entities"])
+    return to_parquet(pa.Table.from_pylist([row], schema=schema()))
+
+
+def to_parquet(data: pyarrow.Table) -> bytes:
+    """A table as a Parquet file."""
     import pyarrow.parquet as pq
 
     sink = io.BytesIO()
-    row = analysis.to_dict()
-    row["entities"] = with_json(row["entities"])
-    pq.write_table(pa.Table.from_pylist([row], schema=schema()), sink, compression="zstd")
+    pq.write_table(data, sink, compression="zstd")
     return sink.getvalue()
 
 
@@ -36,8 +41,13 @@ def with_json(entities: list[dict[str, Any]] | None) -> list[dict[str, Any]] | N
 
 
 def schema() -> pyarrow.Schema:
-    """The columns, nullable as in the JSON; scores and timings are maps, a value is JSON."""
-    pa = _pyarrow()
+    """The columns, nullable as in the JSON."""
+    return require_pyarrow().schema(column_types())
+
+
+def column_types() -> dict[str, Any]:
+    """The type of each column, by the keys of the JSON; scores and timings are maps, a value is JSON."""
+    pa = require_pyarrow()
     text, number, whole = pa.string(), pa.float64(), pa.int64()
     scores = pa.map_(text, number)
     sentiment = pa.struct([("label", text), ("scores", scores)])
@@ -58,17 +68,16 @@ def schema() -> pyarrow.Schema:
         ]
     )  # fmt: skip
     speaker = pa.struct([("id", text), ("seconds", number), ("name", text), ("sentiment", sentiment)])
-    return pa.schema(
-        [
-            ("schema_version", whole), ("file", text), ("duration", number), ("language", text),
-            ("text", text), ("entities", pa.list_(entity)), ("sentiment", sentiment), ("model", text),
-            ("segments", pa.list_(segment)), ("timings", scores), ("warnings", pa.list_(text)),
-            ("untrained_types", pa.list_(text)), ("speakers", pa.list_(speaker)),
-        ]
-    )  # fmt: skip
+    return {
+        "schema_version": whole, "file": text, "duration": number, "language": text, "text": text,
+        "entities": pa.list_(entity), "sentiment": sentiment, "model": text, "segments": pa.list_(segment),
+        "timings": scores, "warnings": pa.list_(text), "untrained_types": pa.list_(text),
+        "speakers": pa.list_(speaker),
+    }  # fmt: skip
 
 
-def _pyarrow() -> Any:
-    with needs("parquet", "scale"):
+def require_pyarrow(what: str = "parquet") -> Any:
+    """The module pyarrow. Raises `MissingDependencyError` if it is not installed."""
+    with needs(what, "scale"):
         import pyarrow
     return pyarrow
