@@ -93,10 +93,10 @@ def test_object_storage_is_listed_and_fetched(clips: Path) -> None:
     assert [replace(e, stamp="") for e in find_inputs(["memory://bucket/list.jsonl"]).inputs] == [
         replace(e, stamp="") for e in found
     ]
-    with fetch(found[0].uri) as here:
-        path = Path(here.path)
+    with fetch(found[0].uri) as (copy, key):
+        path = Path(copy)
         assert path.read_bytes() == (clips / "call-00.wav").read_bytes()
-        assert here.content_key == content_key(str(clips / "call-00.wav"))
+        assert key == content_key(str(clips / "call-00.wav"))
     assert not path.exists()  # only a copy, for as long as it is heard
     assert content_key("memory://bucket/gone.wav") is None
 

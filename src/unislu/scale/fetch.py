@@ -7,7 +7,6 @@ import os
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from typing import BinaryIO
 
 from ..errors import BatchError
@@ -16,17 +15,11 @@ from .store import is_local, open_store
 _BLOCK = 1 << 20
 
 
-@dataclass(frozen=True)
-class Fetched:
-    """A readable local file; `path` lives as long as the context that made it."""
-
-    path: str
-    content_key: str
-
-
 @contextmanager
-def fetch(uri: str) -> Iterator[Fetched]:
-    """Hash a local file in place; download any other to a temporary file first.
+def fetch(uri: str) -> Iterator[tuple[str, str]]:
+    """A readable local file, which lives as long as the context, and its content key.
+
+    A local file is hashed in place; any other is downloaded to a temporary file first.
 
     Raises:
         OSError: it cannot be opened or read.
@@ -36,13 +29,13 @@ def fetch(uri: str) -> Iterator[Fetched]:
     if is_local(fs):
         with open(path, "rb") as file:
             key = _hash(file)
-        yield Fetched(path, key)
+        yield path, key
         return
     handle, temporary = tempfile.mkstemp(prefix="unislu-", suffix=os.path.splitext(path)[1])
     try:
         with os.fdopen(handle, "wb") as copy, fs.open(path, "rb") as file:
             key = _hash(file, copy)
-        yield Fetched(temporary, key)
+        yield temporary, key
     finally:
         os.unlink(temporary)
 

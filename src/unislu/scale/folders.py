@@ -18,13 +18,14 @@ def sound_files(folder: str, left_out: LeftOut) -> Iterator[tuple[str, Mapping[s
     """
     found: dict[str, Mapping[str, Any]] = {}
     for place in _folders(folder, left_out):
-        for path in _files(place):
-            name = os.path.basename(path)
-            if not is_sound(name):
-                if not name.startswith("."):
-                    left_out.add("of unknown type", path)
-            elif not is_companion(name, left_out, path):
-                found[path] = _info(path)
+        for entry in _entries(place, LeftOut()):
+            if entry.is_dir():
+                continue
+            if not is_sound(entry.name):
+                if not entry.name.startswith("."):
+                    left_out.add("of unknown type", entry.path)
+            elif not is_companion(entry.name, left_out, entry.path):
+                found[entry.path] = _info(entry.path)
     yield from sorted(found.items())
 
 
@@ -55,10 +56,6 @@ def _folders(folder: str, left_out: LeftOut) -> Iterator[str]:
         for entry in _entries(place, left_out):
             if entry.is_dir():
                 (links if entry.is_symlink() else waiting).append(entry.path)
-
-
-def _files(folder: str) -> Iterator[str]:
-    return (entry.path for entry in _entries(folder, LeftOut()) if not entry.is_dir())
 
 
 def _entries(folder: str, left_out: LeftOut) -> list[os.DirEntry[str]]:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import queue
-import threading
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor, as_completed
 
 from .options import WorkerOptions
 from .packing import Batch
@@ -19,42 +19,23 @@ def run_local(
 
     Raises what `Supervisor.run` raises. Closing the iterator ends the processes.
     """
-    waiting: queue.SimpleQueue[Batch] = queue.SimpleQueue()
-    for batch in batches:
-        waiting.put(batch)
-    done: queue.SimpleQueue[list[Row] | BaseException] = queue.SimpleQueue()
     supervisors = [Supervisor(options, bundle_hash) for _ in range(min(workers, len(batches)))]
-    threads = [
-        threading.Thread(target=_serve, args=(supervisor, waiting, done), daemon=True)
-        for supervisor in supervisors
-    ]
-    for thread in threads:
-        thread.start()
-    try:
-        for _ in batches:
-            rows = done.get()
-            if isinstance(rows, BaseException):
-                raise rows
-            yield rows
-    finally:
-        for supervisor in supervisors:
-            supervisor.close()
-        for thread in threads:
-            thread.join()
+    idle: queue.SimpleQueue[Supervisor] = queue.SimpleQueue()
+    for supervisor in supervisors:
+        idle.put(supervisor)
 
+    def run(batch: Batch) -> list[Row]:
+        supervisor = idle.get()
+        try:
+            return supervisor.run(batch)
+        finally:
+            idle.put(supervisor)
 
-def _serve(
-    supervisor: Supervisor,
-    waiting: queue.SimpleQueue[Batch],
-    done: queue.SimpleQueue[list[Row] | BaseException],
-) -> None:
-    while True:
+    with ThreadPoolExecutor(len(supervisors)) as pool:
         try:
-            batch = waiting.get_nowait()
-        except queue.Empty:
-            return
-        try:
-            done.put(supervisor.run(batch))
-        except BaseException as error:  # raised again in the run's thread, which waits for it
-            done.put(error)
-            return
+            for future in as_completed([pool.submit(run, batch) for batch in batches]):
+                yield future.result()
+        finally:
+            pool.shutdown(wait=False, cancel_futures=True)
+            for supervisor in supervisors:
+                supervisor.close()

@@ -42,10 +42,6 @@ class WorkerOptions:
         _at_least(0, retries=self.retries)
         _above_zero(timeout=self.timeout, start_timeout=self.start_timeout)
 
-    def limit(self, seconds: float) -> float:
-        """Seconds that `seconds` of audio may take."""
-        return self.timeout + seconds
-
 
 @dataclass(frozen=True)
 class BatchOptions:

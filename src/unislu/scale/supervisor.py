@@ -21,7 +21,7 @@ from ..errors import BatchError
 from .inputs import Input
 from .options import WorkerOptions
 from .rows import Origin, Row, error_row
-from .worker import Failed, WorkerReady, main
+from .worker import Failed, main
 
 MAX_STARTS = 3
 """Failed starts in a row after which the run is given up: then the machine is at fault, not a file."""
@@ -31,7 +31,7 @@ _MAIN = threading.Lock()
 
 
 class Supervisor:
-    """Runs batches in a process that it starts on demand. Use as a context manager, from one thread."""
+    """Runs batches in a process that it starts on demand; used by one thread at a time, and closed."""
 
     def __init__(self, options: WorkerOptions, bundle_hash: str) -> None:
         self._options = options
@@ -40,12 +40,6 @@ class Supervisor:
         self._connection: Connection | None = None
         self._origin = Origin("", bundle_hash, "", "")
         self._closed = False
-
-    def __enter__(self) -> Supervisor:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
 
     def close(self) -> None:
         """End the process; may be called from another thread to abort its work."""
@@ -93,7 +87,7 @@ class Supervisor:
 
     def _attempt(self, inputs: Sequence[Input]) -> list[Row] | Failed:
         connection = self._started()
-        limit = self._options.limit(sum(entry.seconds for entry in inputs))
+        limit = self._options.timeout + sum(entry.seconds for entry in inputs)
         try:
             connection.send(list(inputs))
             if not connection.poll(limit):
@@ -113,8 +107,8 @@ class Supervisor:
                 raise BatchError("the run was ended")
             self._stop()
             said = self._start()
-            if isinstance(said, WorkerReady) and self._connection is not None:
-                self._origin = said.origin
+            if isinstance(said, Origin) and self._connection is not None:
+                self._origin = said
                 return self._connection
             if isinstance(said, Failed):
                 self._stop()

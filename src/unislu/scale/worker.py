@@ -21,20 +21,13 @@ from .. import __version__
 from ..bundle import MANIFEST, file_digest, open_bundle
 from ..errors import AudioError, BatchError, UnisluError
 from .cutting import cut
-from .fetch import Fetched, fetch
+from .fetch import fetch
 from .inputs import Input, printable
 from .options import WorkerOptions
 from .rows import Origin, Row, error_row, ok_row
 
 if TYPE_CHECKING:
     from ..recognition.model import Model
-
-
-@dataclass(frozen=True)
-class WorkerReady:
-    """The first message of a worker: its model is loaded."""
-
-    origin: Origin
 
 
 @dataclass(frozen=True)
@@ -47,7 +40,10 @@ class Failed:
 
 
 def main(connection: Connection, options: WorkerOptions, bundle_hash: str) -> None:
-    """Serve batches until the other side closes the connection or dies."""
+    """Serve batches until the other side closes the connection or dies.
+
+    The first message says where rows come from, once the model is loaded.
+    """
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the run's process ends this one
     _end_with_parent()
     # One model per process: more threads would only compete with the other workers.
@@ -63,7 +59,7 @@ def main(connection: Connection, options: WorkerOptions, bundle_hash: str) -> No
         connection.send(Failed("start", f"{type(error).__name__}: {error}"))
         return
     origin = Origin(model.name, bundle_hash, __version__, f"{socket.gethostname()}:{os.getpid()}")
-    connection.send(WorkerReady(origin))
+    connection.send(origin)
     while True:
         try:
             inputs = connection.recv()
@@ -118,7 +114,7 @@ def transcribe(model: Model, inputs: Sequence[Input], options: WorkerOptions, or
         ready: list[_Item] = []
         for uri, entries in files.items():
             try:
-                file = stack.enter_context(fetch(uri))
+                path, key = stack.enter_context(fetch(uri))
             except FileNotFoundError:
                 rows |= {e.id: error_row(e, "missing", f"{e.place}: no such file", origin) for e in entries}
             except MemoryError:
@@ -126,7 +122,7 @@ def transcribe(model: Model, inputs: Sequence[Input], options: WorkerOptions, or
             except Exception as error:  # storage packages raise any exception
                 rows |= {e.id: error_row(e, "fetch", f"{e.place}: {_say(error)}", origin) for e in entries}
             else:
-                ready += _with_paths(entries, file, stack)
+                ready += _with_paths(entries, path, key, stack)
         sources = [(item.entry.place, item.path) for item in ready if isinstance(item.path, str)]
         results = model.analyze_many(
             [path for _, path in sources],
@@ -142,30 +138,30 @@ def transcribe(model: Model, inputs: Sequence[Input], options: WorkerOptions, or
 
 @dataclass(frozen=True)
 class _Item:
-    """An input, its file, and the path to transcribe, or the error that prevents it."""
+    """An input, its file's content key, and the path to transcribe, or the error that prevents it."""
 
     entry: Input
-    file: Fetched
+    key: str
     path: str | AudioError
 
 
-def _with_paths(entries: Sequence[Input], file: Fetched, stack: ExitStack) -> list[_Item]:
+def _with_paths(entries: Sequence[Input], file: str, key: str, stack: ExitStack) -> list[_Item]:
     """Whole files as they are; parts as temporary files that live as long as `stack`."""
-    whole = [_Item(entry, file, file.path) for entry in entries if entry.part is None]
+    whole = [_Item(entry, key, file) for entry in entries if entry.part is None]
     parts = {entry.id: entry.part for entry in entries if entry.part is not None}
     if not parts:
         return whole
     folder = stack.enter_context(TemporaryDirectory(prefix="unislu-"))
     try:
-        paths = cut(file.path, list(parts.values()), folder, printable(entries[0].uri))
+        paths = cut(file, list(parts.values()), folder, printable(entries[0].uri))
     except AudioError as error:
         paths = [error] * len(parts)
     of_part = dict(zip(parts, paths, strict=True))
-    return whole + [_Item(entry, file, of_part[entry.id]) for entry in entries if entry.part is not None]
+    return whole + [_Item(entry, key, of_part[entry.id]) for entry in entries if entry.part is not None]
 
 
 def _row(item: _Item, result: Any, origin: Origin) -> Row:
-    entry, key = item.entry, item.file.content_key + item.entry.fragment
+    entry, key = item.entry, item.key + item.entry.fragment
     if isinstance(result, UnisluError):
         kind = "audio" if isinstance(result, AudioError) else "failed"
         return error_row(entry, kind, str(result), origin, content_key=key)
