@@ -44,17 +44,12 @@ def write_csv(index: Index, asked: Filter, *, mentions: bool = False) -> Iterato
 
     A text that a spreadsheet would take for a formula gets a `'` in front.
     """
-    with index.snapshot() as db:
-        find(db, asked)
-        yield _line(_MENTIONS if mentions else _RECORDINGS)
-        for rows in in_order(db, asked, limit=None):
-            found = mentions_of(db, [row["rec"] for row in rows], asked)
-            for row in rows:
-                entities = found.get(row["rec"], [])
-                if mentions:
-                    yield "".join(_line(_mention(row, entity)) for entity in entities)
-                else:
-                    yield _line(_recording(row, entities))
+    yield _line(_MENTIONS if mentions else _RECORDINGS)
+    for row, entities in _found(index, asked):
+        if mentions:
+            yield "".join(_line(_mention(row, entity)) for entity in entities)
+        else:
+            yield _line(_recording(row, entities))
 
 
 def _recording(row: dict[str, Any], entities: list[dict[str, Any]]) -> tuple[Any, ...]:
@@ -105,11 +100,8 @@ def matches(row: dict[str, Any], asked: Filter, mentions: list[dict[str, Any]], 
         around: seconds.
     """
     text = row["text"] or ""
-    if asked.text.wanted:
-        spans = asked.text.spans(text, row.get("parts"))
-    elif asked.wants_entity:
-        spans = [(one["start_char"], one["end_char"]) for one in mentions]
-    else:
+    spans = asked.spans(text, row.get("parts"), mentions)
+    if spans is None:
         return [Match(0.0, row["duration"] or 0.0, text)]
     found: list[Match] = []
     for first, last in spans:
@@ -150,7 +142,7 @@ def write_clips(index: Index, asked: Filter, root: str | None, around: float) ->
             written = 0
             for row, mentions in _found(index, asked):
                 if written >= MAX_CLIPS:
-                    lines.append(("", row["id"], row["day"], "", "", "", f"left out: over {MAX_CLIPS} clips"))
+                    lines.append(_missing(row, f"left out: over {MAX_CLIPS} clips"))
                     continue
                 for line in _cut(index, row, mentions, asked, root, around, archive, MAX_CLIPS - written):
                     written += bool(line[0])
@@ -203,18 +195,15 @@ def _cut(
                 )
                 yield name, row["id"], row["day"], round(start, 3), round(end, 3), match.text, note
     except (AudioError, GoneError) as error:
-        yield "", row["id"], row["day"], "", "", "", str(error)
+        yield _missing(row, str(error))
         return
     if len(found) > room:
-        yield (
-            "",
-            row["id"],
-            row["day"],
-            "",
-            "",
-            "",
-            f"{len(found) - room} more left out: over {MAX_CLIPS} clips",
-        )
+        yield _missing(row, f"{len(found) - room} more left out: over {MAX_CLIPS} clips")
+
+
+def _missing(row: dict[str, Any], note: str) -> tuple[Any, ...]:
+    """The line of a clip that is not there."""
+    return "", row["id"], row["day"], "", "", "", note
 
 
 def _stem(identity: str) -> str:

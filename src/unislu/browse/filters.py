@@ -90,6 +90,18 @@ class Filter:
         """Whether a recording must have some entity."""
         return bool(self.entity or self.types or self.confidence)
 
+    def spans(
+        self, text: str, parts: Sequence[tuple[int, int]] | None, mentions: Sequence[Mapping[str, Any]]
+    ) -> list[tuple[int, int]] | None:
+        """What fits in a text, in characters: the words searched for, else the entities asked for; None if
+        neither is.
+
+        `parts`: the only stretches that count; `mentions`: the entities that fit.
+        """
+        if self.text.wanted:
+            return self.text.spans(text, parts)
+        return [(one["start_char"], one["end_char"]) for one in mentions] if self.wants_entity else None
+
     def recordings(self) -> tuple[str, list[Any]]:
         """`FROM … WHERE …` of the recordings, as `r`, and its parameters; a chosen speaker is `v`."""
         said = "r" if self.speaker is None else "v"

@@ -82,10 +82,11 @@ class Index:
                 return False
             numbers = {path: number for number, path in enumerate(fresh, self._next)}
             self._next += len(fresh)
-            with self._transaction() as db:
+            with self.snapshot() as db:  # closing it without the commit rolls everything back
                 tables.forget(db, gone)
                 failed = tables.add(db, numbers)
                 tables.choose_rows(db)
+                db.commit()
             before, self._failed, self._seen = self._failed, failed, listed
             changed = bool(gone) or before != failed or len(failed) < len(fresh)
             self.version += changed
@@ -100,16 +101,6 @@ class Index:
             yield cursor
         finally:
             cursor.close()
-
-    @contextmanager
-    def _transaction(self) -> Iterator[duckdb.DuckDBPyConnection]:
-        cursor = self._db.cursor()
-        try:
-            cursor.begin()
-            yield cursor
-            cursor.commit()
-        finally:
-            cursor.close()  # rolls back what was not committed
 
     def _list(self) -> dict[str, Signature]:
         """The partitions of the folder and of the folders in it."""

@@ -84,13 +84,12 @@ def overview(index: Index) -> Json:
 
 def find(db: duckdb.DuckDBPyConnection, asked: Filter) -> None:
     """Create the temporary table `found`: the matching recordings, with the requested sentiment."""
-    said = "r" if asked.speaker is None else "v"
-    parts = "NULL, NULL" if asked.speaker is None else "v.starts, v.ends"
+    said, starts, ends = ("r", "NULL", "NULL") if asked.speaker is None else ("v", "v.starts", "v.ends")
     source, values = asked.recordings()
     db.execute(
         f"""CREATE OR REPLACE TEMP TABLE found AS
-        SELECT r.rec, r.id, r.day, r.duration, {said}.label, {said}.score, {parts.split(", ")[0]} AS starts,
-            {parts.split(", ")[1]} AS ends {source}""",
+        SELECT r.rec, r.id, r.day, r.duration, {said}.label, {said}.score, {starts} AS starts,
+            {ends} AS ends {source}""",
         values,
     )
 
@@ -140,12 +139,7 @@ def _rows(db: duckdb.DuckDBPyConnection, asked: Filter) -> list[Json]:
 
 
 def _shown(row: Json, mentions: Sequence[Json], asked: Filter) -> Json:
-    if asked.text.wanted:
-        spans = asked.text.spans(row["text"], parts_of(row))
-    elif asked.wants_entity:
-        spans = [(one["start_char"], one["end_char"]) for one in mentions]
-    else:
-        spans = []
+    spans = asked.spans(row["text"], parts_of(row), mentions) or []
     distinct = {(one["type"], one["text"]): None for one in mentions}
     error = (
         None if row["error_kind"] is None else {"kind": row["error_kind"], "message": row["error_message"]}
@@ -160,7 +154,7 @@ def _shown(row: Json, mentions: Sequence[Json], asked: Filter) -> Json:
         "snippets": snippets(row["text"], spans),
         "entities": [{"type": kind, "text": text} for kind, text in list(distinct)[:_MOST_ENTITIES]],
         "more_entities": max(0, len(distinct) - _MOST_ENTITIES),
-        "error": None if row["error_kind"] is None else error,
+        "error": error,
     }
 
 

@@ -43,13 +43,13 @@ def source_of(index: Index, identity: str) -> Source:
 
 def source(identity: str, uri: str, stamp: str | None) -> Source:
     """From the columns of a row."""
-    size = (stamp or "").partition(":")[0]
+    size, part = (stamp or "").partition(":")[0], None
     match = _PART.search(uri)
     # A name may end like a part of a file; then the stamp does not.
-    if match is None or match[0] not in (stamp or match[0]):
-        return Source(identity, uri, int(size) if size.isdigit() else None, None)
-    stretch = FileStretch(float(match[1]), None if match[2] is None else float(match[2]))
-    return Source(identity, uri[: match.start()], int(size) if size.isdigit() else None, stretch)
+    if match is not None and match[0] in (stamp or match[0]):
+        uri = uri[: match.start()]
+        part = FileStretch(float(match[1]), None if match[2] is None else float(match[2]))
+    return Source(identity, uri, int(size) if size.isdigit() else None, part)
 
 
 def read_recording(index: Index, identity: str) -> dict[str, Any]:

@@ -70,11 +70,6 @@ def _without_accents(character: str) -> str:
     return "".join(part for part in lower if unicodedata.category(part)[0] in "LN")
 
 
-def folded(text: str) -> str:
-    """As the macro `fold` writes it."""
-    return f" {' '.join(token.word for token in tokens(text))} "
-
-
 @dataclass(frozen=True)
 class Term:
     """Adjacent words, the last of which may be a prefix."""

@@ -9,8 +9,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from itertools import islice
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from .search import FOLD
@@ -21,6 +20,7 @@ if TYPE_CHECKING:
 
 _TOGETHER = 16  # partitions read in one go: what is in flight stays small
 ROWS = 1_000_000_000  # more than a partition has
+_MOST_CHANNELS = 32
 _NEEDED = (
     "id",
     "uri",
@@ -159,15 +159,10 @@ def add(db: duckdb.DuckDBPyConnection, numbers: Mapping[str, int]) -> dict[str, 
         except (OSError, ValueError) as error:  # pyarrow's errors are these
             failed[path] = _reason(error)
     for columns, paths in alike.items():
-        for some in _batches(paths):
-            failed |= _add_all(db, columns, {path: numbers[path] for path in some})
+        for first in range(0, len(paths), _TOGETHER):
+            some = {path: numbers[path] for path in paths[first : first + _TOGETHER]}
+            failed |= _add_all(db, columns, some)
     return failed
-
-
-def _batches(paths: Sequence[str]) -> Iterator[list[str]]:
-    rest = iter(paths)
-    while some := list(islice(rest, _TOGETHER)):
-        yield some
 
 
 def _add_all(
@@ -232,7 +227,9 @@ def _columns(path: str) -> tuple[str, str, str]:
     columns += (
         f", {'speakers' if named else 'NULL'} AS speakers, finished_at AT TIME ZONE 'UTC' AS finished_at"
     )
-    channel = f"CASE s.channel {_channel_names()} END" if "channel" in segment else ""
+    # With `--channels split` a channel is a speaker.
+    cases = " ".join(f"WHEN {number} THEN '{channel_name(number)}'" for number in range(_MOST_CHANNELS))
+    channel = f"CASE s.channel {cases} END" if "channel" in segment else ""
     known = [name for name in (_name("s", named) if "speaker" in segment else "", channel) if name]
     return (
         columns,
@@ -245,11 +242,6 @@ def _name(piece: str, named: bool) -> str:
     """The speaker of an entity or segment: the name of the one with that id, else the id."""
     known = f"[one.name FOR one IN speakers IF one.id = {piece}.speaker][1], " if named else ""
     return f"coalesce({known}{piece}.speaker)"
-
-
-def _channel_names(most: int = 32) -> str:
-    """`WHEN 0 THEN 'speaker 1' …`: with `--channels split` a channel is a speaker."""
-    return " ".join(f"WHEN {number} THEN '{channel_name(number)}'" for number in range(most))
 
 
 def _fields(schema: pyarrow.Schema, name: str) -> set[str]:

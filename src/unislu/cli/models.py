@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import argparse
 import json
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -42,7 +43,7 @@ def run(arguments: argparse.Namespace) -> int:
     unreachable: list[str] = []
     entries = catalog(unreachable.append)
     if arguments.json:
-        print(json.dumps([entry.to_dict() for entry in entries], indent=2, ensure_ascii=False))
+        print(json.dumps([asdict(entry) for entry in entries], indent=2, ensure_ascii=False))
     else:
         print("\n".join(table(entries)))
     for reason in (*unreachable, *(entry.problem for entry in entries if entry.installed and entry.problem)):

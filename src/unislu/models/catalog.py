@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
-from typing import Any, Literal
+from dataclasses import dataclass
+from typing import Literal
 
 from unislu.bundle import Installed, installed, read_manifest
 from unislu.bundle.installed import source_of
@@ -33,10 +33,6 @@ class Entry:
     """Where it was, or can be, downloaded from."""
     problem: str | None = None
     """Why this unislu cannot use it."""
-
-    def to_dict(self) -> dict[str, Any]:
-        """Plain data."""
-        return asdict(self)
 
 
 def catalog(say: Callable[[str], None] = lambda text: None) -> list[Entry]:

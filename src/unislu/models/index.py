@@ -132,7 +132,7 @@ def _describe(manifest: Manifest, path: Path, folder: Path) -> dict[str, Any]:
         "version": manifest.version,
         "url": f"{path.parent.relative_to(folder).as_posix()}/",
         "manifest_sha256": hashlib.sha256(path.read_bytes()).hexdigest(),
-        "bytes": size_of(manifest, path.parent),
+        "bytes": sum((path.parent / name).stat().st_size for name in (MANIFEST, *manifest.files)),
         "wer": wer,
         "f1": f1,
         "measured_on": data,
@@ -150,8 +150,3 @@ def figures(manifest: Manifest) -> tuple[float | None, float | None, str | None]
             if isinstance(wer, int | float) and isinstance(f1, int | float):
                 return float(wer), float(f1), name
     return None, None, None
-
-
-def size_of(manifest: Manifest, folder: Path) -> int:
-    """Bytes of a bundle's files."""
-    return sum((folder / name).stat().st_size for name in (MANIFEST, *manifest.files))

@@ -19,7 +19,7 @@ from unislu.bundle.installed import DEFAULT, GROUP
 from unislu.bundle.parts import PARTS
 from unislu.errors import BundleError, OptionError
 
-from .wheel import Span, Wheel, size_of
+from .wheel import Span, Wheel
 
 PREFIX = "unislu-model-"
 SMALLEST_PART = 100_000
@@ -57,7 +57,8 @@ def package(bundle: Bundle, out: Path, options: PackageOptions | None = None) ->
     manifest = _manifest(bundle.manifest, options)
     main = _main(bundle, manifest)
     folder = main.name.replace("-", "_")
-    spans = {name: Span(bundle.path / name, 0, size_of(bundle.path / name)) for name in manifest.files}
+    files = {name: bundle.path / name for name in manifest.files}
+    spans = {name: Span(path, 0, path.stat().st_size) for name, path in files.items()}
     wheels = [main]
     if options.part_size is None:
         main.files |= {f"{folder}/{name}": span for name, span in spans.items()}

@@ -9,7 +9,6 @@ import base64
 import csv
 import hashlib
 import io
-import os
 import zipfile
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -105,8 +104,3 @@ def _add(archive: zipfile.ZipFile, name: str, data: Span | bytes) -> tuple[str, 
             digest.update(block)
             size += len(block)
     return "sha256=" + base64.urlsafe_b64encode(digest.digest()).rstrip(b"=").decode(), size
-
-
-def size_of(path: Path) -> int:
-    """Bytes of a file."""
-    return os.stat(path).st_size

@@ -50,14 +50,6 @@ class Writer:
         return self.render(analysis).encode("utf-8", "replace")
 
 
-def _json(analysis: Analysis) -> str:
-    return analysis.to_json(indent=2) + "\n"
-
-
-def _json_line(analysis: Analysis) -> str:
-    return analysis.to_json() + "\n"
-
-
 def _transcript(analysis: Analysis) -> str:
     lines = [
         segment.text if speaker is None else f"{speaker}: {segment.text}"
@@ -78,8 +70,8 @@ def _formats(options: WriteOptions) -> Mapping[str, Writer]:
     srt, vtt = partial(subtitles.render_srt, style=style), partial(subtitles.render_vtt, style=style)
     return {
         "text": Writer(terminal.render, ".txt"),
-        "json": Writer(_json, ".json"),
-        "jsonl": Writer(_json_line, ".jsonl"),
+        "json": Writer(lambda analysis: analysis.to_json(indent=2) + "\n", ".json"),
+        "jsonl": Writer(lambda analysis: analysis.to_json() + "\n", ".jsonl"),
         "txt": Writer(_transcript, ".txt", needs_text=True),
         "srt": Writer(srt, ".srt", needs_text=True, one_file=True),
         "vtt": Writer(vtt, ".vtt", needs_text=True, one_file=True),

@@ -11,6 +11,7 @@ import re
 import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from html import escape
 from itertools import groupby
 
 from ..errors import OptionError
@@ -104,7 +105,9 @@ def _cues(
             lines = tuple(map(tuple, _wrap(shown, style.line)))
             found.append(Cue(shown[0].start, shown[-1].end, lines, speaker))
             first += len(shown)
-    return [_readable(cue, _next_start(found, n, analysis.duration), style) for n, cue in enumerate(found)]
+    # A cue must end when the next one of its channel begins.
+    limits = [*(cue.start for cue in found[1:]), *(max(analysis.duration, cue.end) for cue in found[-1:])]
+    return [_readable(cue, limit, style) for cue, limit in zip(found, limits, strict=True)]
 
 
 def render_srt(analysis: Analysis, style: SubtitleStyle = SubtitleStyle()) -> str:
@@ -192,11 +195,6 @@ def _width(words: Sequence[_TimedWord]) -> int:
     return sum(word.length for word in words) + max(0, len(words) - 1)
 
 
-def _next_start(found: Sequence[Cue], number: int, duration: float) -> float:
-    """When a cue must end because the next one of its channel begins."""
-    return found[number + 1].start if number + 1 < len(found) else max(duration, found[number].end)
-
-
 def _readable(cue: Cue, limit: float, style: SubtitleStyle) -> Cue:
     wanted = cue.start + max(SHORTEST, cue.length / style.speed)
     return replace(cue, end=max(cue.end, min(wanted, limit)))
@@ -212,7 +210,7 @@ def _plain(cue: Cue, text: str) -> str:
 
 
 def _marked(cue: Cue, text: str, entities: Sequence[Entity]) -> str:
-    label = "" if cue.speaker is None else f"<v {_escape(cue.speaker)}>"
+    label = "" if cue.speaker is None else f"<v {escape(cue.speaker, quote=False)}>"
     return label + "\n".join(_marked_line(line, text, entities) for line in cue.lines)
 
 
@@ -226,7 +224,7 @@ def _marked_line(line: Sequence[_TimedWord], text: str, entities: Sequence[Entit
         owners += inside
     shown = []
     for owner, run in groupby(owners, key=lambda item: item[1]):
-        piece = _escape("".join(character for character, _ in run))
+        piece = escape("".join(character for character, _ in run), quote=False)
         shown.append(piece if owner is None else f"<c.{_class(entities[owner].type)}>{piece}</c>")
     return "".join(shown)
 
@@ -251,14 +249,8 @@ def _style_block(entities: Sequence[Entity]) -> str:
     types = {_class(entity.type): entity.type for entity in entities}
     if not types:
         return ""
-    rules = "".join(f"::cue(.{name}) {{ color: {_color(types[name])}; }}\n" for name in sorted(types))
+    # Light enough for the dark background of subtitles.
+    rules = "".join(
+        f"::cue(.{name}) {{ color: hsl({hue(types[name])} 90% 75%); }}\n" for name in sorted(types)
+    )
     return f"\nSTYLE\n{rules}"
-
-
-def _color(name: str) -> str:
-    """Light enough for the dark background of subtitles."""
-    return f"hsl({hue(name)} 90% 75%)"
-
-
-def _escape(text: str) -> str:
-    return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
