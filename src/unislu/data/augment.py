@@ -108,44 +108,27 @@ def _seed(rng: np.random.Generator) -> int:
     return int(rng.integers(2**31))
 
 
-def _draw_speed(rng: np.random.Generator) -> dict[str, Any]:
-    # Hundredths keep the two rates' common divisor large, so resampling stays fast.
-    return {"factor": round(float(rng.uniform(0.9, 1.1)), 2)}
+def _uniform(rng: np.random.Generator, low: float, high: float, digits: int) -> float:
+    return round(float(rng.uniform(low, high)), digits)
 
 
 def _draw_reverb(rng: np.random.Generator) -> dict[str, Any]:
     return {
-        "rt60": round(float(rng.uniform(0.15, 0.7)), 2),
-        "ratio_db": round(float(rng.uniform(0, 15)), 1),
-        "predelay": round(float(rng.uniform(0.002, 0.02)), 3),
+        "rt60": _uniform(rng, 0.15, 0.7, 2),
+        "ratio_db": _uniform(rng, 0, 15, 1),
+        "predelay": _uniform(rng, 0.002, 0.02, 3),
         "seed": _seed(rng),
     }
 
 
 def _draw_noise(rng: np.random.Generator) -> dict[str, Any]:
     kind = str(rng.choice(["white", "pink", "brown", "hum"], p=[0.2, 0.45, 0.25, 0.1]))
-    return {"kind": kind, "snr_db": round(float(rng.uniform(5, 30)), 1), "seed": _seed(rng)}
-
-
-def _draw_telephone(_rng: np.random.Generator) -> dict[str, Any]:
-    return {"law": "mu"}
+    return {"kind": kind, "snr_db": _uniform(rng, 5, 30, 1), "seed": _seed(rng)}
 
 
 def _draw_codec(rng: np.random.Generator) -> dict[str, Any]:
     codec = str(rng.choice(["opus", "mp3"]))
     return {"codec": codec, "kbps": int(rng.choice([12, 16, 24] if codec == "opus" else [24, 32, 48]))}
-
-
-def _draw_gain(rng: np.random.Generator) -> dict[str, Any]:
-    return {"db": round(float(rng.uniform(-18, 6)), 1)}
-
-
-def _draw_silence(rng: np.random.Generator) -> dict[str, Any]:
-    return {"seconds": round(float(rng.uniform(0, 0.8)), 2)}
-
-
-def _speed(samples: Samples, rate: int, step: Step) -> Samples:
-    return resample(samples, round(rate * float(step["factor"])), rate)
 
 
 def _reverb(samples: Samples, rate: int, step: Step) -> Samples:
@@ -233,29 +216,22 @@ def _codec(samples: Samples, rate: int, step: Step) -> Samples:
     return np.pad(decoded, (0, len(samples) - len(decoded))).astype(np.float32)
 
 
-def _gain(samples: Samples, _rate: int, step: Step) -> Samples:
-    return (samples * 10 ** (float(step["db"]) / 20)).astype(np.float32)
-
-
-def _silence(samples: Samples, rate: int, step: Step) -> Samples:
-    return np.pad(samples, (0, round(float(step["seconds"]) * rate)))
-
-
 _DRAW: Mapping[str, Callable[[np.random.Generator], dict[str, Any]]] = {
-    "speed": _draw_speed,
+    # Hundredths keep the two rates' common divisor large, so resampling stays fast.
+    "speed": lambda rng: {"factor": _uniform(rng, 0.9, 1.1, 2)},
     "reverb": _draw_reverb,
     "noise": _draw_noise,
-    "telephone": _draw_telephone,
+    "telephone": lambda _: {"law": "mu"},
     "codec": _draw_codec,
-    "gain": _draw_gain,
-    "silence": _draw_silence,
+    "gain": lambda rng: {"db": _uniform(rng, -18, 6, 1)},
+    "silence": lambda rng: {"seconds": _uniform(rng, 0, 0.8, 2)},
 }
 _APPLY: Mapping[str, Callable[[Samples, int, Step], Samples]] = {
-    "speed": _speed,
+    "speed": lambda samples, rate, step: resample(samples, round(rate * float(step["factor"])), rate),
     "reverb": _reverb,
     "noise": _noise,
     "telephone": _telephone,
     "codec": _codec,
-    "gain": _gain,
-    "silence": _silence,
+    "gain": lambda samples, _, step: (samples * 10 ** (float(step["db"]) / 20)).astype(np.float32),
+    "silence": lambda samples, rate, step: np.pad(samples, (0, round(float(step["seconds"]) * rate))),
 }

@@ -80,15 +80,15 @@ def active_rms(samples: Samples, rate: int) -> float:
     return float(np.sqrt(np.mean(energy[energy >= energy.max() * 1e-4])))
 
 
-def trim(samples: Samples, rate: int, *, threshold_db: float = -45.0, keep: float = 0.02) -> Samples:
-    """Cut leading and trailing silence below `threshold_db` of the peak, but `keep` seconds on both sides."""
+def trim(samples: Samples, rate: int) -> Samples:
+    """Cut leading and trailing silence, 45 dB below the peak, except for 20 ms on both sides."""
     if not len(samples):
         return samples
     magnitude = np.abs(samples)
-    loud = np.flatnonzero(magnitude > magnitude.max() * 10 ** (threshold_db / 20))
+    loud = np.flatnonzero(magnitude > magnitude.max() * 10 ** (-45 / 20))
     if not len(loud):
         return samples[:0]
-    margin = int(keep * rate)
+    margin = int(0.02 * rate)
     return samples[max(0, loud[0] - margin) : loud[-1] + 1 + margin]
 
 

@@ -36,17 +36,9 @@ class Entry:
     """The record's `spoken`, if it has one."""
 
 
-class JournalWriter:
-    """Appends entries to one journal of `out`; each is on its way to the disk before `add` returns."""
-
-    def __init__(self, out: Path, worker: int) -> None:
-        self._journal = Journal(out / _PARTS.replace("*", f"{worker:02d}-{os.getpid()}"))
-
-    def add(self, entry: Entry) -> None:
-        self._journal.add(asdict(entry))
-
-    def close(self) -> None:
-        self._journal.close()
+def journal_of(out: Path, worker: int) -> Journal:
+    """The journal that a worker of this process adds the entries' fields to."""
+    return Journal(out / _PARTS.replace("*", f"{worker:02d}-{os.getpid()}"))
 
 
 def load(out: Path) -> dict[str, Entry]:

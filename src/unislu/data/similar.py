@@ -24,18 +24,18 @@ _COMMON = 1000
 _BLOCK = 1024
 
 
-def neighbours(texts: Sequence[str], model: str | None = None, count: int = POOL) -> list[list[int]]:
-    """For each text the indices of the `count` most similar others, most similar first.
+def neighbours(texts: Sequence[str], model: str | None = None) -> list[list[int]]:
+    """For each text the indices of the `POOL` most similar others, most similar first; fewer where fewer have
+    anything in common.
 
     Args:
         texts: what to compare; the same text twice is its own neighbour's.
         model: name or folder of a sentence-transformers model; None compares character n-grams.
-        count: how many, or fewer where fewer have anything in common.
 
     Raises:
         MissingDependencyError: a model was named and sentence-transformers is not installed.
     """
-    return _by_ngrams(texts, count) if model is None else _by_model(texts, model, count)
+    return _by_ngrams(texts) if model is None else _by_model(texts, model)
 
 
 def _ngrams(text: str) -> Counter[str]:
@@ -43,7 +43,7 @@ def _ngrams(text: str) -> Counter[str]:
     return Counter(padded[i : i + n] for n in NGRAMS for i in range(len(padded) - n + 1))
 
 
-def _by_ngrams(texts: Sequence[str], count: int) -> list[list[int]]:
+def _by_ngrams(texts: Sequence[str]) -> list[list[int]]:
     counted = [_ngrams(text) for text in texts]
     frequency = Counter(gram for grams in counted for gram in grams)
     most = max(_COMMON, len(texts) // 10)
@@ -66,25 +66,25 @@ def _by_ngrams(texts: Sequence[str], count: int) -> list[list[int]]:
         for gram, value in vector.items():
             rows, values = tables[gram]
             scores[rows] += np.float32(value) * values
-        found.append(_best(scores, number, count))
+        found.append(_best(scores, number))
     return found
 
 
-def _by_model(texts: Sequence[str], model: str, count: int) -> list[list[int]]:
+def _by_model(texts: Sequence[str], model: str) -> list[list[int]]:
     with needs(f"comparing texts with {model!r}", install="pip install sentence-transformers"):
         from sentence_transformers import SentenceTransformer
     vectors = SentenceTransformer(model).encode(list(texts), normalize_embeddings=True)
     found: list[list[int]] = []
     for first in range(0, len(texts), _BLOCK):
         block = vectors[first : first + _BLOCK] @ vectors.T
-        found += [_best(row, first + offset, count) for offset, row in enumerate(block)]
+        found += [_best(row, first + offset) for offset, row in enumerate(block)]
     return found
 
 
-def _best(scores: NDArray[np.float32], own: int, count: int) -> list[int]:
+def _best(scores: NDArray[np.float32], own: int) -> list[int]:
     """The indices of the largest positive scores, without `own`; equal ones in their order."""
     scores[own] = 0
     candidates = np.flatnonzero(scores > 0)
-    if len(candidates) > count:
-        candidates = candidates[np.argpartition(-scores[candidates], count - 1)[:count]]
+    if len(candidates) > POOL:
+        candidates = candidates[np.argpartition(-scores[candidates], POOL - 1)[:POOL]]
     return [int(i) for i in sorted(candidates, key=lambda i: (-scores[i], i))]

@@ -14,7 +14,7 @@ from __future__ import annotations
 import json
 import os
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from itertools import islice
 from pathlib import Path
@@ -102,8 +102,11 @@ def synthesize(
         max_seconds=max_seconds,
         audio_format=audio_format,
     )
-    _check_counts(copies=copies, workers=workers, limit=limit)
-    jobs = list(_jobs(texts, copies, limit))
+    for name, value in (("copies", copies), ("workers", workers), ("limit", limit)):
+        if value is not None and value < 1:
+            raise OptionError(f"{name}: {value} is not a positive number")
+    records = islice(read_records(texts), limit)
+    jobs = [SpeechJob(record, copy) for record in records for copy in range(copies)]
     if not jobs:
         raise RecordError(f"{os.fspath(texts)}: has no records; nothing to synthesise")
     out = output_folder(out_dir, texts)
@@ -114,16 +117,10 @@ def synthesize(
         for specification in weights:
             open_voice(specification)
     if fresh:  # only now: a voice that does not exist must not claim the folder
-        _claim(out, options)
+        write_whole(out / _OPTIONS_FILE, json.dumps(_values(options), indent=2) + "\n")
     with Progress(len(jobs), len(jobs) - len(pending), enabled=progress) as shown:
         run_jobs(pending, out, options, workers, shown.advance)
     return _finish(out, jobs)
-
-
-def _check_counts(*, copies: int, workers: int, limit: int | None) -> None:
-    for name, value in (("copies", copies), ("workers", workers), ("limit", limit)):
-        if value is not None and value < 1:
-            raise OptionError(f"{name}: {value} is not a positive number")
 
 
 def _claimed(out: Path, options: SpeechOptions) -> bool:
@@ -145,20 +142,9 @@ def _claimed(out: Path, options: SpeechOptions) -> bool:
     return True
 
 
-def _claim(out: Path, options: SpeechOptions) -> None:
-    """Record the options that the folder is written with."""
-    write_whole(out / _OPTIONS_FILE, json.dumps(_values(options), indent=2) + "\n")
-
-
 def _values(options: SpeechOptions) -> dict[str, Any]:
     found: dict[str, Any] = json.loads(json.dumps(asdict(options)))
     return found
-
-
-def _jobs(texts: str | os.PathLike[str], copies: int, limit: int | None) -> Iterator[SpeechJob]:
-    for record in islice(read_records(texts), limit):
-        for copy in range(copies):
-            yield SpeechJob(record, copy)
 
 
 def _is_done(entry: Entry | None, job: SpeechJob, out: Path) -> bool:

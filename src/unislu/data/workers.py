@@ -8,15 +8,17 @@ from __future__ import annotations
 
 import multiprocessing
 import os
-from collections.abc import Callable, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import asdict
 from multiprocessing.connection import Connection, wait
 from pathlib import Path
 from typing import Any
 
-from unislu.data.journal import Entry, JournalWriter
+from unislu.data.journal import journal_of
 from unislu.data.speech import Speaker, SpeechJob, SpeechOptions
 from unislu.errors import UnisluError, VoiceError
+from unislu.files import Journal
 
 
 def run_jobs(
@@ -33,12 +35,10 @@ def run_jobs(
         VoiceError: when a worker process died; what it had finished is kept.
     """
     if workers == 1 or len(jobs) < 2:
-        writer, speaker = JournalWriter(out, 0), Speaker(options, out)
-        try:
+        speaker = Speaker(options, out)
+        with journal_of(out, 0) as writer:
             for job in jobs:
                 advance(_work(speaker, writer, job))
-        finally:
-            writer.close()
         return
     _run_processes(jobs, out, options, min(workers, len(jobs)), advance)
 
@@ -99,8 +99,8 @@ def _main(
     results: Connection,
     parent: int,
 ) -> None:
-    writer, speaker = JournalWriter(out, number), Speaker(options, out)
-    with suppress(BrokenPipeError, KeyboardInterrupt):
+    speaker = Speaker(options, out)
+    with journal_of(out, number) as writer, suppress(BrokenPipeError, KeyboardInterrupt):
         while os.getppid() == parent:
             with counter.get_lock():
                 index = counter.value
@@ -112,26 +112,23 @@ def _main(
             except UnisluError as error:
                 results.send(error)
                 break
-    writer.close()
     results.close()
 
 
-def _work(speaker: Speaker, writer: JournalWriter, job: SpeechJob) -> float:
+def _work(speaker: Speaker, writer: Journal, job: SpeechJob) -> float:
     """Make one clip and record it; returns its seconds, 0 if there is none."""
-    entry: Entry = speaker.run(job)
-    writer.add(entry)
+    entry = speaker.run(job)
+    writer.add(asdict(entry))
     return float(entry.record["duration"]) if entry.record else 0.0
 
 
-class _environment:
+@contextmanager
+def _environment(**values: str) -> Iterator[None]:
     """Sets environment variables that are not set yet, for the processes started inside."""
-
-    def __init__(self, **values: str) -> None:
-        self._values = {key: value for key, value in values.items() if key not in os.environ}
-
-    def __enter__(self) -> None:
-        os.environ.update(self._values)
-
-    def __exit__(self, *_: object) -> None:
-        for key in self._values:
+    added = {key: value for key, value in values.items() if key not in os.environ}
+    os.environ.update(added)
+    try:
+        yield
+    finally:
+        for key in added:
             os.environ.pop(key, None)

@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from unislu.data.records import AnnotatedEntity, Record, read_records
+from unislu.data.records import Record, read_records
 from unislu.errors import OptionError, RecordError
 
 SPLITS = ("train", "dev", "test")
@@ -59,7 +59,10 @@ def load_corpus(corpus: CorpusSource | str | os.PathLike[str]) -> Iterator[Recor
         if wanted.split is not None and split_of(record, wanted.dev_share) != wanted.split:
             continue
         try:
-            yield _with_audio(_with_types(record, wanted), path.parent)
+            record = _with_types(record, wanted)
+            if record.audio is not None:
+                record = replace(record, audio=str(record.audio_path(path.parent)))
+            yield record
         except RecordError as error:
             raise RecordError(f"{path}: {error}") from error
 
@@ -85,18 +88,5 @@ def _with_types(record: Record, corpus: CorpusSource) -> Record:
         record = record.with_types(corpus.type_key)
     if corpus.type_map is None or record.entities is None:
         return record
-    names = {entity.type: corpus.type_map.get(entity.type, entity.type) for entity in record.entities}
-    return replace(record, entities=tuple(_renamed(record.entities, names)))
-
-
-def _renamed(
-    entities: tuple[AnnotatedEntity, ...], names: Mapping[str, str | None]
-) -> Iterator[AnnotatedEntity]:
-    for entity in entities:
-        name = names[entity.type]
-        if name is not None:
-            yield replace(entity, type=name)
-
-
-def _with_audio(record: Record, root: Path) -> Record:
-    return record if record.audio is None else replace(record, audio=str(record.audio_path(root)))
+    named = [(entity, corpus.type_map.get(entity.type, entity.type)) for entity in record.entities]
+    return replace(record, entities=tuple(replace(e, type=name) for e, name in named if name is not None))

@@ -86,22 +86,10 @@ def _slash_date(match: re.Match[str], rng: random.Random) -> str:
     return numbers.date_words(month, day, year, rng)
 
 
-def _month_day(match: re.Match[str], rng: random.Random) -> str:
-    return f"{match['month']} {numbers.ordinal(int(match['day']))}"
-
-
 def _day_month(match: re.Match[str], rng: random.Random) -> str:
     said = numbers.ordinal(int(match["day"]))
     bare = f"{said} of {match['month']}"
     return f"the {bare}" if match["the"] or rng.random() < 0.5 else bare
-
-
-def _year(match: re.Match[str], rng: random.Random) -> str:
-    return numbers.year(int(match[0]), rng)
-
-
-def _decade(match: re.Match[str], rng: random.Random) -> str:
-    return numbers.decade(int(match[1]))
 
 
 def _fraction(match: re.Match[str], rng: random.Random) -> str:
@@ -128,14 +116,6 @@ def _unit(match: re.Match[str], rng: random.Random) -> str:
     said, unit = numbers.decimal(match["amount"], rng), _UNITS[match["unit"].lower()]
     one = match["amount"] == "1" and unit.endswith("s") and " " not in unit
     return f"{said} {unit[:-1] if one else unit}"
-
-
-def _range(match: re.Match[str], rng: random.Random) -> str:
-    return f"{match[1]} to {match[2]}"
-
-
-def _long_digits(match: re.Match[str], rng: random.Random) -> str:
-    return codes.digits(match[0], rng)
 
 
 def _code(match: re.Match[str], rng: random.Random) -> str:
@@ -175,19 +155,21 @@ _RULES: tuple[tuple[re.Pattern[str], Say], ...] = tuple(
         (r"\b(?P<a>\d\d?)/(?P<b>\d\d?)/(?P<y>\d{4}|\d\d)\b", _slash_date),
         (r"(?:\+\d{1,3}[\s-]?)?(?:\(\d{2,5}\)\s?|\b\d{2,5}[\s-])\d{3,4}(?:[\s-]\d{3,4})+\b|\b\d{3}-\d{4}\b"
          r"|\b\d{3}-\d\d-\d{4}\b|\+\d{7,}", lambda m, rng: codes.digit_groups(m[0], rng)),
-        (rf"\b(?P<month>{_MONTH})\s(?P<day>[0-3]?\d)(?:st|nd|rd|th)?\b(?!\d|,\d|:)", _month_day),
+        (rf"\b(?P<month>{_MONTH})\s(?P<day>[0-3]?\d)(?:st|nd|rd|th)?\b(?!\d|,\d|:)",
+         lambda m, rng: f"{m['month']} {numbers.ordinal(int(m['day']))}"),
         (rf"(?P<the>\bthe\s)?\b(?P<day>[0-3]?\d)(?:st|nd|rd|th)?\s(?:of\s)?(?P<month>{_MONTH})\b",
          _day_month),
         (r"\b(\d{1,4})(?:st|nd|rd|th)\b", lambda m, rng: numbers.ordinal(int(m[1]))),
-        (r"(?<![\w-])'?(\d{2}(?:\d0)?)'?s\b", _decade),
+        (r"(?<![\w-])'?(\d{2}(?:\d0)?)'?s\b", lambda m, rng: numbers.decade(int(m[1]))),
         (r"(?:\b(?P<whole>\d+)\s?)??(?:(?P<sign>[½⅓⅔¼¾⅛⅜])|\b(?P<upper>\d\d?)[/⁄](?P<lower>\d\d?)\b)",
          _fraction),
         (rf"\b(\d[\d.,]*)\s?[-–]\s?(?=\d+\s?(?:{_UNIT})\b)", lambda m, rng: f"{m[1]} to "),
         (rf"\b(?P<amount>{_AMOUNT})\s?(?P<unit>{_UNIT})(?![\w/])", _unit),
-        (r"\b(1[1-9]\d\d|20[0-4]\d)[-–](1[1-9]\d\d|20[0-4]\d)\b", _range),
-        (r"(?<![\w.,$-])(?:1[1-9]\d\d|20[0-4]\d)(?![\w-]|[.,]\d)", _year),
-        (r"\b(\d{1,4})[-–](\d{1,4})\b", _range),
-        (r"(?<![\d,.])\d{5,}(?![\d,]|\.\d)", _long_digits),
+        (r"\b(1[1-9]\d\d|20[0-4]\d)[-–](1[1-9]\d\d|20[0-4]\d)\b", lambda m, rng: f"{m[1]} to {m[2]}"),
+        (r"(?<![\w.,$-])(?:1[1-9]\d\d|20[0-4]\d)(?![\w-]|[.,]\d)",
+         lambda m, rng: numbers.year(int(m[0]), rng)),
+        (r"\b(\d{1,4})[-–](\d{1,4})\b", lambda m, rng: f"{m[1]} to {m[2]}"),
+        (r"(?<![\d,.])\d{5,}(?![\d,]|\.\d)", lambda m, rng: codes.digits(m[0], rng)),
         (r"\b(?:[^\W\d_]+\d+|\d+[^\W\d_]+)\w*\b", _code),
         (rf"(?P<sign>(?<=\s)[-−])?\b(?P<amount>{_AMOUNT})\b", _number),
     )

