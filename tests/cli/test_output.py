@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from unislu.cli.output import Output, OutputOptions
+from unislu.cli.output import Output
 from unislu.cli.writing import Writing
 from unislu.recognition.longform import FileProgress
 from unislu.recognition.request import Request
@@ -71,20 +71,14 @@ def test_progress_of_a_long_file(monkeypatch: pytest.MonkeyPatch, capsys: pytest
     monkeypatch.setattr("sys.stderr.isatty", lambda: True, raising=False)
     now = iter([100.0, 100.0, 110.0])
     monkeypatch.setattr("time.monotonic", lambda: next(now))
-    output = Output(
-        OutputOptions(None, None, "never", False, Writing(SubtitleStyle(), "link")),
-        ["talks/call.mp3"],
-        Request(),
-    )
+    output = Output(["talks/call.mp3"], Request(), Writing(SubtitleStyle(), "link"))
     output.advance(FileProgress(0, 0.0, 5400.0))
     output.advance(FileProgress(0, 600.0, 5400.0))
     output.clear_progress()
     shown = [line.strip() for line in capsys.readouterr().err.split("\r")]
     assert "Transcribing call.mp3  0 % · 0:00 of 1:30:00" in shown
     assert "Transcribing call.mp3  11 % · 10:00 of 1:30:00 · 1:20 left" in shown
-    quiet = Output(
-        OutputOptions(None, None, "never", True, Writing(SubtitleStyle(), "link")), ["call.mp3"], Request()
-    )
+    quiet = Output(["call.mp3"], Request(), Writing(SubtitleStyle(), "link"), quiet=True)
     monkeypatch.setattr("time.monotonic", lambda: 0.0)
     quiet.advance(FileProgress(0, 600.0, 5400.0))
     assert capsys.readouterr().err == ""

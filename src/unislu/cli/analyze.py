@@ -61,7 +61,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Analyse every file; 1 if one of them failed."""
     from ..recognition.request import Request
-    from .output import Output, OutputOptions
+    from .output import Output
 
     _check_stdin(arguments.files)
     # Report wrong usage before a model is loaded.
@@ -72,14 +72,10 @@ def run(arguments: argparse.Namespace) -> int:
         "merge": arguments.merge,
     }
     request = Request(**fields)
-    settings = OutputOptions(
-        format=arguments.format,
-        folder=arguments.output,
-        color=arguments.color,
-        quiet=arguments.quiet,
-        writing=writing.Writing.of(arguments),
-    )
-    output = Output(settings, arguments.files, request)
+    output = Output(
+        arguments.files, request, writing.Writing.of(arguments), format=arguments.format,
+        folder=arguments.output, color=arguments.color, quiet=arguments.quiet,
+    )  # fmt: skip
 
     from ..recognition.model import load
 

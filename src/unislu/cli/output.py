@@ -6,7 +6,6 @@ import os
 import shutil
 import sys
 import time
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -26,45 +25,43 @@ _NARROW, _WIDE = 40, 100
 _LONG = 60.0  # seconds of audio from which on progress within a file is shown
 
 
-@dataclass(frozen=True)
-class OutputOptions:
-    """The options of the command that determine how results are written."""
-
-    format: str | None
-    folder: str | None
-    color: str
-    quiet: bool
-    writing: Writing
-
-
 class Output:
     """Writes the results of several inputs; a context manager that completes its output.
 
     Raises `OptionError` if the format cannot hold what was requested, or the folder cannot be created.
     """
 
-    def __init__(self, settings: OutputOptions, inputs: list[str], request: Request) -> None:
-        self._settings = settings
-        self._inputs = inputs
-        self._format = settings.format or ("json" if settings.folder else "text")
+    def __init__(
+        self,
+        inputs: list[str],
+        request: Request,
+        writing: Writing,
+        *,
+        format: str | None = None,
+        folder: str | None = None,
+        color: str = "auto",
+        quiet: bool = False,
+    ) -> None:
+        self._inputs, self._writing, self._quiet = inputs, writing, quiet
+        self._format = format or ("json" if folder else "text")
         self._writer = get_writer(self._format)
         if self._writer.needs_text and not request.wants_text:
             raise OptionError(f"--format {self._format} is the transcript: add asr to --tasks")
         if self._writer.needs_speakers and request.speakers is None:
             raise OptionError(f"--format {self._format} shows who speaks: add --speakers auto")
-        if self._writer.one_file and len(inputs) > 1 and settings.folder is None:
+        if self._writer.one_file and len(inputs) > 1 and folder is None:
             raise OptionError(f"--format {self._format} of {len(inputs)} files needs a folder: add -o DIR")
-        if self._writer.binary is not None and settings.folder is None and sys.stdout.isatty():
+        if self._writer.binary is not None and folder is None and sys.stdout.isatty():
             raise OptionError(f"--format {self._format} is binary: add -o DIR or redirect the output")
-        self._color = _use_color(settings.color)
-        self._array = self._format == "json" and settings.folder is None and len(inputs) > 1
+        self._color = _use_color(color)
+        self._array = self._format == "json" and folder is None and len(inputs) > 1
         self._count = 0
         self._said: set[str] = set()  # warnings about options, which are the same for every file
-        self._line = LiveLine(not settings.quiet)
+        self._line = LiveLine(not quiet)
         self._file, self._since, self._from = -1, 0.0, 0.0  # the start of the progress estimate
         self._paths: list[Path] = []
-        if settings.folder is not None:
-            self._paths = _output_paths(Path(settings.folder), inputs, self._writer.suffix)
+        if folder is not None:
+            self._paths = _output_paths(Path(folder), inputs, self._writer.suffix)
 
     def __enter__(self) -> Output:
         if self._array:
@@ -79,7 +76,7 @@ class Output:
     def write(self, number: int, analysis: Analysis) -> None:
         """Write the result of input `number`."""
         self.clear_progress()
-        if not self._settings.quiet:
+        if not self._quiet:
             for warning in analysis.warnings:
                 if warning not in self._said:
                     complain(f"warning: {warning}")
@@ -87,7 +84,7 @@ class Output:
         if self._paths:
             self._write_file(number, analysis)
             return
-        writer = self._settings.writing.writer(self._format, self._inputs[number], ".")
+        writer = self._writing.writer(self._format, self._inputs[number], ".")
         if writer.binary is not None:
             sys.stdout.buffer.write(writer.binary(analysis))
             return
@@ -103,13 +100,13 @@ class Output:
 
     def _write_file(self, number: int, analysis: Analysis) -> None:
         path = self._paths[number]
-        writer = self._settings.writing.writer(self._format, self._inputs[number], path.parent)
+        writer = self._writing.writer(self._format, self._inputs[number], path.parent)
         try:
             replaced = " (replaced)" if path.exists() else ""
             write_whole(path, writer.content(analysis))
         except OSError as error:
             raise UnisluError(f"{path}: cannot be written ({error.strerror}); choose another -o") from None
-        if not self._settings.quiet:
+        if not self._quiet:
             print(f"{path}{replaced}", file=sys.stderr)
 
     def progress(self, number: int) -> None:

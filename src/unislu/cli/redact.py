@@ -19,7 +19,6 @@ import shutil
 import sys
 import tempfile
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -32,7 +31,6 @@ if TYPE_CHECKING:
     from ..recognition.model import Model
     from ..recognition.request import Request, RequestOptions
     from ..redact import Pseudonyms
-    from ..result import Analysis
 
 NOT_VERIFIED = 3
 NO_AUDIO = "none"
@@ -112,38 +110,20 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("-q", "--quiet", action="store_true", help="do not print paths and warnings")
 
 
-@dataclass(frozen=True)
-class _Task:
-    """The checked settings for all files."""
-
-    folder: Path
-    types: tuple[str, ...] | None
-    pseudonyms: Pseudonyms
-    audio: str | None
-    guard: float
-    untimed: str
-    verify: bool
-    surnames: bool
-    formats: tuple[str, ...]
-    writing: Writing
-    request: Request
-    quiet: bool
-
-
 def run(arguments: argparse.Namespace) -> int:
     """Redact every file; 3 if one was not verified, else 1 if one failed."""
     from ..errors import UnisluError, VerificationError
 
-    task = _task(arguments)
+    request, pseudonyms, shown = _checked(arguments)
     from ..recognition.model import load
 
     model = load(arguments.bundle, threads=arguments.threads, device=arguments.device)
-    model.check(task.request)
+    model.check(request)
     code = 0
     for file in arguments.files:
         try:
-            for line in _redact(model, Path(file), task):
-                if not task.quiet:
+            for line in _redact(model, Path(file), request, pseudonyms, shown, arguments):
+                if not arguments.quiet:
                     print(line, file=sys.stderr)
         except VerificationError as error:
             complain(error)
@@ -154,8 +134,8 @@ def run(arguments: argparse.Namespace) -> int:
     return code
 
 
-def _task(arguments: argparse.Namespace) -> _Task:
-    """The options, checked before a model is loaded. Raises `OptionError`."""
+def _checked(arguments: argparse.Namespace) -> tuple[Request, Pseudonyms, Writing]:
+    """What the options ask for, checked before a model is loaded. Raises `OptionError`."""
     from ..errors import OptionError
     from ..recognition.request import Request
     from ..redact import AUDIO_HOWS, Pseudonyms, check_guard, check_untimed
@@ -163,8 +143,7 @@ def _task(arguments: argparse.Namespace) -> _Task:
 
     if arguments.audio not in (*AUDIO_HOWS, NO_AUDIO):
         raise OptionError(f"--audio is {arguments.audio!r}: choose from {', '.join(AUDIO_HOWS)}, {NO_AUDIO}")
-    audio = None if arguments.audio == NO_AUDIO else arguments.audio
-    if arguments.verify and audio is None:
+    if arguments.verify and arguments.audio == NO_AUDIO:
         raise OptionError("--verify needs the redacted audio: drop it, or drop --audio none")
     check_guard(arguments.guard)
     check_untimed(arguments.untimed)
@@ -174,8 +153,7 @@ def _task(arguments: argparse.Namespace) -> _Task:
     suffixes = [writer.suffix for writer in writers]
     if len(set(suffixes)) < len(suffixes):
         raise OptionError(f"--format {','.join(arguments.format)}: two of these formats have the same suffix")
-    folder = Path(arguments.output)
-    _check_targets(arguments.files, folder, suffixes)
+    _check_targets(arguments.files, Path(arguments.output), suffixes)
     key = None if arguments.key_file is None else _key(arguments.key_file)
     options: RequestOptions = {
         **request_options.vocabulary(arguments),
@@ -185,21 +163,7 @@ def _task(arguments: argparse.Namespace) -> _Task:
         "channels": arguments.channels,
         "vad": arguments.vad,
     }
-    request = Request(**options)
-    return _Task(
-        folder=folder,
-        types=request.entities if request.entities is None else tuple(request.entities),
-        pseudonyms=Pseudonyms(arguments.text, key),
-        audio=audio,
-        guard=arguments.guard,
-        untimed=arguments.untimed,
-        verify=arguments.verify,
-        surnames=not arguments.no_surnames,
-        formats=tuple(arguments.format),
-        writing=Writing.of(arguments),
-        request=request,
-        quiet=arguments.quiet,
-    )
+    return Request(**options), Pseudonyms(arguments.text, key), Writing.of(arguments)
 
 
 def _types(arguments: argparse.Namespace) -> list[str] | None:
@@ -253,47 +217,57 @@ def _key(path: str) -> bytes:
         raise OptionError(f"--key-file {path}: cannot be read ({error.strerror})") from None
 
 
-def _redact(model: Model, source: Path, task: _Task) -> list[str]:
+def _redact(
+    model: Model,
+    source: Path,
+    request: Request,
+    pseudonyms: Pseudonyms,
+    shown: Writing,
+    arguments: argparse.Namespace,
+) -> list[str]:
     """Redact one file; returns the paths of the files that were written."""
     from ..errors import RedactionError, UnisluError
     from ..redact import Redaction, redact_audio, redact_verified
 
+    target, how = Path(arguments.output), arguments.audio
     try:
         # Everything is written to a folder beside its destination, so that it can appear at once.
-        with tempfile.TemporaryDirectory(prefix=".redact-", dir=task.folder) as staging:
+        with tempfile.TemporaryDirectory(prefix=".redact-", dir=target) as staging:
             folder = Path(staging, "done")
             folder.mkdir()
             recording, named = _kept(source, Path(staging))
-            analysis = model.analyze(recording, request=task.request, **named)
+            analysis = model.analyze(recording, request=request, **named)
             redaction = Redaction(
                 analysis,
-                task.types,
-                untimed=task.untimed,
-                guard=task.guard,
-                surnames=task.surnames,
-                sound=task.audio is not None,
+                None if request.entities is None else tuple(request.entities),
+                untimed=arguments.untimed,
+                guard=arguments.guard,
+                surnames=not arguments.no_surnames,
+                sound=how != NO_AUDIO,
             )
             notes: tuple[str, ...] = ()
-            if task.audio is not None:
-                copy, how = folder / source.name, task.audio
-                if task.verify:
+            if how != NO_AUDIO:
+                copy = folder / source.name
+                if arguments.verify:
                     notes = redact_verified(
-                        model, recording, copy, redaction, how, request=task.request, **named
+                        model, recording, copy, redaction, how, request=request, **named
                     ).notes
                     redaction.refuse_leaks()
                 else:
                     duration, covers = analysis.duration, redaction.covers
                     notes = redact_audio(recording, copy, covers, how, 0.0, duration=duration, **named).notes
-            redacted = redaction.redacted(task.pseudonyms, notes)
-            _write_texts(folder, source, redacted, task)
-            if not task.quiet:
+            redacted = redaction.redacted(pseudonyms, notes)
+            for name in arguments.format:  # without audio the recording that a page plays is not there
+                writer = shown.writer(name, folder / source.name, folder)
+                (folder / (source.stem + writer.suffix)).write_bytes(writer.content(redacted))
+            if not arguments.quiet:
                 for warning in redacted.warnings:
                     complain(warning if warning.startswith(f"{source}: ") else f"{source}: {warning}")
-            return [_moved(path, task.folder) for path in sorted(folder.iterdir())]
+            return [_moved(path, target) for path in sorted(folder.iterdir())]
     except OSError as error:
         if isinstance(error, UnisluError):  # some are OSErrors too
             raise
-        raise RedactionError(f"{source}: cannot be written to {task.folder} ({error.strerror})") from None
+        raise RedactionError(f"{source}: cannot be written to {target} ({error.strerror})") from None
 
 
 def _kept(source: Path, folder: Path) -> tuple[str, dict[str, Any]]:
@@ -310,14 +284,6 @@ def _kept(source: Path, folder: Path) -> tuple[str, dict[str, Any]]:
         with open(kept, "wb") as file:
             shutil.copyfileobj(media.file, file)
     return str(kept), {"name": str(source)}
-
-
-def _write_texts(folder: Path, source: Path, redacted: Analysis, task: _Task) -> None:
-    for name in task.formats:
-        writer = task.writing.writer(
-            name, folder / source.name, folder
-        )  # without audio there is no such file
-        (folder / (source.stem + writer.suffix)).write_bytes(writer.content(redacted))
 
 
 def _moved(path: Path, folder: Path) -> str:

@@ -12,42 +12,27 @@ import argparse
 from argparse import ArgumentParser, ArgumentTypeError, RawDescriptionHelpFormatter
 from collections.abc import Callable
 from pathlib import Path
-from typing import NamedTuple
 
 from ..errors import require
 from .arguments import names, not_negative, positive
 from .parser import number
 
 
-class Tool(NamedTuple):
-    """A tool: its description, its options, and its function."""
-
-    summary: str
-    configure: Callable[[ArgumentParser], None]
-    run: Callable[[argparse.Namespace], None]
-    torch: bool = True
-
-
 def configure(parser: ArgumentParser) -> None:
     """Add the tools and their options."""
     tools = parser.add_subparsers(dest="tool", required=True, metavar="TOOL")
-    for name, tool in TOOLS.items():
-        tool.configure(
-            tools.add_parser(
-                name,
-                help=tool.summary.partition(".")[0],
-                description=tool.summary,
-                formatter_class=RawDescriptionHelpFormatter,
-            )
+    for name, (about, add_options, _) in TOOLS.items():
+        style = RawDescriptionHelpFormatter
+        add_options(
+            tools.add_parser(name, help=about.partition(".")[0], description=about, formatter_class=style)
         )
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Run one tool."""
-    tool = TOOLS[arguments.tool]
-    if tool.torch:
+    if arguments.tool not in _WITHOUT_TORCH:
         require("train", "torch", "transformers", "onnx")
-    tool.run(arguments)
+    TOOLS[arguments.tool][2](arguments)
     return 0
 
 
@@ -253,45 +238,39 @@ def _weighted(text: str) -> tuple[Path, float]:
     return Path(folder), number(weight)
 
 
-TOOLS = {
-    "no-speech": Tool(
+TOOLS: dict[str, tuple[str, Callable[[ArgumentParser], None], Callable[[argparse.Namespace], None]]] = {
+    "no-speech": (
         "write clips without speech: silence, noise, hum, tones and clicks, with empty transcripts.",
-        _no_speech_options,
-        _no_speech,
-        torch=False,
+        _no_speech_options, _no_speech,
     ),
-    "augment": Tool(
+    "augment": (
         "write augmented copies of recordings: in rooms, over noise, on the telephone. Resumes where it was\n"
         "stopped.",
-        _augment_options,
-        _augment,
-        torch=False,
+        _augment_options, _augment,
     ),
-    "shards": Tool("pack corpora into tar files for training on many machines.", _shards_options, _shards),
-    "cache": Tool(
-        "encode the clips of corpora once, for training with a frozen encoder.", _cache_options, _cache
+    "shards": ("pack corpora into tar files for training on many machines.", _shards_options, _shards),
+    "cache": (
+        "encode the clips of corpora once, for training with a frozen encoder.", _cache_options, _cache,
     ),
-    "restore": Tool(
+    "restore": (
         "put punctuation back into normalised transcripts. The words stay; a Whisper says, from the\n"
         "audio, where a mark belongs.",
-        _restore_options,
-        _restore,
+        _restore_options, _restore,
     ),
-    "transcripts": Tool(
+    "transcripts": (
         "write down what a bundle recognises in annotated clips. Beside each manifest: recognised.jsonl,\n"
         "and right.jsonl with the annotated words.",
-        _transcripts_options,
-        _transcripts,
+        _transcripts_options, _transcripts,
     ),
-    "average": Tool("take the weighted mean of checkpoints of one lineage.", _average_options, _average),
-    "prune": Tool("remove text tokens that no text needs.", _prune_options, _prune),
-    "compose": Tool(
-        "join a decoder that transcribes with a bundle whose decoder tags.", _compose_options, _compose
+    "average": ("take the weighted mean of checkpoints of one lineage.", _average_options, _average),
+    "prune": ("remove text tokens that no text needs.", _prune_options, _prune),
+    "compose": (
+        "join a decoder that transcribes with a bundle whose decoder tags.", _compose_options, _compose,
     ),
-    "label-studio": Tool(
+    "label-studio": (
         "print the labelling configuration of Label Studio for tasks of `unislu analyze -f label-studio`.",
-        _label_studio_options,
-        _label_studio,
-        torch=False,
+        _label_studio_options, _label_studio,
     ),
-}
+}  # fmt: skip
+"""The description, the options and the function of each tool."""
+_WITHOUT_TORCH = ("no-speech", "augment", "label-studio")
