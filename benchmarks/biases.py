@@ -20,10 +20,10 @@ from typing import Any
 from unislu.evaluation.predict import questions, read_datasets
 from unislu.evaluation.question import Gold, Prediction, gold_of
 from unislu.evaluation.score import score
-from unislu.evaluation.sweep import Answer, RecordClip, sweep
+from unislu.evaluation.sweep import RecordClip, sweep
 from unislu.recognition.recognizer import Recognizer
 
-Heard = tuple[Gold, tuple[Answer, ...]]
+Heard = tuple[Gold, tuple[Prediction, ...]]
 """A clip's annotation, and its answer at every bias."""
 
 
@@ -74,7 +74,7 @@ def hear(
 
 def row(clips: Sequence[Heard], place: int, kind: str, types: bool) -> dict[str, Any]:
     """The scores at one bias."""
-    answers = [Prediction(gold.id, runs[place].text, runs[place].entities) for gold, runs in clips]
+    answers = [runs[place] for _, runs in clips]
     scores = score([gold for gold, _ in clips], answers).entities
     assert scores is not None
     micro = scores.micro

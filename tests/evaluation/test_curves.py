@@ -23,7 +23,7 @@ from unislu.evaluation.curves.length import length_figure, length_table
 from unislu.evaluation.curves.negatives import Trained, negatives_figure, negatives_table, trained_with
 from unislu.evaluation.question import Gold, Prediction
 from unislu.evaluation.score import Judged, judge, score
-from unislu.evaluation.sweep import Answer, RecordClip, Swept
+from unislu.evaluation.sweep import RecordClip, Swept
 
 pytest.importorskip("matplotlib")
 
@@ -49,8 +49,8 @@ def clip(number: int, text: str, *spans: tuple[int, int, str]) -> RecordClip:
 
 def test_bias(tmp_path: Path) -> None:
     clips = [clip(0, "Anna met Bob", (0, 4, "PERSON"), (9, 12, "PERSON"))]
-    none, one = Answer("anna met bob", ()), Answer("anna met bob", (("PERSON", "Anna"),))
-    both = Answer("anna met tom", (("PERSON", "anna"), ("PERSON", "tom"), ("ORG", "met")))
+    none, one = (Prediction("c0", "anna met bob", found) for found in ((), (("PERSON", "Anna"),)))
+    both = Prediction("c0", "anna met tom", (("PERSON", "anna"), ("PERSON", "tom"), ("ORG", "met")))
     swept = Swept((-2.0, 0.0, 2.0), {"c0": (none, one, both)})
     table = bias_table(clips, swept, "slue")
     every = [row for row in table if row["type"] == "all"]

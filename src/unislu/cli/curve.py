@@ -43,8 +43,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
     kinds = parser.add_subparsers(dest="kind", required=True, metavar="KIND")
     add = {name: kinds.add_parser(name, help=text, description=text) for name, text in _KINDS.items()}
     for name, kind in add.items():
-        what = "CODE=MANIFEST" if name == "languages" else "MANIFEST"
-        kind.add_argument("manifests", nargs="+", metavar=what, help="annotated data")
+        read, what = (str, "CODE=MANIFEST") if name == "languages" else (Path, "MANIFEST")
+        kind.add_argument("manifests", nargs="+", type=read, metavar=what, help="annotated data")
         kind.add_argument(
             "-o", "--output", type=Path, required=True, metavar="DIR", help="folder to write to"
         )
@@ -142,7 +142,7 @@ def _bias(arguments: argparse.Namespace) -> tuple[Table, Figure]:
     from ..recognition.recognizer import Recognizer
 
     grid = biases(arguments.low, arguments.high, arguments.step)
-    clips = [c for c in read_clips(_paths(arguments), arguments.limit) if c.record.entities is not None]
+    clips = [c for c in read_clips(arguments.manifests, arguments.limit) if c.record.entities is not None]
     recognizer = Recognizer.open(arguments.bundle, threads=arguments.threads)
     swept = sweep(
         recognizer,
@@ -164,7 +164,7 @@ def _length(arguments: argparse.Namespace) -> tuple[Table, Figure]:
     from ..evaluation.runs import read_run
     from ..evaluation.score import judge, pool
 
-    datasets = read_datasets(_paths(arguments), arguments.limit)
+    datasets = read_datasets(arguments.manifests, arguments.limit)
     systems = {}
     for specification in arguments.run:
         found = read_run(specification, datasets)
@@ -195,14 +195,14 @@ def _formats(arguments: argparse.Namespace) -> tuple[Table, Figure]:
 def _rendered(arguments: argparse.Namespace) -> tuple[_Lengths, str]:
     """Lengths of the annotation in every format."""
     from ..bundle import open_bundle
+    from ..data.records import read_records
     from ..evaluation.curves.formats import format_lengths
-    from ..evaluation.sweep import read_texts
     from ..sequence import Vocabulary, WhisperTokenizer
 
     bundle = open_bundle(arguments.bundle)
     tokenizer = WhisperTokenizer.from_file(bundle.tokenizer)
     vocabulary = Vocabulary.from_manifest(tokenizer, bundle.manifest.vocabulary)
-    records = read_texts(_paths(arguments), arguments.limit)
+    records = [r for path in arguments.manifests for r in list(read_records(path))[: arguments.limit]]
     tags = "tags as single tokens" if arguments.alphabet == "atomic" else "tags as plain text"
     return format_lengths(records, vocabulary, arguments.alphabet), f"annotated sentences, {tags}"
 
@@ -218,8 +218,8 @@ def _written(arguments: argparse.Namespace) -> tuple[_Lengths, str]:
         return open_unislu(place, threads=arguments.threads).model.recognizer
 
     models = _named("--model", arguments.model)
-    clips = read_clips(_paths(arguments), arguments.limit)
-    datasets = read_datasets(_paths(arguments), arguments.limit)
+    clips = read_clips(arguments.manifests, arguments.limit)
+    datasets = read_datasets(arguments.manifests, arguments.limit)
     asked = [question for dataset in datasets for question in questions(dataset, arguments.entities)]
     lengths: _Lengths = {}
     if arguments.transcripts is not None:
@@ -253,7 +253,7 @@ def _negatives(arguments: argparse.Namespace) -> tuple[Table, Figure]:
     from ..evaluation.score import Scores
     from .systems import open_unislu
 
-    datasets = read_datasets(_paths(arguments), arguments.limit)
+    datasets = read_datasets(arguments.manifests, arguments.limit)
     settings = EvaluationSettings(arguments.profile, "open", samples=1)
     models: dict[str, tuple[Trained, Scores]] = {}
     for name, path in _named("--model", arguments.model).items():
@@ -293,10 +293,6 @@ def _languages(arguments: argparse.Namespace) -> tuple[Table, Figure]:
     table = language_table(scores)
     title = f"Other languages: {recognizer.manifest.name}, profile {arguments.profile}"
     return table, language_figure(table, arguments.title or title)
-
-
-def _paths(arguments: argparse.Namespace) -> list[Path]:
-    return [Path(manifest) for manifest in arguments.manifests]
 
 
 def _edges(text: str) -> Sequence[int]:

@@ -65,11 +65,6 @@ def read_clips(manifests: Sequence[Path], limit: int | None = None) -> list[Reco
     return clips
 
 
-def read_texts(manifests: Sequence[Path], limit: int | None = None) -> list[Record]:
-    """The records of some manifests, with audio or without. Raises `RecordError`."""
-    return [record for manifest in manifests for record in list(read_records(manifest))[:limit]]
-
-
 def biases(low: float, high: float, step: float) -> tuple[float, ...]:
     """A rising grid from `low` to `high`. Raises `OptionError` for bounds that give none."""
     if not (-MAX_BIAS <= low < high <= MAX_BIAS) or not 0 < step <= high - low:
@@ -119,18 +114,10 @@ class EncodedClip:
         return len(self.samples) / SAMPLE_RATE
 
 
-@dataclass(frozen=True)
-class Answer:
-    """The content recognised in a clip: transcript and (type, phrase) pairs."""
-
-    text: str
-    entities: tuple[tuple[str, str], ...]
-
-    @classmethod
-    def of(cls, hypotheses: Sequence[Hypothesis]) -> Answer:
-        """The hypotheses of one clip as one answer."""
-        pairs = ((entity.type, entity.text) for one in hypotheses for entity in one.entities or ())
-        return cls(" ".join(one.text for one in hypotheses if one.text), tuple(pairs))
+def answer_of(clip: RecordClip, hypotheses: Sequence[Hypothesis]) -> Prediction:
+    """The hypotheses of one clip as one answer."""
+    pairs = ((entity.type, entity.text) for one in hypotheses for entity in one.entities or ())
+    return Prediction(clip.id, " ".join(one.text for one in hypotheses if one.text), tuple(pairs))
 
 
 @dataclass(frozen=True)
@@ -138,13 +125,13 @@ class Swept:
     """The answers of every clip at every bias of `grid` (added to the bundle's defaults)."""
 
     grid: tuple[float, ...]
-    answers: Mapping[str, tuple[Answer, ...]]
+    answers: Mapping[str, tuple[Prediction, ...]]
     decoded: int = 0
     """Decodings that were needed; without the intervals it would be clips times biases."""
 
     def predictions(self, place: int) -> list[Prediction]:
         """All answers at one bias."""
-        return [Prediction(key, runs[place].text, runs[place].entities) for key, runs in self.answers.items()]
+        return [runs[place] for runs in self.answers.values()]
 
 
 def sweep(
@@ -214,7 +201,7 @@ class _Sweep:
     only: str | None = None
     decoded: int = 0
 
-    def answers(self, clip: RecordClip) -> tuple[tuple[Answer, ...], float]:
+    def answers(self, clip: RecordClip) -> tuple[tuple[Prediction, ...], float]:
         """The answers of a clip at every bias, and its seconds."""
         ready = encode(self.recognizer, clip)
         last = len(self.grid) - 1
@@ -227,9 +214,9 @@ class _Sweep:
                 outputs[middle] = self._decode(ready, middle)
                 intervals += [(low, middle), (middle, high)]
         # What is not decoded equals its neighbours, which equal each other.
-        found: list[Answer] = []
+        found: list[Prediction] = []
         for place in range(len(self.grid)):
-            found.append(Answer.of(outputs[place]) if place in outputs else found[-1])
+            found.append(answer_of(clip, outputs[place]) if place in outputs else found[-1])
         return tuple(found), ready.seconds
 
     def _decode(self, ready: EncodedClip, place: int) -> tuple[Hypothesis, ...]:
@@ -255,34 +242,34 @@ def _key(manifest: Manifest, grid: Sequence[float], step: Pass, only: str | None
     return hashlib.sha256(text.encode()).hexdigest()
 
 
-def _packed(answers: Sequence[Answer]) -> list[list[Any]]:
+def _packed(answers: Sequence[Prediction]) -> list[list[Any]]:
     """Runs of the same answer: [how many, text, entities]."""
     runs: list[list[Any]] = []
     for number, answer in enumerate(answers):
         if number and answer == answers[number - 1]:
             runs[-1][0] += 1
         else:
-            runs.append([1, answer.text, [list(pair) for pair in answer.entities]])
+            runs.append([1, answer.text, [list(pair) for pair in answer.entities or ()]])
     return runs
 
 
-def _unpacked(runs: Sequence[Sequence[Any]]) -> tuple[Answer, ...]:
-    answers: list[Answer] = []
+def _unpacked(key: str, runs: Sequence[Sequence[Any]]) -> tuple[Prediction, ...]:
+    answers: list[Prediction] = []
     for count, text, entities in runs:
-        answers += [Answer(text, tuple((name, phrase) for name, phrase in entities))] * count
+        answers += [Prediction(key, text, tuple((name, phrase) for name, phrase in entities))] * count
     return tuple(answers)
 
 
-def _resume(journal: Path, key: str) -> Mapping[str, tuple[Answer, ...]]:
+def _resume(journal: Path, key: str) -> Mapping[str, tuple[Prediction, ...]]:
     """The content of a journal. Raises `OptionError` if it belongs to another sweep."""
-    found: dict[str, tuple[Answer, ...]] = {}
+    found: dict[str, tuple[Prediction, ...]] = {}
     for number, values in enumerate(read_journal(journal)):
         if number == 0 and values.get("key") != key:
             raise OptionError(
                 f"{journal}: is the journal of another bundle, grid or question; name another file"
             )
         if "answers" in values:
-            found[values["id"]] = _unpacked(values["answers"])
+            found[values["id"]] = _unpacked(values["id"], values["answers"])
     return found
 
 

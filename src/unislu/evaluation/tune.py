@@ -57,7 +57,6 @@ class TuneOptions:
     match: Match = "phrase"
     """Whether an entity needs the right phrase (`phrase`) or only the right type (`label`)."""
     grid: Sequence[float] = GRID
-    rounds: int = 4
     limit: int | None = None
     """Only the first records of each manifest."""
     journal: Path | None = None
@@ -70,8 +69,8 @@ class TuneOptions:
             raise OptionError("the operating point's name is empty: give --name")
         if self.match not in MATCHES:
             raise OptionError(f"match is {self.match!r}: choose from {', '.join(MATCHES)}")
-        if self.rounds < 1 or (self.limit is not None and self.limit < 1):
-            raise OptionError(f"rounds {self.rounds} and limit {self.limit}: give whole numbers from 1")
+        if self.limit is not None and self.limit < 1:
+            raise OptionError(f"limit {self.limit}: give a whole number from 1")
 
 
 @dataclass(frozen=True)
@@ -154,7 +153,7 @@ def tune(
         say("together: " + ", ".join(f"{name} {default[name] + value:+.2f}" for name, value in bias.items()))
         return type_counts(golds, _predict(model, clips, options, bias), profile, options.match)
 
-    solved = solve(curves, options.targets, run, rounds=options.rounds)
+    solved = solve(curves, options.targets, run)
     best = {target: best_reachable(curves[target.type], target) for target in solved.unmet}
     data = [describe_data(manifest, options.limit) for manifest in manifests]
     point = _point(options, solved, curves, default, profile, golds, data)

@@ -200,7 +200,7 @@ def test_what_cannot_be_written_is_refused_before_the_work(bundle: Bundle, tmp_p
     check_destination(bundle, None)
 
 
-@pytest.mark.parametrize("options", [{"name": " "}, {"match": "words"}, {"rounds": 0}, {"limit": 0}])
+@pytest.mark.parametrize("options", [{"name": " "}, {"match": "words"}, {"limit": 0}])
 def test_options_are_checked(options: dict[str, object]) -> None:
     with pytest.raises(OptionError):
         TuneOptions([target("recall", 0.9)], **options)  # type: ignore[arg-type]

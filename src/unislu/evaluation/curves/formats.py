@@ -13,7 +13,7 @@ from unislu.data.records import Record
 from unislu.errors import RecordError
 from unislu.evaluation.curves.figure import COLORS, INK, Table, from_zero, label, legend, line, panels
 from unislu.evaluation.question import Question
-from unislu.evaluation.sweep import Answer, RecordClip, decode, encode, entity_request
+from unislu.evaluation.sweep import RecordClip, answer_of, decode, encode, entity_request
 from unislu.recognition.recognizer import Recognizer
 from unislu.recognition.request import Request
 from unislu.sequence import Alphabet, Format, Prompt, Target, Vocabulary, get_format, normalize_type
@@ -45,27 +45,23 @@ def format_lengths(
         raise RecordError("no record has annotated entities: every format would write the same")
     known = {normalize_type(tag) for tag in vocabulary.labels.entity_types}
     used = {normalize_type(span.type) for target in targets for span in target.entities or ()}
-    found = {PLAIN: [_plain(target, vocabulary) for target in targets]}
+    plain = get_format("suffix", vocabulary)
+    found = {PLAIN: [_measured(plain, Target(target.text), Prompt(frozenset())) for target in targets]}
     for name in WRITTEN:
         form = get_format(name, vocabulary, Alphabet(alphabet))
         if form.open or not used - known:
-            found[name] = [_measured(form, target) for target in targets]
+            found[name] = [_with_entities(form, target) for target in targets]
     return found
 
 
-def _plain(target: Target, vocabulary: Vocabulary) -> tuple[int, int, int]:
-    form = get_format("suffix", vocabulary)
-    prompt = Prompt(frozenset())
-    count = len(form.render(Target(target.text), prompt).ids)
-    return len(target.text.split()), count, len(form.prefix(prompt))
-
-
-def _measured(form: Format, target: Target) -> tuple[int, int, int]:
+def _with_entities(form: Format, target: Target) -> tuple[int, int, int]:
     spans = target.entities or ()
     types = tuple(sorted({normalize_type(span.type) for span in spans})) if form.open else None
-    prompt = Prompt(frozenset({"ner"}), types)
-    written = Target(target.text, spans)
-    return len(target.text.split()), len(form.render(written, prompt).ids), len(form.prefix(prompt))
+    return _measured(form, Target(target.text, spans), Prompt(frozenset({"ner"}), types))
+
+
+def _measured(form: Format, target: Target, prompt: Prompt) -> tuple[int, int, int]:
+    return len(target.text.split()), len(form.render(target, prompt).ids), len(form.prefix(prompt))
 
 
 def written_lengths(
@@ -85,7 +81,7 @@ def written_lengths(
         words = len(clip.record.text.split())
         prompt = sum(len(step.format.prefix(step.prompt)) for step in plan.passes)
         outputs.append((words, sum(len(one.ids) for one in written), prompt))
-        text = Answer.of(written).text
+        text = answer_of(clip, written).text
         spelled = recognizer.vocabulary.tokenizer.encode(f" {text}") if text else []
         transcripts.append((words, len(spelled) + 1, prompt))  # and the end
     return outputs, transcripts

@@ -10,7 +10,7 @@ from unislu.errors import OptionError
 from unislu.evaluation.curves.figure import COLORS, Table, label, panels
 from unislu.evaluation.question import Prediction, Question
 from unislu.evaluation.score import Scores
-from unislu.evaluation.sweep import Answer, RecordClip, decode, encode, entity_request
+from unislu.evaluation.sweep import RecordClip, answer_of, decode, encode, entity_request
 from unislu.recognition.recognizer import Recognizer
 
 if TYPE_CHECKING:
@@ -32,8 +32,7 @@ def ask_language(
         plan = recognizer.resolve(entity_request(question.types))
         there = tuple(replace(step, prompt=replace(step.prompt, language=language)) for step in plan.passes)
         written = decode(recognizer, encode(recognizer, clip), replace(plan, passes=there))
-        answer = Answer.of(written)
-        found.append(Prediction(clip.record.id, answer.text, answer.entities))
+        found.append(replace(answer_of(clip, written), id=clip.record.id))
     return found
 
 

@@ -36,7 +36,8 @@ def length_table(systems: Mapping[str, Judged], edges: Sequence[int] = EDGES) ->
         raise OptionError(f"edges {list(edges)}: give rising numbers of words, e.g. 10,20,30,40")
     rows = []
     for name, judged in systems.items():
-        for low, high in [*_ranges(edges), (0, None)]:
+        # [0, 10), [10, 20), …, [40, ∞), and all
+        for low, high in zip([0, *edges, 0], [*edges, None, None], strict=True):
             inside = tuple(u for u in judged.utterances if _inside(u, low, high))
             rows.append(
                 {
@@ -48,13 +49,6 @@ def length_table(systems: Mapping[str, Judged], edges: Sequence[int] = EDGES) ->
                 }
             )
     return rows
-
-
-def _ranges(edges: Sequence[int]) -> list[tuple[int, int | None]]:
-    """[0, 10), [10, 20), …, [40, ∞)."""
-    starts: list[int] = [0, *edges]
-    ends: list[int | None] = [*edges, None]
-    return list(zip(starts, ends, strict=True))
 
 
 def _inside(utterance: JudgedUtterance, low: int, high: int | None) -> bool:

@@ -44,7 +44,8 @@ def trained_with(manifest: Manifest, place: str) -> Trained:
 def negatives_table(models: Mapping[str, tuple[Trained, Scores]]) -> Table:
     """One row a model, in rising order of negatives and dropout; in percent."""
     rows = []
-    for name, (trained, scores) in sorted(models.items(), key=lambda item: _order(item[1][0], item[0])):
+    ordered = sorted(models.items(), key=lambda item: (item[1][0].negatives, item[1][0].dropout, item[0]))
+    for name, (trained, scores) in ordered:
         micro = scores.entities.micro if scores.entities is not None else None
         rows.append(
             {
@@ -59,10 +60,6 @@ def negatives_table(models: Mapping[str, tuple[Trained, Scores]]) -> Table:
             }
         )
     return rows
-
-
-def _order(trained: Trained, name: str) -> tuple[int, float, str]:
-    return trained.negatives, trained.dropout, name
 
 
 def negatives_figure(table: Table, title: str) -> Figure:
