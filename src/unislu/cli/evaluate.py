@@ -14,7 +14,7 @@ from __future__ import annotations
 import argparse
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TextIO
+from typing import TYPE_CHECKING, Any
 
 from ..engines.devices import DEVICES
 from ..errors import require
@@ -156,7 +156,12 @@ def run(arguments: argparse.Namespace) -> int:
         labels=labels,
         quiet=arguments.quiet,
     )
-    finish(evaluation, system.facts, arguments, audio)
+    page = finish(evaluation, system.facts, arguments, audio)
+    if not arguments.quiet:
+        for part in (*evaluation.parts.values(), *evaluation.pools.values()):
+            title = f"pooled: {part.name}" if part.members else part.name
+            print(f"\n{title}\n{part.scores}", file=sys.stderr)
+    print(page)
     return 0
 
 
@@ -170,25 +175,16 @@ def check_reporting(arguments: argparse.Namespace) -> AudioOptions:
 
 
 def finish(
-    evaluation: Evaluation,
-    system: Mapping[str, Any],
-    arguments: argparse.Namespace,
-    audio: AudioOptions,
-    out: TextIO | None = None,
-) -> None:
-    """Write the report; the table goes to stderr, the page's path to `out` (default: stdout)."""
+    evaluation: Evaluation, system: Mapping[str, Any], arguments: argparse.Namespace, audio: AudioOptions
+) -> Path:
+    """Write the report, with its provenance; returns the page's path."""
     from dataclasses import replace
 
     from ..evaluation.provenance import provenance
     from ..evaluation.report import write_report
 
     facts = provenance(evaluation.datasets, system, seed=arguments.seed)
-    page = write_report(
+    return write_report(
         replace(evaluation, provenance=facts), Path(arguments.report), audio=audio,
         figures=arguments.figure, count=arguments.worst,
     )  # fmt: skip
-    if not arguments.quiet:
-        for part in (*evaluation.parts.values(), *evaluation.pools.values()):
-            title = f"pooled: {part.name}" if part.members else part.name
-            print(f"\n{title}\n{part.scores}", file=sys.stderr)
-    print(page, file=out or sys.stdout)

@@ -83,7 +83,7 @@ def run(arguments: argparse.Namespace) -> int:
         table += "\n\n" + _comparison(differences)
     if arguments.report is not None:
         system = {"predictions": Path(arguments.predictions).name}
-        finish(first, system, argparse.Namespace(**{**vars(arguments), "quiet": True}), audio, sys.stderr)
+        print(finish(first, system, arguments, audio), file=sys.stderr)
     if arguments.json:
         print(json.dumps(found, indent=1, ensure_ascii=False))
     elif not arguments.quiet:

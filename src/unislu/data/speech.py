@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from math import isfinite
 from pathlib import Path
@@ -83,7 +82,6 @@ class Speaker:
 
     options: SpeechOptions
     out: Path
-    opener: Callable[[str], Voice] = open_voice
     _voices: dict[str, Voice] = field(default_factory=dict)
 
     def run(self, job: SpeechJob) -> Entry:
@@ -124,7 +122,7 @@ class Speaker:
     def _speak(self, specification: str, text: str, speed: float) -> Samples:
         """Trimmed speech at a uniform level and the target rate, without silence at the ends."""
         if specification not in self._voices:
-            self._voices[specification] = self.opener(specification)
+            self._voices[specification] = open_voice(specification)
         samples, rate = self._voices[specification].speak(text, speed=speed)
         check_audio(samples, specification, text)
         trimmed = dsp.trim(samples.astype(np.float32, copy=False), rate)

@@ -40,23 +40,13 @@ def run_jobs(
             for job in jobs:
                 advance(_work(speaker, writer, job))
         return
-    _run_processes(jobs, out, options, min(workers, len(jobs)), advance)
-
-
-def _run_processes(
-    jobs: Sequence[SpeechJob],
-    out: Path,
-    options: SpeechOptions,
-    workers: int,
-    advance: Callable[[float], None],
-) -> None:
     context = multiprocessing.get_context("spawn")
     running: dict[Connection, Any] = {}
     counter = context.Value("q", 0)
     # One thread for each process: two processes with two threads each on two cores spin against each other.
     try:
         with _environment(OMP_NUM_THREADS="1"):
-            for number in range(workers):
+            for number in range(min(workers, len(jobs))):
                 ours, theirs = context.Pipe(duplex=False)
                 arguments = (number, list(jobs), out, options, counter, theirs, os.getpid())
                 process = context.Process(target=_main, args=arguments, daemon=True)

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import ast
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +26,6 @@ from unislu.evaluation.question import Prediction
 from unislu.sequence.labels import normalize_type
 from unislu.writers.rttm import Turn
 
-FORMATS = ("jsonl", "slue", "whisperner")
 _TSV_COLUMNS = ("id", "pred_text", "pred_ner", "pred_sentiment")
 _TAG = re.compile(r"<([^<>]+)>(>?)")
 
@@ -38,13 +37,9 @@ def read_predictions(path: str | Path, form: str | None = None) -> list[Predicti
         OptionError: an unknown format.
         RecordError: the file cannot be read or is malformed; with file and line.
     """
-    if form is not None and form not in FORMATS:
-        raise OptionError(f"unknown format of predictions {form!r}: choose from {', '.join(FORMATS)}")
-    readers: dict[str, Callable[[Path], Iterator[Prediction]]] = {
-        "jsonl": read_jsonl_predictions,
-        "slue": _slue,
-        "whisperner": _tagged,
-    }
+    readers = {"jsonl": read_jsonl_predictions, "slue": _slue, "whisperner": _tagged}
+    if form is not None and form not in readers:
+        raise OptionError(f"unknown format of predictions {form!r}: choose from {', '.join(readers)}")
     return list(readers[form or _guess(Path(path))](Path(path)))
 
 
