@@ -17,6 +17,7 @@ import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from ..errors import OptionError, UnisluError
 from . import INTERRUPTED, complain, request_options, writing
 from .interrupt import Interrupt
 
@@ -104,8 +105,6 @@ def _transcribe(
     failed.
     """
 
-    from ..errors import UnisluError
-
     def watch(progress: FileProgress) -> bool:
         interrupt.armed = True
         output.advance(progress)
@@ -130,8 +129,6 @@ def _transcribe(
 
 
 def _check_stdin(files: Sequence[str]) -> None:
-    from ..errors import OptionError
-
     if files.count(STDIN) > 1:
         raise OptionError("- is listed twice, but stdin can be read only once")
     if STDIN in files and sys.stdin.isatty():

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import argparse
 import sys
+from itertools import islice
 
 from . import complain
 from .arguments import names, positive
@@ -52,8 +53,6 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Annotate the corpus; 1 if a text could not be annotated."""
-    from itertools import islice
-
     from ..data.annotate import AnnotateOptions, annotate, estimate
     from ..data.records import read_records
 

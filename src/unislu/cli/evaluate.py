@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import argparse
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -178,8 +179,6 @@ def finish(
     evaluation: Evaluation, system: Mapping[str, Any], arguments: argparse.Namespace, audio: AudioOptions
 ) -> Path:
     """Write the report, with its provenance; returns the page's path."""
-    from dataclasses import replace
-
     from ..evaluation.provenance import provenance
     from ..evaluation.report import write_report
 

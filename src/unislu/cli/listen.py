@@ -19,6 +19,7 @@ import time
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
+from ..errors import AudioError, OptionError
 from ..progress import LiveLine, clock
 from . import INTERRUPTED, complain, request_options
 from .interrupt import Interrupt
@@ -97,8 +98,6 @@ def run(arguments: argparse.Namespace) -> int:
 
 def _is_stdin(arguments: argparse.Namespace) -> bool:
     """Whether the source is stdin rather than the microphone. Raises `OptionError` for anything else."""
-    from ..errors import OptionError
-
     if arguments.source not in (None, STDIN):
         raise OptionError(
             f"{arguments.source!r}: give - for stdin, or nothing for the microphone; for files use `unislu "
@@ -171,7 +170,6 @@ def _read_stdin(buffer: Buffer) -> None:
 
 
 def _listen(listener: Listener, buffer: Buffer, interrupt: Interrupt, screen: _Screen) -> None:
-    from ..errors import AudioError
     from ..listen import EndEvent, pcm_samples
 
     begun, rest, first = time.monotonic(), b"", b""
@@ -203,8 +201,6 @@ def _listen(listener: Listener, buffer: Buffer, interrupt: Interrupt, screen: _S
 
 def _check_raw(first: bytes) -> None:
     """Raises `AudioError` if the data begins like an audio file rather than like PCM."""
-    from ..errors import AudioError
-
     for magic, kind in _CONTAINERS.items():
         if first.startswith(magic):
             raise AudioError(

@@ -14,6 +14,7 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ..errors import OptionError, require
 from . import request_options
 
 if TYPE_CHECKING:
@@ -32,8 +33,6 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Serve until the client closes stdin."""
-    from ..errors import OptionError, require
-
     if not arguments.folder and arguments.results is None:
         raise OptionError("nothing to serve: name a --folder of recordings, or --results of `unislu batch`")
     for option, folder in (("--results", arguments.results), ("--output", arguments.output)):

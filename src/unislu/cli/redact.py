@@ -22,6 +22,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ..errors import OptionError, RedactionError, UnisluError, VerificationError
 from ..files import make_folder
 from . import complain, request_options, writing
 from .arguments import bias, names
@@ -112,8 +113,6 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Redact every file; 3 if one was not verified, else 1 if one failed."""
-    from ..errors import UnisluError, VerificationError
-
     request, pseudonyms, shown = _checked(arguments)
     from ..recognition.model import load
 
@@ -136,7 +135,6 @@ def run(arguments: argparse.Namespace) -> int:
 
 def _checked(arguments: argparse.Namespace) -> tuple[Request, Pseudonyms, Writing]:
     """What the options ask for, checked before a model is loaded. Raises `OptionError`."""
-    from ..errors import OptionError
     from ..recognition.request import Request
     from ..redact import AUDIO_HOWS, Pseudonyms, check_guard, check_untimed
     from ..writers import get_writer
@@ -189,8 +187,6 @@ def _bias(arguments: argparse.Namespace) -> float | dict[str, float]:
 
 def _check_targets(files: Sequence[str], folder: Path, suffixes: Sequence[str]) -> None:
     """Raises `OptionError` if an output would replace an input or another output."""
-    from ..errors import OptionError
-
     make_folder(folder)
     sources = {os.path.realpath(file) for file in files}
     targets: dict[str, str] = {}
@@ -209,8 +205,6 @@ def _check_targets(files: Sequence[str], folder: Path, suffixes: Sequence[str]) 
 
 
 def _key(path: str) -> bytes:
-    from ..errors import OptionError
-
     try:
         return Path(path).read_bytes().strip()
     except OSError as error:
@@ -226,7 +220,6 @@ def _redact(
     arguments: argparse.Namespace,
 ) -> list[str]:
     """Redact one file; returns the paths of the files that were written."""
-    from ..errors import RedactionError, UnisluError
     from ..redact import Redaction, redact_audio, redact_verified
 
     target, how = Path(arguments.output), arguments.audio

@@ -17,6 +17,9 @@ from functools import partial
 from pathlib import Path
 from typing import Literal
 
+from unislu.audio import SAMPLE_RATE, load_audio
+from unislu.audio.container import open_container
+from unislu.audio.media import open_media
 from unislu.data.corpora import label_studio, slue, speech, texts
 from unislu.data.corpora.build import Builder, BuildOptions, Built, CorpusAudio, Tally
 from unislu.data.corpora.jsonl import in_dev
@@ -205,7 +208,6 @@ def _with_audio(record: Record, clip: CorpusAudio, out: Path, copy_audio: bool) 
         path.parent.mkdir(exist_ok=True)
         shutil.copyfile(clip.audio, path)
         return replace(record, audio=f"audio/{clip.name}", duration=seconds)
-    from unislu.audio import SAMPLE_RATE, load_audio
     from unislu.data.speech import write_audio
 
     samples = load_audio(clip.audio)
@@ -222,10 +224,6 @@ def _with_audio(record: Record, clip: CorpusAudio, out: Path, copy_audio: bool) 
 def _seconds(path: Path) -> float:
     """The length of a file as its header says; decoded where the header says nothing."""
     import av
-
-    from unislu.audio import SAMPLE_RATE, load_audio
-    from unislu.audio.container import open_container
-    from unislu.audio.media import open_media
 
     with open_media(path) as media:
         if media.report.seconds:

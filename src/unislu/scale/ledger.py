@@ -16,6 +16,7 @@ refused before anything in it is touched, and a damaged partition is renamed.
 from __future__ import annotations
 
 import hashlib
+import io
 import json
 import re
 import uuid
@@ -190,8 +191,6 @@ class Ledger:
 
     def _note(self, name: str, data: bytes) -> None:
         """Write the commit note of a partition."""
-        import io
-
         import pyarrow.compute as pc
         import pyarrow.parquet as pq
 

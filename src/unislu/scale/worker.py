@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from importlib import import_module
+from multiprocessing import parent_process
 from multiprocessing.connection import Connection, wait
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
@@ -174,8 +175,6 @@ def _say(error: Exception) -> str:
 
 def _end_with_parent() -> None:
     """End at once if the parent is killed, even in the middle of a batch: nobody would read the rows."""
-    from multiprocessing import parent_process
-
     parent = parent_process()
     if parent is None:  # not started by multiprocessing
         return

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from unislu.audio import load_audio
+from unislu.bundle import file_digest
 from unislu.errors import BundleNotFoundError, RecordError
 from unislu.evaluation.baselines.parts import (
     PartSetting,
@@ -119,6 +120,4 @@ class Transcripts:
     @property
     def facts(self) -> Mapping[str, Any]:
         """The file."""
-        from unislu.bundle import file_digest
-
         return {"model": self._path.name, "sha256": file_digest(self._path)}
