@@ -64,7 +64,6 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Tune, report and store; 1 if a target is not met."""
     from ..bundle import open_bundle
-    from ..evaluation.operating_points import MATCHES
     from ..evaluation.sweep import biases
     from ..evaluation.tune import TuneOptions, check_destination, journal_for, journals, store, tune
     from ..recognition.presets import expand
@@ -74,7 +73,7 @@ def run(arguments: argparse.Namespace) -> int:
         arguments.name,
         None if arguments.entities is None else expand(arguments.entities),
         arguments.profile,
-        next(match for match in MATCHES if match == arguments.match),
+        arguments.match,
         biases(arguments.low, arguments.high, arguments.step),
         limit=arguments.limit,
         journal=arguments.journal,

@@ -11,7 +11,7 @@ import hashlib
 import json
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -245,13 +245,7 @@ class AskOptions:
     operating_point: str | None = None
 
     def to_dict(self) -> dict[str, Any]:
-        bias = dict(self.bias) if isinstance(self.bias, Mapping) else self.bias
-        return {
-            "bias": bias,
-            "beam": self.beam,
-            "constrained": self.constrained,
-            "operating_point": self.operating_point,
-        }
+        return asdict(self) | {"bias": dict(self.bias) if isinstance(self.bias, Mapping) else self.bias}
 
     def about(self, question: Question) -> AskOptions:
         """The options for one question: only requested types have a bias."""

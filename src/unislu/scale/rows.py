@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
@@ -38,7 +38,7 @@ class Origin:
 
     model: str
     bundle_hash: str
-    version: str
+    unislu_version: str
     worker: str
 
 
@@ -82,10 +82,7 @@ def _common(entry: Input, content_key: str | None, origin: Origin) -> Row:
         "uri": entry.place,
         "stamp": entry.stamp,
         "content_key": content_key,
-        "model": origin.model,
-        "bundle_hash": origin.bundle_hash,
-        "unislu_version": origin.version,
-        "worker": origin.worker,
+        **asdict(origin),
         "finished_at": datetime.now(UTC),
     }
 

@@ -69,7 +69,8 @@ def render(analysis: Analysis, audio: str | None = None) -> str:
     if analysis.text is not None:
         body += _paragraphs(analysis) or ['<p class="text"><em>no speech</em></p>']
     if analysis.entities is not None:
-        body.append(_entity_table(analysis))
+        rows = "\n".join(_entity_rows(analysis.entities))
+        body.append(f"<table>\n{rows}\n</table>" if analysis.entities else "<p>No entities were found.</p>")
     if analysis.sentiment is not None:
         body.append(_sentiment_table(analysis.sentiment))
     body += [f"<p>{escape(warning)}</p>" for warning in analysis.warnings]
@@ -150,12 +151,6 @@ def _place(piece: Entity | Word | Segment, button: bool = True) -> str:
     reached = ' tabindex="0" role="button"' if button else ""
     end = "" if button else f' data-end="{piece.end:.3f}"'  # highlighted while it is said
     return f' data-t="{piece.start:.3f}"{end}{reached}'
-
-
-def _entity_table(analysis: Analysis) -> str:
-    if not analysis.entities:
-        return "<p>No entities were found.</p>"
-    return "<table>\n" + "\n".join(_entity_rows(analysis.entities)) + "\n</table>"
 
 
 def _entity_rows(entities: Sequence[Entity]) -> Iterator[str]:

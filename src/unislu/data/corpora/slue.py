@@ -29,10 +29,7 @@ SENTIMENTS = ("positive", "negative", "neutral", "mixed")
 
 def voxpopuli(source: Path, options: BuildOptions, tally: Tally) -> Built:
     """SLUE-VoxPopuli from its TSV and Ogg files."""
-    path = source / f"slue-voxpopuli_{options.split}.tsv"
-    if not path.exists() and options.split == "test":
-        path = source / "slue-voxpopuli_test_blind.tsv"
-    for place, row in tsv_rows(path):
+    for place, row in tsv_rows(_table(source, "voxpopuli", options.split)):
         wanted_columns(row, ("id", f"{options.text}_text"), place)
         record = _named(row, place, _tsv_entities(row, options, place), options, tally)
         name = f"{row['id']}.ogg"
@@ -41,14 +38,16 @@ def voxpopuli(source: Path, options: BuildOptions, tally: Tally) -> Built:
 
 def voxceleb(source: Path, options: BuildOptions, tally: Tally) -> Built:
     """SLUE-VoxCeleb from its TSV and FLAC files; each clip is cut to its seconds."""
-    path = source / f"slue-voxceleb_{options.split}.tsv"
-    if not path.exists() and options.split == "test":
-        path = source / "slue-voxceleb_test_blind.tsv"
-    for place, row in tsv_rows(path):
+    for place, row in tsv_rows(_table(source, "voxceleb", options.split)):
         record = _felt(row, place, options, tally)
         if record is not None:
             name = f"{row['id']}.flac"
             yield record, _cropped(source / f"{options.split}_raw" / name, name, row, place)
+
+
+def _table(source: Path, name: str, split: str) -> Path:
+    path = source / f"slue-{name}_{split}.tsv"
+    return source / f"slue-{name}_test_blind.tsv" if split == "test" and not path.exists() else path
 
 
 def hub_voxpopuli(source: Path, options: BuildOptions, tally: Tally) -> Built:

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 
 from unislu.errors import RecordError
 from unislu.evaluation.curves.figure import COLORS, INK, Table, label, legend, line, panels
-from unislu.evaluation.ner import Counts
 from unislu.evaluation.question import gold_of
 from unislu.evaluation.score import score
 from unislu.evaluation.sweep import RecordClip, Swept
@@ -37,21 +36,20 @@ def bias_table(clips: Sequence[RecordClip], swept: Swept, profile: str) -> Table
         found = {ALL: scores.entities.micro, **scores.entities.per_type}
         types |= set(found)
         wer = scores.words.wer
-        rows += [_row(bias, name, counts, wer if name == ALL else None) for name, counts in found.items()]
+        rows += [
+            {
+                "bias": bias,
+                "type": name,
+                "precision": counts.precision,
+                "recall": counts.recall,
+                "f1": counts.f1,
+                "support": counts.support,
+                "predicted": counts.true_positives + counts.false_positives,
+                "wer": wer if name == ALL else None,
+            }
+            for name, counts in found.items()
+        ]
     return rows
-
-
-def _row(bias: float, name: str, counts: Counts, wer: float | None) -> dict[str, Any]:
-    return {
-        "bias": bias,
-        "type": name,
-        "precision": counts.precision,
-        "recall": counts.recall,
-        "f1": counts.f1,
-        "support": counts.support,
-        "predicted": counts.true_positives + counts.false_positives,
-        "wer": wer,
-    }
 
 
 def bias_figure(table: Table, title: str) -> Figure:
