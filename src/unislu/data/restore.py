@@ -83,7 +83,7 @@ class Truecaser:
 
     def word(self, word: str, *, name: bool = False) -> str:
         """One word (no spaces) in its usual form; inside a name an unknown word is capitalised."""
-        core, tail = word.rstrip(".,!?;:"), ""
+        core = word.rstrip(".,!?;:")
         tail = word[len(core) :]
         low = core.lower()
         stem, apostrophe, suffix = low.partition("'")
@@ -101,7 +101,8 @@ class Truecaser:
 
     def restore(self, target: Target) -> Target:
         """Case every word of a lower-case target; lengths do not change, so offsets stay."""
-        named = _name_characters(target)
+        names = [span for span in target.entities or () if normalize_type(span.type) in NAME_TYPES]
+        named = {place for span in names for place in range(span.start, span.end)}
         pieces, cursor, start_of_sentence = [], 0, True
         for match in _WORD.finditer(target.text):
             word = self.word(match.group(), name=match.start() in named)
@@ -114,14 +115,6 @@ class Truecaser:
             cursor = match.end()
         text = "".join([*pieces, target.text[cursor:]])
         return Target(text, target.entities, target.sentiment)
-
-
-def _name_characters(target: Target) -> set[int]:
-    named: set[int] = set()
-    for span in target.entities or ():
-        if normalize_type(span.type) in NAME_TYPES:
-            named.update(range(span.start, span.end))
-    return named
 
 
 def insert_punctuation(target: Target, marks: Mapping[int, str] | None = None) -> Target:

@@ -80,7 +80,7 @@ def carried_over(target: Target, hypothesis: str, normalize: Normalizer) -> Targ
     spans: list[Span] = []
     for span in sorted(target.entities or (), key=lambda span: span.start):
         named = [n for n, word in enumerate(theirs) if word.start < span.end and word.end > span.start]
-        places = _places(blocks, named[0], named[-1] + 1) if named else []
+        places = [p for block in blocks for p in _within(block, named[0], named[-1] + 1)] if named else []
         if not places:
             return None
         start, end = _trimmed(hypothesis, ours[places[0]].start, ours[places[-1]].end)
@@ -118,13 +118,11 @@ def _blocks(ours: list[_KeyedWord], theirs: list[_KeyedWord], normalize: Normali
     return found
 
 
-def _places(blocks: list[_Aligned], first: int, last: int) -> list[int]:
-    """The words aligned with the words `first` to `last` of the other text, in order."""
-    return [place for block in blocks for place in _within(block, first, last)]
-
-
 def _within(block: _Aligned, first: int, last: int) -> Iterator[int]:
-    """The words of one block. Where their numbers differ, a part has its share from its side of the block."""
+    """The words of one block aligned with the words `first` to `last` of the other text, in order.
+
+    Where their numbers differ, a part has its share from its side of the block.
+    """
     (start, end), (here, there) = block.ours, block.theirs
     low, high = max(start, first), min(end, last)
     if low >= high or here == there:

@@ -58,7 +58,8 @@ def speaker_scores(pairs: Sequence[tuple[Sequence[Turn], Spoken]]) -> SpeakerSco
     wrong = words = right = 0
     for reference, found in pairs:
         right += len({who for *_, who in reference}) == len({who for *_, who in found.turns})
-        mapping = _mapping(reference, found.turns)
+        # The reference's speaker that the error rate matches with each recognised one.
+        mapping = error_rate().optimal_mapping(_annotation(reference), _annotation(found.turns))
         for start, end, who in found.words:
             middle = (start + end) / 2
             there = {speaker for first, last, speaker in reference if first <= middle < last}
@@ -120,12 +121,6 @@ def error_rate() -> Any:
     with needs("scoring speakers", "speakers"):
         from pyannote.metrics.diarization import DiarizationErrorRate
     return DiarizationErrorRate(collar=2 * COLLAR)  # counted over both sides
-
-
-def _mapping(reference: Sequence[Turn], found: Sequence[Turn]) -> dict[str, str]:
-    """The reference's speaker that the error rate matches with each recognised one."""
-    mapping: dict[str, str] = error_rate().optimal_mapping(_annotation(reference), _annotation(found))
-    return mapping
 
 
 def _annotation(turns: Sequence[Turn]) -> Any:

@@ -29,7 +29,7 @@ from unislu.evaluation.question import Prediction
 from unislu.files import Journal, read_journal
 from unislu.progress import Progress
 from unislu.recognition.hypothesis import Hypothesis
-from unislu.recognition.plan import Pass, Plan
+from unislu.recognition.plan import Plan
 from unislu.recognition.recognizer import Encoded, Recognizer
 from unislu.recognition.recover import recovered
 from unislu.recognition.request import MAX_BIAS, Request
@@ -164,7 +164,7 @@ def sweep(
     if len(plan.passes) != 1:
         raise OptionError(f"{len(plan.names)} entity types need several prompts: sweep fewer at a time")
     run = _Sweep(recognizer, plan, tuple(grid), only)
-    key = _key(recognizer.manifest, grid, plan.passes[0], only)
+    key = _key(recognizer.manifest, grid, plan, only)
     answers = dict(_resume(journal, key)) if journal is not None else {}
     waiting = [clip for clip in clips if clip.id not in answers]
     with (
@@ -233,12 +233,12 @@ def _ids(hypotheses: Sequence[Hypothesis]) -> list[tuple[int, ...]]:
     return [one.ids for one in hypotheses]
 
 
-def _key(manifest: Manifest, grid: Sequence[float], step: Pass, only: str | None) -> str:
+def _key(manifest: Manifest, grid: Sequence[float], plan: Plan, only: str | None) -> str:
     """The settings that two sweeps must share for their answers to be the same."""
-    bias = step.options.bias
-    assert isinstance(bias, Mapping)
+    (step,) = plan.passes
     asked = [FRONT_END, dict(manifest.files), list(grid), step.format.name, list(step.prompt.types or ())]
-    text = json.dumps([asked, sorted(bias.items()), step.prompt.language, only], sort_keys=True)
+    default = sorted(default_biases(plan).items())
+    text = json.dumps([asked, default, step.prompt.language, only], sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()
 
 

@@ -33,10 +33,10 @@ from unislu.evaluation.operating_points import (
 )
 from unislu.evaluation.profiles import Profile
 from unislu.evaluation.profiles import profile as find_profile
-from unislu.evaluation.question import Gold, Prediction, gold_of
+from unislu.evaluation.question import Gold, gold_of
 from unislu.evaluation.sweep import RecordClip, default_biases, entity_request, read_clips, sweep
 from unislu.evaluation.systems import from_analysis
-from unislu.recognition.model import Model, load
+from unislu.recognition.model import load
 from unislu.recognition.recognizer import Recognizer
 from unislu.sequence.labels import normalize_type
 
@@ -151,12 +151,24 @@ def tune(
 
     def run(bias: Mapping[str, float]) -> Mapping[str, Counts]:
         say("together: " + ", ".join(f"{name} {default[name] + value:+.2f}" for name, value in bias.items()))
-        return type_counts(golds, _predict(model, clips, options, bias), profile, options.match)
+        request = entity_request(options.entities, bias)  # one clip at a time, as in the sweep
+        answers = [from_analysis(clip.id, model.analyze(clip.path, request)) for clip in clips]
+        return type_counts(golds, answers, profile, options.match)
 
     solved = solve(curves, options.targets, run)
     best = {target: best_reachable(curves[target.type], target) for target in solved.unmet}
-    data = [describe_data(manifest, options.limit) for manifest in manifests]
-    point = _point(options, solved, curves, default, profile, golds, data)
+    point = {
+        "bias": {name: round(default[name] + value, 4) for name, value in solved.bias.items()},
+        "entities": None if options.entities is None else sorted(map(normalize_type, options.entities)),
+        "targets": [_target(target, solved) for target in options.targets],
+        "met": not solved.unmet,
+        "profile": profile.name,
+        "match": options.match,
+        "utterances": len(golds),
+        "data": [describe_data(manifest, options.limit) for manifest in manifests],
+        "date": datetime.now(UTC).strftime("%Y-%m-%d"),
+        "curve": {name: _curve(points, default[name]) for name, points in curves.items()},
+    }
     return Tuned(point, solved, tuple(options.targets), best)
 
 
@@ -225,38 +237,6 @@ def store_manifest(bundle: Bundle, manifest: Manifest, output: Path | None) -> P
     write_manifest(folder, manifest)
     open_bundle(folder).verify()
     return folder
-
-
-def _predict(
-    model: Model, clips: Sequence[RecordClip], options: TuneOptions, bias: Mapping[str, float]
-) -> list[Prediction]:
-    """The model's answers through the public API, one clip at a time, as in the sweep."""
-    request = entity_request(options.entities, bias)
-    return [from_analysis(clip.id, model.analyze(clip.path, request)) for clip in clips]
-
-
-def _point(
-    options: TuneOptions,
-    solved: Solved,
-    curves: Mapping[str, Sequence[Point]],
-    default: Mapping[str, float],
-    profile: Profile,
-    golds: Sequence[Gold],
-    data: Sequence[Mapping[str, Any]],
-) -> dict[str, Any]:
-    entities = None if options.entities is None else sorted(map(normalize_type, options.entities))
-    return {
-        "bias": {name: round(default[name] + value, 4) for name, value in solved.bias.items()},
-        "entities": entities,
-        "targets": [_target(target, solved) for target in options.targets],
-        "met": not solved.unmet,
-        "profile": profile.name,
-        "match": options.match,
-        "utterances": len(golds),
-        "data": list(data),
-        "date": datetime.now(UTC).strftime("%Y-%m-%d"),
-        "curve": {name: _curve(points, default[name]) for name, points in curves.items()},
-    }
 
 
 def _target(target: WantedShare, solved: Solved) -> dict[str, Any]:
