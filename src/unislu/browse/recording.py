@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from types import SimpleNamespace
 from typing import Any
 
 from ..errors import UnisluError
@@ -90,16 +91,8 @@ def _read(index: Index, identity: str) -> dict[str, Any] | None:
 def seconds_of(row: dict[str, Any], start: int, end: int) -> tuple[float, float] | None:
     """When characters `start` to `end` of a recording's text are said, by its words, else by its segments."""
     for pieces in (row.get("words") or (), row.get("segments") or ()):
-        timed = [_Timed(**{key: piece[key] for key in _Timed.__annotations__}) for piece in pieces]
+        timed: list[Any] = [SimpleNamespace(**piece) for piece in pieces]
         places = covered(timed, start, end)
         if places:
             return timed[places[0]].start, timed[places[-1]].end
     return None
-
-
-@dataclass(frozen=True)
-class _Timed:
-    start_char: int
-    end_char: int
-    start: float
-    end: float

@@ -64,7 +64,13 @@ def configure(parser: argparse.ArgumentParser) -> None:
                 default=profile,
                 help=f"text normalisation (default: {profile})",
             )
-    _configure_bias(add["bias"])
+    add["bias"].add_argument(
+        "--entities", type=names, metavar="TYPE,…", help="open types (default: the closed set)"
+    )
+    add_grid(add["bias"])
+    add["bias"].add_argument(
+        "--journal", type=Path, metavar="FILE", help="journal of decoded clips, to resume from"
+    )
     add["length"].add_argument(
         "--run", action="append", required=True, metavar="NAME=DIR", help="a report of `unislu evaluate`"
     )
@@ -90,32 +96,17 @@ def configure(parser: argparse.ArgumentParser) -> None:
         metavar="DIR",
         help="compare with the transcripts of this model, e.g. a Whisper (default: the first --model)",
     )
-    add["formats"].add_argument(
-        "--entities",
-        choices=("closed", "open"),
-        default="open",
-        help="what models are asked for: the closed set, or each record's types and as many absent ones "
-        "(default: open)",
-    )
     add["negatives"].add_argument(
         "--model", action="append", required=True, metavar="[NAME=]DIR", help="bundle or checkpoint"
     )
-    add["languages"].add_argument(
-        "--entities",
-        choices=("closed", "open"),
-        default="open",
-        help="the closed set, or each record's types and as many absent ones (default: open)",
-    )
-
-
-def _configure_bias(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
-        "--entities", type=names, metavar="TYPE,…", help="open types (default: the closed set)"
-    )
-    add_grid(parser)
-    parser.add_argument(
-        "--journal", type=Path, metavar="FILE", help="journal of decoded clips, to resume from"
-    )
+    for name in ("formats", "languages"):
+        add[name].add_argument(
+            "--entities",
+            choices=("closed", "open"),
+            default="open",
+            help="what models are asked for: the closed set, or each record's types and as many absent ones "
+            "(default: open)",
+        )
 
 
 def run(arguments: argparse.Namespace) -> int:

@@ -8,7 +8,7 @@ any of the names, and takes as negatives only names that cannot mean a present t
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -110,12 +110,7 @@ class TypeTable:
     def to_dict(self) -> dict[str, Any]:
         """The table as a JSON object: each type's names, broader types, near types and descriptions."""
         return {
-            entry.name: {
-                "names": list(entry.names),
-                "broader": list(entry.broader),
-                "near": list(entry.near),
-                "descriptions": list(entry.descriptions),
-            }
+            entry.name: {key: list(value) for key, value in asdict(entry).items() if key != "name"}
             for entry in self.entries.values()
         }
 

@@ -109,9 +109,12 @@ class Scores:
         if self.silent:
             lines.append(f"words invented in {self.invented} of {self.silent} utterances without speech")
         if self.entities is not None:
-            lines += _entity_lines(self.entities)
+            found = self.entities
+            lines += _counts_lines("entity type", {**found.per_type, "all": found.micro})
+            lines.append(f"macro-F1 {_rate(found.macro_f1)}   label-F1 {_rate(found.label_f1)}")
         if self.sentiment is not None:
-            lines += _sentiment_lines(self.sentiment, self.calibration)
+            lines += _counts_lines("sentiment", self.sentiment.per_class)
+            lines.append(_sentiment_line(self.sentiment, self.calibration))
         if self.speakers is not None:
             lines.append(str(self.speakers))
         return "\n".join(lines)
@@ -315,29 +318,22 @@ def _words_line(words: WordErrors) -> str:
     )
 
 
-def _entity_lines(scores: EntityScores) -> list[str]:
-    width = max([len("entity type"), *map(len, scores.per_type)])
-    rows = [*scores.per_type.items(), ("all", scores.micro)]
-    head = f"{'entity type':<{width}}      P      R     F1  support"
-    tail = f"macro-F1 {_rate(scores.macro_f1)}   label-F1 {_rate(scores.label_f1)}"
-    return [head, *(_counts_row(name, counts, width) for name, counts in rows), tail]
+def _counts_lines(title: str, rows: Mapping[str, Counts]) -> list[str]:
+    width = max(len(title), *map(len, rows))
+    lines = [f"{title:<{width}}      P      R     F1  support"]
+    for name, counts in rows.items():
+        rates = "".join(f" {_rate(value):>6}" for value in (counts.precision, counts.recall, counts.f1))
+        lines.append(f"{name:<{width}}{rates} {counts.support:>8}")
+    return lines
 
 
-def _sentiment_lines(scores: SentimentScores, calibrated: Reliability | None) -> list[str]:
-    width = max(len("sentiment"), *map(len, scores.classes))
-    head = f"{'sentiment':<{width}}      P      R     F1  support"
-    rows = [_counts_row(name, counts, width) for name, counts in scores.per_class.items()]
-    tail = f"macro-F1 {_rate(scores.macro_f1)}   accuracy {_rate(scores.accuracy)}"
+def _sentiment_line(scores: SentimentScores, calibrated: Reliability | None) -> str:
+    line = f"macro-F1 {_rate(scores.macro_f1)}   accuracy {_rate(scores.accuracy)}"
     if calibrated is not None:
-        tail += f"   ECE {_rate(calibrated.ece)}"
+        line += f"   ECE {_rate(calibrated.ece)}"
     if scores.dropped:
-        tail += f"   ({scores.dropped} of other labels not scored)"
-    return [head, *rows, tail]
-
-
-def _counts_row(name: str, counts: Counts, width: int) -> str:
-    rates = "".join(f" {_rate(value):>6}" for value in (counts.precision, counts.recall, counts.f1))
-    return f"{name:<{width}}{rates} {counts.support:>8}"
+        line += f"   ({scores.dropped} of other labels not scored)"
+    return line
 
 
 def _rate(value: float | None) -> str:

@@ -23,7 +23,7 @@ class UnisluSystem:
         self, model: Model, options: AskOptions | None = None, facts: Mapping[str, Any] | None = None
     ):
         """`facts`: what identifies the model, beyond its manifest."""
-        self.model = model
+        self.model, self.name = model, model.name
         self.options = options or AskOptions()
         self._facts = dict(facts or {})
 
@@ -42,10 +42,6 @@ class UnisluSystem:
         hashes = {name: digest for name, digest in bundle.manifest.files.items() if name != MODEL_CARD}
         facts = {"engine": "onnx", "sha256": hashes, "parameters": bundle.manifest.parameters}
         return cls(load(path, threads=threads, device=device), options, facts)
-
-    @property
-    def name(self) -> str:
-        return self.model.name
 
     @property
     def facts(self) -> Mapping[str, Any]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Iterator, Sequence
+from functools import partial
 
 from ..result import Analysis, Entity
 from .spans import percent, pieces, printable, ranked, turns, written
@@ -16,7 +17,7 @@ _SENTIMENT_COLORS = {"positive": 32, "negative": 31, "mixed": 33}
 
 def render(analysis: Analysis, color: bool = False, width: int = 100) -> str:
     """The result as a few lines; `color` adds ANSI sequences. `width`: characters a line."""
-    paint = _paint if color else _plain
+    paint = partial(_paint, color=color)
     head = printable(analysis.file or "audio")
     lines = [paint(f"{head} · {analysis.duration:.1f} s", _DIM)]
     if analysis.text is not None:
@@ -46,7 +47,7 @@ def _values(entities: Sequence[Entity]) -> Iterator[str]:
 
 def _transcript(analysis: Analysis, color: bool, width: int) -> list[str]:
     if not analysis.text:
-        return [(_paint if color else _plain)("(no speech)", _DIM)]
+        return [_paint("(no speech)", _DIM, color)]
     lines: list[str] = []
     for speaker, start, end in turns(analysis):
         label = [] if speaker is None else [(f"{printable(speaker)}:", _DIM if color else ""), (" ", "")]
@@ -90,14 +91,10 @@ def _wrapped(fragments: list[tuple[str, str]], width: int) -> Iterator[str]:
             line, used = "", 0
         if used:
             line, used = line + " ", used + 1
-        line += "".join(_paint(text, code) if code else text for text, code in word)
+        line += "".join(_paint(text, code, bool(code)) for text, code in word)
         used += length
     yield line
 
 
-def _paint(text: str, code: str) -> str:
-    return f"{code}{text}{_RESET}"
-
-
-def _plain(text: str, code: str) -> str:
-    return text
+def _paint(text: str, code: str, color: bool) -> str:
+    return f"{code}{text}{_RESET}" if color else text

@@ -6,6 +6,7 @@ not depend on what was spoken before, the graph's noise nodes are replaced by in
 
 from __future__ import annotations
 
+import json
 from importlib import resources
 from pathlib import Path
 from typing import Any
@@ -40,7 +41,8 @@ class PiperVoice:
         self._configure = SynthesisConfig
         graph, self._noises = _with_noise_inputs(model)
         self._session = _Seeded(open_small(graph), self._noises)
-        self._piper: Any = Piper(session=self._session, config=PiperConfig.from_dict(_json(config)))
+        values = json.loads(config.read_text(encoding="utf-8"))
+        self._piper: Any = Piper(session=self._session, config=PiperConfig.from_dict(values))
 
     def speak(self, text: str, *, speed: float = 1.0) -> tuple[NDArray[np.float32], int]:
         """See `Voice.speak`."""
@@ -91,13 +93,6 @@ def _locate(name: str) -> tuple[Path, Path]:
         if not path.is_file():
             raise VoiceError(f"piper:{name}: {path} is missing; a voice is an .onnx and its .onnx.json")
     return model, config
-
-
-def _json(path: Path) -> dict[str, Any]:
-    import json
-
-    values: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-    return values
 
 
 def _with_noise_inputs(path: Path) -> tuple[bytes, list[str]]:
