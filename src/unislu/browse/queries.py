@@ -38,11 +38,13 @@ def search(index: Index, asked: Filter) -> Json:
         total, length = _one(db, "SELECT count(*), coalesce(sum(duration), 0) FROM found")
         if not total:
             _check_sentiments(db, asked)
+        rows = [row for some in in_order(db, asked) for row in some]
+        mentions = mentions_of(db, [row["rec"] for row in rows], asked)
         answer = {
             "version": version,
             "total": total,
             "hours": length / 3600,
-            "rows": _rows(db, asked),
+            "rows": [_shown(row, mentions.get(row["rec"], []), asked) for row in rows],
             "sentiments": _counts(db, "SELECT label, count(*) FROM found WHERE label IS NOT NULL"),
             **_entities(db, asked),
             "time": _course(db),
@@ -106,8 +108,7 @@ def in_order(db: duckdb.DuckDBPyConnection, asked: Filter, limit: int | None = P
             JOIN recordings AS r USING (rec) JOIN found AS f USING (rec) ORDER BY place""",
             [[rec for (rec,) in recs[first : first + _CHUNK]]] * 2,
         )
-        names = [column[0] for column in rows.description]
-        yield [dict(zip(names, row, strict=True)) for row in rows.fetchall()]
+        yield _dicts(rows)
 
 
 def parts_of(row: Json) -> list[tuple[int, int]] | None:
@@ -125,17 +126,10 @@ def mentions_of(db: duckdb.DuckDBPyConnection, recs: Sequence[int], asked: Filte
         WHERE e.rec IN (SELECT unnest(?::BIGINT[])) AND {condition} ORDER BY e.rec, e.start_char""",
         [list(recs), *values],
     )
-    names = [column[0] for column in rows.description][1:]
     found: dict[int, list[Json]] = {}
-    for rec, *row in rows.fetchall():
-        found.setdefault(rec, []).append(dict(zip(names, row, strict=True)))
+    for row in _dicts(rows):
+        found.setdefault(row.pop("rec"), []).append(row)
     return found
-
-
-def _rows(db: duckdb.DuckDBPyConnection, asked: Filter) -> list[Json]:
-    rows = [row for some in in_order(db, asked) for row in some]
-    mentions = mentions_of(db, [row["rec"] for row in rows], asked)
-    return [_shown(row, mentions.get(row["rec"], []), asked) for row in rows]
 
 
 def _shown(row: Json, mentions: Sequence[Json], asked: Filter) -> Json:
@@ -218,9 +212,8 @@ def _entities(db: duckdb.DuckDBPyConnection, asked: Filter) -> Json:
         JOIN mentioned AS m USING (name) JOIN names AS n USING (name) JOIN found AS f USING (rec)
         GROUP BY name, n.type, n.text ORDER BY recordings DESC, mentions DESC, n.text"""
     )
-    names = [column[0] for column in by_name.description]
     return {
-        "entities": [dict(zip(names, row, strict=True)) for row in by_name.fetchall()],
+        "entities": _dicts(by_name),
         "types": _counts(db, "SELECT type, sum(mentions)::BIGINT FROM mentioned JOIN names USING (name)"),
     }
 
@@ -255,6 +248,12 @@ def _counts(db: duckdb.DuckDBPyConnection, query: str) -> list[Json]:
     """A query of a name and an aggregate, the most frequent first."""
     rows = db.execute(f"{query} GROUP BY 1 HAVING count(*) > 0 ORDER BY 2 DESC, 1").fetchall()
     return [{"name": name, "count": count} for name, count in rows]
+
+
+def _dicts(result: duckdb.DuckDBPyConnection) -> list[Json]:
+    """Rows by the names of their columns."""
+    names = [column[0] for column in result.description or ()]
+    return [dict(zip(names, row, strict=True)) for row in result.fetchall()]
 
 
 def _one(db: duckdb.DuckDBPyConnection, query: str) -> tuple[Any, ...]:

@@ -6,19 +6,24 @@ import argparse
 from collections.abc import Callable
 from typing import TypeVar
 
-from ..recognition.written import read_bias, read_names
+from ..recognition.written import read_bias, read_names, read_number
 
 T = TypeVar("T")
 
 
-def names(value: str) -> list[str]:
-    """Names separated by commas, see `read_names`."""
-    return _read(read_names, value)
+def _parser(read: Callable[[str], T]) -> Callable[[str], T]:
+    """A reader of text as a parser, with its message for what it rejects."""
+
+    def parse(value: str) -> T:
+        try:
+            return read(value)
+        except ValueError as error:
+            raise argparse.ArgumentTypeError(str(error)) from None
+
+    return parse
 
 
-def bias(value: str) -> float | dict[str, float]:
-    """One number, or numbers by entity type, see `read_bias`."""
-    return _read(read_bias, value)
+names, bias, number = _parser(read_names), _parser(read_bias), _parser(read_number)
 
 
 def voice(value: str) -> tuple[str, str]:
@@ -27,13 +32,6 @@ def voice(value: str) -> tuple[str, str]:
     if not name.strip() or not clip.strip():
         raise argparse.ArgumentTypeError(f"{value!r} is not NAME=CLIP, e.g. Ann=ann.wav")
     return name.strip(), clip.strip()
-
-
-def _read(read: Callable[[str], T], value: str) -> T:
-    try:
-        return read(value)
-    except ValueError as error:
-        raise argparse.ArgumentTypeError(str(error)) from None
 
 
 def add_grid(parser: argparse.ArgumentParser) -> None:

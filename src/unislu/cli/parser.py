@@ -12,7 +12,7 @@ from difflib import get_close_matches
 from typing import Any, NoReturn
 
 from .. import __version__
-from ..recognition.written import read_number
+from .arguments import number
 
 
 class Parser(argparse.ArgumentParser):
@@ -82,14 +82,6 @@ class Version(argparse.Action):
 def _is_file(value: str) -> bool:
     """Whether a word in place of a command is the path of a file, or looks like one."""
     return os.path.exists(value) or bool(re.fullmatch(r".+\.[A-Za-z0-9]{2,5}", value))
-
-
-def number(value: str) -> float:
-    """A number with a decimal point."""
-    try:
-        return read_number(value)
-    except ValueError as error:
-        raise argparse.ArgumentTypeError(str(error)) from None
 
 
 def whole(value: str) -> int:

@@ -14,8 +14,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from ..errors import require
-from .arguments import names, not_negative, positive
-from .parser import number
+from .arguments import names, not_negative, number, positive
 
 
 def configure(parser: ArgumentParser) -> None:

@@ -198,7 +198,7 @@ def _nothing(corpus: str, source: str | os.PathLike[str], options: BuildOptions,
 
 def _with_audio(record: Record, clip: CorpusAudio, out: Path, copy_audio: bool) -> Record:
     """The record with the path of its audio, written or copied into `out` where needed, and its duration."""
-    if isinstance(clip.audio, Path) and not clip.is_cropped:
+    if isinstance(clip.audio, Path) and clip.start == 0 and clip.end is None:
         if not clip.audio.is_file():
             raise AudioError(f"{clip.audio}: no such file, but record {record.id!r} names it")
         seconds = record.duration if record.duration is not None else _seconds(clip.audio)

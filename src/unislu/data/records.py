@@ -170,18 +170,6 @@ _SPAN = ("start", "end", "type", "text")
 """The entity's keys that are not kept as they were; its `text` is checked, and then says nothing new."""
 
 
-def parse_record(line: str, *, path: str, number: int) -> Record:
-    """Parse one line of a corpus; `path` and `number` (from 1) are only for the message.
-
-    Raises:
-        RecordError: naming file, line and field.
-    """
-    try:
-        return Record.from_dict(json_value(line))
-    except RecordError as error:
-        raise RecordError(f"{path}:{number}: {error}") from error
-
-
 def read_records(path: str | os.PathLike[str], *, untranscribed: bool = False) -> Iterator[Record]:
     """Stream the records of a JSON-lines file. Blank lines are skipped, a repeated `id` is an error.
 
@@ -196,7 +184,10 @@ def read_records(path: str | os.PathLike[str], *, untranscribed: bool = False) -
     for number, line in read_lines(path):
         if not line.strip():
             continue
-        record = parse_record(line, path=os.fspath(path), number=number)
+        try:
+            record = Record.from_dict(json_value(line))
+        except RecordError as error:
+            raise RecordError(f"{os.fspath(path)}:{number}: {error}") from error
         if not (record.transcribed or untranscribed):
             raise RecordError(f"{os.fspath(path)}:{number}: field `text`: is missing")
         if record.id in seen:

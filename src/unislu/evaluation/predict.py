@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
@@ -156,7 +156,8 @@ def predict(
     path = Path(out)
     make_folder(path.parent)
     _claim(path, system, asked)
-    done = {answer.id: answer for answer in _resumed(path)}
+    drop_half_line(path)  # of an interrupted run
+    done = {answer.id: answer for answer in (read_jsonl_predictions(path) if path.exists() else ())}
     left = [question for question in asked if question.id not in done]
     ids = {question.id for question in left}
     with (
@@ -224,13 +225,6 @@ def run_facts(path: Path) -> dict[str, Any]:
 
 def _beside(path: Path) -> Path:
     return path.with_name(path.name + ".run.json")
-
-
-def _resumed(path: Path) -> Iterator[Prediction]:
-    """The complete lines of an interrupted file; a truncated last line is removed."""
-    drop_half_line(path)
-    if path.exists():
-        yield from read_jsonl_predictions(path)
 
 
 @dataclass(frozen=True)

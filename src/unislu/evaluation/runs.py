@@ -28,11 +28,8 @@ class PredictedRun:
     @property
     def parameters(self) -> int | None:
         """Weights of the system, if the run says so."""
-        for facts in self.facts.values():
-            count = (facts.get("facts") or {}).get("parameters")
-            if isinstance(count, int):
-                return count
-        return None
+        counts = ((facts.get("facts") or {}).get("parameters") for facts in self.facts.values())
+        return next((count for count in counts if isinstance(count, int)), None)
 
 
 def read_run(specification: str, datasets: Sequence[Dataset]) -> PredictedRun:

@@ -14,6 +14,7 @@ import json
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
+from itertools import groupby
 from pathlib import Path
 from typing import Any
 
@@ -244,13 +245,10 @@ def _key(manifest: Manifest, grid: Sequence[float], plan: Plan, only: str | None
 
 def _packed(answers: Sequence[Prediction]) -> list[list[Any]]:
     """Runs of the same answer: [how many, text, entities]."""
-    runs: list[list[Any]] = []
-    for number, answer in enumerate(answers):
-        if number and answer == answers[number - 1]:
-            runs[-1][0] += 1
-        else:
-            runs.append([1, answer.text, [list(pair) for pair in answer.entities or ()]])
-    return runs
+    return [
+        [len(list(same)), answer.text, [list(pair) for pair in answer.entities or ()]]
+        for answer, same in groupby(answers)
+    ]
 
 
 def _unpacked(key: str, runs: Sequence[Sequence[Any]]) -> tuple[Prediction, ...]:

@@ -29,11 +29,6 @@ class CorpusAudio:
     start: float = 0.0
     end: float | None = None
 
-    @property
-    def is_cropped(self) -> bool:
-        """Whether only a part of the audio is meant."""
-        return self.start > 0 or self.end is not None
-
 
 @dataclass(frozen=True)
 class BuildOptions:

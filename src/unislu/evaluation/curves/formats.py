@@ -95,7 +95,7 @@ def format_table(lengths: Mapping[str, Sequence[tuple[int, int, int]]]) -> Table
         starts = sorted({words // BIN * BIN for words, _, _ in values})
         for start in [None, *starts]:
             inside = [n for n, v in enumerate(values) if start is None or v[0] // BIN * BIN == start]
-            tokens = [values[n][1] for n in inside]
+            tokens = sorted(values[n][1] for n in inside)
             rows.append(
                 {
                     "format": name,
@@ -104,16 +104,12 @@ def format_table(lengths: Mapping[str, Sequence[tuple[int, int, int]]]) -> Table
                     "utterances": len(inside),
                     "mean": statistics.fmean(tokens),
                     "median": statistics.median(tokens),
-                    "p95": _percentile(tokens, 0.95),
+                    "p95": tokens[min(len(tokens) - 1, int(0.95 * len(tokens)))],
                     "prompt_mean": statistics.fmean(values[n][2] for n in inside),
                     "times_transcript": sum(tokens) / sum(plain[n] for n in inside),
                 }
             )
     return rows
-
-
-def _percentile(values: Sequence[int], share: float) -> int:
-    return sorted(values)[min(len(values) - 1, int(share * len(values)))]
 
 
 def format_figure(lengths: Mapping[str, Sequence[tuple[int, int, int]]], table: Table, title: str) -> Figure:
