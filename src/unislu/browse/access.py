@@ -57,11 +57,6 @@ class Access:
     """Opens the page once. A browser's address is seen by every user of the machine while it starts."""
 
     @property
-    def names(self) -> frozenset[str]:
-        """Host names that are accepted besides those of the loopback."""
-        return own_names(self.host, self.hosts)
-
-    @property
     def cookie(self) -> str:
         """The cookie's name: pages on other ports of a host see the same cookies."""
         return f"unislu-browse-{hashlib.sha256(self.token.encode()).hexdigest()[:8]}"
@@ -71,7 +66,8 @@ class AccessCheck:
     """ASGI middleware in front of every route."""
 
     def __init__(self, app: ASGIApp, access: Access) -> None:
-        self._app, self._access, self._names = app, access, access.names
+        self._app, self._access = app, access
+        self._names = own_names(access.host, access.hosts)  # accepted besides those of the loopback
         self._keys, self._patience = Keys((access.token,)), Patience()
         self._tickets = Keys((access.ticket,))
 

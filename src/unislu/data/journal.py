@@ -6,14 +6,13 @@ ignored; its clip is made again. Finished runs keep the same facts in `manifest.
 
 from __future__ import annotations
 
-import json
 import os
-from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from unislu.files import PARTIAL, Journal, read_journal, write_whole
+from unislu.files import PARTIAL, Journal, read_journal
 
 MANIFEST = "manifest.jsonl"
 SKIPPED = "skipped.jsonl"
@@ -52,12 +51,6 @@ def load(out: Path) -> dict[str, Entry]:
             entry = Entry(**{**values, "reasons": tuple(values["reasons"])})
             found[entry.key] = entry
     return found
-
-
-def write_skipped(out: Path, entries: Iterable[Entry]) -> None:
-    """Write `skipped.jsonl` in one atomic step."""
-    lines = "".join(json.dumps(asdict(entry), ensure_ascii=False) + "\n" for entry in entries)
-    write_whole(out / SKIPPED, lines)
 
 
 def remove_parts(out: Path) -> None:

@@ -167,7 +167,8 @@ def _finish(out: Path, jobs: Sequence[SpeechJob]) -> SynthesisReport:
         else:
             kept[key] = Record.from_dict(entry.record)
     manifest = out / journal.MANIFEST
-    journal.write_skipped(out, left_out)
+    lines = (json.dumps(asdict(entry), ensure_ascii=False) + "\n" for entry in left_out)
+    write_whole(out / journal.SKIPPED, "".join(lines))
     write_records(manifest, kept.values())
     journal.remove_parts(out)
     chosen = [entries[key] for key in wanted]

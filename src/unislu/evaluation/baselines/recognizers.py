@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -71,6 +70,9 @@ class TransformersWhisper(TorchPart):
         """`model`: a Hugging Face folder or a name on the hub."""
         self._options = {"beam": setting.beam}
         transformers = self._load("WhisperForConditionalGeneration", model, setting)
+        # English-only models have no language or task tokens.
+        many = getattr(self._model.generation_config, "is_multilingual", False)
+        self._asked = {"language": "en", "task": "transcribe"} if many else {}
         mels = self._model.config.num_mel_bins
         self._features = transformers.WhisperFeatureExtractor(feature_size=mels)
 
@@ -88,12 +90,6 @@ class TransformersWhisper(TorchPart):
         with torch.inference_mode():
             ids = self._model.generate(features, num_beams=self._options["beam"], **self._asked)[0]
         return Transcription(self._tokenizer.decode(ids, skip_special_tokens=True).strip(), seconds)
-
-    @cached_property
-    def _asked(self) -> dict[str, str]:
-        """English-only models have no language or task tokens."""
-        many = getattr(self._model.generation_config, "is_multilingual", False)
-        return {"language": "en", "task": "transcribe"} if many else {}
 
 
 class Transcripts:
