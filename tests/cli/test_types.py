@@ -61,17 +61,18 @@ def test_wrong_presets(
 
 def test_redaction_looks_for_more_than_analysis(tmp_path: Path) -> None:
     from unislu.cli import build_parser
-    from unislu.cli.redact import _task
+    from unislu.cli.redact import _checked
     from unislu.redact import REDACT_BIAS
 
-    def task(*arguments: str) -> Any:
-        return _task(build_parser().parse_args(["redact", "a.wav", "-o", str(tmp_path), *arguments]))
+    def request(*arguments: str) -> Any:
+        words = ["redact", "a.wav", "-o", str(tmp_path), *arguments]
+        return _checked(build_parser().parse_args(words))[0]
 
-    assert task("--preset", "pci").types == PRESETS["pci"].types
-    assert task("--preset", "pci").request.bias == REDACT_BIAS == 2.0
-    assert task().request.bias == task("--types", "person").request.bias == REDACT_BIAS
-    assert task("--types", "person", "--bias", "0").request.bias == 0.0
-    assert task("--preset", "pci", "--bias", "0").request.bias == 0.0
-    assert task("--preset", "pci", "--operating-point", "mine").request.bias == 0.0
-    assert task("--types", "drug", "--preset", "pci").types == ("drug", *PRESETS["pci"].types)
-    assert task("--types", "drug: a medicine").types == ("drug",) and task().types is None
+    assert request("--preset", "pci").entities == PRESETS["pci"].types
+    assert request("--preset", "pci").bias == REDACT_BIAS == 2.0
+    assert request().bias == request("--types", "person").bias == REDACT_BIAS
+    assert request("--types", "person", "--bias", "0").bias == 0.0
+    assert request("--preset", "pci", "--bias", "0").bias == 0.0
+    assert request("--preset", "pci", "--operating-point", "mine").bias == 0.0
+    assert request("--types", "drug", "--preset", "pci").entities == ("drug", *PRESETS["pci"].types)
+    assert request("--types", "drug: a medicine").entities == ("drug",) and request().entities is None
