@@ -44,7 +44,7 @@ class Voice(Protocol):
         ...
 
 
-_ENGINES: dict[str, str | Callable[[str], Voice]] = {
+_ENGINES: dict[str, str] = {
     "hibari": "unislu.data.voices.hibari:HibariVoice",
     "kokoro": "unislu.data.voices.kokoro:KokoroVoice",
     "piper": "unislu.data.voices.piper:PiperVoice",
@@ -52,11 +52,12 @@ _ENGINES: dict[str, str | Callable[[str], Voice]] = {
     "espeak": "unislu.data.voices.espeak:EspeakVoice",
     "polly": "unislu.data.voices.polly:PollyVoice",
 }
+_registered: dict[str, Callable[[str], Voice]] = {}
 
 
 def engines() -> tuple[str, ...]:
     """The names of the engines this process knows, installed or not."""
-    return tuple(sorted(_ENGINES))
+    return tuple(sorted({*_ENGINES, *_registered}))
 
 
 def register_engine(name: str, factory: Callable[[str], Voice]) -> None:
@@ -64,7 +65,7 @@ def register_engine(name: str, factory: Callable[[str], Voice]) -> None:
 
     Worker processes import the main module anew, so register at the top level of a module.
     """
-    _ENGINES[name] = factory
+    _registered[name] = factory
 
 
 def open_voice(specification: str) -> Voice:
@@ -78,13 +79,12 @@ def open_voice(specification: str) -> Voice:
     engine, colon, name = specification.partition(":")
     if not colon or not name:
         raise OptionError(f"voice {specification!r}: expected ENGINE:VOICE, for example `flite:slt`")
+    if engine in _registered:
+        return _registered[engine](name)
     if engine not in _ENGINES:
         raise OptionError(f"voice {specification!r}: no engine {engine!r}; known: {', '.join(engines())}")
-    factory = _ENGINES[engine]
-    if isinstance(factory, str):
-        module, _, attribute = factory.partition(":")
-        factory = getattr(import_module(module), attribute)
-    voice: Voice = factory(name)
+    module, _, attribute = _ENGINES[engine].partition(":")
+    voice: Voice = getattr(import_module(module), attribute)(name)
     return voice
 
 
