@@ -23,10 +23,11 @@ from unislu.sequence import SLUE, Alphabet, Prompt, Span, Target, get_format  # 
 from unislu.training.cache import EncoderCache, fill  # noqa: E402
 from unislu.training.checkpoint import Checkpoint  # noqa: E402
 from unislu.training.checkpoint_system import load_checkpoint_model  # noqa: E402
+from unislu.training.collate import pad_rows  # noqa: E402
 from unislu.training.config import AudioConfig, CorpusConfig, Recipe  # noqa: E402
 from unislu.training.export import Facts, export  # noqa: E402
 from unislu.training.model_config import ModelConfig  # noqa: E402
-from unislu.training.models.encoders import load_encoder, pad_audio  # noqa: E402
+from unislu.training.models.encoders import load_encoder  # noqa: E402
 from unislu.training.models.whisper import load_unified, torch_encoder  # noqa: E402
 from unislu.training.smoke import make_wav2vec2  # noqa: E402
 from unislu.training.train import Run  # noqa: E402
@@ -173,7 +174,7 @@ def test_a_small_head_gets_the_clips_own_positions(backbone: Path) -> None:
     encoder.use_padding("full")
     generator = np.random.default_rng(0)
     clips = [0.1 * generator.standard_normal(n).astype(np.float32) for n in (16_000, 24_050)]
-    hidden, lengths = encoder(*pad_audio([encoder.features(clip) for clip in clips]))
+    hidden, lengths = encoder(*pad_rows([encoder.features(clip) for clip in clips]))
     extractor = transformers.WhisperFeatureExtractor()
     mel = extractor(clips, sampling_rate=16_000, return_tensors="pt")["input_features"]
     expected = encoder.module(mel).last_hidden_state

@@ -6,11 +6,13 @@ import random
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
+from torch.nn.utils.rnn import pad_sequence
 
 from unislu.audio import load_audio
 from unislu.audio.features import MELS, frame_count, log_mel, padded_log_mel
@@ -142,11 +144,7 @@ class AudioSource:
         """Cached encoder outputs `[batch, positions, d]` float32 and lengths `[batch]`."""
         assert self._cache is not None
         rows = [self._cache[cache_key(*self.clip(e))] for e in examples]
-        lengths = torch.tensor([len(row) for row in rows])
-        memory = torch.zeros(len(rows), int(lengths.max()), rows[0].shape[1])
-        for padded, row in zip(memory, rows, strict=True):
-            padded[: len(row)] = torch.from_numpy(np.array(row, np.float32))
-        return memory, lengths
+        return pad_rows(rows)
 
     def mel(
         self,
@@ -170,15 +168,18 @@ class AudioSource:
             mel[:, :inside] = spec_augment(mel[:, :inside], self._spec, generator)
             clips.append(mel)
         lengths = torch.tensor([mel.shape[1] for mel in clips])
-        padded = torch.zeros(len(clips), mels, int(lengths.max()))
-        for row, mel in zip(padded, clips, strict=True):
-            row[:, : mel.shape[1]] = mel
-        return padded, lengths
+        return pad_sequence([mel.T for mel in clips], batch_first=True).mT.contiguous(), lengths
 
     @property
     def cached(self) -> bool:
         """Whether encoder outputs come from a cache."""
         return self._cache is not None
+
+
+def pad_rows(clips: Sequence[NDArray[Any]]) -> tuple[Tensor, Tensor]:
+    """Arrays `[n, …]` of unequal length as one float32 tensor, zeros behind, and their lengths `[batch]`."""
+    lengths = torch.tensor([len(clip) for clip in clips])
+    return pad_sequence([torch.from_numpy(np.array(c, np.float32)) for c in clips], batch_first=True), lengths
 
 
 def spec_augment(mel: Tensor, config: SpecAugmentConfig, generator: random.Random) -> Tensor:
@@ -219,7 +220,7 @@ def padded_choices(examples: Sequence[Example]) -> Tensor | None:
     choices = [torch.tensor(ids) for example in examples for ids in example.allowed if ids]
     if not choices:
         return None
-    return torch.nn.utils.rnn.pad_sequence(choices, batch_first=True, padding_value=IGNORE)
+    return pad_sequence(choices, batch_first=True, padding_value=IGNORE)
 
 
 def padded_targets(examples: Sequence[Example]) -> SoftTargets | None:

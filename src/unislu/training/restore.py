@@ -15,6 +15,7 @@ from pathlib import Path
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch.nn.utils.rnn import pad_sequence
 
 from unislu.data.records import AnnotatedEntity, Record, read_records, write_records
 from unislu.data.restore import insert_punctuation
@@ -22,6 +23,7 @@ from unislu.progress import Progress
 from unislu.sequence import Prompt
 from unislu.sequence.prompt import whisper_prefix
 from unislu.training.cache import EncoderCache, cache_key
+from unislu.training.collate import pad_rows
 from unislu.training.models.whisper import UnifiedWhisper
 
 MARKS = (",", ".", "?")
@@ -54,14 +56,8 @@ class PunctuationRestorer:
                 word_ends.append(len(ids) - 1)
             rows.append([*ids, end])
             ends.append(word_ends)
-        tokens = torch.full((len(rows), max(map(len, rows))), end)
-        for padded, ids in zip(tokens, rows, strict=True):
-            padded[: len(ids)] = torch.tensor(ids)
-        lengths = torch.tensor([len(m) for m in memories])
-        memory = torch.zeros(len(rows), int(lengths.max()), memories[0].shape[1])
-        for block, row in zip(memory, memories, strict=True):
-            block[: len(row)] = torch.from_numpy(np.array(row, np.float32))
-        hidden = self._model.decode(tokens, memory, lengths)
+        tokens = pad_sequence([torch.tensor(ids) for ids in rows], batch_first=True, padding_value=end)
+        hidden = self._model.decode(tokens, *pad_rows(memories))
         weight = self._model.embedding()
         return [self._choose(h, t, e, weight) for h, t, e in zip(hidden, tokens, ends, strict=True)]
 

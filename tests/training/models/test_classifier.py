@@ -11,10 +11,11 @@ torch = pytest.importorskip("torch")
 pytest.importorskip("transformers")
 
 from unislu.errors import RecipeError  # noqa: E402
+from unislu.training.collate import pad_rows  # noqa: E402
 from unislu.training.config import CorpusConfig, OptimizerConfig, Recipe  # noqa: E402
 from unislu.training.model_config import ClassifierConfig  # noqa: E402
 from unislu.training.models.classifier import SelfAttentionPooling, load_classifier  # noqa: E402
-from unislu.training.models.encoders import load_encoder, pad_audio  # noqa: E402
+from unislu.training.models.encoders import load_encoder  # noqa: E402
 from unislu.training.train import Run  # noqa: E402
 
 pytestmark = pytest.mark.filterwarnings("ignore")
@@ -37,8 +38,8 @@ def test_a_clip_is_transcribed_alike_beside_a_longer_one(tiny: Path, family: str
     encoder = load_encoder(str(tiny / family), "k").eval()
     rng = np.random.default_rng(0)
     features = [encoder.features(rng.standard_normal(n).astype(np.float32)) for n in (16000, 24000)]
-    together, lengths = encoder(*pad_audio(features))
-    alone, count = encoder(*pad_audio(features[:1]))
+    together, lengths = encoder(*pad_rows(features))
+    alone, count = encoder(*pad_rows(features[:1]))
     size = int(count[0])
     assert int(lengths[0]) == size and int(lengths[1]) > size
     if (
@@ -56,7 +57,7 @@ def test_hidden_states_are_transformers(tiny: Path, family: str, name: str) -> N
 
     encoder = load_encoder(str(tiny / family), "k").eval()
     samples = np.random.default_rng(0).standard_normal(16000).astype(np.float32)
-    hidden, lengths = encoder(*pad_audio([encoder.features(samples)]))
+    hidden, lengths = encoder(*pad_rows([encoder.features(samples)]))
     model = getattr(transformers, name).from_pretrained(tiny / family).eval()
     if family == "wav2vec2":
         heard = transformers.Wav2Vec2FeatureExtractor()(samples, sampling_rate=16000, return_tensors="pt")

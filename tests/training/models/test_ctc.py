@@ -15,7 +15,7 @@ from unislu.data.records import AnnotatedEntity, Record, read_records  # noqa: E
 from unislu.errors import RecipeError  # noqa: E402
 from unislu.recognition.style import normalize  # noqa: E402
 from unislu.sequence import SLUE, Prompt, Span, Target  # noqa: E402
-from unislu.training.collate import AudioSource  # noqa: E402
+from unislu.training.collate import AudioSource, pad_rows  # noqa: E402
 from unislu.training.config import CorpusConfig, SpecAugmentConfig  # noqa: E402
 from unislu.training.examples import TrainingCorpus  # noqa: E402
 from unislu.training.loss import IGNORE  # noqa: E402
@@ -29,7 +29,7 @@ from unislu.training.models.ctc import (  # noqa: E402
     make_example,
 )
 from unislu.training.models.ctc_text import BLANK, CtcText  # noqa: E402
-from unislu.training.models.encoders import AudioBatch, load_encoder, pad_audio  # noqa: E402
+from unislu.training.models.encoders import AudioBatch, load_encoder  # noqa: E402
 from unislu.training.protocol import Asked  # noqa: E402
 
 pytestmark = pytest.mark.filterwarnings("ignore")
@@ -97,7 +97,7 @@ def test_loss_is_transformers_loss(tiny: Path, reduction: str) -> None:
     theirs.lm_head.load_state_dict(model.head.state_dict())
     rng = torch.Generator().manual_seed(1)
     clips = [torch.randn(n, generator=rng).numpy() for n in (16000, 16000)]
-    audio, lengths = pad_audio([model.encoder.features(clip) for clip in clips])
+    audio, lengths = pad_rows([model.encoder.features(clip) for clip in clips])
     labels = torch.randint(1, text.size, (2, 12), generator=rng)
     labels[1, 7:] = IGNORE
     expected = theirs(audio, labels=labels).loss

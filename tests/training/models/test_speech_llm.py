@@ -13,7 +13,7 @@ pytest.importorskip("peft")
 
 from unislu.errors import MissingDependencyError, RecipeError  # noqa: E402
 from unislu.sequence import SLUE, Prompt  # noqa: E402
-from unislu.training.collate import AudioSource  # noqa: E402
+from unislu.training.collate import AudioSource, pad_rows  # noqa: E402
 from unislu.training.config import (  # noqa: E402
     CorpusConfig,
     DecodeConfig,
@@ -22,7 +22,6 @@ from unislu.training.config import (  # noqa: E402
     SpecAugmentConfig,
 )
 from unislu.training.model_config import LoraConfig, SpeechLlmConfig  # noqa: E402
-from unislu.training.models.encoders import pad_audio  # noqa: E402
 from unislu.training.models.llm_engine import LlmEngine  # noqa: E402
 from unislu.training.models.speech_llm import Adapter, LlmBatch, SpeechLlm, load_speech_llm  # noqa: E402
 from unislu.training.models.speech_llm_system import AfterSpeech, LlmPredictor  # noqa: E402
@@ -46,7 +45,7 @@ def model(tiny: Path) -> SpeechLlm:
 def audio_of(model: SpeechLlm, *sizes: int) -> tuple[torch.Tensor, torch.Tensor]:
     rng = np.random.default_rng(0)
     clips = [0.1 * rng.standard_normal(size).astype(np.float32) for size in sizes]
-    return pad_audio([model.encoder.features(clip) for clip in clips])
+    return pad_rows([model.encoder.features(clip) for clip in clips])
 
 
 def test_adapter_joins_frames_and_ignores_padding() -> None:

@@ -11,6 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
+from torch.nn.utils.rnn import pad_sequence
 
 from unislu.data.records import Record
 from unislu.errors import RecipeError
@@ -173,10 +174,8 @@ def _with_raw_types(record: Record, corpus: TrainingCorpus) -> Record:
 def collate(encoder: SpeechEncoder, source: AudioSource, examples: Sequence[Example]) -> AudioBatch:
     """Pad audio and units."""
     audio, lengths = pad_clips(encoder, source, examples)
-    labels = torch.full((len(examples), max(len(e.tokens) for e in examples)), IGNORE)
-    for row, example in zip(labels, examples, strict=True):
-        row[: len(example.tokens)] = torch.tensor(example.tokens)
-    return AudioBatch(audio, lengths, labels)
+    units = [torch.tensor(example.tokens) for example in examples]
+    return AudioBatch(audio, lengths, pad_sequence(units, batch_first=True, padding_value=IGNORE))
 
 
 class CtcPredictor:

@@ -18,7 +18,7 @@ from unislu.bundle.manifest import Padding
 from unislu.engines.torch import encode_hidden
 from unislu.errors import RecipeError
 from unislu.training.checkpoint import UNISLU, write_unislu
-from unislu.training.collate import AudioSource
+from unislu.training.collate import AudioSource, pad_rows
 from unislu.training.config import OptimizerConfig
 from unislu.training.examples import Example
 from unislu.training.model_config import EncoderConfig, MaskConfig
@@ -190,20 +190,11 @@ class AudioBatch:
         return AudioBatch(self.audio.to(device), self.lengths.to(device), self.labels.to(device))
 
 
-def pad_audio(clips: Sequence[NDArray[np.float32]]) -> tuple[Tensor, Tensor]:
-    """Features of unequal length as one tensor, zeros behind, and their lengths `[batch]`."""
-    lengths = torch.tensor([len(clip) for clip in clips])
-    padded = torch.zeros(len(clips), int(lengths.max()), *clips[0].shape[1:])
-    for row, clip in zip(padded, clips, strict=True):
-        row[: len(clip)] = torch.from_numpy(np.ascontiguousarray(clip))
-    return padded, lengths
-
-
 def pad_clips(
     encoder: SpeechEncoder, source: AudioSource, examples: Sequence[Example]
 ) -> tuple[Tensor, Tensor]:
     """The features of the examples' clips as one tensor, and their lengths `[batch]`."""
-    return pad_audio([encoder.features(source.samples(example)) for example in examples])
+    return pad_rows([encoder.features(source.samples(example)) for example in examples])
 
 
 def load_encoder(

@@ -14,11 +14,11 @@ from unislu.evaluation.question import Prediction
 from unislu.sequence import LabelSet, Prompt, SuffixFormat, Vocabulary
 from unislu.sequence.vocabulary import END
 from unislu.training.checkpoint import Checkpoint
-from unislu.training.collate import AudioSource, padded_tokens
+from unislu.training.collate import AudioSource, pad_rows, padded_tokens
 from unislu.training.config import DecodeConfig, drawn_by
 from unislu.training.examples import Example, ExampleMaker, Formats
 from unislu.training.model_config import LoraConfig, SpeechLlmConfig
-from unislu.training.models.encoders import SpeechEncoder, pad_audio, pad_clips
+from unislu.training.models.encoders import SpeechEncoder, pad_clips
 from unislu.training.models.llm_engine import LlmEngine
 from unislu.training.models.speech_llm import LlmBatch, SpeechLlm, load_speech_llm
 from unislu.training.models.whisper_system import by_prompt, decode_options, prediction
@@ -94,7 +94,7 @@ class LlmPredictor:
 
     def _answer(self, asked: Sequence[Asked], prompt: Prompt) -> list[Prediction]:
         samples = [self._source.samples(clip) for clip in unlabelled(asked)]
-        encoded = self._engine.encode(*pad_audio([self._encoder.features(s) for s in samples]))
+        encoded = self._engine.encode(*pad_rows([self._encoder.features(s) for s in samples]))
         seconds = [len(s) / SAMPLE_RATE for s in samples]
         options = replace(self._options, clips=tuple(item.id for item in asked))
         outputs = self._decoder.decode(encoded, self._format, prompt, seconds, options)
