@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, fields
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -16,22 +16,20 @@ from torch.nn.utils.rnn import pad_sequence
 
 from unislu.audio import load_audio
 from unislu.audio.features import MELS, frame_count, log_mel, padded_log_mel
-from unislu.data.records import Record
 from unislu.errors import RecipeError
 from unislu.sequence.reader import GIVEN_PART
 from unislu.training.cache import EncoderCache, cache_key
 from unislu.training.config import Recipe, SpecAugmentConfig
 from unislu.training.examples import Example, TrainingCorpus
-from unislu.training.loss import IGNORE, WEIGHTINGS, SoftTargets
-from unislu.training.shards import clip_source
+from unislu.training.loss import IGNORE, WEIGHTINGS, SoftTargets, Tensors
+from unislu.training.shards import BUCKET_BATCHES, Maker, clip_source, draw
 
-_BUCKET_BATCHES = 64
 #: Text-only examples borrow the audio of a clip at most this long (encoder positions, 50 a second).
 _BORROWED_POSITIONS = 75
 
 
 @dataclass
-class Batch:
+class Batch(Tensors):
     """Padded tensors of a batch."""
 
     tokens: Tensor
@@ -55,15 +53,6 @@ class Batch:
     scale: Tensor | None = None
     """Factors on the examples' losses `[batch]` float32."""
 
-    def to(self, device: torch.device | str) -> Batch:
-        """The same batch on a device."""
-        present = {f.name: getattr(self, f.name) for f in fields(self) if getattr(self, f.name) is not None}
-        return Batch(**{name: tensor.to(device) for name, tensor in present.items()})
-
-
-#: The example of a record in an epoch; None where nothing is to be learned from it.
-Maker = Callable[[TrainingCorpus, Record, int], "Example | None"]
-
 
 class EpochPlan:
     """Which examples an epoch trains, in which batches: a pure function of (recipe, epoch)."""
@@ -74,27 +63,17 @@ class EpochPlan:
     def batches(self, epoch: int) -> list[list[Example]]:
         """Batches of similar cost, in random order."""
         generator = random.Random(f"plan/{self._recipe.seed}/{epoch}")
-        examples = [e for corpus in self._corpora for e in self._corpus_examples(corpus, epoch, generator)]
+        drawn = (record for corpus in self._corpora for record in draw(corpus, epoch, generator))
+        made = (self._maker(*record) for record in drawn)
+        examples = [example for example in made if example is not None and self._source.has(example)]
         generator.shuffle(examples)
         size = self._recipe.batch_size
         batches = []
-        for first in range(0, len(examples), size * _BUCKET_BATCHES):
-            bucket = sorted(examples[first : first + size * _BUCKET_BATCHES], key=self._cost)
+        for first in range(0, len(examples), size * BUCKET_BATCHES):
+            bucket = sorted(examples[first : first + size * BUCKET_BATCHES], key=self._cost)
             batches += [bucket[i : i + size] for i in range(0, len(bucket), size)]
         generator.shuffle(batches)
         return batches
-
-    def _corpus_examples(
-        self, corpus: TrainingCorpus, epoch: int, generator: random.Random
-    ) -> Iterator[Example]:
-        whole, rest = divmod(corpus.config.weight, 1.0)
-        records = corpus.records * int(whole)
-        records = records + generator.sample(corpus.records, round(rest * len(corpus.records)))
-        for copy, record in enumerate(records):
-            # A record drawn twice in an epoch gets another prompt each time.
-            example = self._maker(corpus, record, epoch * 1000 + copy // len(corpus.records))
-            if example is not None and self._source.has(example):
-                yield example
 
     def _cost(self, example: Example) -> tuple[int, int]:
         return (self._source.length(example) // 25, len(example.tokens))

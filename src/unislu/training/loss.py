@@ -5,8 +5,8 @@ same, by UniSLU's dynamic weighting of transcript and task (eq. 4-5), others.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import get_args
+from dataclasses import dataclass, replace
+from typing import Self, get_args
 
 import torch
 from torch import Tensor
@@ -22,7 +22,17 @@ _DYNAMIC, _WITHOUT_END, _SUM = (WEIGHTINGS.index(n) for n in ("dynamic", "dynami
 
 
 @dataclass
-class SoftTargets:
+class Tensors:
+    """Base of dataclasses of tensors, some of which may be None."""
+
+    def to(self, device: torch.device | str) -> Self:
+        """The same on a device."""
+        present = {name: tensor.to(device) for name, tensor in vars(self).items() if tensor is not None}
+        return replace(self, **present)
+
+
+@dataclass
+class SoftTargets(Tensors):
     """What teachers would have written at some positions of a batch, row by row."""
 
     places: Tensor
@@ -35,10 +45,6 @@ class SoftTargets:
     """float32 `[n]`."""
     weight: Tensor
     """What the divergence weighs, float32 `[n]`."""
-
-    def to(self, device: torch.device | str) -> SoftTargets:
-        """The same on a device."""
-        return SoftTargets(**{name: tensor.to(device) for name, tensor in vars(self).items()})
 
 
 def token_losses(

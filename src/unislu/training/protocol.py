@@ -14,20 +14,13 @@ from typing import Any, Protocol
 
 from torch import Tensor, nn
 
-from unislu.data.records import Record
 from unislu.evaluation.question import Prediction
 from unislu.sequence import LabelSet, Prompt
 from unislu.training.collate import AudioSource
 from unislu.training.config import OptimizerConfig, Recipe
 from unislu.training.examples import Example, TrainingCorpus
-
-
-class AnyBatch(Protocol):
-    """Padded tensors of some examples; only the model that they are for looks inside."""
-
-    def to(self, device: Any) -> AnyBatch:
-        """The same batch on a device."""
-        ...
+from unislu.training.loss import Tensors
+from unislu.training.shards import Maker
 
 
 class Trainable(Protocol):
@@ -92,10 +85,9 @@ class TrainingSystem:
     """A kind of model as the training loop sees it."""
 
     model: Any
-    make: Callable[[TrainingCorpus, Record, int], Example | None]
-    """Gives the example of a record in an epoch, or None if nothing can be learned from it."""
-    collate: Callable[[Sequence[Example]], AnyBatch]
-    """Pads examples to a batch."""
+    make: Maker
+    collate: Callable[[Sequence[Example]], Tensors]
+    """Pads examples to a batch; only the model that it is for looks inside."""
     predictor: Callable[[], Predictor]
     """Answers with the model's current weights."""
 

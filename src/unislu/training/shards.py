@@ -29,7 +29,8 @@ INDEX = "index.jsonl"
 CLIPS = 512
 _KEPT = 6  # shards in memory: those that a bucket of batches is drawn from
 _REFERENCE = re.compile(r"(?P<shard>.+\.tar)#(?P<start>\d+)\+(?P<size>\d+)")
-_BUCKET_BATCHES = 64
+BUCKET_BATCHES = 64
+"""Batches are made of as many batches' examples at a time, sorted by length."""
 _WINDOW_CLIPS = 4 * CLIPS
 
 
@@ -153,10 +154,19 @@ def in_shards(corpora: Sequence[TrainingCorpus]) -> bool:
     return any(r.audio and Reference.parse(r.audio) for corpus in corpora for r in corpus.records)
 
 
-#: As `unislu.training.collate.Maker`.
+#: The example of a record in an epoch; None where nothing is to be learned from it.
 Maker = Callable[[TrainingCorpus, Record, int], "Example | None"]
 #: A record with its corpus and the number that makes its prompt another one in each pass.
 Drawn = tuple[TrainingCorpus, Record, int]
+
+
+def draw(corpus: TrainingCorpus, epoch: int, generator: random.Random) -> Iterator[Drawn]:
+    """A corpus's records in an epoch, as often as its weight says."""
+    whole, rest = divmod(corpus.config.weight, 1.0)
+    for pass_ in range(int(whole)):
+        yield from ((corpus, record, epoch * 1000 + pass_) for record in corpus.records)
+    some = generator.sample(corpus.records, round(rest * len(corpus.records)))
+    yield from ((corpus, record, epoch * 1000 + int(whole)) for record in some)
 
 
 class ShardPlan:
@@ -195,7 +205,8 @@ class ShardPlan:
                 f"recipe key 'corpora': {sum(map(len, dealt))} shards do not fill a batch of each of "
                 f"{self._processes} processes; write smaller shards"
             )
-        examples = list(self._examples([drawn for shard in dealt[self._rank] for drawn in shard]))
+        made = (self._make(*drawn) for shard in dealt[self._rank] for drawn in shard)
+        examples = [example for example in made if example is not None]
         if not examples:
             raise RecipeError("recipe key 'corpora': the shards of a process hold nothing to learn from")
         wanted = count * self._size
@@ -207,7 +218,7 @@ class ShardPlan:
         """The shards of each process: in random order, always to the one that has least."""
         shards: dict[str, list[Drawn]] = {}
         for corpus in self._corpora:
-            for number, (record, pass_) in enumerate(self._drawn(corpus, epoch, generator)):
+            for number, (_, record, pass_) in enumerate(draw(corpus, epoch, generator)):
                 reference = Reference.parse(record.audio or "")
                 name = f"files {number // CLIPS}" if reference is None else reference.shard
                 shards.setdefault(f"{corpus.manifest}/{pass_}/{name}", []).append((corpus, record, pass_))
@@ -221,26 +232,10 @@ class ShardPlan:
             held[poorest] += len(shards[name])
         return dealt
 
-    def _drawn(
-        self, corpus: TrainingCorpus, epoch: int, generator: random.Random
-    ) -> Iterator[tuple[Record, int]]:
-        """A corpus's records with the number of their pass, as often as its weight says."""
-        whole, rest = divmod(corpus.config.weight, 1.0)
-        for pass_ in range(int(whole)):
-            yield from ((record, epoch * 1000 + pass_) for record in corpus.records)
-        some = generator.sample(corpus.records, round(rest * len(corpus.records)))
-        yield from ((record, epoch * 1000 + int(whole)) for record in some)
-
-    def _examples(self, drawn: Sequence[Drawn]) -> Iterator[Example]:
-        for corpus, record, number in drawn:
-            example = self._make(corpus, record, number)
-            if example is not None:
-                yield example
-
     def _bucketed(self, examples: Sequence[Example], generator: random.Random) -> list[list[Example]]:
         batches: list[list[Example]] = []
         # At least a batch; at most what the shards in memory hold.
-        window = self._size * max(1, min(_BUCKET_BATCHES, _WINDOW_CLIPS // self._size))
+        window = self._size * max(1, min(BUCKET_BATCHES, _WINDOW_CLIPS // self._size))
         for first in range(0, len(examples), window):
             bucket = sorted(examples[first : first + window], key=lambda e: (e.seconds, len(e.tokens)))
             some = [bucket[i : i + self._size] for i in range(0, len(bucket), self._size)]

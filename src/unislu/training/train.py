@@ -39,12 +39,13 @@ from unislu.training.distributed import (
     whole_weights,
 )
 from unislu.training.examples import LONGEST, Example, TrainingCorpus, load_corpora
+from unislu.training.loss import Tensors
 from unislu.training.models.build import build_system
 from unislu.training.models.encoders import load_weights
 from unislu.training.models.predict import load_predictor
 from unislu.training.models.teacher import run_teachers
 from unislu.training.optimizer import count_learning, make_optimizer, rate_factor
-from unislu.training.protocol import AnyBatch, Predictor, TrainingSetting, TrainingSystem
+from unislu.training.protocol import Predictor, TrainingSetting, TrainingSystem
 from unislu.training.scores import averaged, with_slue_score, write_scores
 from unislu.training.shards import ShardPlan, in_shards
 from unislu.training.validate import Validator, value_of
@@ -212,10 +213,10 @@ class Run:
             return ShardPlan(self.recipe, self.corpora, self.system.make, rank, processes)
         return EpochPlan(self.recipe, self.corpora, self.system.make, self.source)
 
-    def _batches(self, total: int) -> Iterator[tuple[AnyBatch, float, float]]:
+    def _batches(self, total: int) -> Iterator[tuple[Tensors, float, float]]:
         """Batches that are left, their weights and their steps'; the next one is made while one trains."""
         with ThreadPoolExecutor(1) as pool:
-            waiting: deque[tuple[Future[AnyBatch], float, float]] = deque()
+            waiting: deque[tuple[Future[Tensors], float, float]] = deque()
             for parts in self._steps(total):
                 step_weight = sum(weight for _, weight in parts)
                 for examples, weight in parts:
@@ -224,7 +225,7 @@ class Run:
                         yield self._placed(*waiting.popleft())
             yield from (self._placed(*batch) for batch in waiting)
 
-    def _placed(self, batch: Future[AnyBatch], *weights: float) -> Any:
+    def _placed(self, batch: Future[Tensors], *weights: float) -> Any:
         return batch.result().to(self.accelerator.device), *weights
 
     def _steps(self, total: int) -> Iterator[list[tuple[list[Example], float]]]:

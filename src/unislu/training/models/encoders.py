@@ -21,6 +21,7 @@ from unislu.training.checkpoint import UNISLU, write_unislu
 from unislu.training.collate import AudioSource, pad_rows
 from unislu.training.config import OptimizerConfig
 from unislu.training.examples import Example
+from unislu.training.loss import Tensors
 from unislu.training.model_config import EncoderConfig, MaskConfig
 from unislu.training.protocol import decay_groups
 
@@ -175,7 +176,7 @@ class EncoderWithHead(nn.Module):
 
 
 @dataclass
-class AudioBatch:
+class AudioBatch(Tensors):
     """Padded features with their lengths and labels."""
 
     audio: Tensor
@@ -184,10 +185,6 @@ class AudioBatch:
     """`[batch]` int64."""
     labels: Tensor
     """`[batch, n]` int64, padded with -100 (CTC), or `[batch]` class numbers."""
-
-    def to(self, device: Any) -> AudioBatch:
-        """The same batch on a device."""
-        return AudioBatch(self.audio.to(device), self.lengths.to(device), self.labels.to(device))
 
 
 def pad_clips(

@@ -23,7 +23,7 @@ from unislu.sequence import LabelSet, Vocabulary, WhisperTokenizer
 from unislu.sequence.vocabulary import END
 from unislu.training.checkpoint import Checkpoint, tokenizer_file_of, write_unislu
 from unislu.training.config import OptimizerConfig
-from unislu.training.loss import batch_loss, token_losses
+from unislu.training.loss import Tensors, batch_loss, token_losses
 from unislu.training.model_config import SpeechLlmConfig
 from unislu.training.models.encoders import (
     WEIGHTS,
@@ -39,7 +39,7 @@ CHAT_END = "<|im_end|>"
 
 
 @dataclass
-class LlmBatch:
+class LlmBatch(Tensors):
     """A batch for a speech LLM; tokens, labels, parts, weighting as in `unislu.training.collate.Batch`."""
 
     tokens: Tensor
@@ -50,10 +50,6 @@ class LlmBatch:
     """Features `[batch, frames, …]` float32."""
     lengths: Tensor
     """True lengths `[batch]` int64."""
-
-    def to(self, device: Any) -> LlmBatch:
-        """The same batch on a device."""
-        return LlmBatch(**{name: tensor.to(device) for name, tensor in vars(self).items()})
 
 
 class Adapter(nn.Module):
