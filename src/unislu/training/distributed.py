@@ -10,7 +10,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import timedelta
 from pathlib import Path
-from typing import Any
 
 import torch
 from accelerate import Accelerator
@@ -20,7 +19,7 @@ from accelerate.utils import (
     DistributedType,
     InitProcessGroupKwargs,
     ProjectConfiguration,
-    set_seed,
+    is_tensorboard_available,
 )
 from torch import Tensor
 
@@ -33,7 +32,7 @@ _PATIENCE = timedelta(hours=6)
 _SHARDED = (DistributedType.FSDP, DistributedType.DEEPSPEED)
 
 
-def make_accelerator(recipe: Recipe, out: Path, tracker: str | None) -> Accelerator:
+def make_accelerator(recipe: Recipe, out: Path) -> Accelerator:
     """The accelerator of this process; sharding is as `accelerate launch` was told, and so is the precision
     of a recipe that leaves it at float32.
 
@@ -47,7 +46,7 @@ def make_accelerator(recipe: Recipe, out: Path, tracker: str | None) -> Accelera
     AcceleratorState._reset_state()  # the precision of an earlier run in this process would stay
     accelerator = Accelerator(
         mixed_precision="bf16" if recipe.precision == "bf16" else None,
-        log_with=tracker,
+        log_with="tensorboard" if is_tensorboard_available() else None,
         project_config=ProjectConfiguration(str(out)),
         gradient_accumulation_steps=recipe.accumulate,
         step_scheduler_with_optimizer=False,  # the schedule counts steps, not steps times processes
@@ -71,12 +70,6 @@ def make_accelerator(recipe: Recipe, out: Path, tracker: str | None) -> Accelera
         part = recipe.batch_size // accelerator.num_processes
         plugin.deepspeed_config["train_micro_batch_size_per_gpu"] = part
     return accelerator
-
-
-def seed_dropout(accelerator: Accelerator, seed: int) -> None:
-    """Seed dropout differently in each process; the weights were drawn before, from one seed."""
-    if accelerator.num_processes > 1:
-        set_seed(seed + accelerator.process_index)
 
 
 def weight_of(examples: Sequence[Example], reduction: str) -> float:
@@ -129,9 +122,3 @@ class Balance:
 def is_sharded(accelerator: Accelerator) -> bool:
     """Whether no process holds all weights (FSDP, DeepSpeed)."""
     return accelerator.distributed_type in _SHARDED
-
-
-def whole_weights(accelerator: Accelerator, prepared: Any) -> dict[str, Tensor] | None:
-    """All weights on the main process, None on the others; all processes call it together."""
-    state: dict[str, Tensor] = accelerator.get_state_dict(prepared)
-    return state if accelerator.is_main_process else None

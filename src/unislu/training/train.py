@@ -24,7 +24,7 @@ from torch.optim.lr_scheduler import LambdaLR
 
 from unislu.errors import RecipeError, TrainingError
 from unislu.progress import LiveLine
-from unislu.sequence import SLUE, LabelSet
+from unislu.sequence import SLUE
 from unislu.training.cache import EncoderCache
 from unislu.training.checkpoint import Checkpoint, portable
 from unislu.training.checkpoints import Checkpoints, replace_folder, restore_folder
@@ -35,8 +35,6 @@ from unislu.training.distributed import (
     is_sharded,
     make_accelerator,
     own_part,
-    seed_dropout,
-    whole_weights,
 )
 from unislu.training.examples import LONGEST, Example, TrainingCorpus, load_corpora
 from unislu.training.loss import Tensors
@@ -116,23 +114,23 @@ def train_seeds(
 class Run:
     """One training run: everything it needs, built from its recipe."""
 
-    def __init__(self, recipe: Recipe, *, labels: LabelSet = SLUE, quiet: bool = False):
-        self.recipe, self.labels, self.quiet = recipe, labels, quiet
+    def __init__(self, recipe: Recipe, *, quiet: bool = False):
+        self.recipe, self.quiet = recipe, quiet
         if recipe.threads:
             torch.set_num_threads(recipe.threads)
         set_seed(recipe.seed)
         self.out = Path(recipe.out) / recipe.name
-        self.accelerator = make_accelerator(recipe, self.out, "tensorboard" if _has_tensorboard() else None)
+        self.accelerator = make_accelerator(recipe, self.out)
         self._line = LiveLine(not quiet and self.accelerator.is_main_process)
         self.corpora = load_corpora(recipe.corpora)
         self.source = _audio_source(recipe, self.corpora)
-        self.setting = TrainingSetting(recipe, labels, self.corpora, self.source)
+        self.setting = TrainingSetting(recipe, SLUE, self.corpora, self.source)
         self.system = build_system(self.setting)
         self.prepared = self.model = self.system.model
         self._run_teachers()
         self.plan = self._plan()
         self._kept: tuple[int, list[list[Example]]] | None = None
-        self.validator = Validator(recipe, labels)
+        self.validator = Validator(recipe, SLUE)
         self.checkpoints = Checkpoints(self.out)
         self.step, self.best = 0, -math.inf
 
@@ -161,7 +159,8 @@ class Run:
         optimizer = make_optimizer(self.model, self.recipe.optimizer)
         schedule = LambdaLR(optimizer, rate_factor(self.recipe.optimizer, total))
         self.prepared, prepared, scheduler = accelerator.prepare(self.model, optimizer, schedule)
-        seed_dropout(accelerator, self.recipe.seed)
+        if accelerator.num_processes > 1:  # the weights were drawn from one seed, dropout needs others
+            set_seed(self.recipe.seed + accelerator.process_index)
         accelerator.init_trackers("logs")
         rates = list(scheduler.scheduler.base_lrs)
         self._resume()
@@ -318,8 +317,8 @@ class Run:
         """On the main process the system with all its weights; None on the others. All call it together."""
         if not is_sharded(self.accelerator):
             return self.system if self.accelerator.is_main_process else None
-        weights = whole_weights(self.accelerator, self.prepared)
-        if weights is None:
+        weights = self.accelerator.get_state_dict(self.prepared)
+        if not self.accelerator.is_main_process:
             return None
         system = build_system(self.setting)
         system.model.load_state_dict(weights)
@@ -372,8 +371,8 @@ class Run:
             "padding": self.recipe.audio.padding,
             "decode": asdict(drawn_by(self.recipe)),
             "labels": {
-                "entity_types": list(self.labels.entity_types),
-                "sentiments": list(self.labels.sentiments),
+                "entity_types": list(SLUE.entity_types),
+                "sentiments": list(SLUE.sentiments),
             },
             "types_seen": types if any(c.config.entities == "open" for c in self.corpora) else [],
             "provenance": {
@@ -395,9 +394,3 @@ def _audio_source(recipe: Recipe, corpora: Sequence[TrainingCorpus]) -> AudioSou
     return AudioSource(
         cache, recipe.spec_augment, random.Random(recipe.seed).sample(clips, min(2000, len(clips)))
     )
-
-
-def _has_tensorboard() -> bool:
-    import importlib.util
-
-    return importlib.util.find_spec("tensorboard") is not None

@@ -7,8 +7,11 @@ from functools import partial
 from torch import nn
 from torch.utils.checkpoint import checkpoint
 
-from unislu.training.model_config import ClassifierConfig, CtcConfig, ModelConfig
+from unislu.training.models import classifier, ctc, speech_llm_system, whisper_system
 from unislu.training.protocol import TrainingSetting, TrainingSystem
+
+MODULES = {"whisper": whisper_system, "ctc": ctc, "classifier": classifier, "speech-llm": speech_llm_system}
+"""Each has `build_system(setting, config)` and `load_predictor(checkpoint, source, decode)`."""
 
 
 def build_system(setting: TrainingSetting) -> TrainingSystem:
@@ -18,30 +21,12 @@ def build_system(setting: TrainingSetting) -> TrainingSystem:
         RecipeError: the backbone cannot be loaded, or a corpus does not suit this kind of model.
         MissingDependencyError: the kind needs a package that is not installed.
     """
-    system = _system(setting)
+    config = setting.recipe.model
+    system: TrainingSystem = MODULES[config.kind].build_system(setting, config)
     if setting.recipe.gradient_checkpointing:
         assert isinstance(system.model, nn.Module)
         _compute_layers_again(system.model)
     return system
-
-
-def _system(setting: TrainingSetting) -> TrainingSystem:
-    config = setting.recipe.model
-    if isinstance(config, ModelConfig):
-        from unislu.training.models.whisper_system import build_system as whisper
-
-        return whisper(setting, config)
-    if isinstance(config, CtcConfig):
-        from unislu.training.models.ctc import build_system as ctc
-
-        return ctc(setting, config)
-    if isinstance(config, ClassifierConfig):
-        from unislu.training.models.classifier import build_system as classifier
-
-        return classifier(setting, config)
-    from unislu.training.models.speech_llm_system import build_system as speech_llm
-
-    return speech_llm(setting, config)
 
 
 def _compute_layers_again(model: nn.Module) -> None:

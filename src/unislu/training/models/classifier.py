@@ -16,6 +16,7 @@ from unislu.evaluation.question import Prediction
 from unislu.sequence import LabelSet
 from unislu.training.checkpoint import Checkpoint
 from unislu.training.collate import AudioSource
+from unislu.training.config import DecodeConfig
 from unislu.training.examples import Example, TrainingCorpus
 from unislu.training.model_config import ClassifierConfig
 from unislu.training.models.encoders import (
@@ -175,8 +176,8 @@ class ClassifierPredictor:
         return found
 
 
-def load_predictor(known: Checkpoint, source: AudioSource) -> Predictor:
-    """The predictor of a checkpoint."""
+def load_predictor(known: Checkpoint, source: AudioSource, _: DecodeConfig) -> Predictor:
+    """The predictor of a checkpoint; it takes the likeliest class, so there is nothing to choose."""
     model = load_classifier(ClassifierConfig(str(known.folder)))
     model.encoder.use_padding(known.padding)
     return ClassifierPredictor(model, source)

@@ -19,6 +19,7 @@ from unislu.evaluation.question import Prediction
 from unislu.sequence import ONTONOTES_TO_SLUE, SLUE, LabelSet, Target
 from unislu.training.checkpoint import Checkpoint
 from unislu.training.collate import AudioSource
+from unislu.training.config import DecodeConfig
 from unislu.training.examples import Example, TrainingCorpus, closed_target
 from unislu.training.loss import IGNORE
 from unislu.training.model_config import CtcConfig
@@ -219,8 +220,8 @@ def collapse(units: Sequence[int]) -> list[int]:
     return [unit for unit in kept if unit != BLANK]
 
 
-def load_predictor(known: Checkpoint, source: AudioSource) -> Predictor:
-    """The predictor of a checkpoint."""
+def load_predictor(known: Checkpoint, source: AudioSource, _: DecodeConfig) -> Predictor:
+    """The predictor of a checkpoint; it takes the likeliest units, so there is nothing to choose."""
     model = load_ctc(CtcConfig(str(known.folder)))
     model.encoder.use_padding(known.padding)
     return CtcPredictor(model, source, known.labels or SLUE)

@@ -11,12 +11,11 @@ from pathlib import Path
 from typing import Any, Literal
 
 from unislu.data.records import Record, read_records
-from unislu.errors import BundleError
 from unislu.evaluation.question import Prediction
-from unislu.sequence import WhisperTokenizer
-from unislu.training.checkpoint import UNISLU, Checkpoint, tokenizer_of
+from unislu.training.checkpoint import Checkpoint
 from unislu.training.collate import AudioSource
 from unislu.training.config import DecodeConfig, EvaluationConfig, SpecAugmentConfig
+from unislu.training.models.build import MODULES
 from unislu.training.protocol import Predictor
 from unislu.training.schema import build
 from unislu.training.validate import asked_of, types_of
@@ -65,35 +64,7 @@ def load_predictor(
     """A checkpoint's model, ready to answer. Arguments and errors as `predict`."""
     known = Checkpoint.read(checkpoint)
     options = build(DecodeConfig, {**known.decode, **(decode or {})})
-    predictor = _of_kind(known, AudioSource(None, SpecAugmentConfig(), ()), options)
+    module = MODULES.get(known.kind, MODULES["whisper"])
+    predictor: Predictor = module.load_predictor(known, AudioSource(None, SpecAugmentConfig(), ()), options)
     predictor.to(device)
     return predictor
-
-
-def _of_kind(known: Checkpoint, source: AudioSource, decode: DecodeConfig) -> Predictor:
-    folder = known.folder
-    if known.kind == "ctc":
-        from unislu.training.models import ctc
-
-        return ctc.load_predictor(known, source)
-    if known.kind == "classifier":
-        from unislu.training.models import classifier
-
-        return classifier.load_predictor(known, source)
-    if known.kind == "speech-llm":
-        from unislu.training.models import speech_llm_system
-
-        if known.labels is None:
-            raise BundleError(f"{folder / UNISLU}: no key 'labels'; train or copy it again")
-        return speech_llm_system.load_predictor(known, known.labels, source, decode)
-    from unislu.engines.torch import TorchEngine
-    from unislu.training.models.whisper_system import WhisperPredictor, recognizer_of
-
-    corpora = known.provenance.get("recipe", {}).get("corpora", ())
-    recognizer = recognizer_of(
-        TorchEngine.load(folder),
-        known.decoded_with(WhisperTokenizer.from_file(tokenizer_of(folder))),
-        known,
-        [corpus.get("entities", "closed") for corpus in corpora],
-    )
-    return WhisperPredictor(recognizer, source, decode)

@@ -9,11 +9,11 @@ from typing import Any
 
 from unislu.audio import SAMPLE_RATE
 from unislu.decoding.decoder import Decoder
-from unislu.errors import RecipeError
+from unislu.errors import BundleError, RecipeError
 from unislu.evaluation.question import Prediction
-from unislu.sequence import LabelSet, Prompt, SuffixFormat, Vocabulary
+from unislu.sequence import Prompt, SuffixFormat, Vocabulary
 from unislu.sequence.vocabulary import END
-from unislu.training.checkpoint import Checkpoint
+from unislu.training.checkpoint import UNISLU, Checkpoint
 from unislu.training.collate import AudioSource, pad_rows, padded_tokens
 from unislu.training.config import DecodeConfig, drawn_by
 from unislu.training.examples import Example, ExampleMaker, Formats
@@ -106,16 +106,16 @@ class LlmPredictor:
         ]
 
 
-def load_predictor(
-    checkpoint: Checkpoint, labels: LabelSet, source: AudioSource, decode: DecodeConfig
-) -> Predictor:
+def load_predictor(known: Checkpoint, source: AudioSource, decode: DecodeConfig) -> Predictor:
     """The predictor of a checkpoint; its pretrained parts are found where they were in training."""
-    values: dict[str, Any] = {**checkpoint.detail("model")}
+    if known.labels is None:
+        raise BundleError(f"{known.folder / UNISLU}: no key 'labels'; train or copy it again")
+    values: dict[str, Any] = {**known.detail("model")}
     lora = values.pop("lora")
     config = build(SpeechLlmConfig, {k: v for k, v in values.items() if v is not None})
     if lora is not None:
         config = replace(config, lora=LoraConfig(**{**lora, "targets": tuple(lora["targets"])}))
-    model = load_speech_llm(replace(config, backbone=str(checkpoint.folder)), labels)
-    model.encoder.use_padding(checkpoint.padding)
+    model = load_speech_llm(replace(config, backbone=str(known.folder)), known.labels)
+    model.encoder.use_padding(known.padding)
     fmt = AfterSpeech(model.vocabulary, model.after)
     return LlmPredictor(model, fmt, source, decode)

@@ -19,9 +19,9 @@ from unislu.recognition.plan import Plan
 from unislu.recognition.recognizer import Recognizer
 from unislu.recognition.recover import recognize
 from unislu.recognition.request import Request
-from unislu.sequence import Prompt, Vocabulary
+from unislu.sequence import Prompt, Vocabulary, WhisperTokenizer
 from unislu.sequence.reader import Parsed
-from unislu.training.checkpoint import Checkpoint
+from unislu.training.checkpoint import Checkpoint, tokenizer_of
 from unislu.training.collate import AudioSource, collate
 from unislu.training.config import DecodeConfig, drawn_by
 from unislu.training.examples import ExampleMaker, Formats
@@ -89,6 +89,18 @@ def recognizer_of(
         decoder=decoder_settings(known, engine.model, vocabulary, names),
     )
     return Recognizer(engine, vocabulary, manifest)
+
+
+def load_predictor(known: Checkpoint, source: AudioSource, decode: DecodeConfig) -> Predictor:
+    """The predictor of a checkpoint."""
+    corpora = known.provenance.get("recipe", {}).get("corpora", ())
+    recognizer = recognizer_of(
+        TorchEngine.load(known.folder),
+        known.decoded_with(WhisperTokenizer.from_file(tokenizer_of(known.folder))),
+        known,
+        [corpus.get("entities", "closed") for corpus in corpora],
+    )
+    return WhisperPredictor(recognizer, source, decode)
 
 
 class WhisperPredictor:
