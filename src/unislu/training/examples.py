@@ -30,10 +30,10 @@ from unislu.sequence import (
     get_format,
     normalize_type,
 )
-from unislu.sequence.choices import Choices, sentiment_choice, tag_choices
+from unislu.sequence.choices import sentiment_choice, tag_choices
 from unislu.sequence.format import tags_transcript
 from unislu.sequence.inline import InlineFormat
-from unislu.sequence.reader import ASR_PART, GIVEN_PART, Rendered
+from unislu.sequence.reader import ASR_PART, GIVEN_PART, TASK_PART, Rendered
 from unislu.sequence.vocabulary import END
 from unislu.training.config import CorpusConfig, PromptConfig, Recipe, Weighting
 from unislu.training.teacher_output import (
@@ -277,10 +277,12 @@ class ExampleMaker:
         else:
             assert isinstance(fmt, InlineFormat)
             found = tag_choices(fmt, self._vocabulary, target, replace(prompt, tasks=frozenset({"ner"})))
-        if not any(found.allowed) or len(found.prefix) + len(found.ids) > self._positions:
+        parts = (TASK_PART,) * len(found.ids)
+        example = self._example(corpus, record, found.prefix, found.ids, parts)
+        if example is None or not any(found.allowed):
             return None
-        clip = None if record.audio is None else (corpus.manifest, record.audio)
-        return _chosen(record, found, clip)
+        seconds = record.duration or 0.0
+        return replace(example, weighting="plain", seconds=seconds, allowed=found.allowed)
 
     def _pool(
         self, corpus: TrainingCorpus, record: Record, generator: random.Random
@@ -311,8 +313,8 @@ class ExampleMaker:
         example = self._example(corpus, record, self._closed.prefix(prompt), rendered.ids, rendered.parts)
         if example is None:
             return None
-        example = replace(example, clip=None, weighting="plain", seconds=0.0)
-        return _only_sentiment(example, self._vocabulary["[SA]"])
+        first = example.tokens.index(self._vocabulary["[SA]"]) + 1
+        return replace(example, learned_from=first, clip=None, weighting="plain", seconds=0.0)
 
     def _example(
         self, corpus: TrainingCorpus, record: Record, prefix: Sequence[int], ids: Sequence[int],
@@ -353,15 +355,6 @@ def closed_target(target: Target, labels: LabelSet) -> Target:
     return replace(target, entities=None if target.entities is None else spans)
 
 
-def _chosen(record: Record, found: Choices, clip: tuple[Path, str] | None) -> Example:
-    """The example of choices; all of them belong to the task."""
-    tokens = (*found.prefix, *found.ids)
-    return Example(
-        record.id, tokens, (1,) * len(tokens), len(found.prefix), clip,
-        seconds=record.duration or 0.0, allowed=found.allowed,
-    )  # fmt: skip
-
-
 def _descriptions(record: Record) -> dict[str, str]:
     """The descriptions of a record's types (`description`), by normalised name."""
     said = record.extra.get("description")
@@ -383,12 +376,6 @@ def _renamed(target: Target, config: CorpusConfig, generator: random.Random) -> 
     names = present | {name for old in present for name in synonyms.get(old, ())}
     renamed = tuple(replace(s, type=chosen.get(normalize_type(s.type), s.type)) for s in spans)
     return replace(target, entities=renamed), frozenset(names)
-
-
-def _only_sentiment(example: Example, control: int) -> Example:
-    """Learn only what follows the `[SA]` token."""
-    learned_from = example.tokens.index(control) + 1
-    return replace(example, learned_from=learned_from)
 
 
 def _guessed_names(text: str, types: Sequence[str], generator: random.Random) -> tuple[Span, ...]:

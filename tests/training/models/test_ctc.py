@@ -22,11 +22,11 @@ from unislu.training.loss import IGNORE  # noqa: E402
 from unislu.training.model_config import CtcConfig  # noqa: E402
 from unislu.training.models.ctc import (  # noqa: E402
     RAW,
-    CtcPredictor,
     CtcTagger,
     collapse,
     load_ctc,
     make_example,
+    predictor,
 )
 from unislu.training.models.ctc_text import BLANK, CtcText  # noqa: E402
 from unislu.training.models.encoders import AudioBatch, load_encoder  # noqa: E402
@@ -163,8 +163,8 @@ def test_ontonotes_types_are_learned_and_slues_answered(tiny: Path, tmp_path: Pa
         forced[0, 2 * place, unit] = 9.0
         forced[0, 2 * place + 1, BLANK] = 9.0
     model.log_probabilities = lambda audio, lengths: (forced, torch.tensor([forced.shape[1]]))  # type: ignore[method-assign]
-    predictor = CtcPredictor(model, AudioSource(None, SpecAugmentConfig(), ()), SLUE)
-    (answer,) = predictor([Asked("r", (corpus.manifest, "0.wav"), Prompt(frozenset({"ner"})))])
+    answering = predictor(model, AudioSource(None, SpecAugmentConfig(), ()), SLUE)
+    (answer,) = answering([Asked("r", (corpus.manifest, "0.wav"), Prompt(frozenset({"ner"})))])
     assert answer.text == record.text
     assert answer.entities == (("PERSON", "anna"), ("ORG", "the irs"), ("PLACE", "rome"), ("WHEN", "six"))
 

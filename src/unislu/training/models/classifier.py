@@ -22,21 +22,15 @@ from unislu.training.model_config import ClassifierConfig
 from unislu.training.models.encoders import (
     AudioBatch,
     EncoderWithHead,
+    HeadPredictor,
     SpeechEncoder,
     load_encoder,
     load_weights,
     pad_clips,
 )
-from unislu.training.protocol import (
-    Asked,
-    Predictor,
-    TrainingSetting,
-    TrainingSystem,
-    unlabelled,
-)
+from unislu.training.protocol import Asked, Predictor, TrainingSetting, TrainingSystem
 
 KIND = "classifier"
-_BATCH = 8
 
 
 class SelfAttentionPooling(nn.Module):
@@ -116,7 +110,7 @@ def build_system(setting: TrainingSetting, config: ClassifierConfig) -> Training
         model,
         partial(make_example, model.classes, setting.labels),
         partial(collate, model.encoder, setting.source),
-        lambda: ClassifierPredictor(model, setting.source),
+        lambda: predictor(model, setting.source),
     )
 
 
@@ -147,37 +141,18 @@ def collate(encoder: SpeechEncoder, source: AudioSource, examples: Sequence[Exam
     return AudioBatch(audio, lengths, torch.tensor([e.tokens[0] for e in examples]))
 
 
-class ClassifierPredictor:
+def predictor(model: SpeechClassifier, source: AudioSource) -> Predictor:
     """The likeliest class; neither transcript nor entities."""
 
-    answers = frozenset({"sentiment"})
+    def answer(asked: Sequence[Asked], audio: Tensor, lengths: Tensor) -> list[Prediction]:
+        labels = [model.classes[best].lower() for best in model.logits(audio, lengths).argmax(-1).tolist()]
+        return [Prediction(a.id, None, None, label) for a, label in zip(asked, labels, strict=True)]
 
-    def __init__(self, model: SpeechClassifier, source: AudioSource):
-        self._model, self._source = model, source
-        self._batch = _BATCH if model.encoder.independent else 1
-
-    def to(self, device: str) -> None:
-        """See `Predictor.to`."""
-        self._model.to(device)
-
-    @torch.inference_mode()
-    def __call__(self, asked: Sequence[Asked]) -> list[Prediction]:
-        model = self._model.eval()
-        device = next(model.parameters()).device
-        found = []
-        for first in range(0, len(asked), self._batch):
-            some = asked[first : first + self._batch]
-            audio, lengths = pad_clips(model.encoder, self._source, unlabelled(some))
-            best = model.logits(audio.to(device), lengths.to(device)).argmax(-1).tolist()
-            found += [
-                Prediction(a.id, None, None, model.classes[b].lower())
-                for a, b in zip(some, best, strict=True)
-            ]
-        return found
+    return HeadPredictor(model, source, frozenset({"sentiment"}), answer)
 
 
 def load_predictor(known: Checkpoint, source: AudioSource, _: DecodeConfig) -> Predictor:
     """The predictor of a checkpoint; it takes the likeliest class, so there is nothing to choose."""
     model = load_classifier(ClassifierConfig(str(known.folder)))
     model.encoder.use_padding(known.padding)
-    return ClassifierPredictor(model, source)
+    return predictor(model, source)

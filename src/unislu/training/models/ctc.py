@@ -27,23 +27,17 @@ from unislu.training.models.ctc_text import BLANK, CtcText
 from unislu.training.models.encoders import (
     AudioBatch,
     EncoderWithHead,
+    HeadPredictor,
     SpeechEncoder,
     load_encoder,
     load_weights,
     pad_clips,
 )
-from unislu.training.protocol import (
-    Asked,
-    Predictor,
-    TrainingSetting,
-    TrainingSystem,
-    unlabelled,
-)
+from unislu.training.protocol import Asked, Predictor, TrainingSetting, TrainingSystem
 
 KIND = "ctc"
 RAW = LabelSet(tuple(ONTONOTES_TO_SLUE), ())
 """OntoNotes' types, with which SLUE's baselines are trained."""
-_BATCH = 8
 _FRAMES_PER_SECOND = 49.5
 """wav2vec 2.0 gives 50 a second, and one less a clip."""
 
@@ -136,7 +130,7 @@ def build_system(setting: TrainingSetting, config: CtcConfig) -> TrainingSystem:
         model,
         partial(make_example, model.text, learned),
         partial(collate, model.encoder, setting.source),
-        lambda: CtcPredictor(model, setting.source, setting.labels),
+        lambda: predictor(model, setting.source, setting.labels),
     )
 
 
@@ -179,39 +173,23 @@ def collate(encoder: SpeechEncoder, source: AudioSource, examples: Sequence[Exam
     return AudioBatch(audio, lengths, pad_sequence(units, batch_first=True, padding_value=IGNORE))
 
 
-class CtcPredictor:
-    """Greedy: the likeliest unit of each position, repeats and blanks removed."""
+def predictor(model: CtcTagger, source: AudioSource, labels: LabelSet) -> Predictor:
+    """Greedy: the likeliest unit of each position, repeats and blanks removed.
 
-    answers = frozenset({"text", "entities"})
+    `labels`: whose entity types are answered; others are mapped to them, as SLUE does, or left out.
+    """
 
-    def __init__(self, model: CtcTagger, source: AudioSource, labels: LabelSet):
-        """`labels`: whose entity types are answered; others are mapped to them, as SLUE does, or left out."""
-        self._model, self._source, self._labels = model, source, labels
-        self._batch = _BATCH if model.encoder.independent else 1
-
-    def __call__(self, asked: Sequence[Asked]) -> list[Prediction]:
-        found: list[Prediction] = []
-        for first in range(0, len(asked), self._batch):
-            found += self._answer(asked[first : first + self._batch])
-        return found
-
-    def to(self, device: str) -> None:
-        """See `Predictor.to`."""
-        self._model.to(device)
-
-    @torch.inference_mode()
-    def _answer(self, asked: Sequence[Asked]) -> list[Prediction]:
-        model = self._model.eval()
-        audio, lengths = pad_clips(model.encoder, self._source, unlabelled(asked))
-        device = model.head.weight.device
-        scores, positions = model.log_probabilities(audio.to(device), lengths.to(device))
+    def answer(asked: Sequence[Asked], audio: Tensor, lengths: Tensor) -> list[Prediction]:
+        scores, positions = model.log_probabilities(audio, lengths)
         answers = []
         for item, row, count in zip(asked, scores.argmax(-1).cpu(), positions.tolist(), strict=True):
             target = model.text.parse(collapse(row[:count].tolist())).target
-            target = closed_target(target, self._labels)
+            target = closed_target(target, labels)
             phrases = tuple((s.type, target.text[s.start : s.end]) for s in target.entities or ())
             answers.append(Prediction(item.id, target.text, phrases if item.prompt.ner else None))
         return answers
+
+    return HeadPredictor(model, source, frozenset({"text", "entities"}), answer)
 
 
 def collapse(units: Sequence[int]) -> list[int]:
@@ -224,4 +202,4 @@ def load_predictor(known: Checkpoint, source: AudioSource, _: DecodeConfig) -> P
     """The predictor of a checkpoint; it takes the likeliest units, so there is nothing to choose."""
     model = load_ctc(CtcConfig(str(known.folder)))
     model.encoder.use_padding(known.padding)
-    return CtcPredictor(model, source, known.labels or SLUE)
+    return predictor(model, source, known.labels or SLUE)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,15 +17,17 @@ from unislu.audio.features import frame_count, log_mel, padded_log_mel, silence_
 from unislu.bundle.manifest import Padding
 from unislu.engines.torch import encode_hidden
 from unislu.errors import RecipeError
+from unislu.evaluation.question import Prediction
 from unislu.training.checkpoint import UNISLU, write_unislu
 from unislu.training.collate import AudioSource, pad_rows
 from unislu.training.config import OptimizerConfig
 from unislu.training.examples import Example
 from unislu.training.loss import Tensors
 from unislu.training.model_config import EncoderConfig, MaskConfig
-from unislu.training.protocol import decay_groups
+from unislu.training.protocol import Asked, decay_groups, unlabelled
 
 WEIGHTS = "model.safetensors"
+_BATCH = 8
 _MASKED = "encoder.module.masked_spec_embed"
 _OVERLAP = 2
 """Frames behind a clip whose window still holds some of it."""
@@ -192,6 +194,34 @@ def pad_clips(
 ) -> tuple[Tensor, Tensor]:
     """The features of the examples' clips as one tensor, and their lengths `[batch]`."""
     return pad_rows([encoder.features(source.samples(example)) for example in examples])
+
+
+@dataclass
+class HeadPredictor:
+    """A `Predictor` over an encoder with a head."""
+
+    model: Any
+    """An `EncoderWithHead`."""
+    source: AudioSource
+    answers: frozenset[str]
+    answer: Callable[[Sequence[Asked], Tensor, Tensor], list[Prediction]]
+    """Called with some questions, and the features and lengths of their clips."""
+
+    def to(self, device: str) -> None:
+        """See `Predictor.to`."""
+        self.model.to(device)
+
+    @torch.inference_mode()
+    def __call__(self, asked: Sequence[Asked]) -> list[Prediction]:
+        encoder = self.model.eval().encoder
+        device = next(self.model.parameters()).device
+        size = _BATCH if encoder.independent else 1
+        found: list[Prediction] = []
+        for first in range(0, len(asked), size):
+            some = asked[first : first + size]
+            audio, lengths = pad_clips(encoder, self.source, unlabelled(some))
+            found += self.answer(some, audio.to(device), lengths.to(device))
+        return found
 
 
 def load_encoder(
