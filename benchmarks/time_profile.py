@@ -155,15 +155,13 @@ def int8_rate(threads: int) -> float:
     """int8 products a second in one large matrix product with the encoder's operators."""
     import onnxruntime
 
-    from unislu.training.onnx_graph import DynamicLinear, GraphWriter
+    from unislu.training.onnx_graph import GraphWriter, dynamic_linear
 
     rows, inner, out = 512, 2048, 2048
     random = np.random.default_rng(0)
     graph = GraphWriter("rate")
     x = graph.input("x", np.float32, [rows, inner])
-    product = DynamicLinear().write(
-        graph, x, "w", random.standard_normal((out, inner)).astype(np.float32), None
-    )
+    product = dynamic_linear(graph, x, "w", random.standard_normal((out, inner)).astype(np.float32), None)
     graph.output(product, "y", np.float32, [rows, out])
     settings = onnxruntime.SessionOptions()
     settings.intra_op_num_threads = threads

@@ -18,7 +18,7 @@ from onnx import numpy_helper
 
 from unislu.bundle import DEFAULT_PATH, open_bundle
 from unislu.errors import BundleError
-from unislu.training.onnx_graph import DynamicLinear, GraphWriter, Linear, RowLinear, quantize_channels
+from unislu.training.onnx_graph import GraphWriter, Linear, dynamic_linear, quantize_channels, row_linear
 from unislu.training.saturation import check_saturation, largest_pairs
 
 LARGEST_ACTIVATION, LARGEST_SUM = 255, 2**15 - 1
@@ -67,16 +67,16 @@ def test_quantised_weights_leave_room_for_two_products(weight: np.ndarray[Any, A
     assert (scales[peaks > 0] <= 2.001 * peaks[peaks > 0] / 127).all()  # at worst 7 bits
 
 
-@pytest.mark.parametrize("kind", [DynamicLinear, RowLinear])
+@pytest.mark.parametrize("linear", [dynamic_linear, row_linear])
 @pytest.mark.parametrize("sign", [1, -1])
-def test_the_largest_sums_are_right_on_this_processor(kind: type[Linear], sign: int) -> None:
+def test_the_largest_sums_are_right_on_this_processor(linear: Linear, sign: int) -> None:
     """All weights and activations at their peaks: with 8 bits AVX2 halves the sum. Half a step is 0.8 %."""
     import onnxruntime
 
     weight, x = np.full((8, 512), sign, np.float32), np.ones((4, 512), np.float32)
     graph = GraphWriter("product")
     same = graph.op("Identity", [graph.input("x", np.float32, ["rows", 512])])
-    graph.output(kind().write(graph, same, "layer", weight, None), "y", np.float32, ["rows", 8])
+    graph.output(linear(graph, same, "layer", weight, None), "y", np.float32, ["rows", 8])
     session = onnxruntime.InferenceSession(
         graph.model().SerializeToString(), providers=["CPUExecutionProvider"]
     )

@@ -29,7 +29,7 @@ from unislu.sequence import Alphabet, Prompt, Vocabulary, WhisperTokenizer, get_
 from unislu.training.checkpoint import UNISLU, Checkpoint, tokenizer_of
 from unislu.training.onnx_decoder import write_decoder
 from unislu.training.onnx_encoder import Shape, write_encoder
-from unislu.training.onnx_graph import PROTOBUF_LIMIT, EncoderInt8, FloatLinear, GraphWriter
+from unislu.training.onnx_graph import PROTOBUF_LIMIT, GraphWriter, encoder_int8, float_linear
 from unislu.training.parity import Parity, check, silence_behind, synthetic_windows
 from unislu.training.saturation import check_saturation
 from unislu.training.served import audio_settings, decoder_settings
@@ -285,7 +285,7 @@ def _write_card(path: Path, card: Path | None, manifest: Manifest) -> None:
 def _write_encoder(
     model: WhisperForConditionalGeneration, out: Path, quantize: Quantize, hidden: bool
 ) -> Path:
-    linear = EncoderInt8() if quantize == "int8" else FloatLinear()
+    linear = encoder_int8 if quantize == "int8" else float_linear
     shape = Shape.of(model.config)
     int8_cache = quantize == "int8"
     graph = write_encoder(checkpoint_weights(model), shape, linear, hidden=hidden, int8_cache=int8_cache)

@@ -34,7 +34,7 @@ from unislu.training.onnx_embedding import (
     logits_quantized,
 )
 from unislu.training.onnx_encoder import Shape, Weights, add_norm, feed_forward, layer_norm, project
-from unislu.training.onnx_graph import MICROSOFT, BlockLinear, FloatLinear, GraphWriter, Linear
+from unislu.training.onnx_graph import MICROSOFT, GraphWriter, Linear, block_linear, float_linear
 
 
 def write_decoder(
@@ -55,7 +55,7 @@ def write_decoder(
             writes nothing but words.
     """
     graph = GraphWriter("decoder")
-    linear: Linear = BlockLinear() if quantized else FloatLinear()
+    linear: Linear = block_linear if quantized else float_linear
     tokens = graph.input("tokens", np.int64, ["batch", "n"])
     positions = graph.input("positions", np.int64, ["batch", "n"])
     attention = _Attention(graph, shape, quantized, heads)
@@ -65,7 +65,7 @@ def write_decoder(
     normed = layer_norm(graph, residual, weights, "decoder.layers.0.self_attn_layer_norm")
     for index in range(shape.decoder_layers):
         name = f"decoder.layers.{index}"
-        packed = linear.write(graph, normed, f"{name}.self_attn.qkv", *_pack(weights, f"{name}.self_attn"))
+        packed = linear(graph, normed, f"{name}.self_attn.qkv", *_pack(weights, f"{name}.self_attn"))
         mixed = project(
             graph, attention.self_attend(packed, index), weights, f"{name}.self_attn.out_proj", linear
         )

@@ -3,7 +3,7 @@
 Both read one matrix, in float32 or in int8. For a decoder that only writes words there are logits by a
 shortlist. Two fifths of the int8 weights that a step reads are rows of the embedding, nearly all of tokens
 that will not be written. So the upper four bits of the rows give rough logits, and the best `SHORTLIST` of
-them are computed again from all eight bits, in the arithmetic of `BlockLinear`: greedy decoding writes the
+them are computed again from all eight bits, in the arithmetic of `block_linear`: greedy decoding writes the
 same ids. The others stay rough, in the sum that makes probabilities and wherever a beam or a bias reaches
 further down. A grammar that allows only a few tokens would not always find them on the shortlist.
 """
@@ -23,8 +23,8 @@ from unislu.training.onnx_graph import (
     MICROSOFT,
     TINY,
     UINT8_ZERO,
-    BlockLinear,
     GraphWriter,
+    block_linear,
     quantize_blocks,
 )
 
@@ -60,7 +60,7 @@ def embed_quantized(graph: GraphWriter, tokens: str, weights: Mapping[str, NDArr
 
 def logits_quantized(graph: GraphWriter, x: str, weights: Mapping[str, NDArray[Any]]) -> str:
     """`[batch, width]` -> `[batch, vocabulary]` with the same int8 matrix as `embed_quantized`."""
-    return BlockLinear().write(graph, x, EMBEDDING, weights[WEIGHT], None)
+    return block_linear(graph, x, EMBEDDING, weights[WEIGHT], None)
 
 
 def logits_by_shortlist(graph: GraphWriter, x: str, vocabulary: int, width: int) -> str:

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from unislu.training.onnx_graph import INT8_LIMIT, MICROSOFT, TINY, FloatLinear, GraphWriter, Linear
+from unislu.training.onnx_graph import INT8_LIMIT, MICROSOFT, TINY, GraphWriter, Linear, float_linear
 
 LAYER_NORM_EPSILON = 1e-5
 
@@ -90,7 +90,7 @@ def _front_end(graph: GraphWriter, mel: str, weights: Weights, shape: Shape, lin
     after = _slice(graph, padded, 1, 2, None)
     neighbours = graph.op("Concat", [before, frames, after], axis=2)
     # The first convolution stays in float32: it sees the raw signal and costs almost nothing.
-    x = _convolution(graph, neighbours, weights, "encoder.conv1", FloatLinear())
+    x = _convolution(graph, neighbours, weights, "encoder.conv1", float_linear)
     pairs = graph.op("Reshape", [x, graph.ints(0, -1, 2 * shape.width)])
     odd = _slice(graph, pairs, 2, shape.width, None)
     previous = graph.op("Pad", [odd, graph.ints(0, 1, 0, 0, -1, 0)])
@@ -105,7 +105,7 @@ def _convolution(graph: GraphWriter, x: str, weights: Weights, name: str, linear
     """A kernel-3 convolution over already unfolded frames `[batch, n, 3 * in]`, with GELU."""
     kernel = weights[f"{name}.weight"]
     matrix = kernel.transpose(0, 2, 1).reshape(kernel.shape[0], -1)
-    return gelu(graph, linear.write(graph, x, name, matrix, weights[f"{name}.bias"]))
+    return gelu(graph, linear(graph, x, name, matrix, weights[f"{name}.bias"]))
 
 
 def _self_attention(
@@ -155,7 +155,7 @@ def _quantize_cache(graph: GraphWriter, x: str) -> tuple[str, str]:
 
 def project(graph: GraphWriter, x: str, weights: Weights, name: str, linear: Linear) -> str:
     """The linear layer `name` of the checkpoint."""
-    return linear.write(graph, x, name, weights[f"{name}.weight"], weights.get(f"{name}.bias"))
+    return linear(graph, x, name, weights[f"{name}.weight"], weights.get(f"{name}.bias"))
 
 
 def feed_forward(graph: GraphWriter, x: str, weights: Weights, name: str, linear: Linear) -> str:

@@ -7,20 +7,20 @@ graph down by hand: this module has the writer and the kinds of linear layer, `o
 
 The matrices are stored in one of four ways:
 
-* `FloatLinear`: float32 `MatMul`, the reference.
-* `DynamicLinear`: int8 weights with one scale per output channel, activations quantised on the fly
+* `float_linear`: float32 `MatMul`, the reference.
+* `dynamic_linear`: int8 weights with one scale per output channel, activations quantised on the fly
   with one scale per tensor. The fastest for many rows (an encoder). The weights leave room for the
   processors that add two products in 16 bits: see `unislu.training.saturation`.
-* `RowLinear`: the same with one scale per row of activations.
-* `BlockLinear`: int8 weights with one scale per block of inputs, activations quantised per row and
+* `row_linear`: the same with one scale per row of activations.
+* `block_linear`: int8 weights with one scale per block of inputs, activations quantised per row and
   block, so that rows of a batch do not touch one another. The fastest for one row (a decoder).
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO, Protocol
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
@@ -116,7 +116,7 @@ class GraphWriter:
     def halve(self, kept: Collection[str]) -> None:
         """Turn every float32 into float16, except the graph's inputs and outputs in `kept`.
 
-        For a graph of `FloatLinear` layers, whose operators all exist in float16.
+        For a graph of `float_linear` layers, whose operators all exist in float16.
         """
         from onnx import TensorProto
 
@@ -197,151 +197,117 @@ def _apart(name: str, array: NDArray[Any], file: BinaryIO, location: str) -> onn
     return tensor
 
 
-class Linear(Protocol):
-    """One way to write `x @ weight.T + bias` into a graph."""
-
-    def write(
-        self, graph: GraphWriter, x: str, name: str, weight: NDArray[Any], bias: NDArray[Any] | None
-    ) -> str:
-        """Append the layer; `weight` is float32 `[out, in]` (torch's layout). Returns the output's name."""
-        ...
+Linear = Callable[[GraphWriter, str, str, NDArray[Any], NDArray[Any] | None], str]
+"""One way to write `x @ weight.T + bias` into a graph: called with the graph, `x`, the layer's name, `weight`
+float32 `[out, in]` (torch's layout) and `bias`; returns the output's name.
+"""
 
 
-class FloatLinear:
+def float_linear(
+    graph: GraphWriter, x: str, name: str, weight: NDArray[Any], bias: NDArray[Any] | None
+) -> str:
     """float32 weights and arithmetic."""
-
-    def write(
-        self, graph: GraphWriter, x: str, name: str, weight: NDArray[Any], bias: NDArray[Any] | None
-    ) -> str:
-        product = graph.op("MatMul", [x, graph.constant(f"{name}.weight", weight.T)])
-        if bias is None:
-            return product
-        return graph.op("Add", [product, graph.constant(f"{name}.bias", bias)])
+    product = graph.op("MatMul", [x, graph.constant(f"{name}.weight", weight.T)])
+    if bias is None:
+        return product
+    return graph.op("Add", [product, graph.constant(f"{name}.bias", bias)])
 
 
-class DynamicLinear:
+def dynamic_linear(
+    graph: GraphWriter, x: str, name: str, weight: NDArray[Any], bias: NDArray[Any] | None
+) -> str:
     """int8 weights per output channel, uint8 activations per tensor, quantised once for all readers."""
-
-    def __init__(self) -> None:
-        self._quantized: dict[str, tuple[str, str, str]] = {}
-
-    def write(
-        self, graph: GraphWriter, x: str, name: str, weight: NDArray[Any], bias: NDArray[Any] | None
-    ) -> str:
-        if x not in self._quantized:
-            outputs = (graph.fresh("uint8"), graph.fresh("scale"), graph.fresh("zero"))
-            graph.op("DynamicQuantizeLinear", [x], outputs=outputs)
-            self._quantized[x] = outputs
-        values, scale, zero = self._quantized[x]
-        quantized, scales = quantize_channels(weight)
-        inputs = [
-            values,
-            graph.constant(f"{name}.weight", quantized.T),
-            scale,
-            graph.constant(f"{name}.scales", scales),
-            zero,
-            "",
-            graph.constant(f"{name}.bias", bias) if bias is not None else "",
-        ]
-        return graph.op("MatMulIntegerToFloat", strip_missing(inputs), domain=MICROSOFT)
+    kind = "DynamicQuantizeLinear"
+    if not any(node.op_type == kind and node.input[0] == x for node in graph.nodes):
+        graph.op(kind, [x], outputs=[graph.fresh(part) for part in ("uint8", "scale", "zero")])
+    values, scale, zero = next(n.output for n in graph.nodes if n.op_type == kind and n.input[0] == x)
+    quantized, scales = quantize_channels(weight)
+    inputs = [
+        values,
+        graph.constant(f"{name}.weight", quantized.T),
+        scale,
+        graph.constant(f"{name}.scales", scales),
+        zero,
+    ]
+    if bias is not None:
+        inputs += ["", graph.constant(f"{name}.bias", bias)]
+    return graph.op("MatMulIntegerToFloat", inputs, domain=MICROSOFT)
 
 
-class RowLinear:
+def row_linear(
+    graph: GraphWriter,
+    x: str,
+    name: str,
+    weight: NDArray[Any],
+    bias: NDArray[Any] | None,
+    after_gelu: bool = False,
+) -> str:
     """int8 weights per output channel, activations with one scale per row.
 
     Worth its elementwise operations where single rows have outliers that would leave the others a
     handful of levels (the inner activations of Whisper), or where no row may touch another.
 
-    Args:
-        after_gelu: the input is a GELU's output, which is never below -0.17, so that the largest value of a
-            row, or 0.17, bounds it on both sides.
+    `after_gelu`: the input is a GELU's output, which is never below -0.17, so that the largest value of a
+    row, or 0.17, bounds it on both sides.
     """
-
-    def __init__(self, after_gelu: bool = False) -> None:
-        self.after_gelu = after_gelu
-
-    def write(
-        self, graph: GraphWriter, x: str, name: str, weight: NDArray[Any], bias: NDArray[Any] | None
-    ) -> str:
-        peak = self._peak(graph, x)
-        step = graph.constant("step", np.array(1 / INT8_LIMIT, np.float32))
-        zero = graph.constant("zero", np.array(UINT8_ZERO, np.uint8))
-        values = graph.op("QuantizeLinear", [graph.op("Div", [x, peak]), step, zero])
-        scale = graph.op("Mul", [peak, step])
-        quantized, scales = quantize_channels(weight)
-        inputs = [
-            values,
-            graph.constant(f"{name}.weight", quantized.T),
-            graph.constant("one", np.array(1, np.float32)),
-            graph.constant(f"{name}.scales", scales),
-            zero,
-        ]
-        product = graph.op("MatMulIntegerToFloat", inputs, domain=MICROSOFT)
-        scaled = graph.op("Mul", [product, scale])
-        if bias is None:
-            return scaled
-        return graph.op("Add", [scaled, graph.constant(f"{name}.bias", bias)])
-
-    def _peak(self, graph: GraphWriter, x: str) -> str:
-        """The bound of each row's values, above 0."""
-        size = x if self.after_gelu else graph.op("Abs", [x])
-        least = ("floor", GELU_DEPTH) if self.after_gelu else ("least", TINY)
-        highest = graph.op("ReduceMax", [size, graph.ints(-1)], keepdims=1)
-        return graph.op("Max", [highest, graph.constant(least[0], np.array(least[1], np.float32))])
+    size = x if after_gelu else graph.op("Abs", [x])
+    least = ("floor", GELU_DEPTH) if after_gelu else ("least", TINY)
+    highest = graph.op("ReduceMax", [size, graph.ints(-1)], keepdims=1)
+    peak = graph.op("Max", [highest, graph.constant(least[0], np.array(least[1], np.float32))])
+    step = graph.constant("step", np.array(1 / INT8_LIMIT, np.float32))
+    zero = graph.constant("zero", np.array(UINT8_ZERO, np.uint8))
+    values = graph.op("QuantizeLinear", [graph.op("Div", [x, peak]), step, zero])
+    scale = graph.op("Mul", [peak, step])
+    quantized, scales = quantize_channels(weight)
+    inputs = [
+        values,
+        graph.constant(f"{name}.weight", quantized.T),
+        graph.constant("one", np.array(1, np.float32)),
+        graph.constant(f"{name}.scales", scales),
+        zero,
+    ]
+    product = graph.op("MatMulIntegerToFloat", inputs, domain=MICROSOFT)
+    scaled = graph.op("Mul", [product, scale])
+    if bias is None:
+        return scaled
+    return graph.op("Add", [scaled, graph.constant(f"{name}.bias", bias)])
 
 
-class EncoderInt8:
+def encoder_int8(
+    graph: GraphWriter, x: str, name: str, weight: NDArray[Any], bias: NDArray[Any] | None
+) -> str:
     """The int8 encoder's mixture: activations per row before `fc2`, where outliers live, else per tensor.
 
     On whisper-base this halves the relative error of the hidden states (12 % -> 6 %) for 4 % more time.
     """
-
-    def __init__(self) -> None:
-        self._tensor = DynamicLinear()
-        self._row = RowLinear(after_gelu=True)
-
-    def write(
-        self, graph: GraphWriter, x: str, name: str, weight: NDArray[Any], bias: NDArray[Any] | None
-    ) -> str:
-        layer: Linear = self._row if name.endswith(".fc2") else self._tensor
-        return layer.write(graph, x, name, weight, bias)
+    if name.endswith(".fc2"):
+        return row_linear(graph, x, name, weight, bias, after_gelu=True)
+    return dynamic_linear(graph, x, name, weight, bias)
 
 
-def strip_missing(inputs: list[str]) -> list[str]:
-    """Drop the trailing optional inputs that are absent (empty names)."""
-    while inputs and not inputs[-1]:
-        inputs = inputs[:-1]
-    return inputs
-
-
-class BlockLinear:
+def block_linear(
+    graph: GraphWriter, x: str, name: str, weight: NDArray[Any], bias: NDArray[Any] | None
+) -> str:
     """int8 weights per block of inputs; activations quantised per row and block by the kernel."""
-
-    def __init__(self, block: int = BLOCK) -> None:
-        self.block = block
-
-    def write(
-        self, graph: GraphWriter, x: str, name: str, weight: NDArray[Any], bias: NDArray[Any] | None
-    ) -> str:
-        out, inner = weight.shape
-        quantized, scales = quantize_blocks(weight, self.block)
-        inputs = [
-            x,
-            graph.constant(f"{name}.weight", quantized),
-            graph.constant(f"{name}.scales", scales),
-        ]
-        if bias is not None:
-            inputs += ["", "", graph.constant(f"{name}.bias", bias)]
-        return graph.op(
-            "MatMulNBits",
-            inputs,
-            domain=MICROSOFT,
-            K=inner,
-            N=out,
-            bits=8,
-            block_size=self.block,
-            accuracy_level=INT8_ARITHMETIC,
-        )
+    out, inner = weight.shape
+    quantized, scales = quantize_blocks(weight, BLOCK)
+    inputs = [
+        x,
+        graph.constant(f"{name}.weight", quantized),
+        graph.constant(f"{name}.scales", scales),
+    ]
+    if bias is not None:
+        inputs += ["", "", graph.constant(f"{name}.bias", bias)]
+    return graph.op(
+        "MatMulNBits",
+        inputs,
+        domain=MICROSOFT,
+        K=inner,
+        N=out,
+        bits=8,
+        block_size=BLOCK,
+        accuracy_level=INT8_ARITHMETIC,
+    )
 
 
 def quantize_blocks(weight: NDArray[Any], block: int) -> tuple[NDArray[np.uint8], NDArray[np.float32]]:

@@ -3,7 +3,7 @@
 It is made from the graph of a decoder that writes, which is fed one token at a time. What is fastest for one
 row is not for many, so in int8 two kinds of node are replaced:
 
-* products of matrices have one scale per row of activations (`RowLinear`) in place of one per block;
+* products of matrices have one scale per row of activations (`row_linear`) in place of one per block;
 * attention over the audio is written out in float32. The kernel that reads the int8 cache as it is saves
   memory bandwidth for one row and repeats its conversion for every further one.
 """
@@ -17,7 +17,7 @@ import numpy as np
 
 from unislu.errors import BundleError
 from unislu.training.onnx_embedding import EMBEDDING
-from unislu.training.onnx_graph import MICROSOFT, UINT8_ZERO, GraphWriter, RowLinear
+from unislu.training.onnx_graph import MICROSOFT, UINT8_ZERO, GraphWriter, row_linear
 
 if TYPE_CHECKING:
     import onnx
@@ -116,8 +116,7 @@ def _row_product(writer: GraphWriter, node: onnx.NodeProto, constants: Mapping[s
     weight = centred.reshape(sizes["N"], -1)[:, : sizes["K"]]
     bias = numpy_helper.to_array(constants[node.input[5]]) if len(node.input) > 5 else None
     name = node.input[1].removesuffix(".weight")
-    linear = RowLinear(after_gelu=name.endswith(".fc2"))
-    linear.write(writer, node.input[0], f"{name}.rows", weight, bias)
+    row_linear(writer, node.input[0], f"{name}.rows", weight, bias, after_gelu=name.endswith(".fc2"))
 
 
 def _cross_attention(writer: GraphWriter, node: onnx.NodeProto, length: str, head: int) -> None:
