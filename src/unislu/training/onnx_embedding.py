@@ -51,11 +51,7 @@ def embed_quantized(graph: GraphWriter, tokens: str, weights: Mapping[str, NDArr
     values, scales = quantize_blocks(weights[WEIGHT], BLOCK)
     graph.constant(WEIGHT, values)
     graph.constant(SCALES, scales)
-    flat = _rows(graph, tokens)
-    width = weights[WEIGHT].shape[1]
-    if width % BLOCK == 0:
-        return flat
-    return graph.op("Slice", [flat, graph.ints(0), graph.ints(width), graph.ints(2)])
+    return dequantized_rows(graph, tokens, 2, weights[WEIGHT].shape[1])
 
 
 def logits_quantized(graph: GraphWriter, x: str, weights: Mapping[str, NDArray[Any]]) -> str:
@@ -74,17 +70,20 @@ def logits_by_shortlist(graph: GraphWriter, x: str, vocabulary: int, width: int)
     count = graph.ints(min(SHORTLIST, vocabulary))
     graph.op("TopK", [rough, count], outputs=[graph.fresh("rough_best"), best], axis=1, sorted=0)
     column = graph.op("Reshape", [_rounded(graph, x), graph.ints(0, -1, 1)])
-    full = graph.op("Squeeze", [graph.op("MatMul", [_rows(graph, best), column]), graph.ints(2)])
+    full = graph.op("Squeeze", [graph.op("MatMul", [dequantized_rows(graph, best, 2, BLOCK * blocks), column]), graph.ints(2)])
     return graph.op("ScatterElements", [rough, best, full], axis=1)
 
 
-def _rows(graph: GraphWriter, tokens: str) -> str:
-    """int8 rows in float32, whole blocks: `[batch, n]` -> `[batch, n, blocks * BLOCK]`."""
-    rows, scales = graph.op("Gather", [WEIGHT, tokens]), graph.op("Gather", [SCALES, tokens])
+def dequantized_rows(graph: GraphWriter, ids: str, axes: int, width: int) -> str:
+    """Rows of the graph's int8 embedding as float32 `[*ids, width]`; `ids` int64 has `axes` axes."""
+    rows, scales = graph.op("Gather", [WEIGHT, ids]), graph.op("Gather", [SCALES, ids])
     offset = graph.constant("offset", np.array(UINT8_ZERO, np.float32))
     centred = graph.op("Sub", [graph.op("Cast", [rows], to=1), offset])
     scaled = graph.op("Mul", [centred, graph.op("Unsqueeze", [scales, graph.ints(-1)])])
-    return graph.op("Reshape", [scaled, graph.ints(0, 0, -1)])
+    flat = graph.op("Reshape", [scaled, graph.ints(*[0] * axes, -1)])
+    if width % BLOCK == 0:
+        return flat
+    return graph.op("Slice", [flat, graph.ints(0), graph.ints(width), graph.ints(axes)])
 
 
 def _rough_logits(graph: GraphWriter, x: str, vocabulary: int, blocks: int) -> str:

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from unislu.errors import BundleError
-from unislu.training.onnx_embedding import EMBEDDING
+from unislu.training.onnx_embedding import EMBEDDING, dequantized_rows
 from unislu.training.onnx_graph import MICROSOFT, UINT8_ZERO, GraphWriter, row_linear
 
 if TYPE_CHECKING:
@@ -49,19 +49,18 @@ def scores_graph(decoder: onnx.ModelProto) -> onnx.ModelProto:
     for item in [item for item in graph.output if item.name == "align_query"]:
         graph.output.remove(item)
     graph.input.append(helper.make_tensor_value_info("wanted", TensorProto.INT64, ["c"]))
-    make = helper.make_node
+    writer = GraphWriter("scores", first=_FIRST)
     if half:
-        graph.node.append(make("Gather", [f"{EMBEDDING}.weight", "wanted"], ["scores_rows"]))
+        rows = writer.op("Gather", [f"{EMBEDDING}.weight", "wanted"])
     else:
-        _dequantize_wanted(graph)
-    graph.node.extend(
-        [
-            make("Transpose", ["scores_rows"], ["scores_columns"], perm=[1, 0]),
-            make("MatMul", [hidden, "scores_columns"], ["scores_half" if half else "scores"]),
-        ]
-    )
+        width = next(item for item in graph.initializer if item.name == "decoder.positions").dims[1]
+        rows = dequantized_rows(writer, "wanted", 1, width)
+    columns = writer.op("Transpose", [rows], perm=[1, 0])
+    writer.op("MatMul", [hidden, columns], outputs=["scores_half" if half else "scores"])
     if half:
-        graph.node.append(make("Cast", ["scores_half"], ["scores"], to=TensorProto.FLOAT))
+        writer.op("Cast", ["scores_half"], outputs=["scores"], to=_FLOAT)
+    graph.node.extend(writer.nodes)
+    _add_constants(graph, writer)
     graph.output.append(helper.make_tensor_value_info("scores", TensorProto.FLOAT, ["batch", "n", "c"]))
     _without_dead_nodes(graph)
     if not half:
@@ -70,15 +69,25 @@ def scores_graph(decoder: onnx.ModelProto) -> onnx.ModelProto:
     return decoder
 
 
+def _add_constants(graph: onnx.GraphProto, writer: GraphWriter) -> None:
+    """Add the constants of a writer to a graph, which may have some already, such as the same axes."""
+    from onnx import numpy_helper
+
+    known = {item.name for item in graph.initializer}
+    graph.initializer.extend(
+        numpy_helper.from_array(np.ascontiguousarray(array), name)
+        for name, array in writer.constants.items()
+        if name not in known
+    )
+
+
 def for_many_rows(graph: onnx.GraphProto) -> None:
     """Replace an int8 graph's products and its attention over the audio; see the module.
 
     A tagger has one row, whose audio is cut to its length, so that nothing is masked. Its caches of the audio
     are only read: the outputs `new_cross_*` and the input `cross_total` go.
     """
-    from onnx import numpy_helper
-
-    writer = GraphWriter("rows", first=_FIRST)
+    writer = GraphWriter("rows", first=2 * _FIRST)
     constants = {item.name: item for item in graph.initializer}
     key = next(item for item in graph.input if item.name == "cross_key_0")
     head = key.type.tensor_type.shape.dim[3].dim_value
@@ -95,11 +104,7 @@ def for_many_rows(graph: onnx.GraphProto) -> None:
         writer.nodes[-1].output[0] = node.output[0]
     del graph.node[:]
     graph.node.extend(writer.nodes)
-    graph.initializer.extend(
-        numpy_helper.from_array(np.ascontiguousarray(array), name)
-        for name, array in writer.constants.items()
-        if name not in constants  # such as the same axes
-    )
+    _add_constants(graph, writer)
     for kept, name in ((graph.output, "new_cross_"), (graph.input, "cross_total")):
         for item in [item for item in kept if item.name.startswith(name)]:
             kept.remove(item)
@@ -134,36 +139,6 @@ def _cross_attention(writer: GraphWriter, node: onnx.NodeProto, length: str, hea
     mixed = writer.op("MatMul", [writer.op("Softmax", [scores], axis=-1), value])
     joined = writer.op("Transpose", [mixed], perm=[0, 2, 1, 3])
     writer.op("Reshape", [joined, writer.ints(0, 0, -1)])
-
-
-def _dequantize_wanted(graph: Any) -> None:
-    """Append nodes that make `scores_rows` float32 `[c, width]`: the embedding's rows of `wanted`."""
-    from onnx import TensorProto, helper, numpy_helper
-
-    values, scales = f"{EMBEDDING}.weight", f"{EMBEDDING}.scales"
-    width = next(item for item in graph.initializer if item.name == "decoder.positions").dims[1]
-    for name, array in (
-        ("scores_zero", np.array(UINT8_ZERO, np.float32)),
-        ("scores_flat", np.array([0, -1], np.int64)),
-        ("scores_start", np.array([0], np.int64)),
-        ("scores_end", np.array([width], np.int64)),
-        ("scores_axis", np.array([1], np.int64)),
-        ("scores_last", np.array([-1], np.int64)),
-    ):
-        graph.initializer.append(numpy_helper.from_array(array, name))
-    make = helper.make_node
-    graph.node.extend(
-        [
-            make("Gather", [values, "wanted"], ["scores_bytes"]),
-            make("Gather", [scales, "wanted"], ["scores_steps"]),
-            make("Cast", ["scores_bytes"], ["scores_floats"], to=TensorProto.FLOAT),
-            make("Sub", ["scores_floats", "scores_zero"], ["scores_centred"]),
-            make("Unsqueeze", ["scores_steps", "scores_last"], ["scores_wide"]),
-            make("Mul", ["scores_centred", "scores_wide"], ["scores_scaled"]),
-            make("Reshape", ["scores_scaled", "scores_flat"], ["scores_padded"]),
-            make("Slice", ["scores_padded", "scores_start", "scores_end", "scores_axis"], ["scores_rows"]),
-        ]
-    )
 
 
 def _without_dead_nodes(graph: Any) -> None:
