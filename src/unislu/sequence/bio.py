@@ -10,7 +10,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from unislu.sequence.format import EntityFormat
+from unislu.sequence.format import Format
 from unislu.sequence.grammar import Grammar, bio_grammar, inline_grammar
 from unislu.sequence.notation import Kind, ScanEvent, Style, finished
 from unislu.sequence.prompt import Prompt
@@ -22,7 +22,7 @@ from unislu.sequence.vocabulary import Alphabet, Vocabulary
 _WORD = re.compile(r" ?[^ ]+")
 
 
-class BioFormat(EntityFormat):
+class BioFormat(Format):
     """`bio`, in either alphabet, with open types as in `inline-open`."""
 
     def __init__(

@@ -16,7 +16,7 @@ from dataclasses import replace
 from unislu.errors import VocabularyError
 from unislu.sequence.copy_grammar import Copied, copy_grammar
 from unislu.sequence.entity_types import expressible
-from unislu.sequence.format import Branch, EntityFormat
+from unislu.sequence.format import Branch, Format
 from unislu.sequence.grammar import Grammar
 from unislu.sequence.locate import locate
 from unislu.sequence.notation import AtomicNotation, Kind, ScanEvent, Style
@@ -55,7 +55,7 @@ def with_tags(target: Target, copied: Copied, notation: AtomicNotation) -> list[
     return [*ids, *copied.ids[position:]]
 
 
-class CopyFormat(EntityFormat):
+class CopyFormat(Format):
     """`copy` (`Style.CLOSED`) and `copy-open` (`Style.OPEN`), in the atomic alphabet."""
 
     inside = False

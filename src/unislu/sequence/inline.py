@@ -13,7 +13,7 @@ from functools import lru_cache
 
 from unislu.errors import OptionError
 from unislu.sequence.copy_grammar import CopyMachine
-from unislu.sequence.format import EntityFormat
+from unislu.sequence.format import Format
 from unislu.sequence.grammar import Grammar, inline_grammar
 from unislu.sequence.notation import Kind, ScanEvent, Style, finished
 from unislu.sequence.prompt import Prompt
@@ -23,7 +23,7 @@ from unislu.sequence.target import Span, Target
 from unislu.sequence.vocabulary import Alphabet, Vocabulary
 
 
-class InlineFormat(EntityFormat):
+class InlineFormat(Format):
     """`inline` (`Style.CLOSED`) and `inline-open` (`Style.OPEN`), in either alphabet."""
 
     def __init__(
@@ -39,13 +39,13 @@ class InlineFormat(EntityFormat):
         self._machines = lru_cache(maxsize=16)(self._machine)
 
     def prefix(self, prompt: Prompt) -> list[int]:
-        """As in `EntityFormat`. Raises `OptionError` for masking in the closed style."""
+        """As in `Format`. Raises `OptionError` for masking in the closed style."""
         if prompt.mask and not self.open:
             raise OptionError("masking needs types in the prompt: request open types")
         return super().prefix(prompt)
 
     def canonical(self, target: Target, prompt: Prompt) -> Target:
-        """As in `EntityFormat`, masked if the prompt says so."""
+        """As in `Format`, masked if the prompt says so."""
         target = super().canonical(target, prompt)
         return masked(target) if prompt.mask else target
 

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from unislu.sequence.entity_types import expressible
-from unislu.sequence.format import Branch, EntityFormat
+from unislu.sequence.format import Branch, Format
 from unislu.sequence.grammar import Grammar
 from unislu.sequence.locate import locate
 from unislu.sequence.notation import Kind, Style
@@ -22,7 +22,7 @@ from unislu.sequence.target import Span, Target
 from unislu.sequence.vocabulary import NER, SA, TRANSCRIPT_END, Alphabet, Vocabulary
 
 
-class SuffixFormat(EntityFormat):
+class SuffixFormat(Format):
     """`suffix`, in either alphabet. A branch for each task follows the transcript's end."""
 
     inside = False
