@@ -93,11 +93,11 @@ def test_parts_of_the_loss(formats: Formats, vocabulary: Vocabulary) -> None:
 
 def test_suffix_writes_one_task_on_request(formats: Formats, vocabulary: Vocabulary) -> None:
     format_ = formats["suffix", ATOMIC]
-    for which, absent in (("ner", "[SA]"), ("sa", "[NER]")):
-        rendered = format_.render(COUNCIL, Prompt(), which=which)  # type: ignore[call-arg]
+    for task, absent in (("ner", "[SA]"), ("sa", "[NER]")):
+        asked = Prompt(frozenset({task}))
+        rendered = format_.render(COUNCIL, asked)
         assert vocabulary[absent] not in rendered.ids
-        canonical = format_.canonical(COUNCIL, Prompt(), which=which)  # type: ignore[call-arg]
-        assert format_.parse(rendered.ids, Prompt()).target == canonical
+        assert format_.parse(rendered.ids, Prompt()).target == format_.canonical(COUNCIL, asked)
 
 
 def test_not_annotated_is_not_none_present(formats: Formats) -> None:

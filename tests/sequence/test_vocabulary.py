@@ -66,7 +66,7 @@ def test_what_does_not_fit_is_refused(tokenizer: WhisperTokenizer, rows: int) ->
 
 
 def test_a_published_checkpoint_has_the_plain_alphabet_only(tokenizer: WhisperTokenizer, rows: int) -> None:
-    base = Vocabulary.base(tokenizer, rows, tokenizer.special_tokens, SLUE)
+    base = Vocabulary(tokenizer, rows, tokenizer.special_tokens, SLUE)
     assert base.size == rows and "[NER]" not in base
     for name in FORMATS:
         if name.startswith("copy"):

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 from functools import cached_property
 from typing import NamedTuple
 
-from unislu.sequence.grammar import Allowed, Automaton, Grammar, Machine, State, Symbols, add_ends
+from unislu.sequence.grammar import Allowed, Automaton, Machine, State, Symbols, add_ends
 from unislu.sequence.locate import is_boundary
 from unislu.sequence.vocabulary import SA, Vocabulary
 
@@ -73,7 +73,10 @@ class CopyState(NamedTuple):
 
 
 class CopyMachine(Machine):
-    """The automaton of the template, with the words of the copy bound to the transcript."""
+    """A transcript; then, if there is a `question`, it and the tagged copy; a sentiment if `sa`.
+
+    It is the automaton of the template, with the words of the copy bound to the transcript.
+    """
 
     def __init__(
         self,
@@ -191,13 +194,6 @@ class CopyMachine(Machine):
         if at.node == self._outside and at.copied is not None and at.cursor == len(at.copied.ids):
             return CopyState(self._done)
         return at
-
-
-def copy_grammar(
-    symbols: Symbols, vocabulary: Vocabulary, types: tuple[str, ...], question: tuple[int, ...], sa: bool
-) -> Grammar:
-    """A transcript; then, if there is a `question`, it and the tagged copy; a sentiment if `sa`."""
-    return CopyMachine(symbols, vocabulary, types, question, sa)
 
 
 def _copy_state(state: State) -> CopyState:

@@ -14,7 +14,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 from unislu.errors import VocabularyError
-from unislu.sequence.copy_grammar import Copied, copy_grammar
+from unislu.sequence.copy_grammar import Copied, CopyMachine
 from unislu.sequence.entity_types import expressible
 from unislu.sequence.format import Branch, Format
 from unislu.sequence.grammar import Grammar
@@ -137,7 +137,7 @@ class CopyFormat(Format):
 
     def _grammar(self, prompt: Prompt) -> Grammar:
         question = tuple(self.question(prompt)) if prompt.ner else ()
-        return copy_grammar(self._symbols(), self._vocabulary, self._types.asked(prompt), question, prompt.sa)
+        return CopyMachine(self._symbols(), self._vocabulary, self._types.asked(prompt), question, prompt.sa)
 
     def _transcript(self, reader: Reader, events: Iterator[ScanEvent]) -> ScanEvent | None:
         """Read the transcript up to the section that ends it, which is returned."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Protocol
 
 from unislu.errors import OptionError, RecordError
 from unislu.sequence.labels import LabelSet, normalize_type
@@ -11,35 +10,17 @@ from unislu.sequence.prompt import Prompt
 from unislu.sequence.target import Span, Target
 
 
-class EntityTypes(Protocol):
-    """The types that a format can write."""
+class ClosedTypes:
+    """The types that a closed format can write: the tags of a label set. A prompt's types pick from them."""
+
+    def __init__(self, labels: LabelSet) -> None:
+        self._labels = labels
 
     def asked(self, prompt: Prompt) -> tuple[str, ...]:
         """The types that a prompt requests, as the format writes them; none without the task.
 
         Raises `OptionError` for a type that the format cannot write.
         """
-        ...
-
-    def readable(self, prompt: Prompt) -> frozenset[str]:
-        """As `asked`, but skips what the format cannot write: for parsers, which never raise."""
-        ...
-
-    def entities(self, target: Target, prompt: Prompt) -> tuple[Span, ...] | None:
-        """The target's entities of the requested types, under the format's names; None without the task.
-
-        Raises `RecordError` for a type that is unknown to the format, and `OptionError` as `asked` does.
-        """
-        ...
-
-
-class ClosedTypes:
-    """The tags of a label set. A prompt's types pick from them."""
-
-    def __init__(self, labels: LabelSet) -> None:
-        self._labels = labels
-
-    def asked(self, prompt: Prompt) -> tuple[str, ...]:
         labels = self._labels
         if not prompt.ner:
             return ()
@@ -55,12 +36,17 @@ class ClosedTypes:
         return tuple(tags)
 
     def readable(self, prompt: Prompt) -> frozenset[str]:
+        """As `asked`, but skips what the format cannot write: for parsers, which never raise."""
         if prompt.types is None:
             return frozenset(self.asked(prompt))
         tags = [self._labels.entity_type(name) for name in prompt.types if prompt.ner]
         return frozenset(tag for tag in tags if tag is not None)
 
     def entities(self, target: Target, prompt: Prompt) -> tuple[Span, ...] | None:
+        """The target's entities of the requested types, under the format's names; None without the task.
+
+        Raises `RecordError` for a type that is unknown to the format, and `OptionError` as `asked` does.
+        """
         asked = frozenset(self.asked(prompt))
         if target.entities is None or not prompt.ner:
             return None
@@ -77,7 +63,7 @@ class ClosedTypes:
 
 
 class OpenTypes:
-    """Any normalised name. Without types in the prompt, the names of the label set."""
+    """As `ClosedTypes`: any normalised name. Without types in the prompt, the names of the label set."""
 
     def __init__(self, labels: LabelSet) -> None:
         self._default = tuple(normalize_type(tag) for tag in labels.entity_types)
@@ -96,6 +82,9 @@ class OpenTypes:
         asked = frozenset(self.asked(prompt))
         named = (replace(span, type=normalize_type(span.type) or span.type) for span in target.entities)
         return tuple(span for span in named if span.type in asked)
+
+
+EntityTypes = ClosedTypes | OpenTypes
 
 
 def expressible(target: Target, prompt: Prompt, types: EntityTypes, labels: LabelSet) -> Target:

@@ -10,7 +10,7 @@ import codecs
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from unislu.sequence.target import Span, Target, positions, resolve
+from unislu.sequence.target import Span, Target, positions, resolve, trimmed
 from unislu.sequence.vocabulary import ASCII_BLANKS
 
 ASR_PART, TASK_PART, GIVEN_PART = 0, 1, 2
@@ -187,10 +187,6 @@ class Reader:
             if span is None:
                 spans.append(None)
                 continue
-            start, end = span
-            while start < end and raw[start].isspace():
-                start += 1
-            while start < end and raw[end - 1].isspace():
-                end -= 1
+            start, end = trimmed(raw, *span)
             spans.append((new[start], new[end - 1] + 1) if start < end else (new[start], new[start]))
         return tuple(spans)

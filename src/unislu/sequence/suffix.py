@@ -16,7 +16,7 @@ from unislu.sequence.locate import locate
 from unislu.sequence.notation import Kind, Style
 from unislu.sequence.prompt import Prompt
 from unislu.sequence.reader import ASR_PART, TASK_PART, Parsed, Reader, Rendered, segments
-from unislu.sequence.suffix_grammar import suffix_grammar
+from unislu.sequence.suffix_grammar import SuffixMachine
 from unislu.sequence.tail import Item, Tail, TailReader
 from unislu.sequence.target import Span, Target
 from unislu.sequence.vocabulary import NER, SA, TRANSCRIPT_END, Alphabet, Vocabulary
@@ -38,13 +38,12 @@ class SuffixFormat(Format):
         listed = (self._branch(NER, "listed"),) if prompt.ner else ()
         return listed + super().branches(prompt)
 
-    def canonical(self, target: Target, prompt: Prompt, which: str | None = None) -> Target:
+    def canonical(self, target: Target, prompt: Prompt) -> Target:
         """Resolved, with the closed set's tags, and with entities where their phrases are located.
 
-        `which`: keep the annotation of this task only (`ner` or `sa`).
         Raises `RecordError` for a label outside the label set.
         """
-        target = self._asked(target, prompt, which)
+        target = expressible(target, prompt, self._types, self._vocabulary.labels)
         if target.entities is None:
             return target
         phrases = [target.text[span.start : span.end] for span in target.entities]
@@ -56,13 +55,12 @@ class SuffixFormat(Format):
         )
         return replace(target, entities=tuple(found))
 
-    def render(self, target: Target, prompt: Prompt, which: str | None = None) -> Rendered:
-        """The ids after the prefix. Raises `RecordError` for a label outside the label set.
+    def render(self, target: Target, prompt: Prompt) -> Rendered:
+        """The ids after the prefix: a branch for every task that is annotated and requested, entities first.
 
-        `which`: the one task to write (`ner` or `sa`), as UniSLU trains; None writes a branch for every task
-        that is annotated and requested, entities first.
+        Raises `RecordError` for a label outside the label set.
         """
-        target = self.canonical(target, prompt, which)
+        target = self.canonical(target, prompt)
         pieces = list(segments(target))
         pen = self._notation.pen()
         for piece, _ in pieces:
@@ -101,11 +99,6 @@ class SuffixFormat(Format):
         listed = tuple((item.type, item.phrase) for item in items if item.phrase and item.type in types)
         return replace(parsed, listed=None if tail.items is None else listed)
 
-    def _asked(self, target: Target, prompt: Prompt, which: str | None) -> Target:
-        if which is not None:
-            prompt = replace(prompt, tasks=prompt.tasks & {which})
-        return expressible(target, prompt, self._types, self._vocabulary.labels)
-
     def _find(
         self, reader: Reader, items: Sequence[Item], prompt: Prompt
     ) -> list[tuple[Span, tuple[int, int]]]:
@@ -128,4 +121,5 @@ class SuffixFormat(Format):
         return found
 
     def _grammar(self, prompt: Prompt) -> Grammar:
-        return suffix_grammar(self._symbols(), self._types.asked(prompt), prompt.ner, prompt.sa)
+        symbols = self._symbols()
+        return symbols.grammar(SuffixMachine(symbols, self._types.asked(prompt), prompt.ner, prompt.sa))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import NamedTuple
 
-from unislu.sequence.grammar import Allowed, Automaton, Grammar, Machine, State, Symbols
+from unislu.sequence.grammar import Allowed, Automaton, Machine, State, Symbols
 from unislu.sequence.vocabulary import NER, SA, TRANSCRIPT_END
 
 
@@ -52,8 +52,9 @@ class SuffixState(NamedTuple):
 
 
 class SuffixMachine(Machine):
-    """The automaton of the template, with the phrases of the list bound to the transcript.
+    """A transcript, then the requested branches: `[NER]` and its list, `[SA]` and its label, or both.
 
+    It is the automaton of the template, with the phrases of the list bound to the transcript.
     A phrase must stand at or after the end of the previous one, which counts at its first place; so a list
     always ends, and the parser finds every phrase.
     """
@@ -145,11 +146,6 @@ class SuffixMachine(Machine):
     def _ends(self, at: SuffixState) -> bool:
         words = at.words
         return at.visible and words is not None and any(words.is_edge(place) for place in at.places)
-
-
-def suffix_grammar(symbols: Symbols, types: tuple[str, ...], ner: bool, sa: bool) -> Grammar:
-    """A transcript, then the requested branches: `[NER]` and its list, `[SA]` and its label, or both."""
-    return symbols.grammar(SuffixMachine(symbols, types, ner, sa))
 
 
 def _suffix_state(state: State) -> SuffixState:

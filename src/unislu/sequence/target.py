@@ -66,8 +66,8 @@ class Target:
 
 def resolve(text: str, spans: Sequence[Span]) -> tuple[str, tuple[Span, ...], tuple[int, ...]]:
     """`Target.resolved` on bare values, which also returns the index in `spans` of each span it kept."""
-    trimmed = [(index, trim(text, span)) for index, span in enumerate(spans)]
-    flat = sorted(without_overlaps((span, index) for index, span in trimmed if span.start < span.end))
+    bare = [(trim(text, span), index) for index, span in enumerate(spans)]
+    flat = sorted(without_overlaps((span, index) for span, index in bare if span.start < span.end))
     kept = tuple(index for _, index in flat)
     tidy = " ".join(text.split())
     if tidy == text:
@@ -79,12 +79,15 @@ def resolve(text: str, spans: Sequence[Span]) -> tuple[str, tuple[Span, ...], tu
 
 def trim(text: str, span: Span) -> Span:
     """The span without the whitespace at its ends."""
-    start, end = span.start, span.end
-    while start < end and text[start].isspace():
-        start += 1
-    while end > start and text[end - 1].isspace():
-        end -= 1
+    start, end = trimmed(text, span.start, span.end)
     return replace(span, start=start, end=end)
+
+
+def trimmed(text: str, start: int, end: int) -> tuple[int, int]:
+    """The characters from `start` to `end` without the whitespace at either end."""
+    piece = text[start:end]
+    start += len(piece) - len(piece.lstrip())
+    return start, start + len(piece.strip())
 
 
 def without_overlaps(spans: Iterable[tuple[Span, int]]) -> list[tuple[Span, int]]:

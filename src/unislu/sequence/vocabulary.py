@@ -79,6 +79,7 @@ def control_names(labels: LabelSet) -> tuple[str, ...]:
 class Vocabulary:
     """A tokenizer, the control tokens by name, and the number of rows of the embedding.
 
+    That of a checkpoint as published has no tokens of ours (plain alphabet only); `extend` adds them.
     Raises `VocabularyError` when a Whisper control token is missing, an id lies outside the
     embedding, or one id is both text and control.
     """
@@ -107,13 +108,6 @@ class Vocabulary:
         top = max(self.tokenizer.text_bytes, default=0)
         if top >= self.size:
             raise VocabularyError(f"the tokenizer has a text token {top}, the embedding {self.size} rows")
-
-    @classmethod
-    def base(
-        cls, tokenizer: TextTokenizer, rows: int, existing: Mapping[str, int], labels: LabelSet
-    ) -> Vocabulary:
-        """The vocabulary of a checkpoint as published, without tokens of ours (plain alphabet only)."""
-        return cls(tokenizer, rows, existing, labels)
 
     @classmethod
     def extend(

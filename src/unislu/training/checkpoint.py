@@ -118,7 +118,7 @@ class Checkpoint:
         try:
             rows = int(json.loads((folder / CONFIG).read_text(encoding="utf-8"))["vocab_size"])
             tokenizer = WhisperTokenizer.from_file(tokenizer_of(folder))
-            vocabulary = Vocabulary.base(tokenizer, rows, tokenizer.special_tokens, LabelSet((), ()))
+            vocabulary = Vocabulary(tokenizer, rows, tokenizer.special_tokens, LabelSet((), ()))
         except (OSError, ValueError, KeyError, VocabularyError) as error:
             raise BundleError(f"{folder}: not a published Whisper checkpoint: {error}") from error
         return cls(

@@ -71,7 +71,7 @@ class Teacher:
                 "that learns; take one with the same tokenizer"
             )
         rows = int(model.config.vocab_size)
-        self._vocabulary = Vocabulary.base(tokenizer, rows, tokenizer.special_tokens, SLUE)
+        self._vocabulary = Vocabulary(tokenizer, rows, tokenizer.special_tokens, SLUE)
         self._engine = TorchEngine(model.to(device))
         self._mels = int(model.config.num_mel_bins)
         self._frames = 2 * int(model.config.max_source_positions)

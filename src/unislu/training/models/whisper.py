@@ -224,10 +224,8 @@ def load_unified(config: ModelConfig, labels: LabelSet) -> UnifiedWhisper:
     if (known := Checkpoint.backbone(config.backbone, "whisper")) is not None:
         return _continued(known, backbone, config, tokenizer, tokenizer_file, labels)
     rows = backbone.model.decoder.embed_tokens.weight.shape[0]
-    if config.alphabet == "plain":
-        vocabulary = Vocabulary.base(tokenizer, rows, tokenizer.special_tokens, labels)
-        return UnifiedWhisper(backbone, vocabulary, config, tokenizer_file)
-    vocabulary = Vocabulary.extend(tokenizer, rows, tokenizer.special_tokens, labels)
+    make = Vocabulary if config.alphabet == "plain" else Vocabulary.extend
+    vocabulary = make(tokenizer, rows, tokenizer.special_tokens, labels)
     return UnifiedWhisper(backbone, vocabulary, config, tokenizer_file)
 
 
