@@ -14,12 +14,12 @@ from typing import Literal
 
 from unislu.sequence.entity_types import ClosedTypes, EntityTypes, OpenTypes, check_annotated, expressible
 from unislu.sequence.grammar import Grammar, Symbols
-from unislu.sequence.notation import AtomicNotation, Kind, Notation, Style
+from unislu.sequence.notation import AtomicNotation, Kind, Style
 from unislu.sequence.prompt import Prompt, whisper_prefix, with_descriptions
 from unislu.sequence.reader import Parsed, Rendered
 from unislu.sequence.target import Target
 from unislu.sequence.vocabulary import NER, SA, TRANSCRIPT_END, Alphabet, Vocabulary
-from unislu.sequence.writing import notation_of, symbols_of
+from unislu.sequence.writing import Notation, notation_of, symbols_of
 
 
 @dataclass(frozen=True)

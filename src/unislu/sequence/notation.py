@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from enum import Enum, auto
-from typing import NamedTuple, Protocol
+from typing import TYPE_CHECKING, NamedTuple
 
 from unislu.sequence.labels import normalize_type
 from unislu.sequence.reader import ASR_PART, TASK_PART, Rendered
@@ -28,6 +28,9 @@ from unislu.sequence.vocabulary import (
     closer,
     opener,
 )
+
+if TYPE_CHECKING:
+    from unislu.sequence.writing import Pen
 
 SECTIONS = (TRANSCRIPT_END, NER, SA)
 
@@ -68,42 +71,6 @@ class ScanEvent(NamedTuple):
     """The UTF-8 bytes of text."""
 
 
-class Pen(Protocol):
-    """Writes one sequence; a `piece` of text starts with the blank before it, if there is one."""
-
-    def text(self, piece: str) -> None:
-        """Words outside any entity."""
-        ...
-
-    def entity(self, piece: str, entity_type: str) -> None:
-        """Words with delimiters around them."""
-        ...
-
-    def masked(self, piece: str, entity_type: str) -> None:
-        """Delimiters in place of words."""
-        ...
-
-    def item(self, piece: str, entity_type: str) -> None:
-        """An entity of a list after the transcript."""
-        ...
-
-    def word(self, piece: str, kind: Kind, entity_type: str) -> None:
-        """A word and its BIO tag."""
-        ...
-
-    def section(self, name: str) -> None:
-        """`[T/L]` or a task token; the ASR part of the loss, as in UniSLU's released code."""
-        ...
-
-    def label(self, words: str) -> None:
-        """A sentiment."""
-        ...
-
-    def end(self, part: int) -> Rendered:
-        """The end of the sequence, counted to `part`."""
-        ...
-
-
 def finished(pen: Pen, sentiment: str | None) -> Rendered:
     """The end of a sequence whose only task after the transcript is the sentiment, if there is one."""
     if sentiment is None:
@@ -112,16 +79,6 @@ def finished(pen: Pen, sentiment: str | None) -> Rendered:
     pen.section(SA)
     pen.label(sentiment)
     return pen.end(TASK_PART)
-
-
-class Notation(Protocol):
-    """One alphabet's spelling of one style."""
-
-    def pen(self) -> Pen: ...
-
-    def scan(self, ids: Sequence[int]) -> Iterator[ScanEvent]:
-        """The events of any ids, up to `<|endoftext|>`. Never raises."""
-        ...
 
 
 class AtomicNotation:
@@ -203,7 +160,10 @@ class AtomicNotation:
 
 
 class AtomicPen:
-    """The pen of `AtomicNotation`: every piece of text is encoded by itself."""
+    """Writes one sequence; a `piece` of text starts with the blank before it, if there is one.
+
+    Every piece of text is encoded by itself.
+    """
 
     def __init__(self, notation: AtomicNotation) -> None:
         self._notation = notation
@@ -212,32 +172,40 @@ class AtomicPen:
         self._parts: list[int] = []
 
     def text(self, piece: str) -> None:
+        """Words outside any entity."""
         self._add(ASR_PART, self._encode(piece))
 
     def entity(self, piece: str, entity_type: str) -> None:
+        """Words with delimiters around them."""
         self._add(TASK_PART, self._notation.opener(entity_type))
         self._add(ASR_PART, self._encode(piece))
         self._add(TASK_PART, self._notation.closer(entity_type))
 
     def masked(self, piece: str, entity_type: str) -> None:
+        """Delimiters in place of words."""
         self._add(ASR_PART, self._encode(piece[: len(piece) - len(piece.removeprefix(" "))]))
         self._add(TASK_PART, [*self._notation.opener(entity_type), *self._notation.closer(entity_type)])
 
     def item(self, piece: str, entity_type: str) -> None:
+        """An entity of a list after the transcript."""
         opened, closed = self._notation.opener(entity_type), self._notation.closer(entity_type)
         self._add(TASK_PART, [*opened, *self._encode(piece), *closed])
 
     def word(self, piece: str, kind: Kind, entity_type: str) -> None:
+        """A word and its BIO tag."""
         self._add(ASR_PART, self._encode(piece))
         self._add(TASK_PART, self._notation.tag(kind, entity_type))
 
     def section(self, name: str) -> None:
+        """`[T/L]` or a task token; the ASR part of the loss, as in UniSLU's released code."""
         self._add(ASR_PART, [self._notation.vocabulary[name]])
 
     def label(self, words: str) -> None:
+        """A sentiment."""
         self._add(TASK_PART, self._encode(words))
 
     def end(self, part: int) -> Rendered:
+        """The end of the sequence, counted to `part`."""
         self._add(part, [self._notation.vocabulary[END]])
         return Rendered(tuple(self._ids), tuple(self._parts))
 

@@ -118,7 +118,7 @@ def _text(text: str, owners: list[int], start: int, end: int) -> Iterator[ScanEv
 
 
 class PlainPen:
-    """The pen of `PlainNotation`: collects one text and encodes it at the end."""
+    """As `AtomicPen`: collects one text and encodes it at the end."""
 
     def __init__(self, notation: PlainNotation) -> None:
         self._notation = notation

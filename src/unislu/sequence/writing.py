@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from unislu.sequence.grammar import Symbols
-from unislu.sequence.notation import AtomicNotation, Notation, Style
-from unislu.sequence.plain import ESCAPE, SPECIAL, PlainNotation
+from unislu.sequence.notation import AtomicNotation, AtomicPen, Style
+from unislu.sequence.plain import ESCAPE, SPECIAL, PlainNotation, PlainPen
 from unislu.sequence.plain_grammar import END_SYMBOL, PlainGrammar
 from unislu.sequence.vocabulary import ASCII_BLANKS, END, Alphabet, Vocabulary
+
+Notation = AtomicNotation | PlainNotation
+Pen = AtomicPen | PlainPen
 
 
 def notation_of(
