@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from bisect import bisect_left, bisect_right
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
@@ -258,12 +259,9 @@ class Analysis:
         if values.get("entities") is not None:
             values["entities"] = tuple(_entity(item) for item in _list(values["entities"], "entities"))
         values["segments"] = tuple(_segment(item) for item in _list(values.get("segments", []), "segments"))
-        if values.get("sentiment") is not None:
-            values["sentiment"] = _build(Sentiment, values["sentiment"], "sentiment")
         for key in ("warnings", "untrained_types"):
             values[key] = tuple(_list(values.get(key, []), key))
-        if values.get("speakers") is not None:
-            values["speakers"] = tuple(_speaker(item) for item in _list(values["speakers"], "speakers"))
+        values["speakers"] = _tuple_of(Speaker, values.get("speakers"), "speakers")
         return _build(cls, values, "result")
 
 
@@ -280,6 +278,20 @@ class Placed(Protocol):
 
     @property
     def end_char(self) -> int: ...
+
+
+def spoken_words(segment: Segment) -> tuple[Word, ...]:
+    """The words of a segment; where they have no times of their own, each could be said at any time of it."""
+    return untimed_words(segment) if segment.words is None else segment.words
+
+
+def untimed_words(segment: Segment) -> tuple[Word, ...]:
+    """The words of a segment's text, each with the times of the whole segment."""
+    start, end, first = segment.start, segment.end, segment.start_char
+    return tuple(
+        Word(match[0], start, end, first + match.start(), first + match.end(), speaker=segment.speaker)
+        for match in re.finditer(r"\S+", segment.text)
+    )
 
 
 def covered(pieces: Sequence[Placed], start: int, end: int) -> range:
@@ -301,6 +313,8 @@ def _build(cls: type[T], data: Any, where: str) -> T:
     known = {f.name for f in fields(cls)}  # type: ignore[arg-type]
     if unknown := sorted(set(data) - known):
         raise RecordError(f"{where} has an unknown key {unknown[0]!r}; known are {', '.join(sorted(known))}")
+    if data.get("sentiment") is not None:
+        data = {**data, "sentiment": _build(Sentiment, data["sentiment"], "sentiment")}
     try:
         return cls(**data)
     except TypeError as error:
@@ -320,8 +334,6 @@ def _tuple_of(cls: type[T], data: Any, where: str) -> tuple[T, ...] | None:
 def _segment(data: Any) -> Segment:
     if isinstance(data, Mapping):
         data = {**data, "words": _tuple_of(Word, data.get("words"), "words")}
-        if data.get("sentiment") is not None:
-            data["sentiment"] = _build(Sentiment, data["sentiment"], "sentiment")
     return _build(Segment, data, "segments")
 
 
@@ -330,12 +342,6 @@ def _entity(data: Any) -> Entity:
         with suppress(ValueError, RecursionError):  # what is no JSON the entity refuses
             data = {**data, "value": json.loads(data["value"])}
     return _build(Entity, data, "entities")
-
-
-def _speaker(data: Any) -> Speaker:
-    if isinstance(data, Mapping) and data.get("sentiment") is not None:
-        data = {**data, "sentiment": _build(Sentiment, data["sentiment"], "sentiment")}
-    return _build(Speaker, data, "speakers")
 
 
 _ABSENT = ("speaker", "speakers", "value")

@@ -58,7 +58,7 @@ def test_bad_files(server: Any, name: str) -> None:
     assert (
         words in error["message"]
         and "clip.wav" in error["message"]
-        and str(server.service.folder) not in answer.text
+        and str(server.service.workspace.folder) not in answer.text
     )
 
 
@@ -164,7 +164,7 @@ def test_a_client_that_leaves(server: Any, speech: bytes) -> None:
     with closing(open_request(server, len(body))) as client:
         client.sendall(body[: len(body) // 2])
         for _ in range(100):
-            if list(server.service.folder.iterdir()):
+            if list(server.service.workspace.folder.iterdir()):
                 break
             time.sleep(0.05)
         else:
@@ -174,7 +174,7 @@ def test_a_client_that_leaves(server: Any, speech: bytes) -> None:
 
 def _nothing_is_left(server: Any) -> None:
     for _ in range(100):
-        if not list(server.service.folder.iterdir()):
+        if not list(server.service.workspace.folder.iterdir()):
             return
         time.sleep(0.05)
     raise AssertionError("an upload was left on disk")

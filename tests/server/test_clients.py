@@ -203,9 +203,9 @@ def test_a_stream_that_fails_says_so(start: Any, model: Any, hum: bytes) -> None
         error = json.loads(line.removeprefix("data: "))["error"]
         assert error["code"] == "internal_error" and "secret" not in line
         patience = time.monotonic() + 10  # the upload goes when its request is over, after the last event
-        while list(server.service.folder.iterdir()) and time.monotonic() < patience:
+        while list(server.service.workspace.folder.iterdir()) and time.monotonic() < patience:
             time.sleep(0.02)
-        assert not list(server.service.folder.iterdir())
+        assert not list(server.service.workspace.folder.iterdir())
 
 
 def test_a_listener_of_a_stream_who_leaves(start: Any, model: Any, make_wav: Any) -> None:
@@ -229,10 +229,10 @@ def test_a_listener_of_a_stream_who_leaves(start: Any, model: Any, make_wav: Any
         with httpx.stream("POST", server.url + PATH, data=data, files=files, timeout=60) as answer:
             assert "And so" in next(line for line in answer.iter_lines() if line.startswith("data:"))
         for _ in range(500):
-            if ended and not list(server.service.folder.iterdir()):
+            if ended and not list(server.service.workspace.folder.iterdir()):
                 break
             time.sleep(0.02)
-        assert begun == ended == [1] and not list(server.service.folder.iterdir())
+        assert begun == ended == [1] and not list(server.service.workspace.folder.iterdir())
 
 
 @pytest.mark.slow

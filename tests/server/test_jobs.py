@@ -105,7 +105,7 @@ def test_progress_cancel_and_short_requests_meanwhile(
         before = time.monotonic()
         assert server.post("/v1/analyze", {"tasks": "asr"}, hum).status_code == 200
         assert time.monotonic() - before < 5
-        assert not list(server.service.folder.iterdir())
+        assert not list(server.service.workspace.folder.iterdir())
 
 
 def test_a_client_waits_for_the_end_of_a_job_or_for_a_change(server: Any, speech: bytes) -> None:

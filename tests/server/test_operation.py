@@ -154,7 +154,7 @@ def test_a_stop_finishes_what_runs(start: Any, model: Any, hum: bytes) -> None:
         gate.open.set()
         thread.join()
         assert results[0].status_code == 200 and results[0].json()["text"] == ""
-    assert not server.service.folder.exists()
+    assert not server.service.workspace.folder.exists()
 
 
 def test_an_error_nobody_foresaw(

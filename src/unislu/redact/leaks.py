@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
-from ..result import Analysis, Entity, Word
+from ..result import Analysis, Entity, Word, spoken_words
 from .matches import Phrase, Span
 from .phrases import Text, letters
 from .places import UNRECOGNISED, Hidden, is_covered
@@ -63,7 +63,10 @@ def word_leaks(again: Analysis, hidden: Iterable[Hidden], before: Analysis) -> I
 
     A similar word counts only if the first transcription, `before`, does not have it there.
     """
-    again_said, known = _spoken(again), _spoken(before)
+    again_said, known = (
+        [word for segment in analysis.segments for word in spoken_words(segment)]
+        for analysis in (again, before)
+    )
     for place in hidden:
         wanted = {word for word in map(letters, place.words.split()) if tells(word)}
         for word in again_said:
@@ -91,20 +94,6 @@ def failed_leaks(again: Analysis, covered: Sequence[Span]) -> Iterator[Leak]:
     for segment in again.segments:
         if segment.failed is not None and not is_covered(segment.start, segment.end, covered):
             yield Leak(UNRECOGNISED, segment.start, segment.end)
-
-
-def _spoken(analysis: Analysis) -> list[Word]:
-    """Its words; those without times get the times of their segment."""
-    found: list[Word] = []
-    for segment in analysis.segments:
-        if segment.words is not None:
-            found += segment.words
-        else:
-            found += [
-                Word(word, segment.start, segment.end, segment.start_char, segment.start_char + len(word))
-                for word in segment.text.split()
-            ]
-    return found
 
 
 def _was_there(word: Word, said: str, known: Iterable[Word]) -> bool:

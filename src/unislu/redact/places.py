@@ -8,12 +8,11 @@ beside one, was said in another channel meanwhile, or where a later transcriptio
 
 from __future__ import annotations
 
-import re
 from bisect import bisect_right
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
-from ..result import Analysis, Segment, Word, covered
+from ..result import Analysis, Word, covered, spoken_words
 from .cover import FADE
 from .matches import Match, Span, times
 from .phrases import letters
@@ -60,7 +59,7 @@ def at(analysis: Analysis, span: Span, wide: Span, type_: str) -> Hidden:
     said = [
         (word, segment.words is not None and type_ != UNRECOGNISED)
         for segment in analysis.segments
-        for word in _words(segment)
+        for word in spoken_words(segment)
         if min(word.end, span[1]) - max(word.start, span[0]) > (word.end - word.start) / 2
     ]
     words = " ".join(word.text for word, is_known in said if is_known)
@@ -74,7 +73,7 @@ def covers_of(analysis: Analysis, places: Iterable[Hidden], guard: float) -> tup
     No word of `analysis` ends right at the edge of a cover that holds it: there it might still be audible.
     """
     edge = min(EDGE, guard)
-    words = [(word.start, word.end) for segment in analysis.segments for word in _words(segment)]
+    words = [(word.start, word.end) for segment in analysis.segments for word in spoken_words(segment)]
     covers = _joined(_wider(place.span, guard) for place in places)
     while True:
         inside = [_wider(word, edge) for word in words if is_covered(*word, covers)]
@@ -120,7 +119,7 @@ def masked(
     for segment in analysis.segments:
         run: list[Word] = []  # covered words in a row that belong to no match yet
         before: int | None = None  # number of the match that they follow
-        for word in (*_words(segment), None):
+        for word in (*spoken_words(segment), None):
             inside = range(0) if word is None else covered(matches, word.start_char, word.end_char)
             if word is not None and not inside and is_covered(word.start, word.end, covers):
                 run.append(word)
@@ -140,17 +139,6 @@ def _alone(analysis: Analysis, run: Sequence[Word], places: Iterable[Hidden]) ->
     nearest = max(places, key=lambda place: min(place.span[1], end) - max(place.span[0], start))
     first, last = run[0].start_char, _end(run[-1])
     return Match(first, last, nearest.type, (analysis.text or "")[first:last], None)
-
-
-def _words(segment: Segment) -> Sequence[Word]:
-    """Its words; where they have no times of their own, each could be said at any time of it."""
-    if segment.words is not None:
-        return segment.words
-    return [
-        Word(match[0], segment.start, segment.end, first + match.start(), first + match.end())
-        for first in [segment.start_char]
-        for match in re.finditer(r"\S+", segment.text)
-    ]
 
 
 def _end(word: Word) -> int:

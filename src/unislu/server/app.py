@@ -22,7 +22,6 @@ from .settings import ServerSettings
 
 if TYPE_CHECKING:
     from ..recognition.model import Model
-    from .wyoming import WyomingServer
 
 STATIC = Path(__file__).parent / "static"
 JOB_GRACE = 5.0  # seconds for running jobs to end when the server stops; an unfinished one starts again later
@@ -76,8 +75,11 @@ def _lifespan(service: Service, runner: JobRunner) -> Callable[[FastAPI], Abstra
         runner.start()
         async with AsyncExitStack() as more:
             if service.settings.wyoming is not None:
-                listening = _wyoming(service, service.settings.wyoming)
-                app.state.wyoming = await more.enter_async_context(listening)
+                from .wyoming import WyomingServer
+
+                app.state.wyoming = WyomingServer(service)
+                await app.state.wyoming.start(service.settings.wyoming)
+                more.push_async_callback(app.state.wyoming.stop)
             yield
             service.stopping = True
         await runner.stop(min(service.settings.grace, JOB_GRACE))
@@ -86,19 +88,6 @@ def _lifespan(service: Service, runner: JobRunner) -> Callable[[FastAPI], Abstra
         service.close()
 
     return lifespan
-
-
-@asynccontextmanager
-async def _wyoming(service: Service, address: str) -> AsyncIterator[WyomingServer]:
-    """The server of the Wyoming protocol. Raises `OSError` if it cannot listen there."""
-    from .wyoming import WyomingServer
-
-    server = WyomingServer(service)
-    await server.start(address)
-    try:
-        yield server
-    finally:
-        await server.stop()
 
 
 def _loader(settings: ServerSettings, bundle: str | None) -> Callable[[], Model]:

@@ -180,26 +180,24 @@ class ModelWorker:
         """The next batch of tasks; None to stop."""
         with self._condition:
             while not self._stopping:
-                if tasks := self._take():
-                    return tasks + self._company(tasks[0], wait=True)
+                if self._short:
+                    return self._batch(wait=True)
                 if self._long:
                     return [self._long.popleft()]
                 self._condition.wait()
         return None
 
-    def _take(self) -> list[_QueuedTask]:
-        return [self._short.popleft()] if self._short else []
-
-    def _company(self, first: _QueuedTask, wait: bool) -> list[_QueuedTask]:
-        """Waiting requests like `first`; if there is none, `wait` a moment for one."""
+    def _batch(self, wait: bool) -> list[_QueuedTask]:
+        """The first waiting short request and those like it; `wait` a moment for one if there is none."""
+        first = self._short.popleft()
+        found = [first]
         if first.clip is None:
-            return []
+            return found
         if wait and not self._short and self._wait > 0:
             self._condition.wait(self._wait)
         alike = first.clip.request, first.model
-        found: list[_QueuedTask] = []
         for task in list(self._short):
-            if len(found) + 1 >= self._max_batch:
+            if len(found) >= self._max_batch:
                 break
             if task.clip is not None and (task.clip.request, task.model) == alike:
                 self._short.remove(task)
@@ -257,8 +255,7 @@ class ModelWorker:
     def _pending(self) -> list[_QueuedTask]:
         """Waiting short requests, to be done together."""
         with self._condition:
-            tasks = self._take()
-            return tasks + self._company(tasks[0], wait=False) if tasks else []
+            return self._batch(wait=False) if self._short else []
 
     def _one_by_one(self, tasks: list[_QueuedTask], error: BaseException) -> list[Any]:
         """One bad file must not fail a batch: each is retried alone."""

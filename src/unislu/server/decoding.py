@@ -122,12 +122,7 @@ class DecoderPool:
         """Write a redacted copy as input for its verification; returns its number of channels. Raises
         `ApiError`.
         """
-        task = {
-            "copy": str(copy),
-            "source": str(copy),
-            "target": str(target),
-            "name": "the redacted audio",
-        }
+        task = {"copy": str(copy), "target": str(target), "name": "the redacted audio"}
         channels: int = (await self._done(task))["channels"]
         return channels
 

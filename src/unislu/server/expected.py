@@ -8,7 +8,6 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator
 
-from ..errors import OptionError
 from ..recognition.phrases import MAX_WEIGHT, checked_phrases, read_phrases
 from ..recognition.written import read_names
 from ..sequence.phrases import Phrase
@@ -79,27 +78,3 @@ Keyterms = Annotated[list[Any], _terms("keyterm")]
 WordBoost = Annotated[list[Any], _terms("word_boost")]
 KeytermsPrompt = Annotated[list[Any], _terms("keyterms_prompt")]
 Boost = Literal["low", "default", "high"]
-
-
-def expected(
-    vocabulary: list[Phrase] | None,
-    keywords: list[Phrase] | None,
-    keyterm: list[Phrase] | None,
-    word_boost: list[Phrase] | None,
-    boost_param: Boost | None,
-    keyterms_prompt: list[Phrase] | None,
-) -> list[Phrase] | None:
-    """All phrases of a request; None if there are none. Of a phrase in several fields the first weight
-    counts.
-
-    Raises `OptionError`: there is nothing that `boost_param` could be for.
-    """
-    if boost_param is not None and not word_boost:
-        raise OptionError("boost_param without word_boost: list the words that it is for, or drop it")
-    weight = BOOSTS[boost_param or "default"]
-    boosted = [phrase._replace(weight=weight) for phrase in word_boost or ()]
-    found: dict[str, Phrase] = {}
-    for phrases in (vocabulary, keywords, keyterm, boosted, keyterms_prompt):
-        for phrase in phrases or ():
-            found.setdefault(phrase.text, phrase)
-    return list(found.values()) or None

@@ -11,7 +11,7 @@ from itertools import groupby
 from string import ascii_uppercase
 from typing import Any
 
-from ..result import Analysis, Segment, Sentiment, Word, covered
+from ..result import Analysis, Segment, Sentiment, Word, covered, spoken_words, untimed_words
 from ..writers.spans import speaker_names, written
 
 LANGUAGES = {
@@ -27,22 +27,7 @@ Encode = Callable[[str], Sequence[int]]
 
 def all_words(analysis: Analysis) -> list[Word]:
     """The words of all segments. Words without times get those of their segment."""
-    words: list[Word] = []
-    for segment in analysis.segments:
-        words += segment.words if segment.words is not None else _untimed(segment)
-    return words
-
-
-def _untimed(segment: Segment) -> list[Word]:
-    found, place = [], 0
-    for text in segment.text.split():
-        place = segment.text.index(text, place)
-        start = segment.start_char + place
-        place += len(text)
-        found.append(
-            Word(text, segment.start, segment.end, start, start + len(text), speaker=segment.speaker)
-        )
-    return found
+    return [word for segment in analysis.segments for word in spoken_words(segment)]
 
 
 def spoken(analysis: Analysis) -> list[Segment]:
@@ -90,7 +75,7 @@ def openai_turns(analysis: Analysis) -> list[dict[str, Any]]:
     turns = [
         (who, list(said))
         for segment in spoken(analysis)
-        for who, said in groupby(segment.words or _untimed(segment), lambda word: word.speaker)
+        for who, said in groupby(segment.words or untimed_words(segment), lambda word: word.speaker)
     ]
     return [
         {

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping, Sequence
-from typing import Annotated, Any, Literal, TypeVar, get_origin
+from typing import Annotated, Any, Literal, TypeVar, get_args, get_origin
 from urllib.parse import unquote
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
@@ -13,16 +13,18 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationEr
 from ..errors import OptionError
 from ..recognition.request import TASKS, Request
 from ..recognition.written import read_bias
+from ..sequence.phrases import Phrase
 from .answers import ApiError
-from .expected import Boost, Keyterms, KeytermsPrompt, Keywords, Phrases, WordBoost, expected, names_of
+from .expected import BOOSTS, Boost, Keyterms, KeytermsPrompt, Keywords, Phrases, WordBoost, names_of
 
 M = TypeVar("M", bound=BaseModel)
 T = TypeVar("T")
 _INDEX = re.compile(r"\[\d*\]$")
-FORMATS = (
+Format = Literal[
     "json", "txt", "srt", "vtt", "html", "conll", "rttm", "textgrid", "elan", "label-studio", "deepgram",
     "assemblyai",
-)  # fmt: skip
+]  # fmt: skip
+FORMATS: tuple[str, ...] = get_args(Format)
 
 
 def _voices(value: Any) -> Any:
@@ -118,6 +120,21 @@ class FormOptions(BaseModel):
             return self.bias
         return REDACT_BIAS if self.redacts and self.operating_point is None else 0.0
 
+    def _expected(self) -> list[Phrase] | None:
+        """All phrases; None if there are none. Of a phrase in several fields the first weight counts.
+
+        Raises `OptionError`: there is nothing that `boost_param` could be for.
+        """
+        if self.boost_param is not None and not self.word_boost:
+            raise OptionError("boost_param without word_boost: list the words that it is for, or drop it")
+        weight = BOOSTS[self.boost_param or "default"]
+        boosted = [phrase._replace(weight=weight) for phrase in self.word_boost or ()]
+        found: dict[str, Phrase] = {}
+        for phrases in (self.vocabulary, self.keywords, self.keyterm, boosted, self.keyterms_prompt):
+            for phrase in phrases or ():
+                found.setdefault(phrase.text, phrase)
+        return list(found.values()) or None
+
     def request(self) -> Request:
         """The request to the model. Raises `OptionError`."""
         if self.voice_names:  # where clips came with them, `voices` has both
@@ -127,14 +144,7 @@ class FormOptions(BaseModel):
             entities=self.entities,
             bias=self._bias(),
             operating_point=self.operating_point,
-            vocabulary=expected(
-                self.vocabulary,
-                self.keywords,
-                self.keyterm,
-                self.word_boost,
-                self.boost_param,
-                self.keyterms_prompt,
-            ),
+            vocabulary=self._expected(),
             beam=self.beam,
             style=self.style,
             words=self.words,
@@ -152,20 +162,9 @@ class FormOptions(BaseModel):
 class AnalyzeForm(FormOptions):
     """Fields of /v1/analyze and /v1/jobs."""
 
-    format: Literal[
-        "json",
-        "txt",
-        "srt",
-        "vtt",
-        "html",
-        "conll",
-        "rttm",
-        "textgrid",
-        "elan",
-        "label-studio",
-        "deepgram",
-        "assemblyai",
-    ] = Field("json", description="json is unislu's schema; deepgram and assemblyai are like theirs")
+    format: Format = Field(
+        "json", description="json is unislu's schema; deepgram and assemblyai are like theirs"
+    )
     redact: Names | None = Field(
         None, description="entity types to mask in the result, everywhere; `all` masks every type"
     )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import secrets
+import shutil
 import sqlite3
 import threading
 from collections.abc import Iterator, Mapping
@@ -114,28 +115,26 @@ class JobStore:
     ) -> Job:
         """Add a job, which takes over the audio file. `seconds`: its stated length."""
         id_ = secrets.token_urlsafe(16)
-        audio.rename(self.path(id_)) if _same_disk(audio, self.audio) else _copy(audio, self.path(id_))
-        with self._use() as connection:
-            connection.execute(
-                "insert into jobs (id, owner, status, progress, file, seconds, options, created, attempts)"
-                " values (?, ?, ?, 0, ?, ?, ?, ?, 0)",
-                (id_, owner, QUEUED, file, seconds, json.dumps(options), _now()),
-            )
-        job = self.get(id_)
-        assert job is not None
-        return job
+        shutil.move(audio, self.path(id_))
+        row = {"owner": owner, "status": QUEUED, "progress": 0.0, "file": file, "seconds": seconds}
+        return self._insert({"id": id_, **row, "options": json.dumps(options), "created": _now()})
 
     def add_result(self, owner: str, file: str, result: str, seconds: float) -> Job:
         """Add a job that is done. `result`: the JSON of an `Analysis`."""
+        row = {"owner": owner, "status": DONE, "progress": 1.0, "file": file, "seconds": seconds}
+        times = dict.fromkeys(("created", "started", "finished"), _now())
+        options = json.dumps({"fields": []})
         id_ = secrets.token_urlsafe(16)
-        now = _now()
+        return self._insert({"id": id_, **row, **times, "options": options, "result": result})
+
+    def _insert(self, row: Mapping[str, Any]) -> Job:
+        """Add a row that was never started."""
+        names, places = ", ".join(row), ", ".join("?" * len(row))
         with self._use() as connection:
             connection.execute(
-                "insert into jobs (id, owner, status, progress, file, seconds, options, created, started,"
-                " finished, attempts, result) values (?, ?, ?, 1, ?, ?, ?, ?, ?, ?, 0, ?)",
-                (id_, owner, DONE, file, seconds, json.dumps({"fields": []}), now, now, now, result),
+                f"insert into jobs ({names}, attempts) values ({places}, 0)", tuple(row.values())
             )
-        job = self.get(id_)
+        job = self.get(row["id"])
         assert job is not None
         return job
 
@@ -270,12 +269,3 @@ def _now() -> str:
     return datetime.now(UTC).isoformat()
 
 
-def _same_disk(file: Path, folder: Path) -> bool:
-    return file.stat().st_dev == folder.stat().st_dev
-
-
-def _copy(source: Path, target: Path) -> None:
-    import shutil
-
-    shutil.copyfile(source, target)
-    source.unlink()

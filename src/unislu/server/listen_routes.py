@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -91,15 +91,6 @@ def _subprotocol(socket: WebSocket) -> str | None:
     return next((name for name in offered if not name.startswith(SUBPROTOCOL)), None)
 
 
-@dataclass(frozen=True)
-class _Last:
-    """The time of the last message, in the event loop's time."""
-
-    message: float
-    audio: float
-    began: float
-
-
 class _Conversation:
     """One live connection."""
 
@@ -111,8 +102,8 @@ class _Conversation:
         self._rest = b""  # part of a sample that was split between two messages
         self._waiting: list[NDArray[np.float32]] = []
         self._ended = False
-        now = asyncio.get_running_loop().time()
-        self._last = _Last(message=now, audio=now, began=now)
+        # When the connection began, and the last message and the last audio came, in the event loop's time.
+        self._began = self._last_message = self._last_audio = asyncio.get_running_loop().time()
         self._news = asyncio.Event()
         self._room = asyncio.Event()
         self._room.set()
@@ -169,16 +160,17 @@ class _Conversation:
             self._news.set()
 
     def _came(self, *, audio: bool) -> None:
-        now = asyncio.get_running_loop().time()
-        self._last = replace(self._last, message=now, audio=now if audio else self._last.audio)
+        self._last_message = asyncio.get_running_loop().time()
+        if audio:
+            self._last_audio = self._last_message
 
     async def _message(self) -> Mapping[str, Any]:
         """The next message. Raises `ApiError` (408) if none came in time; an empty one does not count."""
         limits = (
-            (self._last.message + IDLE_SECONDS, f"nothing was received for {IDLE_SECONDS:g} s", "idle"),
-            (self._last.audio + SILENT_SECONDS, f"no audio was received for {SILENT_SECONDS:g} s", "idle"),
+            (self._last_message + IDLE_SECONDS, f"nothing was received for {IDLE_SECONDS:g} s", "idle"),
+            (self._last_audio + SILENT_SECONDS, f"no audio was received for {SILENT_SECONDS:g} s", "idle"),
             (
-                self._last.began + self._longest,
+                self._began + self._longest,
                 f"connections are closed after {self._longest:g} s",
                 "session_ended",
             ),

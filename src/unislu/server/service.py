@@ -81,7 +81,6 @@ class Service:
             self.workspace.take,
         )
         self.places = Places(settings.max_queue, settings.share, self.metrics.active.set)
-        self.folder = self.workspace.folder
         self.stopping = False
 
     def _confinement(self) -> Confinement:
