@@ -8,8 +8,10 @@ import wave
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from unislu.sequence import SLUE, Vocabulary, WhisperTokenizer
+from unislu.vad import EnergyCutter
 
 CONTROL = (
     "<|endoftext|>",
@@ -20,6 +22,12 @@ CONTROL = (
     "<|nospeech|>",
     "<|notimestamps|>",
 )
+
+
+def windows(samples: NDArray[np.float32]) -> list[tuple[float, float]]:
+    """Where `EnergyCutter` cuts 16 kHz audio, in seconds."""
+    cutter = EnergyCutter()
+    return [(window.start, window.end) for window in (*cutter.feed(samples), *cutter.finish())]
 
 
 def write_tone(path: Path, samples: int, pitch: float) -> float:

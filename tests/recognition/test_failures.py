@@ -16,8 +16,8 @@ from unislu.recognition.recognizer import Recognizer
 from unislu.recognition.recover import repeats
 from unislu.result import Analysis
 from unislu.sequence import Target, Vocabulary
-from unislu.vad import windows
 
+from ..factories import windows
 from .scripted import LOOP, SCRIPT, Always, ScriptedEngine, make, manifest, noise, wav
 
 

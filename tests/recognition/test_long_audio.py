@@ -16,8 +16,8 @@ from unislu.audio import load_audio
 from unislu.errors import RecordError
 from unislu.recognition.model import Model
 from unislu.sequence import Span, Target, Vocabulary
-from unislu.vad import windows
 
+from ..factories import windows
 from .scripted import LOOP, SCRIPT, TEXT, Always, ScriptedEngine, make, manifest, noise, wav
 
 SPEECH = Path(__file__).parents[2] / "examples" / "jfk.flac"

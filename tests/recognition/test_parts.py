@@ -11,8 +11,9 @@ import pytest
 from unislu.recognition.hypothesis import Hypothesis, entity_confidence, merge_passes, moved
 from unislu.recognition.style import normalize
 from unislu.result import Entity
-from unislu.vad import MAX_SECONDS, is_silent, windows
+from unislu.vad import MAX_SECONDS, is_silent
 
+from ..factories import windows
 from .scripted import entity
 
 

@@ -12,8 +12,8 @@ import pytest
 from unislu.recognition.model import Model
 from unislu.result import Analysis
 from unislu.sequence import SLUE, Vocabulary
-from unislu.vad import windows
 
+from ..factories import windows
 from .scripted import ROWS, SCRIPT, TEXT, ScriptedEngine, State, manifest, noise, tokenizer
 
 

@@ -21,7 +21,14 @@ from unislu.errors import RecipeError  # noqa: E402
 from unislu.training.config import CorpusConfig, Recipe, load_recipe  # noqa: E402
 from unislu.training.distributed import own_part, weight_of  # noqa: E402
 from unislu.training.examples import Example, TrainingCorpus, load_corpora  # noqa: E402
-from unislu.training.shards import Reference, ShardPlan, ShardReader, in_shards, write_shards  # noqa: E402
+from unislu.training.shards import (  # noqa: E402
+    Reference,
+    ShardPlan,
+    clip_source,
+    fetched,
+    in_shards,
+    write_shards,
+)
 
 pytestmark = pytest.mark.filterwarnings("ignore")  # torch and accelerate warn about their own defaults
 
@@ -118,12 +125,11 @@ def index(manifest: Path, tmp_path: Path) -> Path:
 def test_shards_are_tar_files_that_hold_every_clip(manifest: Path, index: Path) -> None:
     (corpus,) = load_corpora([CorpusConfig(str(index), entities="closed")])
     assert in_shards([corpus])
-    reader = ShardReader(kept=1)
+    fetched.cache_clear()
     originals = {path.read_bytes() for path in manifest.parent.glob("*.wav")}
-    references = [Reference.parse(str(record.audio)) for record in corpus.records]
-    clips = [reader.clip(index, reference) for reference in references if reference is not None]
+    clips = [clip_source(index, str(record.audio)) for record in corpus.records]
     assert set(clips) == originals and len(clips) == 6
-    assert len(reader.fetched) == 3  # in order, each shard is fetched once
+    assert fetched.cache_info().misses == 3  # each shard is fetched once
     with tarfile.open(index.parent / "shard-000000.tar") as tar:
         names = tar.getnames()
         assert names == ["000000000.json", "000000000.wav", "000000001.json", "000000001.wav"]
@@ -192,4 +198,5 @@ def test_shards_in_object_storage(manifest: Path, tmp_path: Path) -> None:
     audio = random.Random(0).choice(corpus.records).audio
     reference = Reference.parse(str(audio))
     assert reference is not None and reference.shard.startswith("memory://corpus/shard-00000")
-    assert ShardReader().clip(index, reference)[:4] == b"RIFF"
+    data = clip_source(index, str(audio))
+    assert isinstance(data, bytes) and data[:4] == b"RIFF"

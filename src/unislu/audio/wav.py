@@ -184,6 +184,7 @@ def _chunks(file: BinaryIO, position: int, padding: int, end: int) -> list[_Exte
 
 
 def _head(body: bytes, size: int) -> bytes:
+    """The bytes before the samples. A size that does not fit is written as "to the end of the file"."""
     chunk = b"fmt " + struct.pack("<I", len(body)) + body
     length = size if size + len(chunk) < 0xFFFFFF00 else 0xFFFFFFFF  # "up to the end"
     riff = min(0xFFFFFFFF, 4 + len(chunk) + 8 + size)
@@ -253,13 +254,13 @@ def write_wav(path: str | os.PathLike[str], blocks: Iterable[Float32]) -> tuple[
     """
     samples = channels = 0
     with open(path, "wb") as file:
-        _write_header(file, 0, 1)
+        file.write(_head(_pcm(1), 0))
         for block in blocks:
             channels = block.shape[0]
             samples += block.shape[1]
             file.write((block.T * 32_768.0).round().clip(-32_768, 32_767).astype("<i2").tobytes())
         file.seek(0)
-        _write_header(file, samples, max(1, channels))
+        file.write(_head(_pcm(max(1, channels)), samples * 2 * max(1, channels)))
     return channels, samples
 
 
@@ -270,10 +271,7 @@ def write_pcm(target: str | BinaryIO, pcm: NDArray[np.int16], rate: int) -> None
         file.writeframes(pcm.astype("<i2").tobytes())
 
 
-def _write_header(file: BinaryIO, samples: int, channels: int) -> None:
-    """Sizes that do not fit are written as "to the end of the file"."""
+def _pcm(channels: int) -> bytes:
+    """The format chunk of 16-bit samples at 16 kHz."""
     width = 2 * channels
-    size = min(samples * width, 0xFFFFFFFF - 36)
-    fmt = struct.pack("<HHIIHH", 1, channels, SAMPLE_RATE, SAMPLE_RATE * width, width, 16)
-    file.write(b"RIFF" + struct.pack("<I", 36 + size) + b"WAVEfmt \x10\0\0\0" + fmt)
-    file.write(b"data" + struct.pack("<I", size if size == samples * width else 0xFFFFFFFF))
+    return struct.pack("<HHIIHH", _PCM, channels, SAMPLE_RATE, SAMPLE_RATE * width, width, 16)

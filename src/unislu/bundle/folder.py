@@ -19,7 +19,6 @@ from .installed import DEFAULT_PATH, Reference, candidates, downloaded_from, par
 from .manifest import DECODER, ENCODER, MANIFEST, REQUIRED_FILES, TAGGER, TOKENIZER, Manifest
 from .parts import whole
 
-_HASH_BLOCK = 1 << 20
 _HUB = re.compile(r"hf:([\w.-]+/[\w.-]+)(?:@([\w./-]+))?")
 
 
@@ -72,14 +71,11 @@ class Bundle:
 
 def file_digest(path: Path) -> str:
     """sha256 of a file in hexadecimal. Raises `BundleError` when it cannot be read."""
-    digest = hashlib.sha256()
     try:
         with path.open("rb") as file:
-            while block := file.read(_HASH_BLOCK):
-                digest.update(block)
+            return hashlib.file_digest(file, "sha256").hexdigest()
     except OSError as error:
         raise BundleError(f"{path}: cannot be read ({error.strerror}); check its permissions") from None
-    return digest.hexdigest()
 
 
 def write_manifest(folder: str | os.PathLike[str], manifest: Manifest) -> Path:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from ..result import Analysis
 
@@ -36,8 +36,7 @@ class Tagged:
 
     def shifted(self, count: int) -> Tagged:
         """The same entity, `count` words later."""
-        values = {**self.__dict__, "first": self.first + count, "last": self.last + count}
-        return Tagged(**values)
+        return replace(self, first=self.first + count, last=self.last + count)
 
     def same_words(self, other: Tagged) -> bool:
         """Whether both have the same type and words."""

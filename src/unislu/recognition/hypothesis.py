@@ -48,47 +48,20 @@ class Hypothesis:
     """Seconds of computation by stage."""
 
 
-def from_parsed(
-    parsed: Parsed,
-    ids: Sequence[int],
-    logprobs: Sequence[float],
-    *,
-    seconds: float,
-    length: int,
-    words: tuple[Word, ...] | None = None,
-    sentiment: Mapping[str, float] | None = None,
-    failure: str | None = None,
-) -> Hypothesis:
-    """The hypothesis of one pass over one window, from the ids, their parse and their log-probabilities.
-
-    `seconds`: length of the window. `length`: number of ids up to the end of the transcript, over which the
-    mean is taken.
-    """
+def parsed_entities(parsed: Parsed, logprobs: Sequence[float]) -> tuple[Entity, ...] | None:
+    """The entities of a parse, with the confidences that the log-probabilities of its ids give them."""
     target = parsed.target
-    entities = None
-    if target.entities is not None:
-        pairs = zip(target.entities, parsed.entity_tokens, strict=True)
-        entities = tuple(
-            Entity(
-                span.type,
-                target.text[span.start : span.end],
-                span.start,
-                span.end,
-                entity_confidence(logprobs, *tokens),
-            )
-            for span, tokens in pairs
+    if target.entities is None:
+        return None
+    return tuple(
+        Entity(
+            span.type,
+            target.text[span.start : span.end],
+            span.start,
+            span.end,
+            entity_confidence(logprobs, *tokens),
         )
-    mean = math.fsum(logprobs[:length]) / length if length else None
-    return Hypothesis(
-        0.0,
-        seconds,
-        target.text,
-        entities,
-        words,
-        sentiment if target.text else None,
-        mean,
-        tuple(ids),
-        failure,
+        for span, tokens in zip(target.entities, parsed.entity_tokens, strict=True)
     )
 
 

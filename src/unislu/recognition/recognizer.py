@@ -6,9 +6,10 @@ what is served. Retries of windows that went wrong are in `recover`.
 
 from __future__ import annotations
 
+import math
 import os
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Literal
@@ -26,7 +27,7 @@ from unislu.errors import BundleError, EngineError, OptionError, UnisluError
 from unislu.sequence import Alphabet, Target, Vocabulary, WhisperTokenizer, get_format
 from unislu.sequence.vocabulary import END, TRANSCRIPT_END
 
-from .hypothesis import Hypothesis, from_parsed, merge_passes
+from .hypothesis import Hypothesis, merge_passes, parsed_entities
 from .plan import Pass, Plan, resolve
 from .request import Request
 from .words import words_of
@@ -190,14 +191,16 @@ class Recognizer:
         alignment = decoded.alignment
         if alignment is not None and self._padded:
             alignment = alignment[:, : max(1, len(level) // 2)]
-        return from_parsed(
-            parsed,
-            decoded.ids,
-            decoded.logprobs,
-            seconds=seconds,
-            length=min(len(self._transcript(decoded.ids)) + 1, len(decoded.ids)),
+        length = min(len(self._transcript(decoded.ids)) + 1, len(decoded.ids))
+        return Hypothesis(
+            start=0.0,
+            end=seconds,
+            text=parsed.target.text,
+            entities=parsed_entities(parsed, decoded.logprobs),
             words=words_of(parsed, decoded.logprobs, alignment, seconds, level),
-            sentiment=decoded.sentiment,
+            sentiment=decoded.sentiment if parsed.target.text else None,
+            logprob=math.fsum(decoded.logprobs[:length]) / length if length else None,
+            ids=tuple(decoded.ids),
             failure=STOPS.get(decoded.stop),
         )
 
@@ -218,8 +221,3 @@ def _engine(engine: Literal["onnx"] | Engine, bundle: Bundle, threads: int | Non
     loaded = OnnxEngine(bundle.encoder, bundle.decoder, threads, tagger=bundle.tagger, providers=chosen)
     check_started(device, loaded.provider)
     return loaded
-
-
-def share(seconds: Mapping[str, float], part: float) -> dict[str, float]:
-    """A share of the seconds of each stage."""
-    return {stage: spent * part for stage, spent in seconds.items()}

@@ -19,7 +19,7 @@ from unislu.vad.energy import quiet_point
 
 from .hypothesis import Hypothesis, normalized
 from .plan import Plan
-from .recognizer import Encoded, Recognizer, Samples, StageTimer, share
+from .recognizer import Encoded, Recognizer, Samples, StageTimer
 
 SPLIT_SECONDS = 5.0
 """Shorter windows are not split: half a sentence is harder to recognise than a whole one."""
@@ -53,14 +53,11 @@ def recognize(recognizer: Recognizer, batch: Sequence[Samples], plan: Plan) -> l
         seconds = len(batch[0]) / SAMPLE_RATE
         return [[Hypothesis(0.0, seconds, failure=failure, error=error, timings=clock.seconds)]]
     total = sum(map(len, batch))
-    timed = [
-        replace(hypothesis, timings=share(clock.seconds, len(samples) / total))
-        for samples, hypothesis in zip(batch, first, strict=True)
-    ]
-    found = [
-        recovered(recognizer, samples, hypothesis, plan)
-        for samples, hypothesis in zip(batch, timed, strict=True)
-    ]
+    found = []
+    for samples, hypothesis in zip(batch, first, strict=True):
+        share = len(samples) / total
+        timings = {stage: spent * share for stage, spent in clock.seconds.items()}
+        found.append(recovered(recognizer, samples, replace(hypothesis, timings=timings), plan))
     if plan.request.style == "normalized":
         found = [[normalized(hypothesis) for hypothesis in window] for window in found]
     return found

@@ -69,15 +69,6 @@ class BioFormat(Format):
         return bio_grammar(self._symbols(), self._types.asked(prompt), prompt.sa)
 
 
-@dataclass(frozen=True)
-class _Entity:
-    type: str
-    start: int
-    end: int
-    first: int
-    last: int
-
-
 @dataclass
 class _Words:
     """Joins tagged words to entities."""
@@ -87,7 +78,8 @@ class _Words:
     tagged: bool
     _start: int | None = None  # of the word whose tag is still to come
     _first: int = 0
-    _entity: _Entity | None = None
+    _entity: tuple[Span, tuple[int, int]] | None = None
+    """The entity that is open, and its first and last token."""
 
     def text(self, event: ScanEvent) -> None:
         """A token of a word."""
@@ -103,8 +95,9 @@ class _Words:
             return
         end = self.reader.mark()
         entity = self._entity
-        if event.kind is Kind.INSIDE and entity is not None and entity.type == event.name:
-            self._entity = _Entity(entity.type, entity.start, end, entity.first, event.last)
+        if event.kind is Kind.INSIDE and entity is not None and entity[0].type == event.name:
+            span, (first, _) = entity
+            self._entity = Span(span.start, end, span.type), (first, event.last)
             return
         self._close()
         if event.kind is Kind.OUTSIDE:
@@ -115,7 +108,7 @@ class _Words:
         else:
             if event.kind is Kind.INSIDE:
                 self.reader.repair(event.first, f"inside {event.name} without a beginning, begun here")
-            self._entity = _Entity(event.name, start, end, event.first, event.last)
+            self._entity = Span(start, end, event.name), (event.first, event.last)
 
     def end(self) -> None:
         """End of the transcript."""
@@ -126,4 +119,4 @@ class _Words:
     def _close(self) -> None:
         entity, self._entity = self._entity, None
         if entity is not None:
-            self.reader.add(Span(entity.start, entity.end, entity.type), (entity.first, entity.last))
+            self.reader.add(*entity)

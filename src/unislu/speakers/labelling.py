@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from unislu.result import Analysis, Entity, Segment, Sentiment, Speaker, Word
+from unislu.result import Analysis, Entity, Segment, Sentiment, Speaker, Word, covered
 
 from .clustering import cluster, nearest_names
 from .embedding import Voice
@@ -183,10 +183,8 @@ def _longest(words: Sequence[Word]) -> str | None:
 def _of_words(entity: Entity, segments: Sequence[Segment]) -> Entity:
     for segment in segments:
         if segment.start_char <= entity.start_char < segment.end_char:
-            inside = [
-                word for word in segment.words or ()
-                if word.start_char < entity.end_char and entity.start_char < word.end_char
-            ]  # fmt: skip
+            words = segment.words or ()
+            inside = [words[place] for place in covered(words, entity.start_char, entity.end_char)]
             return replace(entity, speaker=_longest(inside) or segment.speaker)
     return entity
 

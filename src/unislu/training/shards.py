@@ -13,11 +13,10 @@ import json
 import random
 import re
 import tarfile
-from collections import OrderedDict
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from pathlib import Path
-from threading import Lock
 
 from unislu.data.records import Record, read_records
 from unislu.errors import AudioError, RecipeError
@@ -110,43 +109,27 @@ def _padded(size: int) -> int:
     return -(-size // tarfile.BLOCKSIZE) * tarfile.BLOCKSIZE
 
 
-class ShardReader:
-    """Reads clips from shards; the most recently used shards stay in memory."""
-
-    def __init__(self, kept: int = _KEPT) -> None:
-        self._kept = kept
-        self._shards: OrderedDict[str, bytes] = OrderedDict()
-        self._lock = Lock()
-        self.fetched: list[str] = []
-
-    def clip(self, manifest: Path, reference: Reference) -> bytes:
-        """The encoded clip. Raises `AudioError` when its shard cannot be read."""
-        url = reference.shard if "://" in reference.shard else str(manifest.parent / reference.shard)
-        with self._lock:
-            if url not in self._shards:
-                self._shards[url] = self._fetch(url)
-                while len(self._shards) > self._kept:
-                    self._shards.popitem(last=False)
-            self._shards.move_to_end(url)
-            return self._shards[url][reference.start : reference.start + reference.size]
-
-    def _fetch(self, url: str) -> bytes:
-        fs, path = open_store(url)
-        try:
-            data: bytes = fs.cat_file(path)
-        except Exception as error:  # storage packages raise what they like
-            raise AudioError(f"{url}: the shard cannot be read ({error}); is the corpus complete?") from None
-        self.fetched.append(url)
-        return data
-
-
-_READER = ShardReader()
+@lru_cache(maxsize=_KEPT)
+def fetched(url: str) -> bytes:
+    """A shard; the most recently used ones stay in memory. Raises `AudioError` when it cannot be read."""
+    fs, path = open_store(url)
+    try:
+        data: bytes = fs.cat_file(path)
+    except Exception as error:  # storage packages raise what they like
+        raise AudioError(f"{url}: the shard cannot be read ({error}); is the corpus complete?") from None
+    return data
 
 
 def clip_source(manifest: Path, audio: str) -> Path | bytes:
-    """A record's audio as `load_audio` reads it: a path, or the bytes out of a shard."""
+    """A record's audio as `load_audio` reads it: a path, or the bytes out of a shard.
+
+    Raises `AudioError` when the shard cannot be read.
+    """
     reference = Reference.parse(audio)
-    return manifest.parent / audio if reference is None else _READER.clip(manifest, reference)
+    if reference is None:
+        return manifest.parent / audio
+    url = reference.shard if "://" in reference.shard else str(manifest.parent / reference.shard)
+    return fetched(url)[reference.start : reference.start + reference.size]
 
 
 def in_shards(corpora: Sequence[TrainingCorpus]) -> bool:

@@ -6,10 +6,12 @@ keeps everything. Both take a stream and keep only the windows that are not comp
 
 from __future__ import annotations
 
-from .energy import MAX_SECONDS, EnergyCutter, is_silent, windows
+from .energy import MAX_SECONDS, EnergyCutter, is_silent
 from .silero import CHUNK, Silero, has_speech, is_speech
 from .speech import Cutting, SpeechCutter
-from .window import Cutter, Window
+from .window import Window
+
+Cutter = EnergyCutter | SpeechCutter
 
 __all__ = [
     "CHUNK",
@@ -23,5 +25,4 @@ __all__ = [
     "is_silent",
     "has_speech",
     "is_speech",
-    "windows",
 ]

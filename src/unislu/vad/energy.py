@@ -5,8 +5,6 @@ It finds pauses to cut at and detects digital silence. It does not distinguish s
 
 from __future__ import annotations
 
-from itertools import pairwise
-
 import numpy as np
 from numpy.typing import NDArray
 
@@ -25,29 +23,6 @@ _SHARED = 1.8  # audio of up to this many windows is shared by two, which leaves
 _SAME_LEVEL_DB = 3.0  # pauses this close to the quietest one are as good; the best placed is taken
 
 
-def windows(samples: NDArray[np.float32], max_seconds: float = MAX_SECONDS) -> list[tuple[float, float]]:
-    """Cut audio into consecutive windows of at most `max_seconds`, at low-energy points.
-
-    Args:
-        samples: [n] float32, 16 kHz.
-        max_seconds: longest window, in seconds.
-
-    Returns:
-        (start, end) in seconds; they cover the audio without gaps or overlaps. The last two share the rest
-            evenly, so that no window is very short.
-    """
-    total = len(samples) / SAMPLE_RATE
-    if total <= max_seconds:
-        return [(0.0, total)]
-    level = _smoothed_db(samples)
-    limit = int(max_seconds * SAMPLE_RATE) // _FRAME
-    cuts = [0]
-    while len(level) - cuts[-1] > limit:
-        cuts.append(cuts[-1] + _next_cut(level[cuts[-1] :], limit))
-    edges = [cut * _FRAME / SAMPLE_RATE for cut in cuts] + [total]
-    return list(pairwise(edges))
-
-
 def _next_cut(level: NDArray[np.float64], limit: int) -> int:
     """Where to cut audio that is longer than `limit` frames: a frame from 1 to `limit`."""
     left = len(level)
@@ -63,9 +38,10 @@ def _next_cut(level: NDArray[np.float64], limit: int) -> int:
 
 
 class EnergyCutter:
-    """`windows` for a stream: consecutive windows that cover everything.
+    """Consecutive windows of at most `max_seconds`, cut at low-energy points, that cover everything.
 
-    `feed` takes [n] float32 at 16 kHz; both methods return the windows that are complete.
+    `feed` takes [n] float32 at 16 kHz; both methods return the windows that are complete, in order. The last
+    two share the rest evenly, so that no window is very short.
     """
 
     def __init__(self, max_seconds: float = MAX_SECONDS) -> None:

@@ -40,7 +40,7 @@ class Cutting:
 
 
 class SpeechCutter:
-    """Windows of one channel where Silero VAD detects speech; see `Cutter`.
+    """Windows of one channel where Silero VAD detects speech; as `EnergyCutter`, in order, without overlaps.
 
     It keeps only the audio of the current window.
     """

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -31,15 +30,3 @@ class Window:
     def end(self) -> float:
         """In seconds."""
         return (self.first + len(self.samples)) / SAMPLE_RATE
-
-
-class Cutter(Protocol):
-    """Cuts one channel of a stream into windows, in order and without overlaps."""
-
-    def feed(self, samples: NDArray[np.float32]) -> list[Window]:
-        """Add [n] float32 at 16 kHz; returns the windows that are complete."""
-        ...
-
-    def finish(self) -> list[Window]:
-        """End of the audio: the remaining windows."""
-        ...
