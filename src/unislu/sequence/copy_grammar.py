@@ -114,7 +114,7 @@ class CopyMachine(Machine):
         return self._settled(CopyState(self._outside, (), Copied(self._vocabulary, ids)))
 
     def allowed(self, state: State) -> Allowed:
-        at = _copy_state(state)
+        at: CopyState = state
         copied = at.copied
         if copied is None or at.node not in (self._outside, *self._inside):
             return self._automaton.allowed(at.node)
@@ -125,7 +125,7 @@ class CopyMachine(Machine):
         return self._interned.setdefault(found, found)
 
     def step(self, state: State, symbol: int) -> State | None:
-        at = _copy_state(state)
+        at: CopyState = state
         copied = at.copied
         if copied is not None and at.node in (self._outside, *self._inside):
             if symbol in copied.ids[at.cursor : at.cursor + 1]:
@@ -145,16 +145,16 @@ class CopyMachine(Machine):
         return self._settled(at._replace(node=node))
 
     def outside(self, state: State) -> bool:
-        at = _copy_state(state)
+        at: CopyState = state
         return at.node == self._outside and at.copied is not None and self._may_tag(at, at.copied)
 
     def inside(self, state: State) -> bool:
         """Whether an entity is open."""
-        return _copy_state(state).node in self._inside
+        return state.node in self._inside
 
     def expected(self, state: State) -> int | None:
         """The next token if no tag comes; None if only the model can tell."""
-        at = _copy_state(state)
+        at: CopyState = state
         if (
             at.copied is not None
             and at.cursor < len(at.copied.ids)
@@ -166,14 +166,14 @@ class CopyMachine(Machine):
 
     def copied_place(self, state: State, token: int) -> int | None:
         """The position of the word that `token` copies; None if it is part of a tag, or the end."""
-        at = _copy_state(state)
+        at: CopyState = state
         if at.copied is None or at.node not in (self._outside, *self._inside):
             return None
         return at.cursor if token in at.copied.ids[at.cursor : at.cursor + 1] else None
 
     def symbols_after(self, state: State) -> frozenset[int]:
         """All symbols that can follow in the copy: the words, the tags and the end."""
-        copied = _copy_state(state).copied
+        copied: Copied | None = state.copied
         words = () if copied is None else copied.ids
         tags = (symbol for node in self._automaton.nodes for symbol in node.ids)
         return frozenset((*words, *tags))
@@ -194,8 +194,3 @@ class CopyMachine(Machine):
         if at.node == self._outside and at.copied is not None and at.cursor == len(at.copied.ids):
             return CopyState(self._done)
         return at
-
-
-def _copy_state(state: State) -> CopyState:
-    assert isinstance(state, CopyState)
-    return state

@@ -9,15 +9,16 @@ the plain one, where `plain_grammar` lifts them to tokens.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from unislu.errors import VocabularyError
 from unislu.sequence.notation import Kind
 from unislu.sequence.vocabulary import SA, TRANSCRIPT_END
 
-State = Hashable
+State = Any
+"""A small hashable value; only its grammar looks inside."""
 
 
 @dataclass(frozen=True)
@@ -178,10 +179,10 @@ class Automaton(Machine):
             for node in self.nodes:
                 allowed = Allowed(node.text is not None, frozenset(node.ids))
                 self._allowed.append(interned.setdefault(allowed, allowed))
-        return self._allowed[_number(state)]
+        return self._allowed[state]
 
     def step(self, state: State, symbol: int) -> int | None:
-        node = self.nodes[_number(state)]
+        node = self.nodes[state]
         following = node.ids.get(symbol)
         if following is not None:
             return following
@@ -256,8 +257,3 @@ def add_ends(automaton: Automaton, node: int, end: int, sa: bool) -> None:
         fork = (*symbols.section(TRANSCRIPT_END), *symbols.section(SA))
         for label in symbols.labels:
             automaton.path(node, (*fork, *label, symbols.end), end)
-
-
-def _number(state: State) -> int:
-    assert isinstance(state, int)
-    return state

@@ -48,7 +48,7 @@ class PlainGrammar:
         found: dict[str, set[int]] = {}
         for start in starts:
             for token, node in self._reachable(automaton, start):
-                for entity_type in automaton.nodes[_number(node)].types:
+                for entity_type in automaton.nodes[node].types:
                     found.setdefault(entity_type, set()).add(token)
         return {entity_type: tuple(sorted(ids)) for entity_type, ids in found.items()}
 
@@ -72,8 +72,3 @@ class PlainGrammar:
                 if following is not None:
                     stack.append((below, following))
         return found
-
-
-def _number(state: State) -> int:
-    assert isinstance(state, int)
-    return state

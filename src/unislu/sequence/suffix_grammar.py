@@ -87,7 +87,7 @@ class SuffixMachine(Machine):
         return SuffixState(0)
 
     def allowed(self, state: State) -> Allowed:
-        at = _suffix_state(state)
+        at: SuffixState = state
         if at.words is None or at.node not in self._phrases:
             return self._automaton.allowed(at.node)
         content = at.words.content
@@ -97,7 +97,7 @@ class SuffixMachine(Machine):
         return self._interned.setdefault(ids, Allowed(False, ids))
 
     def step(self, state: State, symbol: int) -> State | None:
-        at = _suffix_state(state)
+        at: SuffixState = state
         if at.words is not None and at.node in self._phrases:
             return self._in_phrase(at, at.words, symbol)
         node = self._automaton.step(at.node, symbol)
@@ -112,11 +112,11 @@ class SuffixMachine(Machine):
         return SuffixState(node, at.written, at.words, at.cursor, places)
 
     def key(self, state: State) -> State:
-        at = _suffix_state(state)
+        at: SuffixState = state
         return SuffixState(at.node) if at.node in self._text else at
 
     def outside(self, state: State) -> bool:
-        return _suffix_state(state).node == self._list
+        return bool(state.node == self._list)
 
     def opening(self) -> tuple[Automaton, Iterable[int]]:
         return self._automaton, self._automaton.starts
@@ -146,8 +146,3 @@ class SuffixMachine(Machine):
     def _ends(self, at: SuffixState) -> bool:
         words = at.words
         return at.visible and words is not None and any(words.is_edge(place) for place in at.places)
-
-
-def _suffix_state(state: State) -> SuffixState:
-    assert isinstance(state, SuffixState)
-    return state
