@@ -210,7 +210,8 @@ def tiny(tmp_path_factory: pytest.TempPathFactory) -> Path:
     torch = pytest.importorskip("torch")
     transformers = pytest.importorskip("transformers")
     pytest.importorskip("onnx")
-    from unislu.training.export import export_decoder, export_encoder
+    from unislu.engines.heads import alignment_heads
+    from unislu.training.export import load_checkpoint, write_graphs
 
     words = WhisperTokenizer(bytes_tokenizer())
     vocabulary = Vocabulary.extend(words, 300, words.special_tokens, SLUE)
@@ -223,8 +224,8 @@ def tiny(tmp_path_factory: pytest.TempPathFactory) -> Path:
     checkpoint = tmp_path_factory.mktemp("checkpoint")
     transformers.WhisperForConditionalGeneration(config).save_pretrained(checkpoint)
     path = tmp_path_factory.mktemp("tiny")
-    export_encoder(checkpoint, path / ENCODER)
-    export_decoder(checkpoint, path / DECODER)
+    model = load_checkpoint(checkpoint)
+    write_graphs(model, path, None, alignment_heads(model))
     (path / TOKENIZER).write_text(bytes_tokenizer(), encoding="utf-8")
     (path / MODEL_CARD).write_text("# Tiny\n", encoding="utf-8")
     made = manifest(

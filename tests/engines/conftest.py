@@ -60,13 +60,15 @@ def _make(name: str, checkpoint: Path, tmp_path_factory: pytest.TempPathFactory)
 
         return TorchEngine.load(checkpoint)
     from unislu.engines.devices import CPU
+    from unislu.engines.heads import alignment_heads
     from unislu.engines.onnx import OnnxEngine
-    from unislu.training.export import export_decoder, export_encoder
+    from unislu.training.export import load_checkpoint, write_graphs
 
     folder = tmp_path_factory.mktemp(name)
     quantize = {"int8": "int8", "float16": "float16", "device": "float16"}.get(name)
-    encoder = export_encoder(checkpoint, folder / "encoder.onnx", quantize)
-    decoder = export_decoder(checkpoint, folder / "decoder.onnx", quantize)
+    model = load_checkpoint(checkpoint)
+    write_graphs(model, folder, quantize, alignment_heads(model))
+    encoder, decoder = folder / "encoder.onnx", folder / "decoder.onnx"
     if name != "device":
         return OnnxEngine(encoder, decoder, threads=1)
     with pytest.MonkeyPatch.context() as patch:

@@ -25,6 +25,11 @@ Format = Literal[
     "assemblyai",
 ]  # fmt: skip
 FORMATS: tuple[str, ...] = get_args(Format)
+_AS_IN_REQUESTS = (
+    "entities", "operating_point", "beam", "style", "words", "channels", "vad", "speakers", "values", "date",
+    "region",
+)  # fmt: skip
+"""Fields that a `Request` has too, with the same values."""
 
 
 def _voices(value: Any) -> Any:
@@ -141,21 +146,11 @@ class FormOptions(BaseModel):
             raise OptionError("voice_names without clips: send a clip for each name as the part `voice`")
         return Request(
             tasks=TASKS if self.tasks is None else self.tasks,
-            entities=self.entities,
             bias=self._bias(),
-            operating_point=self.operating_point,
             vocabulary=self._expected(),
-            beam=self.beam,
-            style=self.style,
-            words=self.words,
-            channels=self.channels,
-            vad=self.vad,
-            speakers=self.speakers,
             speaker_names=self.speaker_names or (),
             voices=self.voices or {},
-            values=self.values,
-            date=self.date,
-            region=self.region,
+            **{name: getattr(self, name) for name in _AS_IN_REQUESTS},
         )
 
 

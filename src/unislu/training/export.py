@@ -158,18 +158,14 @@ def export_encoder(checkpoint: Path, out: Path, quantize: Quantize = None, hidde
     return _write_encoder(load_checkpoint(checkpoint), out, quantize, hidden)
 
 
-def export_decoder(checkpoint: Path, out: Path, quantize: Quantize = None) -> Path:
-    """Write the decoder graph of a Hugging Face Whisper folder to the file `out` and return it."""
-    model = load_checkpoint(checkpoint)
-    return _write_decoder(model, out, quantize, alignment_heads(model))
-
-
 def write_graphs(
     model: WhisperForConditionalGeneration, folder: Path, quantize: Quantize, heads: Sequence[Head]
 ) -> None:
     """Write both graphs of a loaded model into a bundle's folder."""
     _write_encoder(model, folder / ENCODER, quantize, hidden=False)
-    _write_decoder(model, folder / DECODER, quantize, heads)
+    shape = Shape.of(model.config)
+    graph = write_decoder(checkpoint_weights(model), shape, quantize == "int8", heads)
+    _save(graph, shape, folder / DECODER, {"alignment_heads": write_heads(heads)}, half=quantize == "float16")
 
 
 def load_checkpoint(checkpoint: Path) -> WhisperForConditionalGeneration:
@@ -290,15 +286,6 @@ def _write_encoder(
     int8_cache = quantize == "int8"
     graph = write_encoder(checkpoint_weights(model), shape, linear, hidden=hidden, int8_cache=int8_cache)
     return _save(graph, shape, out, half=quantize == "float16")
-
-
-def _write_decoder(
-    model: WhisperForConditionalGeneration, out: Path, quantize: Quantize, heads: Sequence[Head]
-) -> Path:
-    shape = Shape.of(model.config)
-    graph = write_decoder(checkpoint_weights(model), shape, quantize == "int8", heads)
-    extra = {"alignment_heads": write_heads(heads)}
-    return _save(graph, shape, out, extra, half=quantize == "float16")
 
 
 def _heads(facts: Facts, model: WhisperForConditionalGeneration) -> tuple[Head, ...]:

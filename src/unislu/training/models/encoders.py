@@ -168,11 +168,7 @@ class EncoderWithHead(nn.Module):
 
     def save(self, folder: Path, unislu: dict[str, Any]) -> None:
         """Write the weights, the encoder's `config.json`, and `unislu.json`."""
-        from safetensors.torch import save_file
-
-        folder.mkdir(parents=True, exist_ok=True)
-        weights = {name: value.detach().cpu().contiguous() for name, value in self.state_dict().items()}
-        save_file(weights, str(folder / WEIGHTS))
+        save_weights(self, folder)
         self.encoder.module.config.save_pretrained(folder)
         write_unislu(folder, unislu)
 
@@ -277,8 +273,17 @@ def _module(name: str, config: Any, family: str) -> Any:
     return kind(config) if bare else kind.from_pretrained(name, config=config, dtype=torch.float32)
 
 
+def save_weights(model: nn.Module, folder: Path) -> None:
+    """Write a model's weights into a folder, which is made."""
+    from safetensors.torch import save_file
+
+    folder.mkdir(parents=True, exist_ok=True)
+    weights = {name: value.detach().cpu().contiguous() for name, value in model.state_dict().items()}
+    save_file(weights, str(folder / WEIGHTS))
+
+
 def load_weights(model: nn.Module, folder: str | Path) -> None:
-    """Read weights that `EncoderWithHead.save` wrote. Raises `RecipeError` if they do not fit."""
+    """Read what `save_weights` wrote. Raises `RecipeError` if it does not fit."""
     from safetensors.torch import load_file
 
     try:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -25,12 +25,7 @@ from unislu.training.checkpoint import Checkpoint, tokenizer_file_of, write_unis
 from unislu.training.config import OptimizerConfig
 from unislu.training.loss import Tensors, batch_loss, token_losses
 from unislu.training.model_config import SpeechLlmConfig
-from unislu.training.models.encoders import (
-    WEIGHTS,
-    SpeechEncoder,
-    load_encoder,
-    load_weights,
-)
+from unislu.training.models.encoders import SpeechEncoder, load_encoder, load_weights, save_weights
 from unislu.training.models.lora import MARK, add_low_rank, linear_layers
 from unislu.training.protocol import decay_groups
 
@@ -201,15 +196,8 @@ class SpeechLlm(nn.Module):
 
     def save(self, folder: Path, unislu: dict[str, Any]) -> None:
         """Write the trained weights and the names of the pretrained models; these are not copied."""
-        from dataclasses import asdict
-
-        from safetensors.torch import save_file
-
-        folder.mkdir(parents=True, exist_ok=True)
-        weights = {n: value.detach().cpu().contiguous() for n, value in self.state_dict().items()}
-        save_file(weights, str(folder / WEIGHTS))
-        config = asdict(self.config)
-        write_unislu(folder, {**unislu, "model": {**config, "backbone": None}})
+        save_weights(self, folder)
+        write_unislu(folder, {**unislu, "model": {**asdict(self.config), "backbone": None}})
 
 
 def template_ids(vocabulary: Vocabulary, text: str) -> tuple[int, ...]:
