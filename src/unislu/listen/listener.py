@@ -19,6 +19,8 @@ from ..errors import OptionError
 from ..recognition.request import Request, RequestOptions
 from ..result import Entity, Word, covered
 from ..sequence import Target
+from ..speakers import LiveSpeakers
+from ..vad import Silero
 from .cutter import UtteranceCutter
 from .draft import Draft, Tagged
 from .events import EndEvent, EntityEvent, Event, FinalEvent, PartialEvent, SentimentEvent
@@ -26,7 +28,6 @@ from .transcript import Running, Utterance
 
 if TYPE_CHECKING:
     from ..recognition.model import Model
-    from ..speakers import LiveSpeakers
 
 INTERVAL = 0.4
 """Seconds of audio between two drafts of an utterance."""
@@ -82,7 +83,7 @@ class Listener:
         self._goes_on = request.style == "cased"  # other styles differ from the model's output
         self._interval = round(interval * SAMPLE_RATE)
         self._cutter = UtteranceCutter(
-            _silero() if detector is None else detector, model.manifest.audio.max_seconds
+            Silero() if detector is None else detector, model.manifest.audio.max_seconds
         )
         self._utterance = Utterance()
         self._running = Running()
@@ -203,8 +204,6 @@ def _long_enough(samples: NDArray[np.float32]) -> NDArray[np.float32]:
 def _speakers(request: Request) -> LiveSpeakers | None:
     if request.speakers is None:
         return None
-    from ..speakers import LiveSpeakers
-
     count = request.speakers if isinstance(request.speakers, int) else None
     known = {name: np.asarray(values, np.float32) for name, values in dict(request.voices).items()}
     return LiveSpeakers(count, request.speaker_names, known)
@@ -214,9 +213,3 @@ def _said(entity: Entity, words: Sequence[Word] | None, other: str) -> Entity:
     """The entity with the speaker of its first word; `other` where words have no times."""
     inside = covered(words or (), entity.start_char, entity.end_char)
     return replace(entity, speaker=words[inside[0]].speaker if words and inside else other)
-
-
-def _silero() -> SpeechDetector:
-    from ..vad import Silero
-
-    return Silero()

@@ -252,9 +252,7 @@ class Recording:
         )
         result = self._enriched(result)
         timings = {"load": load_seconds, **self._timings, "total": sum(self._timings.values())}
-        return replace(
-            result, timings={stage: round(seconds, DIGITS) for stage, seconds in timings.items()}
-        )
+        return replace(result, timings={stage: round(seconds, DIGITS) for stage, seconds in timings.items()})
 
     def _enriched(self, result: Analysis) -> Analysis:
         """The result with what is read from it, as far as requested: values of entities, speakers."""
@@ -276,9 +274,7 @@ class Recording:
         found = with_speakers(result, voices, count, request.speaker_names, known)
         if result.no_speech:
             return found
-        notes = [
-            f"{self._stream.name}: {note}" for note in unmet(found, count, request.speaker_names, known)
-        ]
+        notes = [f"{self._stream.name}: {note}" for note in unmet(found, count, request.speaker_names, known)]
         return replace(found, warnings=(*found.warnings, *notes))
 
     def _all_notes(self, decoded: Sequence[Hypothesis], duration: float) -> list[str]:

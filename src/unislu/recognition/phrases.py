@@ -73,9 +73,7 @@ def prompt_phrases(text: str) -> list[str]:
     ]
 
 
-def checked_phrases(
-    values: Iterable[PhraseLike], places: Sequence[str] | None = None
-) -> tuple[Phrase, ...]:
+def checked_phrases(values: Iterable[PhraseLike], places: Sequence[str] | None = None) -> tuple[Phrase, ...]:
     """Phrases, each once, in their order.
 
     Args:

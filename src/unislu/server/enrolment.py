@@ -11,6 +11,9 @@ import secrets
 from collections.abc import Sequence
 from pathlib import Path
 
+from ..audio import load_audio
+from ..errors import AudioError
+from ..speakers import profile
 from ..speakers.options import checked_names
 from .answers import ApiError
 from .decoding import DecoderPool
@@ -63,10 +66,6 @@ async def _described(
 
 
 async def _voice(name: str, clip: Upload, decoders: DecoderPool, folder: Path) -> list[float]:
-    from ..audio import load_audio
-    from ..errors import AudioError
-    from ..speakers import profile
-
     decoded = await decoders.decode(
         clip.path, folder / f"{clip.path.name}.wav", name, longest=MAX_CLIP_SECONDS
     )

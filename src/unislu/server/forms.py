@@ -13,6 +13,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationEr
 from ..errors import OptionError
 from ..recognition.request import TASKS, Request
 from ..recognition.written import read_bias
+from ..redact import REDACT_BIAS
 from ..sequence.phrases import Phrase
 from .answers import ApiError
 from .expected import BOOSTS, Boost, Keyterms, KeytermsPrompt, Keywords, Phrases, WordBoost, names_of
@@ -119,7 +120,6 @@ class FormOptions(BaseModel):
         return False
 
     def _bias(self) -> float | dict[str, float]:
-        from ..redact import REDACT_BIAS
 
         if self.bias is not None:
             return self.bias

@@ -170,9 +170,7 @@ class JobRunner:
             await asyncio.to_thread(self.store.advance, job.id, 0.0, decoded.seconds)
             self._tell()
             progress = self._progress(job.id, decoded.seconds)
-            analysis = await self._service.transcribe(
-                decoded, job.file, form.request(), progress, form.model
-            )
+            analysis = await self._service.transcribe(decoded, job.file, form.request(), progress, form.model)
             return finish(analysis, form).to_json()
         finally:
             shutil.rmtree(folder, ignore_errors=True)

@@ -267,5 +267,3 @@ def _job(row: tuple[Any, ...]) -> Job:
 
 def _now() -> str:
     return datetime.now(UTC).isoformat()
-
-

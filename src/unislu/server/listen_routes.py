@@ -7,7 +7,7 @@ import contextlib
 import json
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from fastapi import APIRouter, WebSocket, WebSocketDisconnect
@@ -17,15 +17,13 @@ from pydantic import Field
 from ..audio import SAMPLE_RATE
 from ..audio.stream import Resampler
 from ..errors import UnisluError
+from ..listen import Event, Listener
 from ..recognition.request import Request
 from .answers import TIMEOUT, ApiError, from_unislu, unforeseen
 from .forms import FormOptions, parse_form
 from .places import Places
 from .security import SUBPROTOCOL
 from .service import Service
-
-if TYPE_CHECKING:
-    from ..listen import Event, Listener
 
 IDLE_SECONDS = 30.0
 """The longest time without a message from a client, or in which it accepts none."""
@@ -67,7 +65,7 @@ def router(service: Service) -> APIRouter:
 
 async def _serve(socket: WebSocket, service: Service, form: ListenForm, request: Request) -> None:
     key = await service.key(form.model)
-    listener = await service.worker.call(lambda model: _make(model, form.interval, request), key)
+    listener = await service.worker.call(lambda m: Listener(m, request, interval=form.interval), key)
     await socket.accept(subprotocol=_subprotocol(socket))
     await _Conversation(socket, service, listener, form).hold()
 
@@ -75,12 +73,6 @@ async def _serve(socket: WebSocket, service: Service, form: ListenForm, request:
 async def _deny(socket: WebSocket, error: ApiError | UnisluError) -> None:
     answer = error if isinstance(error, ApiError) else from_unislu(error)
     await socket.send_denial_response(answer.response())
-
-
-def _make(model: Any, interval: float, request: Request) -> Listener:
-    from ..listen import Listener
-
-    return Listener(model, request, interval=interval)
 
 
 def _subprotocol(socket: WebSocket) -> str | None:

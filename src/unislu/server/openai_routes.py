@@ -14,6 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from ..recognition.phrases import prompt_phrases
 from ..recognition.request import Request as Asked
+from ..writers import get_writer
 from . import formats, schemas
 from .answers import ApiError
 from .expected import Phrases
@@ -184,8 +185,6 @@ def _ignored(fields: Sequence[tuple[str, str]], form: TranscriptionForm) -> dict
 
 
 def _answer(analysis: Analysis, form: TranscriptionForm, model: Model, headers: dict[str, str]) -> Response:
-    from ..writers import get_writer
-
     kind = form.response_format
     if kind == "text":
         return PlainTextResponse(f"{analysis.text}\n", headers=headers)

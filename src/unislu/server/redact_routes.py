@@ -7,13 +7,15 @@ import base64
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from fastapi import APIRouter, Request
 from fastapi.responses import JSONResponse, PlainTextResponse, Response
 
 from ..recognition.presets import preset
 from ..recognition.request import Request as Asked
+from ..redact import Pseudonyms, Redaction
+from ..redact.formats import kind_of
+from ..result import Analysis
 from ..sequence.labels import normalize_type
 from . import schemas
 from .answers import ApiError
@@ -21,10 +23,6 @@ from .decoding import DecodedFile
 from .forms import RedactForm, form_schema
 from .service import Service, Submission, unless_gone
 from .uploads import Upload
-
-if TYPE_CHECKING:
-    from ..redact import Redaction
-    from ..result import Analysis
 
 MAX_INLINE_BYTES = 64 << 20
 
@@ -82,8 +80,6 @@ def _asked(form: RedactForm) -> tuple[Asked, Sequence[str] | None]:
 async def _redact(
     service: Service, sent: Submission[RedactForm], request: Asked, types: Sequence[str] | None
 ) -> tuple[Redaction, Copy | None]:
-    from ..redact import Redaction
-
     form, upload = sent.form, sent.upload
     analysis = await service.analyze(sent, request, split=form.channels == "split")
     sound = form.output != "text"
@@ -118,9 +114,6 @@ async def _again(
 
 
 async def _answer(redaction: Redaction, copy: Copy | None, form: RedactForm, upload: Upload) -> Response:
-    from ..redact import Pseudonyms
-    from ..redact.formats import kind_of
-
     if redaction.leaks:
         found = ", ".join(map(str, redaction.leaks[:5]))
         message = f"still recognised in the redacted audio: {found}; nothing is returned: raise guard"

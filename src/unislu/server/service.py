@@ -17,7 +17,9 @@ from pydantic import BaseModel
 
 from ..errors import UnisluError
 from ..recognition.request import Request
+from ..redact import redact_analysis
 from ..result import Analysis
+from ..writers import FORMATS, get_writer
 from . import formats
 from .answers import CLIENT_GONE, TOO_MANY, ApiError
 from .batching import ModelWorker, WaitingClip
@@ -246,8 +248,6 @@ _KINDS = {
 
 def render(analysis: Analysis, format_: str) -> Response:
     """A result in the requested format."""
-    from ..writers import get_writer
-
     if format_ == "json":
         return JSONResponse(analysis.to_dict())
     if format_ == "deepgram":
@@ -264,8 +264,6 @@ def render(analysis: Analysis, format_: str) -> Response:
 
 def check_format(format_: str, has_text: object, speakers: object) -> None:
     """Raises `ApiError` for an unknown format, or if it shows what was not requested: text, speakers."""
-    from ..writers import FORMATS
-
     if format_ not in ANSWERS:
         message = f"format is {format_[:40]!r}: choose from {', '.join(ANSWERS)}"
         raise ApiError(400, message, code="invalid_value", param="format")
@@ -281,7 +279,6 @@ def finish(analysis: Analysis, form: AnalyzeForm) -> Analysis:
     """The result for a form, with its entities masked if requested."""
     if form.redact is None:
         return analysis
-    from ..redact import redact_analysis
 
     types = None if [name.lower() for name in form.redact] == ["all"] else form.redact
     return redact_analysis(analysis, types, form.redact_how)

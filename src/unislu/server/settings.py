@@ -9,6 +9,7 @@ from dataclasses import Field, dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
+from ..bundle import parse_reference
 from ..engines.devices import DEVICES
 from ..errors import OptionError
 
@@ -176,8 +177,6 @@ def check_key(key: str, what: str) -> None:
 
 def _check_names(names: tuple[str, ...]) -> None:
     """Raises `OptionError` for what `--load` cannot load: paths, and names that are taken."""
-    from ..bundle import parse_reference
-
     for name in names:
         if parse_reference(name) is None:
             raise OptionError(f"--load {name}: give names of `unislu models`, for example small or small@1.0")

@@ -62,9 +62,7 @@ def with_speakers(
     return replace(result, segments=segments, entities=entities, speakers=_summaries(segments, known))
 
 
-def unmet(
-    result: Analysis, count: int | None, names: Sequence[str], enrolled: Iterable[str]
-) -> list[str]:
+def unmet(result: Analysis, count: int | None, names: Sequence[str], enrolled: Iterable[str]) -> list[str]:
     """The requests about speakers that the result does not meet, a sentence each."""
     speakers = result.speakers or ()
     found = f"{len(speakers)} {'voice' if len(speakers) == 1 else 'voices'} can be told apart"

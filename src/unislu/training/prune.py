@@ -13,13 +13,13 @@ import json
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from unislu.data.lines import read_lines
+from unislu.data.records import read_records
 from unislu.errors import BundleError, RecipeError, RecordError
+from unislu.sequence import WhisperTokenizer
 from unislu.training.checkpoint import Checkpoint
-
-if TYPE_CHECKING:
-    from unislu.sequence import WhisperTokenizer
 
 TOKENIZER = "tokenizer.json"
 #: Ids in Hugging Face's two configuration files.
@@ -43,8 +43,6 @@ def prune(checkpoint: Path, out: Path, texts: Iterable[str]) -> tuple[int, int]:
     """
     import torch
     from transformers import WhisperForConditionalGeneration
-
-    from unislu.sequence import WhisperTokenizer
 
     known = Checkpoint.read(checkpoint)
     try:
@@ -105,9 +103,6 @@ def read_texts(paths: Iterable[Path]) -> Iterator[str]:
     Raises:
         RecipeError: a file that cannot be read.
     """
-    from unislu.data.lines import read_lines
-    from unislu.data.records import read_records
-
     for path in paths:
         if path.suffix == ".jsonl":
             yield from (record.text for record in read_records(path))
@@ -150,11 +145,8 @@ def _fewer(definition: Mapping[str, Any], places: Mapping[int, int]) -> dict[str
 
 
 def _renumber(config: Any, places: Mapping[int, int]) -> None:
-    for key in _ID_KEYS:
+    for key in (*_ID_KEYS, *_LIST_KEYS):
         old = getattr(config, key, None)
         if old is not None:
-            setattr(config, key, places.get(old))
-    for key in _LIST_KEYS:
-        old = getattr(config, key, None)
-        if old is not None:
-            setattr(config, key, [places[id_] for id_ in old if id_ in places])
+            new = places.get(old) if key in _ID_KEYS else [places[id_] for id_ in old if id_ in places]
+            setattr(config, key, new)

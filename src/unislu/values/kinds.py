@@ -53,8 +53,7 @@ NAMES: Mapping[str, str] = {
     "mobile-phone-number cell cell-phone cell-number cell-phone-number contact-number callback-number "
     "fax fax-number landline",
     "email": "email e-mail email-address e-mail-address mail-address email-id",
-    "url": "url website web-address web-site link web-page internet-address domain domain-name site "
-    "homepage",
+    "url": "url website web-address web-site link web-page internet-address domain domain-name site homepage",
     "card": "credit-card credit-card-number card-number debit-card debit-card-number payment-card "
     "payment-card-number bank-card-number card pan",
     "iban": "iban iban-number international-bank-account-number iban-code",
