@@ -43,6 +43,10 @@ class LabelSet:
         object.__setattr__(self, "_types", _by_name(self.entity_types, "entity type"))
         object.__setattr__(self, "_sentiments", _by_name(self.sentiments, "sentiment"))
 
+    def to_dict(self) -> dict[str, list[str]]:
+        """Plain data for manifests."""
+        return {"entity_types": list(self.entity_types), "sentiments": list(self.sentiments)}
+
     def entity_type(self, name: str) -> str | None:
         """The tag whose normalised name is that of `name`: `person` gives `PERSON`. None if there is none."""
         return self._types.get(normalize_type(name))

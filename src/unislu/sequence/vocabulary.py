@@ -7,7 +7,7 @@ after the embedding's last row, and a text token is one that the tokenizer lists
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
 from functools import cached_property
@@ -176,12 +176,7 @@ class Vocabulary:
 
     def to_manifest(self) -> dict[str, Any]:
         """Plain data for `from_manifest`; the tokenizer is kept in its own file."""
-        return {
-            "size": self.size,
-            "tokens": dict(self.ids),
-            "entity_types": list(self.labels.entity_types),
-            "sentiments": list(self.labels.sentiments),
-        }
+        return {"size": self.size, "tokens": dict(self.ids), **self.labels.to_dict()}
 
     @classmethod
     def from_manifest(cls, tokenizer: TextTokenizer, manifest: Mapping[str, Any]) -> Vocabulary:
@@ -189,11 +184,8 @@ class Vocabulary:
         try:
             size = int(manifest["size"])
             ids = {str(name): int(id_) for name, id_ in manifest["tokens"].items()}
-            labels = LabelSet(_strings(manifest["entity_types"]), _strings(manifest["sentiments"]))
+            types, sentiments = (tuple(map(str, manifest[key])) for key in ("entity_types", "sentiments"))
+            labels = LabelSet(types, sentiments)
         except (KeyError, TypeError, ValueError, AttributeError) as error:
             raise VocabularyError(f"malformed vocabulary in a manifest: {error!r}") from error
         return cls(tokenizer, size, ids, labels)
-
-
-def _strings(values: Iterable[object]) -> tuple[str, ...]:
-    return tuple(str(value) for value in values)

@@ -140,7 +140,11 @@ class DecoderPool:
             except BaseException:  # cancelled: its answer would be taken for that of the next task
                 await _kill(worker)
                 raise
-            await self._keep(worker, alive=answer is not None)
+            worker.uses += 1
+            if answer is not None and worker.uses < USES:
+                self._idle.append(worker)
+            else:
+                await _kill(worker)
         if answer is None:
             raise ApiError(400, f"{task['name']}: {_BROKEN}", code="invalid_audio", param="file")
         self._check(answer, task)
@@ -163,13 +167,6 @@ class DecoderPool:
             raise ApiError(413, message, code=code, param="file")
         message = f"{task['name']}: has more than {task['max_seconds']:g} s of audio: send it in parts"
         raise ApiError(413, message, code=code, param="file")
-
-    async def _keep(self, worker: _Worker, alive: bool) -> None:
-        worker.uses += 1
-        if alive and worker.uses < USES:
-            self._idle.append(worker)
-        else:
-            await _kill(worker)
 
     async def close(self) -> None:
         """End the idle processes."""

@@ -7,6 +7,7 @@ import base64
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from urllib.parse import quote
 
 from fastapi import APIRouter, Request
 from fastapi.responses import JSONResponse, PlainTextResponse, Response
@@ -126,7 +127,7 @@ async def _answer(redaction: Redaction, copy: Copy | None, form: RedactForm, upl
     if form.output == "audio":
         data = await asyncio.to_thread(copy.path.read_bytes)  # the folder is deleted once the answer is sent
         headers = {
-            "Content-Disposition": f"attachment; filename*=UTF-8''{_quoted(name)}",
+            "Content-Disposition": f"attachment; filename*=UTF-8''{quote(name, safe='')}",
             "Unislu-Verified": str(redaction.verified).lower(),
         }
         return Response(data, media_type=kind, headers=headers)
@@ -143,9 +144,3 @@ async def _answer(redaction: Redaction, copy: Copy | None, form: RedactForm, upl
             "audio": {"content_type": kind, "filename": name, "data": coded},
         }
     )
-
-
-def _quoted(name: str) -> str:
-    from urllib.parse import quote
-
-    return quote(name, safe="")

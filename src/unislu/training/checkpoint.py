@@ -37,6 +37,7 @@ _TYPES: dict[str, type] = {
     "types_seen": list,
     "provenance": dict,
 }
+_JSON: dict[type, str] = {str: "string", dict: "object", list: "array", bool: "boolean"}
 _REMEDY = "train or copy it again"
 
 
@@ -88,7 +89,7 @@ class Checkpoint:
         for key, wanted in _TYPES.items():
             if key in values and not isinstance(values[key], wanted):
                 raise BundleError(
-                    f"{path}: key {key!r} is {values[key]!r:.40}, not a JSON {_json(wanted)}; {_REMEDY}"
+                    f"{path}: key {key!r} is {values[key]!r:.40}, not a JSON {_JSON[wanted]}; {_REMEDY}"
                 )
         known = {key: values.pop(key) for key in _TYPES if key in values}
         if known.get("padding", "none") not in get_args(Padding):
@@ -170,16 +171,12 @@ class Checkpoint:
         """The content of `unislu.json`."""
         written = {"vocabulary": self.vocabulary, "format": self.format, "alphabet": self.alphabet}
         blank = {} if self.leading_blank else {"leading_blank": False}
-        sets = self.labels and {
-            "entity_types": list(self.labels.entity_types),
-            "sentiments": list(self.labels.sentiments),
-        }
         return {
             "kind": self.kind,
             **({**written, **blank} if self.vocabulary else {}),
             **({"padding": self.padding} if self.padding != "none" else {}),
             "decode": self.decode,
-            **({"labels": sets} if sets else {}),
+            **({"labels": self.labels.to_dict()} if self.labels else {}),
             "types_seen": list(self.types_seen),
             "provenance": self.provenance,
             **self.details,
@@ -289,11 +286,6 @@ def _converted(model: str) -> Path:
     path = Path(tempfile.mkdtemp(prefix="unislu-tokenizer-")) / TOKENIZER
     backend.save(str(path))
     return path
-
-
-def _json(kind: type) -> str:
-    names: dict[type, str] = {str: "string", dict: "object", list: "array", bool: "boolean"}
-    return names[kind]
 
 
 def portable(value: Any) -> Any:

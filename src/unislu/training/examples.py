@@ -169,7 +169,6 @@ class ExampleMaker:
         self._prompts: PromptConfig = recipe.prompts
         self._vocabulary = vocabulary
         self._closed, self._open, self._suffix = formats.closed, formats.open, formats.suffix
-        self._closed_types = frozenset(vocabulary.labels.entity_types)
         opened = [c for c in corpora if c.config.entities == "open"]
         self._others = [types for c in opened for types in c.type_sets]
         random_types = self._prompts.strategy == "random-type"
@@ -179,10 +178,10 @@ class ExampleMaker:
         self._table = TypeTable.read(Path(prompts.table)) if prompts.table else None
         asks = prompts.alone or prompts.absent or prompts.described
         self._mix = PromptMix(prompts.alone, prompts.absent, prompts.described) if asks else None
-        self._similar: dict[str, list[int]] = {}
+        self._similar: dict[tuple[Path, str], list[int]] = {}
         if self._prompts.strategy == "hard":
             found = neighbours([text for c in opened for _, text in c.tagged], self._prompts.embedding)
-            keys = [_key(c, id_) for c in opened for id_, _ in c.tagged]
+            keys = [(c.manifest, id_) for c in opened for id_, _ in c.tagged]
             self._similar = dict(zip(keys, found, strict=True))
 
     def __call__(self, corpus: TrainingCorpus, record: Record, epoch: int) -> Example | None:
@@ -288,7 +287,7 @@ class ExampleMaker:
         self, corpus: TrainingCorpus, record: Record, generator: random.Random
     ) -> Sequence[tuple[str, ...]]:
         """The type sets that negatives are drawn from: similar examples', its corpus' or everybody's."""
-        if similar := self._similar.get(_key(corpus, record.id)):
+        if similar := self._similar.get((corpus.manifest, record.id)):
             return [self._others[number] for number in similar]
         if self._prompts.whole_set > 0 and corpus.type_sets and generator.random() < self._prompts.whole_set:
             return [corpus.ontology]
@@ -306,7 +305,8 @@ class ExampleMaker:
         if target.sentiment is None:
             return None
         tagged = generator.random() < 0.5 and tags_transcript(self._closed)
-        spans = _guessed_names(target.text, sorted(self._closed_types), generator) if tagged else ()
+        types = sorted(self._vocabulary.labels.entity_types)
+        spans = _guessed_names(target.text, types, generator) if tagged else ()
         prompt = Prompt(frozenset({"ner", "sa"}) if tagged else frozenset({"sa"}))
         target = replace(target, entities=spans if tagged else None)
         rendered = self._closed.render(target, prompt)
@@ -361,10 +361,6 @@ def _descriptions(record: Record) -> dict[str, str]:
     if not isinstance(said, dict):
         return {}
     return {normalize_type(str(name)): str(text) for name, text in said.items()}
-
-
-def _key(corpus: TrainingCorpus, id_: str) -> str:
-    return f"{corpus.manifest}/{id_}"
 
 
 def _renamed(target: Target, config: CorpusConfig, generator: random.Random) -> tuple[Target, frozenset[str]]:

@@ -370,10 +370,7 @@ class Run:
             **self.model.describe(),
             "padding": self.recipe.audio.padding,
             "decode": asdict(drawn_by(self.recipe)),
-            "labels": {
-                "entity_types": list(SLUE.entity_types),
-                "sentiments": list(SLUE.sentiments),
-            },
+            "labels": SLUE.to_dict(),
             "types_seen": types if any(c.config.entities == "open" for c in self.corpora) else [],
             "provenance": {
                 "recipe": portable(to_dict(self.recipe)),
