@@ -46,7 +46,7 @@ class Listener:
         self._engine = TorchEngine.load(Path(backbone))
         self._tokenizer = WhisperTokenizer.from_file(tokenizer_file_of(backbone))
         rows, special = int(self._engine.model.config.vocab_size), self._tokenizer.special_tokens
-        self._vocabulary = Vocabulary.base(self._tokenizer, rows, special, SLUE)
+        self._vocabulary = Vocabulary(self._tokenizer, rows, special, SLUE)
         self._end = self._vocabulary[END]
         self._text = np.array(sorted(self._vocabulary.text_ids | {self._end}))
 
