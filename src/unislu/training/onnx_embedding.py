@@ -70,7 +70,8 @@ def logits_by_shortlist(graph: GraphWriter, x: str, vocabulary: int, width: int)
     count = graph.ints(min(SHORTLIST, vocabulary))
     graph.op("TopK", [rough, count], outputs=[graph.fresh("rough_best"), best], axis=1, sorted=0)
     column = graph.op("Reshape", [_rounded(graph, x), graph.ints(0, -1, 1)])
-    full = graph.op("Squeeze", [graph.op("MatMul", [dequantized_rows(graph, best, 2, BLOCK * blocks), column]), graph.ints(2)])
+    rows = dequantized_rows(graph, best, 2, BLOCK * blocks)
+    full = graph.op("Squeeze", [graph.op("MatMul", [rows, column]), graph.ints(2)])
     return graph.op("ScatterElements", [rough, best, full], axis=1)
 
 
