@@ -5,7 +5,7 @@
 #
 #   WHISPER_BASE=<Hugging Face folder of openai/whisper-base> DATA=<corpora> WORK=<make.sh's folder> recipes/default-base/make-pair.sh
 #
-# CLIPS and STEPS make it small, as in make.sh. Needs what that needs, and pip install ".[texts]".
+# CLIPS, STEPS and VOICES are make.sh's. Needs what that needs, and pip install ".[texts]".
 set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
 : "${WHISPER_BASE:?}" "${DATA:?}" "${WORK:?}"
@@ -16,7 +16,7 @@ train() { DATA=$speech unislu train "$here/$1.yaml" ${STEPS:+max_steps=$STEPS} $
 
 # Texts: calls and surgeries from patterns, many types from published corpora, the beginning of each file.
 if [ ! -d "$texts" ]; then
-  python "$here/talk_texts.py" "$texts.part"; python "$here/open_types.py" "$DATA" "$texts.part"
+  python "$here/talk_texts.py" "$texts.part" ${CLIPS:+--count "$CLIPS"}; python "$here/open_types.py" "$DATA" "$texts.part"
   mv "$texts.part" "$texts"
 fi
 if [ ! -f "$texts/talk.jsonl" ]; then
@@ -29,7 +29,7 @@ if [ ! -f "$texts/open.jsonl" ]; then
   whole "$texts/open.jsonl"
 fi
 
-voices="hibari:us=4,hibari:gb=1.5,flite:awb=1.2,flite:rms=1.6"
+voices=${VOICES:-"hibari:us=4,hibari:gb=1.5,flite:awb=1.2,flite:rms=1.6"}
 augment="speed=0.4,reverb=0.15,noise=0.25,telephone=0.1,gain=0.5"
 for name in talk open; do
   unislu synthesize "$texts/$name.jsonl" "$speech/$name" --voices "$voices" --augment "$augment" --speed 0.98-1.3 --seed 0
@@ -69,7 +69,7 @@ train tags
 # And over other sentences of many types, calls and sentiments, whose texts are given as annotated.
 more=$WORK/more-texts
 if [ ! -d "$more" ]; then
-  python "$here/talk_texts.py" "$more.part" --count 6000 --seed 7
+  python "$here/talk_texts.py" "$more.part" --count "${CLIPS:-6000}" --seed 7
   mv "$more.part" "$more"
 fi
 # Not `tail | head`: head ends first where a file is long, and pipefail takes that for an error.

