@@ -18,7 +18,7 @@ import pytest
 
 from unislu.audio import SAMPLE_RATE
 from unislu.cli import main
-from unislu.cli.listen import Buffer
+from unislu.cli.pcm_buffer import Buffer
 from unislu.errors import OptionError
 from unislu.recognition.request import Request
 from unislu.result import Analysis, Entity, Segment, Sentiment

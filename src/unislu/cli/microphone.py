@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from ..errors import AudioError, MissingDependencyError, OptionError, install_hint, needs
-
-if TYPE_CHECKING:
-    from .listen import Buffer
+from .pcm_buffer import Buffer
 
 _RATE = 16_000
 _BLOCK = _RATE // 10

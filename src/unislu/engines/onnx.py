@@ -9,7 +9,6 @@ and the result of a window does not depend on its neighbours in the batch.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -19,8 +18,7 @@ from numpy.typing import NDArray
 from unislu.engines.device_array import Array, DeviceArray, bind, on_host
 from unislu.engines.devices import CPU, MEMORY, load_libraries
 from unislu.engines.heads import read_heads
-from unislu.engines.onnx_scores import ScoreBinding, ScoreGraph
-from unislu.engines.onnx_step import SCALES, StepBinding
+from unislu.engines.onnx_state import SCALES, OnnxEncoded, OnnxState, ScoreGraph, StepBinding
 from unislu.engines.session import cores, open_session
 from unislu.errors import EngineError
 
@@ -41,43 +39,6 @@ DTYPES: dict[str, type[Any]] = {
     "tensor(float16)": np.float16,
     "tensor(int8)": np.int8,
 }
-
-
-@dataclass(frozen=True)
-class OnnxEncoded:
-    """Cross-attention caches of a batch of windows."""
-
-    caches: dict[str, NDArray[Any]]
-    """`cross_*` -> `[batch, heads, audio, head]`, and `cross_scales` where the caches are int8."""
-    lengths: NDArray[np.int32]
-    """True audio positions of each row, `[batch]`."""
-    bound: Mapping[str, Array]
-    """What the decoder reads: `caches` themselves, or copies of them on its device."""
-
-    def rows(self, rows: slice) -> OnnxEncoded:
-        """Views of some rows; nobody writes into these caches."""
-        caches = {name: cache[rows] for name, cache in self.caches.items()}
-        bound: dict[str, Array] = {name: cache[rows] for name, cache in self.bound.items()}
-        return OnnxEncoded(caches, self.lengths[rows], bound)
-
-
-@dataclass
-class OnnxState:
-    """A decoder's caches, one row per hypothesis."""
-
-    encoded: OnnxEncoded
-    sources: tuple[int, ...]
-    """For each row an object that is shared by rows with the same audio."""
-    caches: Mapping[str, Array]
-    """`self_*` -> `[batch, heads, room, head]`, where the decoder runs."""
-    lengths: NDArray[np.int64]
-    """Tokens written, `[batch]`."""
-    queries: NDArray[np.float32]
-    """Cross-attention queries of the alignment heads, `[batch, room, heads * head]`."""
-    step: StepBinding | None = field(default=None, repr=False)
-    """The binding for one token per row, kept between steps."""
-    scores: ScoreBinding | None = field(default=None, repr=False)
-    """The binding of the tagger, kept likewise."""
 
 
 class OnnxEngine:

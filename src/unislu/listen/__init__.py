@@ -12,8 +12,9 @@ async for event in listen(model, chunks):
 
 from __future__ import annotations
 
+from .cutter import SpeechDetector
 from .events import EndEvent, EntityEvent, Event, FinalEvent, PartialEvent, SentimentEvent
-from .listener import INTERVAL, Listener, SpeechDetector
+from .listener import INTERVAL, Listener
 from .stream import listen, pcm_samples
 
 __all__ = [

@@ -4,16 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ..audio import SAMPLE_RATE
 from ..vad import CHUNK, is_speech
-
-if TYPE_CHECKING:
-    from .listener import SpeechDetector
 
 LEAD = 0.3
 """Seconds kept before speech, and after it."""
@@ -27,6 +24,14 @@ SEARCH = 3.0
 """Seconds before that limit in which the quietest place is searched for, and words are no longer
 confirmed.
 """
+
+
+class SpeechDetector(Protocol):
+    """Probabilities of speech, chunk by chunk: `unislu.vad.Silero`, or something like it."""
+
+    def feed(self, samples: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Add [n] float32 at 16 kHz; returns the probability of each full chunk of 512 samples."""
+        ...
 
 
 @dataclass(frozen=True)

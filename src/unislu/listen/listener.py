@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, Protocol, Unpack
+from typing import TYPE_CHECKING, Unpack
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,7 +21,7 @@ from ..result import Entity, Word, covered
 from ..sequence import Target
 from ..speakers import LiveSpeakers
 from ..vad import Silero
-from .cutter import UtteranceCutter
+from .cutter import SpeechDetector, UtteranceCutter
 from .draft import Draft, Tagged
 from .events import EndEvent, EntityEvent, Event, FinalEvent, PartialEvent, SentimentEvent
 from .transcript import Running, Utterance
@@ -31,14 +31,6 @@ if TYPE_CHECKING:
 
 INTERVAL = 0.4
 """Seconds of audio between two drafts of an utterance."""
-
-
-class SpeechDetector(Protocol):
-    """Probabilities of speech, chunk by chunk: `unislu.vad.Silero`, or something like it."""
-
-    def feed(self, samples: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Add [n] float32 at 16 kHz; returns the probability of each full chunk of 512 samples."""
-        ...
 
 
 class Listener:

@@ -13,8 +13,9 @@ from numpy.typing import NDArray
 from ..audio import SAMPLE_RATE
 from ..errors import OptionError
 from ..recognition.request import Request, RequestOptions
+from .cutter import SpeechDetector
 from .events import Event
-from .listener import INTERVAL, Listener, SpeechDetector
+from .listener import INTERVAL, Listener
 
 if TYPE_CHECKING:
     from ..recognition.model import Model

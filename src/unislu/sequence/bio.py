@@ -12,12 +12,13 @@ from dataclasses import dataclass
 
 from unislu.sequence.format import Format
 from unislu.sequence.grammar import Grammar, bio_grammar, inline_grammar
-from unislu.sequence.notation import Kind, ScanEvent, Style, finished
+from unislu.sequence.notation import Kind, ScanEvent, Style
 from unislu.sequence.prompt import Prompt
 from unislu.sequence.reader import Parsed, Reader, Rendered, segments
 from unislu.sequence.tail import Tail, TailReader
 from unislu.sequence.target import Span, Target
 from unislu.sequence.vocabulary import Alphabet, Vocabulary
+from unislu.sequence.writing import finished
 
 _WORD = re.compile(r" ?[^ ]+")
 

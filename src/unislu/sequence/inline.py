@@ -15,12 +15,13 @@ from unislu.errors import OptionError
 from unislu.sequence.copy_grammar import CopyMachine
 from unislu.sequence.format import Format
 from unislu.sequence.grammar import Grammar, inline_grammar
-from unislu.sequence.notation import Kind, ScanEvent, Style, finished
+from unislu.sequence.notation import Kind, ScanEvent, Style
 from unislu.sequence.prompt import Prompt
 from unislu.sequence.reader import Parsed, Reader, Rendered, segments
 from unislu.sequence.tail import Tail, TailReader
 from unislu.sequence.target import Span, Target
 from unislu.sequence.vocabulary import Alphabet, Vocabulary
+from unislu.sequence.writing import finished
 
 
 class InlineFormat(Format):

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from enum import Enum, auto
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 from unislu.sequence.labels import normalize_type
 from unislu.sequence.reader import ASR_PART, TASK_PART, Rendered
@@ -28,9 +28,6 @@ from unislu.sequence.vocabulary import (
     closer,
     opener,
 )
-
-if TYPE_CHECKING:
-    from unislu.sequence.writing import Pen
 
 SECTIONS = (TRANSCRIPT_END, NER, SA)
 
@@ -69,16 +66,6 @@ class ScanEvent(NamedTuple):
     """The entity type (empty for a closer that does not repeat it), the section, or for junk the message."""
     content: bytes = b""
     """The UTF-8 bytes of text."""
-
-
-def finished(pen: Pen, sentiment: str | None) -> Rendered:
-    """The end of a sequence whose only task after the transcript is the sentiment, if there is one."""
-    if sentiment is None:
-        return pen.end(ASR_PART)
-    pen.section(TRANSCRIPT_END)
-    pen.section(SA)
-    pen.label(sentiment)
-    return pen.end(TASK_PART)
 
 
 class AtomicNotation:

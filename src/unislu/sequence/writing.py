@@ -6,7 +6,8 @@ from unislu.sequence.grammar import Symbols
 from unislu.sequence.notation import AtomicNotation, AtomicPen, Style
 from unislu.sequence.plain import ESCAPE, SPECIAL, PlainNotation, PlainPen
 from unislu.sequence.plain_grammar import END_SYMBOL, PlainGrammar
-from unislu.sequence.vocabulary import ASCII_BLANKS, END, Alphabet, Vocabulary
+from unislu.sequence.reader import ASR_PART, TASK_PART, Rendered
+from unislu.sequence.vocabulary import ASCII_BLANKS, END, SA, TRANSCRIPT_END, Alphabet, Vocabulary
 
 Notation = AtomicNotation | PlainNotation
 Pen = AtomicPen | PlainPen
@@ -19,6 +20,16 @@ def notation_of(
     if alphabet is Alphabet.ATOMIC:
         return AtomicNotation(vocabulary, style)
     return PlainNotation(vocabulary, style, leading_blank)
+
+
+def finished(pen: Pen, sentiment: str | None) -> Rendered:
+    """The end of a sequence whose only task after the transcript is the sentiment, if there is one."""
+    if sentiment is None:
+        return pen.end(ASR_PART)
+    pen.section(TRANSCRIPT_END)
+    pen.section(SA)
+    pen.label(sentiment)
+    return pen.end(TASK_PART)
 
 
 def symbols_of(vocabulary: Vocabulary, style: Style, alphabet: Alphabet) -> Symbols:
