@@ -76,7 +76,7 @@ class Stdin:
 @pytest.fixture(autouse=True)
 def model(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("unislu.recognition.model.load", lambda bundle=None, **options: Model())
-    monkeypatch.setattr("unislu.listen.listener._silero", Detector)
+    monkeypatch.setattr("unislu.listen.listener.Silero", Detector)
 
 
 def test_lines(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
