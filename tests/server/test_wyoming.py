@@ -169,9 +169,9 @@ def test_clients_that_leave_and_clients_that_say_nothing(home: Running, speech: 
     found = asyncio.run(answer(home, *said(pcm(speech))))
     assert found is not None and "fellow Americans" in Transcript.from_event(found).text
     until = time.monotonic() + 20
-    while list(home.service.folder.iterdir()) and time.monotonic() < until:
+    while list(home.service.workspace.folder.iterdir()) and time.monotonic() < until:
         time.sleep(0.05)
-    assert not list(home.service.folder.iterdir()) and home.service.places.held == 0
+    assert not list(home.service.workspace.folder.iterdir()) and home.service.places.held == 0
 
 
 def told_in_silence(home: Running) -> bytes:
