@@ -129,6 +129,36 @@ def test_time_is_counted_once_when_a_long_file_makes_way(clip: Path) -> None:
     assert results == ["long", "short"] and 0.3 <= busy <= passed
 
 
+def test_short_requests_outlive_a_long_one_that_is_given_up(clip: Path) -> None:
+    begun, given_up = threading.Event(), threading.Event()
+
+    class Waits:
+        def analyze(self, source: Path, watch: Any = None, **options: Any) -> str:
+            if watch is not None:
+                begun.set()
+                given_up.wait(30)
+                watch(FileProgress(0, 1.0, None))
+            return "short"
+
+    async def run() -> str:
+        worker = ModelWorker(lambda: Waits(), 8, 0.0)  # type: ignore[arg-type, return-value]
+        worker.start()
+        await worker.model()
+        long = asyncio.create_task(worker.analyze(WaitingClip(clip, SHORT_SECONDS + 1, ASR)))
+        await asyncio.to_thread(begun.wait, 30)
+        short = asyncio.create_task(worker.analyze(WaitingClip(clip, 0.5, ASR)))
+        await asyncio.sleep(0)
+        long.cancel()
+        await asyncio.gather(long, return_exceptions=True)
+        given_up.set()
+        try:
+            return str(await asyncio.wait_for(short, 10))
+        finally:
+            worker.stop()
+
+    assert asyncio.run(run()) == "short"
+
+
 def test_a_bad_file_does_not_spoil_its_batch(model: Any, clip: Path, tmp_path: Path) -> None:
     bad = tmp_path / "bad.wav"
     bad.write_bytes(b"nothing")

@@ -244,7 +244,7 @@ class ModelWorker:
         """
 
         def watch(progress: FileProgress) -> bool:
-            while (tasks := self._pending()) and not task.abandoned:
+            while not task.abandoned and (tasks := self._pending()):
                 self._do(tasks)
             if task.progress is not None:
                 task.progress(progress)
