@@ -218,9 +218,11 @@ def dynamic_linear(
 ) -> str:
     """int8 weights per output channel, uint8 activations per tensor, quantised once for all readers."""
     kind = "DynamicQuantizeLinear"
-    if not any(node.op_type == kind and node.input[0] == x for node in graph.nodes):
-        graph.op(kind, [x], outputs=[graph.fresh(part) for part in ("uint8", "scale", "zero")])
-    values, scale, zero = next(n.output for n in graph.nodes if n.op_type == kind and n.input[0] == x)
+    parts = next((list(n.output) for n in graph.nodes if n.op_type == kind and n.input[0] == x), None)
+    if parts is None:
+        parts = [graph.fresh(part) for part in ("uint8", "scale", "zero")]
+        graph.op(kind, [x], outputs=parts)
+    values, scale, zero = parts
     quantized, scales = quantize_channels(weight)
     inputs = [
         values,
