@@ -35,6 +35,8 @@ def test_the_nearest_names(capsys: pytest.CaptureFixture[str]) -> None:
         "unknown option --max-que, did you mean --max-queue?" not in said(capsys, "serve", "--may-queue")[1]
     )
     assert "did you mean --max-queue?" in said(capsys, "serve", "--may-queue=3")[1]
+    assert "did you mean --model?" in said(capsys, "analyze", "x.wav", "--modle", "small")[1]
+    assert "unknown option --xyzzy (see" in said(capsys, "analyze", "x.wav", "--xyzzy")[1]
 
 
 def test_a_file_in_place_of_a_command_gets_the_command(capsys: pytest.CaptureFixture[str]) -> None:

@@ -42,7 +42,10 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "--threads", type=positive, default=1, metavar="N", help="threads of one worker (default: 1)"
     )
     parser.add_argument(
-        "--bundle", metavar="B", help="model bundle: a name of `unislu models`, a folder, or hf:owner/name"
+        "--bundle",
+        "--model",
+        metavar="B",
+        help="model bundle: a name of `unislu models`, a folder, or hf:owner/name",
     )
     parser.add_argument(
         "--loader", metavar="M:F", help="function that loads the model, e.g. with an engine of your own"

@@ -93,5 +93,7 @@ def whole(value: str) -> int:
 
 
 def _meant(name: str, known: Iterable[str]) -> str:
-    close = get_close_matches(name, list(known), n=1)
-    return f", did you mean {close[0]}?" if close else ""
+    """The nearest known name; dashes, which all options share, make none alike."""
+    bare = {option.lstrip("-"): option for option in known}
+    close = get_close_matches(name.lstrip("-"), bare, n=1)
+    return f", did you mean {bare[close[0]]}?" if close else ""

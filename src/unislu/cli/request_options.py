@@ -127,7 +127,10 @@ def configure_speakers(parser: argparse.ArgumentParser) -> None:
 def configure_model(parser: argparse.ArgumentParser) -> None:
     """Add the bundle and the number of threads."""
     parser.add_argument(
-        "--bundle", metavar="B", help="model bundle: a name of `unislu models`, a folder, or hf:owner/name"
+        "--bundle",
+        "--model",
+        metavar="B",
+        help="model bundle: a name of `unislu models`, a folder, or hf:owner/name",
     )
     parser.add_argument("--threads", type=positive, metavar="N", help="threads (default: all cores)")
 

@@ -25,7 +25,9 @@ _METRICS = ("recall", "precision")
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Add the options."""
-    parser.add_argument("--bundle", metavar="B", help="model bundle, as for analyze (default: embedded)")
+    parser.add_argument(
+        "--bundle", "--model", metavar="B", help="model bundle, as for analyze (default: embedded)"
+    )
     parser.add_argument("-f", "--format", choices=("text", "json"), default="text", help="text or json")
 
 
