@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import time
+from itertools import islice
 from pathlib import Path
 
 import unislu
@@ -26,7 +27,7 @@ def main() -> None:
     clips = [
         record.audio_path(manifest.parent)
         for manifest in arguments.manifests
-        for record in list(read_records(manifest))[: arguments.limit]
+        for record in islice(read_records(manifest), arguments.limit)
     ]
     spent, same = [0.0, 0.0], 0
     for number, clip in enumerate(clips):
