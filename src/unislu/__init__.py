@@ -37,6 +37,7 @@ from .errors import (
     VocabularyError,
     VoiceError,
 )
+from .version import __version__
 
 if TYPE_CHECKING:
     from .audio import AudioWarning
@@ -51,8 +52,6 @@ TELEMETRY_OFF = {
 }
 for _name, _value in TELEMETRY_OFF.items():
     os.environ.setdefault(_name, _value)  # a value that the user chose is kept
-
-__version__ = "0.3.0"
 
 __all__ = [
     "load",

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from unislu.errors import OptionError
-from unislu.mcp.folders import Folders
+from unislu.server.mcp.folders import Folders
 
 
 @pytest.fixture

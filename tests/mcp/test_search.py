@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from unislu.errors import OptionError
-from unislu.mcp.search import Query, search
+from unislu.server.mcp.search import Query, search
 
 from .conftest import said
 

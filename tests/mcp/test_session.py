@@ -20,9 +20,9 @@ from mcp import StdioServerParameters
 from unislu.audio import load_audio
 from unislu.cli import main
 from unislu.errors import OptionError, RedactionError
-from unislu.mcp.folders import Folders
-from unislu.mcp.tools import Places, Tools
 from unislu.recognition.model import Model
+from unislu.server.mcp.folders import Folders
+from unislu.server.mcp.tools import Places, Tools
 
 from ..factories import write_tone
 from .conftest import said

@@ -18,8 +18,8 @@ from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any, Literal, get_args
 
-from unislu import __version__
 from unislu.errors import BundleError
+from unislu.version import __version__
 
 from .calibration import PARTS, Calibration
 

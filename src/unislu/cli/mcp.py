@@ -42,9 +42,9 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.results is not None:
         require("scale", "pyarrow")
 
-    from ..mcp.folders import Folders
-    from ..mcp.server import make_server
-    from ..mcp.tools import Places
+    from ..server.mcp.folders import Folders
+    from ..server.mcp.server import make_server
+    from ..server.mcp.tools import Places
 
     places = Places(
         Folders(arguments.folder),

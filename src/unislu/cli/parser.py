@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from difflib import get_close_matches
 from typing import Any, NoReturn
 
-from .. import __version__
+from ..version import __version__
 from .arguments import number
 
 

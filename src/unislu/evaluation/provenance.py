@@ -12,9 +12,9 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-from unislu import __version__
 from unislu.engines.session import cores
 from unislu.evaluation.predict import Dataset
+from unislu.version import __version__
 
 PACKAGES = ("numpy", "onnxruntime", "tokenizers", "torch", "transformers", "jiwer", "whisper-normalizer")
 

@@ -9,8 +9,8 @@ import urllib.request
 from collections.abc import Callable
 from pathlib import Path
 
-from unislu import __version__
 from unislu.errors import BundleError, BundleNotFoundError
+from unislu.version import __version__
 
 ATTEMPTS = 5
 """How often in a row a download may bring nothing before it is given up."""

@@ -13,11 +13,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from unislu import __version__
 from unislu.bundle import MANIFEST, MODEL_CARD, Bundle, Manifest, parse_reference
 from unislu.bundle.installed import DEFAULT, GROUP
 from unislu.bundle.parts import PARTS
 from unislu.errors import BundleError, OptionError
+from unislu.version import __version__
 
 from .wheel import Span, Wheel
 

@@ -14,8 +14,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from unislu import __version__
 from unislu.files import replacing
+from unislu.version import __version__
 
 _BLOCK = 1 << 20
 _DATE = (1980, 1, 1, 0, 0, 0)

@@ -15,11 +15,11 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
-from .. import __version__
 from ..bundle import MANIFEST, file_digest, open_bundle
 from ..errors import BatchError, OptionError
 from ..progress import Progress
 from ..recognition.request import Request
+from ..version import __version__
 from .fetch import content_key
 from .inputs import Input
 from .ledger import Known, Ledger

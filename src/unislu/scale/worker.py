@@ -18,9 +18,9 @@ from multiprocessing.connection import Connection, wait
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
-from .. import __version__
 from ..bundle import MANIFEST, file_digest, open_bundle
 from ..errors import AudioError, BatchError, UnisluError
+from ..version import __version__
 from .cutting import cut
 from .fetch import fetch
 from .inputs import Input, printable

@@ -1,4 +1,7 @@
-"""The HTTP server: `unislu serve` (docs/how-to/serve.md, docs/reference/http.md). Needs the extra `server`.
+"""Servers for other programs.
+
+HTTP and Wyoming: `unislu serve` (docs/how-to/serve.md, docs/reference/http.md). Needs the extra `server`.
+Tools of the Model Context Protocol: `unislu mcp`, in the package `mcp`. Needs the extra `mcp`.
 
 uploads   → a request's body on disk, within limits
 decoding  → a worker process turns the upload into 16 kHz mono, within limits

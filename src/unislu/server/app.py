@@ -12,7 +12,7 @@ from fastapi.middleware.cors import CORSMiddleware
 from fastapi.responses import FileResponse, JSONResponse, PlainTextResponse, Response
 from fastapi.staticfiles import StaticFiles
 
-from .. import __version__
+from ..version import __version__
 from . import answers, job_routes, listen_routes, metrics, native_routes, openai_routes, redact_routes
 from .job_runner import JobRunner
 from .jobs import JobStore

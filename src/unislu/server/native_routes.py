@@ -7,8 +7,8 @@ from typing import Any
 from fastapi import APIRouter, Query, Request
 from fastapi.responses import Response
 
-from .. import __version__
 from ..recognition.presets import PRESETS
+from ..version import __version__
 from . import schemas
 from .forms import FORMATS, AnalyzeForm, form_schema
 from .service import Service, finish, read_result, render, rendered_result, unless_gone

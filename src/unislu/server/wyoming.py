@@ -22,12 +22,12 @@ from wyoming.event import Event, Eventable, async_read_event, async_write_event
 from wyoming.info import AsrModel, AsrProgram, Attribution, Describe, Info
 from wyoming.ping import Ping, Pong
 
-from .. import __version__
 from ..audio import MIN_SECONDS
 from ..audio.samples import check_kind
 from ..errors import UnisluError
 from ..recognition.model import Model
 from ..recognition.request import Request
+from ..version import __version__
 from .answers import TIMEOUT, ApiError, from_unislu, unforeseen
 from .batching import WaitingClip
 from .places import Places

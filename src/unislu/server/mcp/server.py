@@ -10,15 +10,15 @@ from mcp.server.mcpserver import Context, MCPServer
 from mcp.server.mcpserver.exceptions import ToolError
 from mcp_types import ToolAnnotations
 
-from .. import __version__
-from ..errors import UnisluError
-from ..recognition.request import Request
+from ...errors import UnisluError
+from ...recognition.request import Request
+from ...version import __version__
 from .search import Query
 from .tools import Tools
 
 if TYPE_CHECKING:
-    from ..recognition.longform import FileProgress
-    from ..recognition.model import Model
+    from ...recognition.longform import FileProgress
+    from ...recognition.model import Model
     from .tools import Places, Watch
 
 T = TypeVar("T")

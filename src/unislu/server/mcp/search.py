@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ..errors import OptionError
-from ..sequence.labels import normalize_type
-from ..writers.parquet import require_pyarrow
+from ...errors import OptionError
+from ...sequence.labels import normalize_type
+from ...writers.parquet import require_pyarrow
 
 PARTS = "part-*.parquet"
 MAX_HITS = 100

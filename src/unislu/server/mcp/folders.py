@@ -7,7 +7,7 @@ import stat
 from collections.abc import Iterator, Sequence
 from pathlib import Path, PurePath
 
-from ..errors import OptionError
+from ...errors import OptionError
 
 _LISTED = "list_recordings names those there are"
 

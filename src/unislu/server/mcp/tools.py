@@ -10,17 +10,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ..errors import OptionError, RedactionError, UnisluError
-from ..recognition.request import Request
-from ..redact import REDACT_BIAS, Pseudonyms, Redaction, redact_verified
-from ..result import Analysis, plain
-from ..writers.spans import speaker_names
+from ...errors import OptionError, RedactionError, UnisluError
+from ...recognition.request import Request
+from ...redact import REDACT_BIAS, Pseudonyms, Redaction, redact_verified
+from ...result import Analysis, plain
+from ...writers.spans import speaker_names
 from .folders import Folders
 from .search import Query, search
 
 if TYPE_CHECKING:
-    from ..recognition.longform import FileProgress
-    from ..recognition.model import Model
+    from ...recognition.longform import FileProgress
+    from ...recognition.model import Model
 
 Watch = Callable[["FileProgress"], object]
 MAX_LISTED = 500
