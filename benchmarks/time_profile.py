@@ -40,7 +40,7 @@ PARTS = (
     "Python between",
 )
 Weights = dict[str, int]
-"""Bytes of the int8 weights of a bundle's graphs: `encoder`, `decoder`, `logits` and `tagger`."""
+"""Bytes of weights that a bundle's graphs read once a call: `encoder`, `decoder`, `logits` and `tagger`."""
 
 
 class Clock:
@@ -131,8 +131,10 @@ def weights_of(bundle: str | None) -> Weights:
 
     from unislu.bundle import open_bundle
 
-    def integers(path: Path, wanted: Callable[[str], bool]) -> int:
-        graph = onnx.load(str(path), load_external_data=False).graph
+    def graph_of(path: Path) -> Any:
+        return onnx.load(str(path), load_external_data=False).graph
+
+    def integers(graph: Any, wanted: Callable[[str], bool]) -> int:
         kinds = (onnx.TensorProto.UINT8, onnx.TensorProto.INT8)
         return sum(
             int(np.prod(item.dims))
@@ -141,13 +143,17 @@ def weights_of(bundle: str | None) -> Weights:
         )
 
     found = open_bundle(bundle)
+    decoder = graph_of(found.decoder)
+    logits = integers(decoder, lambda name: "embed_tokens" in name)
+    if any(node.op_type == "TopK" for node in decoder.node):
+        logits //= 2  # a shortlist: four bits of every row, and all eight of a few
     weights = {
-        "encoder": integers(found.encoder, lambda name: True),
-        "decoder": integers(found.decoder, lambda name: "embed_tokens" not in name),
-        "logits": integers(found.decoder, lambda name: "embed_tokens" in name),
+        "encoder": integers(graph_of(found.encoder), lambda name: True),
+        "decoder": integers(decoder, lambda name: "embed_tokens" not in name),
+        "logits": logits,
     }
     if found.tagger is not None:
-        weights["tagger"] = integers(found.tagger, lambda name: "embed_tokens" not in name)
+        weights["tagger"] = integers(graph_of(found.tagger), lambda name: "embed_tokens" not in name)
     return weights
 
 

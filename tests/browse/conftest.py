@@ -175,7 +175,7 @@ def calls(results: Results) -> Results:
 @pytest.fixture
 def opened(calls: Results) -> Iterator[Index]:
     """The index over `calls`."""
-    index = Index(str(calls.path), threads=1)
+    index = Index(str(calls.path))
     yield index
     index.close()
 

@@ -64,7 +64,7 @@ def test_csv_of_mentions(opened: Index) -> None:
 
 def test_csv_has_no_formulas(results: Results) -> None:
     results.commit(results.call("a.wav", Turn('=HYPERLINK("http://x") and more'), audio=False))
-    index = Index(str(results.path), threads=1)
+    index = Index(str(results.path))
     (row,) = lines(write_csv(index, Filter()))
     assert row["text"].startswith("'=HYPERLINK")
     index.close()
@@ -124,7 +124,7 @@ def test_what_is_over_the_limit_is_named(opened: Index, monkeypatch: pytest.Monk
 def test_without_word_times_a_segment_is_the_clip(results: Results) -> None:
     row = results.call("a.wav", Turn("one two three"), Turn("four five"), timed=False)
     results.commit({**row, "words": None})
-    index = Index(str(results.path), threads=1)
+    index = Index(str(results.path))
     with write_clips(index, asked(q="five"), None, 0.0) as out, zipfile.ZipFile(out) as archive:
         (name,) = [name for name in archive.namelist() if name.endswith(".wav")]
         assert tone(archive.read(name))[2] == pytest.approx(STEP + SPOKEN, abs=0.01)
@@ -139,7 +139,7 @@ def test_a_part_of_a_file_is_cut_where_it_lies(results: Results) -> None:
     write_tones(path, 10)
     row = results.row(path, analysis([Turn("four five six")], "neutral"), FileStretch(1.6, 2.8))
     results.commit(row)
-    index = Index(str(results.path), threads=1)
+    index = Index(str(results.path))
     with write_clips(index, asked(q="five"), None, 0.0) as out, zipfile.ZipFile(out) as archive:
         (name,) = [name for name in archive.namelist() if name.endswith(".wav")]
         assert tone(archive.read(name))[0] == pytest.approx(pitch(5), abs=5)

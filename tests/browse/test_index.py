@@ -39,7 +39,7 @@ def test_folders_without_results(tmp_path: Path, kind: str) -> None:
 
 
 def test_a_run_that_has_just_begun(results: Results) -> None:
-    index = Index(str(results.path), threads=1)
+    index = Index(str(results.path))
     assert count(index) == 0 and not index.stale and not index.refresh()
     results.commit(*some_calls(results))
     assert index.stale and count(index) == 0
@@ -50,7 +50,7 @@ def test_a_run_that_has_just_begun(results: Results) -> None:
 def test_new_changed_and_removed_partitions(results: Results) -> None:
     rows = some_calls(results)
     paths = [results.commit(row) for row in rows]
-    index = Index(str(results.path), threads=1)
+    index = Index(str(results.path))
     assert count(index) == 3
     paths[0].unlink()
     paths[1].write_bytes(to_parquet(table(rows[:2])))  # rewritten: has the first one's row now
@@ -65,7 +65,7 @@ def test_of_two_rows_the_valid_one_counts(results: Results) -> None:
     failed = {**results.failure("x", "broken"), "id": old["id"]}
     for row in (old, new, failed):
         results.commit(row)
-    index = Index(str(results.path), threads=1)
+    index = Index(str(results.path))
     assert (count(index), count(index, failed="1")) == (1, 0)
     assert (count(index, q="new"), count(index, q="old")) == (1, 0)
     assert read_recording(index, old["id"])["text"] == "the new text"
@@ -77,7 +77,7 @@ def test_a_damaged_partition_is_named_and_the_others_are_read(calls: Results) ->
     half = calls.path / "part-000002-00000002.parquet"
     half.write_bytes(whole[: len(whole) // 2])
     pq.write_table(pa.table({"a": [1]}), calls.path / "part-000003-00000003.parquet")
-    index = Index(str(calls.path), threads=1)
+    index = Index(str(calls.path))
     assert count(index) == 3
     damaged, foreign = overview(index)["notes"]
     assert damaged.startswith("part-000002") and "cannot be read" in damaged
@@ -95,7 +95,7 @@ def test_damage_inside_a_partition(results: Results) -> None:
     data = bytearray(path.read_bytes())
     data[4 : len(data) // 2] = os.urandom(len(data) // 2 - 4)
     path.write_bytes(bytes(data))
-    index = Index(str(results.path), threads=1)
+    index = Index(str(results.path))
     assert count(index) == 2 and len(index.notes) == 1
     index.close()
 
@@ -105,7 +105,7 @@ def test_shards_and_odd_names(results: Results, tmp_path: Path) -> None:
     odd.mkdir(parents=True)
     results.path = odd
     results.commit(*some_calls(results))
-    index = Index(str(odd.parent), threads=1)
+    index = Index(str(odd.parent))
     assert count(index) == 3 and index.notes == []
     index.close()
 
@@ -126,7 +126,7 @@ def test_columns_of_speakers_are_used_where_they_are(results: Results) -> None:
     segments = [{f.name: one[0][f.name] for f in fields} for one in old["segments"].to_pylist()]
     old = old.set_column(at, "segments", pa.array([segments], pa.list_(pa.struct(fields))))
     pq.write_table(old.drop_columns(["speakers"]), results.path / "part-000009-00000009.parquet")
-    index = Index(str(results.path), threads=1)
+    index = Index(str(results.path))
     assert index.notes == [] and count(index) == 3
     assert {one["name"] for one in overview(index)["speakers"]} == {"Dora", "A"}
     assert count(index, speaker="Dora", q="parcel", sentiment="negative") == 1
@@ -137,7 +137,7 @@ def test_without_transcript_entities_or_sentiment(results: Results) -> None:
     bare = results.call("a.wav", Turn("Hello there"))
     bare |= dict.fromkeys(("text", "words", "entities", "sentiment", "language"), None)
     results.commit({**bare, "segments": []})
-    index = Index(str(results.path), threads=1)
+    index = Index(str(results.path))
     (row,) = search(index, Filter())["rows"]
     assert row["snippets"] == [] and row["sentiment"] is None and row["entities"] == []
     index.close()
@@ -155,7 +155,7 @@ def test_readers_see_whole_states_while_results_are_written(results: Results) ->
     """Every partition has two rows: nobody ever counts an odd number, and lists agree with counts."""
     rows = [results.call(f"call-{n}.wav", Turn("Where is my delivery?"), audio=False) for n in range(12)]
     results.commit(*rows[:2])
-    index = Index(str(results.path), threads=1)
+    index = Index(str(results.path))
     problems: list[Any] = []
     done = threading.Event()
 

@@ -59,7 +59,7 @@ def shop(tmp_path_factory: pytest.TempPathFactory) -> Results:
 
 @pytest.fixture(scope="module")
 def url(shop: Results) -> Iterator[str]:
-    index = Index(str(shop.path), threads=1)
+    index = Index(str(shop.path))
     server = make_server(index, ACCESS)
     thread = threading.Thread(target=server.run)
     thread.start()

@@ -117,7 +117,7 @@ def test_the_course_of_time(opened: Index, calls: Results) -> None:
 )
 def test_days(results: Results, name: str, day: str, source: str) -> None:
     results.commit(results.row(results.calls / name, results_of("Hello")))
-    index = Index(str(results.path), threads=1)
+    index = Index(str(results.path))
     assert overview(index)["days_from"] == {source: 1}
     assert search(index, Filter())["rows"][0]["day"] == day
     index.close()
@@ -131,7 +131,7 @@ def results_of(text: str) -> Any:
 
 def test_failures_are_apart(calls: Results) -> None:
     calls.commit(calls.failure("/calls/broken.wav", "is not an audio or video file"))
-    index = Index(str(calls.path), threads=1)
+    index = Index(str(calls.path))
     assert overview(index)["failed"] == 1 and search(index, Filter())["total"] == 3
     (row,) = search(index, Filter.parse({"failed": ["1"]}))["rows"]
     assert row["error"] == {"kind": "audio", "message": "is not an audio or video file"}

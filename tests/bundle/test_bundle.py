@@ -262,7 +262,7 @@ def test_batches_give_the_same_as_single_files(model: Model, tmp_path: Path) -> 
         soundfile.write(files[-1], samples, 16_000)
     for file, together in zip(files, model.analyze_many(files), strict=True):
         alone = model.analyze(file)
-        assert isinstance(together, Analysis)
+        assert isinstance(together, Analysis)  # not the error of a file
         assert (together.text, together.entities) == (alone.text, alone.entities)
 
 

@@ -29,14 +29,19 @@ def test_an_unknown_option_names_its_command(command: str, capsys: pytest.Captur
 
 
 def test_the_nearest_names(capsys: pytest.CaptureFixture[str]) -> None:
-    assert "'analyse' is unknown, did you mean analyze?" in said(capsys, "analyse", "x.wav")[1]
+    assert "'analyse' is unknown, did you mean analyze? choose from " in said(capsys, "analyse", "x.wav")[1]
+    assert "'xyzzy' is unknown; choose from analyze, " in said(capsys, "xyzzy")[1]
     assert "did you mean bias?" in said(capsys, "curve", "bais", "m.jsonl")[1]
-    assert (
-        "unknown option --max-que, did you mean --max-queue?" not in said(capsys, "serve", "--may-queue")[1]
-    )
+    assert "unknown option --may-queue, did you mean --max-queue?" in said(capsys, "serve", "--may-queue")[1]
     assert "did you mean --max-queue?" in said(capsys, "serve", "--may-queue=3")[1]
     assert "did you mean --model?" in said(capsys, "analyze", "x.wav", "--modle", "small")[1]
     assert "unknown option --xyzzy (see" in said(capsys, "analyze", "x.wav", "--xyzzy")[1]
+
+
+def test_a_beginning_is_no_option(capsys: pytest.CaptureFixture[str]) -> None:
+    """The default model would answer for another one if an abbreviation became some other option."""
+    assert "unknown option --load-, did you mean --load?" in said(capsys, "serve", "--load-", "small")[1]
+    assert "unknown option --max-q, did you mean --max-queue?" in said(capsys, "serve", "--max-q", "3")[1]
 
 
 def test_a_file_in_place_of_a_command_gets_the_command(capsys: pytest.CaptureFixture[str]) -> None:
@@ -48,12 +53,13 @@ def test_only_the_recipe_is_required(capsys: pytest.CaptureFixture[str]) -> None
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="there is no full disk to write to")
-def test_a_full_disk(tmp_path: Path) -> None:
+@pytest.mark.parametrize("command", ["score {gold} {gold}", "--help", "analyze --help", "--version"])
+def test_a_full_disk(command: str, tmp_path: Path) -> None:
     gold = tmp_path / "gold.jsonl"
     gold.write_text('{"id": "1", "text": "so"}\n')
-    command = [sys.executable, "-m", "unislu", "score", str(gold), str(gold)]
+    line = [sys.executable, "-m", "unislu", *command.format(gold=gold).split()]
     with open("/dev/full", "w") as full:
-        done = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True)
+        done = subprocess.run(line, stdout=full, stderr=subprocess.PIPE, text=True)
     assert done.returncode == 1
     assert done.stderr.startswith("unislu: reading or writing failed (No space left on device)")
     assert done.stderr.count("\n") == 1

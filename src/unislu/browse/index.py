@@ -30,12 +30,11 @@ Signature = tuple[int, int]
 class Index:
     """The searchable results. Close it after use."""
 
-    def __init__(self, folder: str, threads: int | None = None) -> None:
+    def __init__(self, folder: str) -> None:
         """Reads the folder.
 
         Args:
             folder: the output of `unislu batch`, or one that holds several (shards).
-            threads: of DuckDB; by default one for each core.
 
         Raises:
             OptionError: no such folder, or no results in it.
@@ -49,7 +48,7 @@ class Index:
         self._next = 1
         self._writing = threading.Lock()
         self._spill = tempfile.TemporaryDirectory(prefix="unislu-browse-")
-        self._db = _connect(self._spill.name, threads)
+        self._db = _connect(self._spill.name)
         try:
             tables.create(self._db)
             self.refresh()
@@ -142,7 +141,7 @@ def _entries(folder: str) -> list[os.DirEntry[str]]:
         return []
 
 
-def _connect(spill: str, threads: int | None) -> duckdb.DuckDBPyConnection:
+def _connect(spill: str) -> duckdb.DuckDBPyConnection:
     """A database in memory that loads no extension; what does not fit goes to the folder `spill`."""
     with needs("browse", "browse"):
         import duckdb
@@ -152,8 +151,6 @@ def _connect(spill: str, threads: int | None) -> duckdb.DuckDBPyConnection:
         "autoload_known_extensions": False,
         "temp_directory": spill,
     }
-    if threads is not None:
-        settings["threads"] = threads
     database = duckdb.connect(":memory:", config=settings)
     with suppress(duckdb.CatalogException):  # DuckDB 1.2 has no such cache
         database.execute("SET enable_external_file_cache = false")

@@ -19,7 +19,8 @@ class Parser(argparse.ArgumentParser):
     """A parser whose errors are one line each, with the closest name in place of a page of usage."""
 
     def __init__(self, *arguments: Any, **options: Any) -> None:
-        super().__init__(*arguments, **options)
+        # An abbreviation silently becomes the option that it happens to begin: `--model` once was `--models`.
+        super().__init__(*arguments, allow_abbrev=False, **options)
         self.register("type", float, number)
         self.register("type", int, whole)
 
@@ -27,6 +28,10 @@ class Parser(argparse.ArgumentParser):
         """One line on stderr; exit code 2."""
         text = " ".join(message.removeprefix("argument ").split())
         self.exit(2, f"{self.prog}: {text} (see {self.prog} --help)\n")
+
+    def _print_message(self, message: str, file: Any = None) -> None:
+        """Raises where the message cannot be written; argparse drops it without a word."""
+        (file or sys.stderr).write(message)
 
     def exit(self, status: int = 0, message: str | None = None) -> NoReturn:
         """Help and versions that cannot be written raise here, while `main` still reports it."""
@@ -63,9 +68,8 @@ class Parser(argparse.ArgumentParser):
                 action, f"{value!r} is a file: did you mean `{self.prog} analyze {shlex.quote(str(value))}`?"
             )
         choices = [str(choice) for choice in action.choices]
-        raise argparse.ArgumentError(
-            action, f"{value!r} is unknown{_meant(str(value), choices)}: choose from {', '.join(choices)}"
-        )
+        meant = _meant(str(value), choices) or ";"
+        raise argparse.ArgumentError(action, f"{value!r} is unknown{meant} choose from {', '.join(choices)}")
 
 
 class Version(argparse.Action):

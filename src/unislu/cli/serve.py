@@ -25,13 +25,15 @@ def configure(parser: argparse.ArgumentParser) -> None:
             item.name == "keys"
         ):  # options are visible to every user of the machine, so keys are given otherwise
             continue
-        option = "--" + item.name.replace("_", "-")
+        names = ["--" + item.name.replace("_", "-")]
+        if item.name == "bundle":
+            names.append("--model")  # as for analyze
         help_ = item.metadata["help"]
         if item.type == "bool":
-            parser.add_argument(option, action="store_true", default=None, help=help_)
+            parser.add_argument(*names, action="store_true", default=None, help=help_)
             continue
         shown = "" if item.default in (None, ()) else f" (default: {_shown(item.default)})"
-        parser.add_argument(option, metavar="X", help=help_ + shown)
+        parser.add_argument(*names, metavar="X", help=help_ + shown)
 
 
 def _shown(value: Any) -> str:

@@ -25,7 +25,7 @@ from ..result import Analysis
 from .audio import DEFAULT_GUARD, RedactedAudio, check_guard, redact_audio
 from .cover import write_without_tone
 from .leaks import Leak, entity_leaks, failed_leaks, phrase_leaks, word_leaks
-from .matches import Match, Phrase, Span, check_untimed, chosen, find_matches, merged, phrases_of
+from .matches import Phrase, Span, check_untimed, chosen, find_matches, merged, phrases_of
 from .phrases import Text
 from .places import UNRECOGNISED, Hidden, at, covers_of, hidden_in, masked
 from .text import Pseudonyms, apply
@@ -244,29 +244,3 @@ def transcribe_copy(model: Model, audio: str | os.PathLike[str], request: Reques
         copy = os.path.join(folder, "copy.wav")
         ways = ("mix",) if write_without_tone(audio, copy) == 1 else ("mix", "split")
         return [model.analyze(copy, request=replace(request, channels=way), name=str(audio)) for way in ways]
-
-
-def verify(
-    model: Model,
-    audio: str | os.PathLike[str],
-    matches: Iterable[Match],
-    *,
-    request: Request | None = None,
-    **options: Unpack[RequestOptions],
-) -> tuple[Leak, ...]:
-    """Transcribe redacted audio, mixed and by channel, and look for the redacted phrases.
-
-    Args:
-        model: what transcribed the original.
-        audio: the redacted recording.
-        matches: what was redacted.
-        request: as for `Model.analyze`, the same as for the original.
-        options: as for `Model.analyze`, the same as for the original.
-
-    Returns:
-        Every place where a phrase is recognised again, or that was not understood; empty = none.
-    """
-    phrases = phrases_of(matches)
-    copies = transcribe_copy(model, audio, Request.of(request, options, verify))
-    found = {leak for again in copies for leak in (*phrase_leaks(again, phrases), *failed_leaks(again, ()))}
-    return tuple(sorted(found, key=lambda leak: (leak.start, leak.end, leak.type)))
