@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from unislu.errors import RecordError
-from unislu.result import SCHEMA_VERSION, Analysis, Entity, Segment, Sentiment, Speaker, Word
+from unislu.result import SCHEMA_VERSION, Analysis, Entity, Segment, Sentiment, SentimentMean, Speaker, Word
 
 DOCS = Path(__file__).parents[1] / "docs" / "reference"
 SCHEMA = json.loads((DOCS / "result.schema.json").read_text(encoding="utf-8"))
@@ -190,3 +190,20 @@ def test_no_speech() -> None:
     silent = Segment(0, 1, "", 0, 0, no_speech=True)
     assert Analysis("", 1.0, "m", segments=(silent,)).no_speech
     assert not Analysis("a", 2.0, "m", segments=(silent, Segment(1, 2, "a", 0, 1))).no_speech
+
+
+def test_the_mean_of_sentiments_weighs_by_seconds() -> None:
+    mean = SentimentMean()
+    assert mean.sentiment() is None
+    mean.add({"Positive": 0.9, "Negative": 0.1}, 1.0)
+    mean.add({"positive": 0.1, "negative": 0.9}, 3.0)
+    assert mean.sentiment() == Sentiment("negative", {"positive": 0.3, "negative": 0.7})
+
+
+def test_labels_that_only_rounding_makes_equal_are_told_apart() -> None:
+    mean = SentimentMean()
+    mean.add({"positive": 0.49999, "negative": 0.50001}, 2.0)
+    assert mean.sentiment() == Sentiment("negative", {"positive": 0.5, "negative": 0.5})
+    mean = SentimentMean()
+    mean.add({"positive": 0.5, "negative": 0.5}, 0.0)
+    assert mean.sentiment() is None

@@ -107,6 +107,27 @@ class Sentiment:
             raise RecordError(f"sentiment scores add up to {total:.4f} and not to 1: {dict(self.scores)}")
 
 
+class SentimentMean:
+    """The mean of sentiments, weighted by seconds; none of them is kept."""
+
+    def __init__(self) -> None:
+        self._seconds = 0.0
+        self._sums: dict[str, float] = {}
+
+    def add(self, scores: Mapping[str, float], seconds: float) -> None:
+        """Count the probabilities of every label for so many seconds."""
+        self._seconds += seconds
+        for label, score in scores.items():
+            self._sums[label.lower()] = self._sums.get(label.lower(), 0.0) + seconds * score
+
+    def sentiment(self) -> Sentiment | None:
+        """The mean so far, to four digits; of equal labels the first one wins. None of no seconds."""
+        if not self._seconds:
+            return None
+        scores = {label: round(total / self._seconds, 4) for label, total in self._sums.items()}
+        return Sentiment(max(scores, key=lambda label: self._sums[label]), scores)
+
+
 @dataclass(frozen=True)
 class Segment:
     """A stretch of audio that was transcribed in one pass."""

@@ -13,7 +13,7 @@ import pytest
 from unislu.errors import EngineError, OptionError
 from unislu.listen import Listener, listen
 from unislu.recognition.model import Model, load
-from unislu.redact import Redaction, redact_verified, verify
+from unislu.redact import Redaction, redact_verified
 from unislu.result import Analysis
 from unislu.sequence import Target, Vocabulary
 
@@ -76,7 +76,6 @@ CALLS: dict[str, Callable[..., object]] = {
     "Listener": lambda model, **options: Listener(model, **options),
     "listen": lambda model, **options: asyncio.run(_first(model, **options)),
     "redact_verified": _redact,
-    "verify": lambda model, **options: verify(model, "/missing.wav", [], **options),
 }
 
 

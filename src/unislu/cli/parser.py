@@ -20,7 +20,7 @@ class Parser(argparse.ArgumentParser):
 
     def __init__(self, *arguments: Any, **options: Any) -> None:
         # An abbreviation silently becomes the option that it happens to begin: `--model` once was `--models`.
-        super().__init__(*arguments, allow_abbrev=False, **options)
+        super().__init__(*arguments, **{**options, "allow_abbrev": False})
         self.register("type", float, number)
         self.register("type", int, whole)
 

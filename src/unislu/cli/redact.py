@@ -280,7 +280,7 @@ def _kept(source: Path, folder: Path) -> tuple[str, dict[str, Any]]:
 
 
 def _moved(path: Path, folder: Path) -> str:
-    """Move a file to its destination and print its path."""
+    """Move a file to its destination; its path there, and whether a file was replaced."""
     target = folder / path.name
     replaced = " (replaced)" if target.exists() else ""
     os.replace(path, target)

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from ..result import Entity, Sentiment, Word
+from ..result import Entity, Sentiment, SentimentMean, Word
 from ..sequence import Span, Target
 from .draft import Draft, Tagged, Timing, agreed, bare, rest
-
-_DIGITS = 4
 
 
 class Utterance:
@@ -107,8 +105,7 @@ class Running:
 
     def __init__(self) -> None:
         self._characters = 0
-        self._weight = 0.0
-        self._sums: dict[str, float] = {}
+        self._mean = SentimentMean()
 
     def place(self, text: str) -> tuple[int, int]:
         """The offset of the next utterance in the whole transcript."""
@@ -152,11 +149,8 @@ class Running:
         _, self._characters = self.place(text)
         if sentiment is None:
             return None
-        self._weight += seconds
-        for label, score in sentiment.scores.items():
-            self._sums[label] = self._sums.get(label, 0.0) + seconds * score
-        scores = {label: round(total / self._weight, _DIGITS) for label, total in self._sums.items()}
-        return Sentiment(max(self._sums, key=lambda label: self._sums[label]), scores)
+        self._mean.add(sentiment.scores, seconds)
+        return self._mean.sentiment()
 
 
 def _starts(words: Sequence[str]) -> list[int]:

@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 from unislu.bundle.calibration import UNCALIBRATED, Calibration
-from unislu.result import Analysis, Entity, Segment, Sentiment, Word, covered
+from unislu.result import Analysis, Entity, Segment, Sentiment, SentimentMean, Word, covered
 from unislu.sequence import normalize_type
 
 from .hypothesis import Hypothesis
@@ -112,16 +112,8 @@ def mean_sentiment(
     hypotheses: Sequence[Hypothesis], calibration: Calibration = UNCALIBRATED
 ) -> Sentiment | None:
     """The mean of the hypotheses' probabilities, weighted by duration; None without speech."""
-    total = 0.0
-    sums: dict[str, float] = {}
+    mean = SentimentMean()
     for one in hypotheses:
-        if not one.sentiment:
-            continue
-        weight = one.end - one.start
-        total += weight
-        for label, score in calibration.sentiment(one.sentiment).items():
-            sums[label.lower()] = sums.get(label.lower(), 0.0) + weight * score
-    if not total:
-        return None
-    scores = {label: round(value / total, DIGITS) for label, value in sums.items()}
-    return Sentiment(max(scores, key=lambda label: sums[label]), scores)
+        if one.sentiment:
+            mean.add(calibration.sentiment(one.sentiment), one.end - one.start)
+    return mean.sentiment()

@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from unislu.result import Analysis, Entity, Segment, Sentiment, Speaker, Word, covered
+from unislu.result import Analysis, Entity, Segment, SentimentMean, Speaker, Word, covered
 
 from .clustering import cluster, nearest_names
 from .embedding import Voice
@@ -190,7 +190,7 @@ def _of_words(entity: Entity, segments: Sequence[Segment]) -> Entity:
 def _summaries(segments: Sequence[Segment], names: Mapping[str, str | None]) -> tuple[Speaker, ...]:
     """Everyone who speaks, in the order of `names` (by id), with seconds and sentiment."""
     seconds = dict.fromkeys(names, 0.0)
-    moods: dict[str, list[tuple[float, Sentiment]]] = {who: [] for who in names}
+    moods = {who: SentimentMean() for who in names}
     for segment in segments:
         shares = dict.fromkeys(seconds, 0.0)
         for word in segment.words or ():
@@ -201,19 +201,7 @@ def _summaries(segments: Sequence[Segment], names: Mapping[str, str | None]) -> 
         for who, share in shares.items():
             seconds[who] += share
             if segment.sentiment is not None and share:
-                moods[who].append((share, segment.sentiment))
+                moods[who].add(segment.sentiment.scores, share)
     return tuple(
-        Speaker(who, round(total, 3), names[who], _mean(moods[who])) for who, total in seconds.items()
+        Speaker(who, round(total, 3), names[who], moods[who].sentiment()) for who, total in seconds.items()
     )
-
-
-def _mean(moods: Sequence[tuple[float, Sentiment]]) -> Sentiment | None:
-    """The mean of sentiments, weighted by seconds."""
-    total = sum(share for share, _ in moods)
-    if not total:
-        return None
-    labels = moods[0][1].scores
-    scores = {
-        label: round(sum(share * mood.scores[label] for share, mood in moods) / total, 4) for label in labels
-    }
-    return Sentiment(max(scores, key=lambda label: scores[label]), scores)
