@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import ast
 import dataclasses
+import pkgutil
 import re
 import shlex
 from collections.abc import Iterator
@@ -52,6 +53,12 @@ def test_links_lead_somewhere(page: Path) -> None:
         if not re.match(r"[a-z]+:", target):
             path = page.parent / target.partition("#")[0] if not target.startswith("#") else page
             assert path.exists(), f"{page.name} links to {target}"
+
+
+@pytest.mark.parametrize("page", sorted(ROOT.glob("docs/reference/api/*.md")), ids=lambda page: page.stem)
+def test_the_api_reference_names_what_there_is(page: Path) -> None:
+    for name in re.findall(r"^::: (\S+)$", page.read_text(encoding="utf-8"), re.MULTILINE):
+        assert pkgutil.resolve_name(name), name  # raises
 
 
 @pytest.mark.parametrize("page", PAGES, ids=NAMES)

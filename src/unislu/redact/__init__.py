@@ -13,7 +13,7 @@ from __future__ import annotations
 from .audio import AUDIO_HOWS, DEFAULT_GUARD, RedactedAudio, check_guard, redact_audio
 from .leaks import Leak
 from .matches import Match, audio_spans, check_untimed, find_matches
-from .redaction import REDACT_BIAS, Redaction, redact_verified, transcribe_copy
+from .redaction import REDACT_BIAS, Redaction, redact_verified
 from .text import HOWS, Pseudonyms, redact_analysis
 
 __all__ = [
@@ -22,7 +22,6 @@ __all__ = [
     "redact_verified",
     "Redaction",
     "RedactedAudio",
-    "transcribe_copy",
     "find_matches",
     "audio_spans",
     "Match",

@@ -234,11 +234,11 @@ def redact_verified(
     while True:
         duration = redaction.analysis.duration
         copy = redact_audio(source, target, redaction.covers, how, 0.0, duration=duration, name=name)
-        if not redaction.goes_on(transcribe_copy(model, target, request)):
+        if not redaction.goes_on(_transcribed(model, target, request)):
             return copy
 
 
-def transcribe_copy(model: Model, audio: str | os.PathLike[str], request: Request) -> list[Analysis]:
+def _transcribed(model: Model, audio: str | os.PathLike[str], request: Request) -> list[Analysis]:
     """Analyse a redacted copy mixed, and each of its channels separately if there are several."""
     with tempfile.TemporaryDirectory(prefix="unislu-") as folder:
         copy = os.path.join(folder, "copy.wav")
