@@ -149,7 +149,7 @@ def run_teachers(
     with Progress(len(taught), len(taught) - len(missing), enabled=not quiet and bool(missing)) as progress:
         for config, manifest, record in missing:
             try:
-                _hear(teachers[config.backbone], config, manifest, record)
+                _transcribe(teachers[config.backbone], config, manifest, record)
             except AudioError as error:
                 print(f"{error}; left out", file=sys.stderr)
             progress.advance()
@@ -165,7 +165,7 @@ def _lacks(config: TeacherConfig, manifest: Path, record: Record) -> bool:
     return asked and TeacherOutput.read(file).flaw is None
 
 
-def _hear(teacher: Teacher, config: TeacherConfig, manifest: Path, record: Record) -> None:
+def _transcribe(teacher: Teacher, config: TeacherConfig, manifest: Path, record: Record) -> None:
     """Write what a clip lacks."""
     file, audio = output_file(config, manifest, record), clip_source(manifest, str(record.audio))
     if file.exists():
