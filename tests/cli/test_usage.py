@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from unislu.cli import _COMMANDS, main
+from unislu.cli import _COMMANDS, build_parser, main
 
 
 def said(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, str]:
@@ -42,6 +42,7 @@ def test_a_beginning_is_no_option(capsys: pytest.CaptureFixture[str]) -> None:
     """The default model would answer for another one if an abbreviation became some other option."""
     assert "unknown option --load-, did you mean --load?" in said(capsys, "serve", "--load-", "small")[1]
     assert "unknown option --max-q, did you mean --max-queue?" in said(capsys, "serve", "--max-q", "3")[1]
+    assert build_parser("serve").parse_args(["serve", "--model", "small"]).bundle == "small"
 
 
 def test_a_file_in_place_of_a_command_gets_the_command(capsys: pytest.CaptureFixture[str]) -> None:
