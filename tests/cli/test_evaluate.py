@@ -217,7 +217,7 @@ def test_evaluate_writes_the_report_and_goes_on(
         (["--figure", "x.pdf"], 2, "an .svg or a .png"),
         (["--limit", "0"], 2, "not a whole number from 1"),
         (["--bias", "person=x"], 2, "is not a number"),
-        (["--profile", "raw"], 2, "'raw' is unknown: choose from slue, unislu, whisperner"),
+        (["--profile", "raw"], 2, "'raw' is unknown; choose from slue, unislu, whisperner"),
     ],
 )
 def test_wrong_usage(
