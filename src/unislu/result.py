@@ -108,20 +108,20 @@ class Sentiment:
 
 
 class SentimentMean:
-    """The mean of sentiments, weighted by seconds; none of them is kept."""
+    """The mean of sentiments, weighted by seconds, in constant memory."""
 
     def __init__(self) -> None:
         self._seconds = 0.0
         self._sums: dict[str, float] = {}
 
     def add(self, scores: Mapping[str, float], seconds: float) -> None:
-        """Count the probabilities of every label for so many seconds."""
+        """Add the probability of every label, over a stretch of so many seconds."""
         self._seconds += seconds
         for label, score in scores.items():
             self._sums[label.lower()] = self._sums.get(label.lower(), 0.0) + seconds * score
 
     def sentiment(self) -> Sentiment | None:
-        """The mean so far, to four digits; of equal labels the first one wins. None of no seconds."""
+        """The mean so far, to four digits, with the first label in a tie; None if no seconds were added."""
         if not self._seconds:
             return None
         scores = {label: round(total / self._seconds, 4) for label, total in self._sums.items()}

@@ -1,4 +1,4 @@
-"""The version of the package, for all that writes or checks it."""
+"""The package's version."""
 
 from __future__ import annotations
 

@@ -29,7 +29,7 @@ def test_an_unknown_option_names_its_command(command: str, capsys: pytest.Captur
 
 
 def test_the_nearest_names(capsys: pytest.CaptureFixture[str]) -> None:
-    assert "'analyse' is unknown, did you mean analyze? choose from " in said(capsys, "analyse", "x.wav")[1]
+    assert "'analyse' is unknown, did you mean analyze? Choose from " in said(capsys, "analyse", "x.wav")[1]
     assert "'xyzzy' is unknown; choose from analyze, " in said(capsys, "xyzzy")[1]
     assert "did you mean bias?" in said(capsys, "curve", "bais", "m.jsonl")[1]
     assert "unknown option --may-queue, did you mean --max-queue?" in said(capsys, "serve", "--may-queue")[1]
@@ -38,7 +38,7 @@ def test_the_nearest_names(capsys: pytest.CaptureFixture[str]) -> None:
     assert "unknown option --xyzzy (see" in said(capsys, "analyze", "x.wav", "--xyzzy")[1]
 
 
-def test_a_beginning_is_no_option(capsys: pytest.CaptureFixture[str]) -> None:
+def test_options_cannot_be_abbreviated(capsys: pytest.CaptureFixture[str]) -> None:
     """The default model would answer for another one if an abbreviation became some other option."""
     assert "unknown option --load-, did you mean --load?" in said(capsys, "serve", "--load-", "small")[1]
     assert "unknown option --max-q, did you mean --max-queue?" in said(capsys, "serve", "--max-q", "3")[1]

@@ -19,7 +19,7 @@ class Parser(argparse.ArgumentParser):
     """A parser whose errors are one line each, with the closest name in place of a page of usage."""
 
     def __init__(self, *arguments: Any, **options: Any) -> None:
-        # An abbreviation silently becomes the option that it happens to begin: `--model` once was `--models`.
+        # An abbreviation would silently become whichever option it begins, as `--model` did `--models`.
         super().__init__(*arguments, **{**options, "allow_abbrev": False})
         self.register("type", float, number)
         self.register("type", int, whole)
@@ -30,8 +30,11 @@ class Parser(argparse.ArgumentParser):
         self.exit(2, f"{self.prog}: {text} (see {self.prog} --help)\n")
 
     def _print_message(self, message: str, file: Any = None) -> None:
-        """Raises where the message cannot be written; argparse drops it without a word."""
-        (file or sys.stderr).write(message)
+        """Raises if help or a version cannot be written, which argparse ignores."""
+        if file is sys.stdout:
+            sys.stdout.write(message)
+        else:
+            super()._print_message(message, file)
 
     def exit(self, status: int = 0, message: str | None = None) -> NoReturn:
         """Help and versions that cannot be written raise here, while `main` still reports it."""
@@ -68,8 +71,9 @@ class Parser(argparse.ArgumentParser):
                 action, f"{value!r} is a file: did you mean `{self.prog} analyze {shlex.quote(str(value))}`?"
             )
         choices = [str(choice) for choice in action.choices]
-        meant = _meant(str(value), choices) or ";"
-        raise argparse.ArgumentError(action, f"{value!r} is unknown{meant} choose from {', '.join(choices)}")
+        meant = _meant(str(value), choices)
+        choose = f"{meant} Choose" if meant else "; choose"
+        raise argparse.ArgumentError(action, f"{value!r} is unknown{choose} from {', '.join(choices)}")
 
 
 class Version(argparse.Action):
