@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 _UNITS = {word: n for n, word in enumerate("zero one two three four five six seven eight nine".split())}
+_UNITS |= {"nought": 0, "naught": 0, "niner": 9}
 _TEENS = {
     word: n
     for n, word in enumerate(
@@ -111,7 +112,7 @@ class _Reader:
         word = self._words[at]
         if word in _TENS:
             unit = self._word(at + 1)
-            if unit in _UNITS and unit != "zero":
+            if _UNITS.get(unit):  # "twenty zero" is two numbers
                 return _TENS[word] + _UNITS[unit], at + 2, ""
             if unit in _ORDINALS and _ORDINALS[unit] < 10:
                 return _TENS[word] + _ORDINALS[unit], at + 2, _ending(_ORDINALS[unit])
