@@ -107,8 +107,8 @@ def preset(name: str) -> Preset:
     found = PRESETS.get(_key(name))
     if found is None:
         close = meant(name)
-        hint = f", did you mean {close}?" if close else ""
-        raise OptionError(f"preset {name!r} is unknown{hint}: choose from {', '.join(PRESETS)}")
+        choose = f", did you mean {close}? Choose" if close else "; choose"
+        raise OptionError(f"preset {name!r} is unknown{choose} from {', '.join(PRESETS)}")
     return found
 
 
