@@ -74,8 +74,8 @@ def check_region(region: str | None) -> str | None:
     if code in known:
         return code
     meant = _USUAL.get(code) or next(iter(get_close_matches(code, sorted(known), n=1)), None)
-    hint = f", did you mean {meant}?" if meant else ""
-    raise OptionError(f"region {region!r} is unknown{hint}: give a country's code of two letters, e.g. US")
+    give = f", did you mean {meant}? Give" if meant else "; give"
+    raise OptionError(f"region {region!r} is unknown{give} a country's code of two letters, e.g. US")
 
 
 @cache
