@@ -27,6 +27,8 @@ from unislu.data.speakable import speakable
         ("emoji 🎉 done", "emoji done"),
         ("naïve café", "naïve café"),
         ("NATO and UNESCO met", "NATO and Unesco met"),
+        ("the EIB's share, the UNHCR and two MEPs", "the E I B's share, the U N H C R and two M E P's"),
+        ("TOKYO: JFK met DR NO on MTV", "TOKYO: J F K met DR NO on M T V"),
     ],
 )
 def test_examples(text: str, spoken: str) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from unislu.data.transcripts import carried_over, put_right
+from unislu.data.transcripts import carried_over, in_figures, put_right
 from unislu.evaluation.profiles import profile
 from unislu.sequence import Span, Target
 
@@ -16,6 +16,8 @@ normalize = profile("unislu")
     [
         ("The liu is big.", "the EU is big", "The EU is big."),
         ("In 2014, we met.", "in two thousand and fourteen we met", "In 2014, we met."),
+        ("In 2000 and then, we met there.", "in two thousand and ten we met there", "In 2010, we met there."),
+        ("Since 2000 and 19, yes.", "since two thousand and nineteen yes", "Since 2019, yes."),
         ("I love dairy queen, yes.", "i love olive garden yes", "I love olive garden, yes."),
         ("Where is Dary Quin?", "where is dairy queen", "Where is Dairy Queen?"),
         ("the color, please", "the colour please", "the color, please"),
@@ -27,6 +29,22 @@ def test_words_are_put_right_in_the_style_of_the_hypothesis(
     hypothesis: str, reference: str, right: str
 ) -> None:
     assert put_right(hypothesis, reference, normalize) == right
+
+
+@pytest.mark.parametrize(
+    ("words", "figures"),
+    [
+        ("aged between eighteen and twenty-nine.", "aged between 18 and 29."),
+        ("Nineteen ninety five, two thousand and nine", "1995, 2009"),
+        ("three hundred and forty days, one or two", "340 days, one or two"),
+        ("fifty percent of two thousand five hundred", "50 percent of 2500"),
+        ("one hundred million and a hundred", "100 million and a hundred"),
+        ("five five five, twenty twenty twenty", "five five five, twenty twenty twenty"),
+        ("the twenty first of the second half", "the twenty first of the second half"),
+    ],
+)
+def test_numbers_are_written_in_figures(words: str, figures: str) -> None:
+    assert in_figures(words, normalize) == figures
 
 
 def test_texts_of_two_clips_have_nothing_to_put_right() -> None:

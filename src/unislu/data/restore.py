@@ -19,6 +19,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from unislu.data.abbreviations import capitals
 from unislu.sequence.labels import normalize_type
 from unislu.sequence.target import Span, Target
 
@@ -44,8 +45,6 @@ QUESTION_STARTS = frozenset(
 #: Words that are written with a capital wherever they stand.
 ALWAYS = {
     "i": "I", "i'm": "I'm", "i'd": "I'd", "i'll": "I'll", "i've": "I've", "mr": "Mr", "mrs": "Mrs",
-    "eu": "EU", "uk": "UK", "usa": "USA", "tv": "TV", "bbq": "BBQ", "dvd": "DVD", "pg": "PG",
-    "un": "UN", "nato": "NATO",
 }  # fmt: skip
 #: English words that a headline or a sentence start would teach to capitalise wrongly.
 AMBIGUOUS = frozenset(
@@ -81,14 +80,17 @@ class Truecaser:
                 forms[word] = form
         return cls(forms)
 
-    def word(self, word: str, *, name: bool = False) -> str:
+    def word(self, word: str, *, name: bool = False, whole_name: bool = False) -> str:
         """One word (no spaces) in its usual form; inside a name an unknown word is capitalised."""
         core = word.rstrip(".,!?;:")
         tail = word[len(core) :]
         low = core.lower()
         stem, apostrophe, suffix = low.partition("'")
+        abbreviation = capitals(stem, whole_name=whole_name)
         if low in ALWAYS:
             form = ALWAYS[low]
+        elif abbreviation and suffix in {"s", ""}:
+            form = abbreviation + apostrophe + suffix
         elif low in self.forms:
             form = self.forms[low]
         elif apostrophe and suffix in {"s", ""} and (stem in self.forms or name):
@@ -103,9 +105,11 @@ class Truecaser:
         """Case every word of a lower-case target; lengths do not change, so offsets stay."""
         names = [span for span in target.entities or () if normalize_type(span.type) in NAME_TYPES]
         named = {place for span in names for place in range(span.start, span.end)}
+        whole = {(span.start, span.end) for span in names}
         pieces, cursor, start_of_sentence = [], 0, True
         for match in _WORD.finditer(target.text):
-            word = self.word(match.group(), name=match.start() in named)
+            start, end = match.span()
+            word = self.word(match.group(), name=start in named, whole_name=(start, end) in whole)
             if len(word) != len(match.group()):  # a form of another length would move offsets
                 word = match.group()
             if start_of_sentence:

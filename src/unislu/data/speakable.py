@@ -1,7 +1,7 @@
 """Prepares text for a synthesiser, so that it says what the text says.
 
-Corpora carry tokenised punctuation, web addresses, hash tags, HTML entities and headlines in capitals. The
-record's own text stays as it is; only the voice gets the result of `speakable`.
+Corpora carry tokenised punctuation, web addresses, hash tags, HTML entities, abbreviations and headlines in
+capitals. The record's own text stays as it is; only the voice gets the result of `speakable`.
 """
 
 from __future__ import annotations
@@ -9,6 +9,8 @@ from __future__ import annotations
 import html
 import re
 import unicodedata
+
+from unislu.data.abbreviations import spelled
 
 _BRACKETS = {"-LRB-": "(", "-RRB-": ")", "-LSB-": "(", "-RSB-": ")", "-LCB-": "(", "-RCB-": ")"}
 _QUOTES = str.maketrans(
@@ -35,7 +37,7 @@ def speakable(text: str) -> str | None:
     words = "".join(c for c in words if c.isspace() or unicodedata.category(c)[0] in "LMNPZ" or c in "$£€+")
     if _is_headline(words):
         words = words.lower()
-    words = _LONG_CAPITALS.sub(lambda match: match[0].capitalize(), words)
+    words = _LONG_CAPITALS.sub(lambda match: match[0].capitalize(), spelled(words))
     words = re.sub(r"\(\s*|\s*\)", ", ", words)
     words = re.sub(r"\s+([,.;:!?])", r"\1", words)
     words = re.sub(r"\s+('(?:s|re|ve|ll|d|m|t)|n't)\b", r"\1", words)

@@ -20,6 +20,24 @@ SIMILAR = 0.5
 """Share of words in common below which two texts are not of the same clip."""
 _MARKS = ".,?!;:"
 _KEPT = "$€£+@#"
+_UNIT = "(?:one|two|three|four|five|six|seven|eight|nine)"
+_TEEN = "(?:ten|eleven|twelve|(?:thir|four|fif|six|seven|eigh|nine)teen)"
+_TENS = "(?:(?:twen|thir|for|fif|six|seven|eigh|nine)ty)"
+_WORD = f"(?:{_TEEN}|{_TENS}|{_UNIT}|hundred|thousand)"
+_ORDINAL = "(?:first|second|third|fourth|fifth|sixth|seventh|eighth|ninth)"
+_BELOW_100 = f"(?:{_TENS}(?:[ -]{_UNIT})?|{_TEEN}|{_UNIT})"
+_BELOW_1000 = f"(?:{_UNIT} hundred(?: (?:and )?{_BELOW_100})?|{_BELOW_100})"
+_YEAR = f"(?:eighteen|nineteen|twenty) (?:{_TENS}(?:[ -]{_UNIT})?|{_TEEN})"
+_NUMBER = re.compile(
+    f"{_BELOW_1000} thousand(?: (?:and )?{_BELOW_1000})?|{_YEAR}|{_BELOW_1000}", re.IGNORECASE
+)
+#: All number words in a row, so that a part of a row is not taken for a number.
+_NUMBER_WORDS = re.compile(
+    rf"\b{_WORD}(?:[ -]{_WORD}|(?:(?<=hundred)|(?<=thousand)) and {_WORD})*\b"
+    rf"(?![ -](?:{_WORD}|{_ORDINAL})\b)",
+    re.IGNORECASE,
+)
+_PARTED_YEAR = re.compile(r"\b([12])000 and (\d\d?)\b")
 
 
 @dataclass(frozen=True)
@@ -40,7 +58,7 @@ class _Aligned:
 
 
 def put_right(hypothesis: str, reference: str, normalize: Normalizer) -> str | None:
-    """The reference's words in the hypothesis's own spelling, case and punctuation.
+    """The reference's words in the hypothesis's own spelling, case and punctuation, and numbers in figures.
 
     Returns None for texts that have too little in common.
     """
@@ -65,7 +83,31 @@ def put_right(hypothesis: str, reference: str, normalize: Normalizer) -> str | N
         written += meant
         if mark and written and written[-1][-1] not in _MARKS:
             written[-1] += mark
-    return " ".join(written)
+    return _years_joined(in_figures(" ".join(written), normalize), normalize(reference))
+
+
+def _years_joined(text: str, reference: str) -> str:
+    """`2000 and 19` as `2019`, where the normalised reference has it."""
+    meant = set(reference.split())
+
+    def joined(found: re.Match[str]) -> str:
+        year = str(1000 * int(found[1]) + int(found[2]))
+        return year if year in meant else found[0]
+
+    return _PARTED_YEAR.sub(joined, text)
+
+
+def in_figures(text: str, normalize: Normalizer) -> str:
+    """The text with numbers from ten on in figures, as recognisers write them and references often do not.
+
+    Figures in a row (`five five five`) and `a hundred` or `two million` stay as they are.
+    """
+
+    def figures(run: re.Match[str]) -> str:
+        number = normalize(run[0]) if _NUMBER.fullmatch(run[0]) else ""
+        return number if number.isdecimal() and len(number) > 1 else run[0]
+
+    return _NUMBER_WORDS.sub(figures, text)
 
 
 def carried_over(target: Target, hypothesis: str, normalize: Normalizer) -> Target | None:
