@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +14,7 @@ pytest.importorskip("torch")
 pytest.importorskip("onnx")
 
 from unislu import load
-from unislu.bundle import DECODER, EMBEDDING, TAGGER, open_bundle
+from unislu.bundle import DECODER, EMBEDDING, TAGGER, open_bundle, write_manifest
 from unislu.engines import onnx
 from unislu.engines.devices import CPU
 from unislu.engines.onnx import OnnxEngine
@@ -55,6 +56,20 @@ def test_a_checkpoint_serves_as_well_as_the_whisper_it_came_from(
     again = compose(single, tmp_path / "checkpoint", tmp_path / "pair")
     for name in (DECODER, TAGGER):
         assert (again / name).read_bytes() == (pair / name).read_bytes()
+
+
+def test_a_pair_gets_another_transcriber_and_keeps_its_tagger(
+    single: Path, pair: Path, backbone: Path, tmp_path: Path
+) -> None:
+    model = load_checkpoint(backbone)
+    model.model.decoder.layers[0].fc1.weight.data *= 1.5
+    shutil.copytree(backbone, tmp_path / "other")
+    model.save_pretrained(tmp_path / "other")
+    both = compose(single, tmp_path / "other", tmp_path / "both")
+    swapped = compose(pair, tmp_path / "other", tmp_path / "swapped")
+    assert open_bundle(swapped).manifest == open_bundle(both).manifest != open_bundle(pair).manifest
+    for name in (DECODER, TAGGER):
+        assert (swapped / name).read_bytes() == (both / name).read_bytes()
 
 
 def test_scores_are_the_logits_of_the_single_decoder(single: Path, pair: Path) -> None:
@@ -194,8 +209,10 @@ def test_what_is_measured_is_what_is_served(
 def test_what_does_not_fit_together_is_refused(
     single: Path, pair: Path, backbone: Path, tmp_path: Path
 ) -> None:
-    with pytest.raises(BundleError, match="one decoder"):
-        compose(pair, backbone, tmp_path / "out")
+    shutil.copytree(single, tmp_path / "float32")
+    write_manifest(tmp_path / "float32", replace(open_bundle(single).manifest, quantization="float32"))
+    with pytest.raises(BundleError, match="its weights are float32"):
+        compose(tmp_path / "float32", backbone, tmp_path / "out")
     other = tmp_path / "whisper"
     shutil.copytree(backbone, other)
     text = (other / "tokenizer.json").read_text(encoding="utf-8")

@@ -1,11 +1,12 @@
 """A bundle of two decoders: one transcribes as its Whisper does, the other tags what was transcribed.
 
-BUNDLE is a bundle in int8 or float16 whose decoder writes tags (`inline`, `inline-open`); WHISPER the Hugging
-Face folder of a Whisper with the same encoder, whose decoder learned nothing but transcripts. OUT gets the
-bundle's encoder, tokenizer and manifest, the Whisper's decoder with the bundle's tokens as `decoder.onnx`,
-and the bundle's decoder as `tagger.onnx`. Both attend to the same keys and values, so the key and value
-projections of their cross-attention must be the same. Where the embedding was frozen both graphs read it from
-one file, `embedding.bin`. Run it with `unislu tools compose`.
+BUNDLE is a bundle in int8 or float16 whose decoder writes tags (`inline`, `inline-open`), or one of two
+decoders, whose tagger stays; WHISPER the Hugging Face folder of a Whisper with the same encoder, whose
+decoder learned nothing but transcripts. OUT gets the bundle's encoder, tokenizer and manifest, the
+Whisper's decoder with the bundle's tokens as `decoder.onnx`, and the bundle's decoder as `tagger.onnx`.
+Both attend to the same keys and values, so the key and value projections of their cross-attention must be
+the same. Where the embedding was frozen both graphs read it from one file, `embedding.bin`. Run it with
+`unislu tools compose`.
 """
 
 from __future__ import annotations
@@ -55,8 +56,10 @@ def compose(bundle: str | Path, whisper: Path, out: Path) -> Path:
 
     found = open_bundle(bundle)
     half = found.manifest.quantization == "float16"
-    if found.manifest.quantization not in ("int8", "float16") or found.tagger is not None:
-        raise BundleError(f"{bundle}: give a bundle in int8 or float16 with one decoder")
+    if found.manifest.quantization not in ("int8", "float16"):
+        raise BundleError(
+            f"{bundle}: its weights are {found.manifest.quantization}; give a bundle in int8 or float16"
+        )
     model = load_checkpoint(whisper)
     weights = checkpoint_weights(model)
     table = renumbered(weights[f"{EMBEDDING}.weight"], whisper / TOKENIZER, found)
@@ -66,11 +69,11 @@ def compose(bundle: str | Path, whisper: Path, out: Path) -> Path:
     graph = write_decoder(weights, shape, not half, heads, shortlist=not half)
     if half:
         graph.halve(KEPT_FLOAT32)
-    tags = onnx.load(str(found.decoder))
-    metadata = {entry.key: entry.value for entry in tags.metadata_props}
+    had = onnx.load(str(found.decoder))
+    metadata = {entry.key: entry.value for entry in had.metadata_props}
     out.mkdir(parents=True, exist_ok=True)
     decoder = graph.model({**metadata, "alignment_heads": write_heads(heads)})
-    tagger = scores_graph(tags)
+    tagger = scores_graph(had) if found.tagger is None else onnx.load(str(found.tagger))
     shared = share_embedding(decoder, tagger, np.abs(table).max(axis=1) > 0, out / SHARED)
     onnx.save(decoder, str(out / DECODER))
     onnx.save(tagger, str(out / TAGGER))
@@ -79,7 +82,7 @@ def compose(bundle: str | Path, whisper: Path, out: Path) -> Path:
             shutil.copyfile(found.path / name, out / name)
     names = (ENCODER, DECODER, TOKENIZER, MODEL_CARD, TAGGER, *((SHARED,) if shared else ()))
     total = found.manifest.parameters
-    if total is not None:
+    if total is not None and found.tagger is None:
         total += sum(weights[name].size for name in weights if _is_own(name)) - shared * table.size
     write_manifest(out, replace(found.manifest, files=hash_files(out, names), parameters=total))
     return out
