@@ -59,22 +59,7 @@ half=$RUNS/default-base-ears-half
 
 # Third stage: the names of films and dishes again, real speech held where it is, and half of that.
 ears ears-3
-third=$RUNS/default-base-ears-third
-[ -f "$third/tokenizer.json" ] || unislu tools average "$half=0.5" "$RUNS/default-base-ears-3/last=0.5" "$third"
-
-# Fourth stage: years and abbreviations, of which the corpora have a few each, figures, and the words of recordings.
-varied=$texts/varied
-if [ ! -d "$varied" ]; then
-  python "$here/varied.py" "$speech/slue-train/right.jsonl" "$varied.part" ${CLIPS:+--years "$CLIPS" --letters "$CLIPS"}
-  mv "$varied.part" "$varied"
-fi
-for name in years letters; do
-  unislu synthesize "$varied/$name.jsonl" "$speech/$name" --voices "$voices" --augment "$augment" --speed 0.98-1.3 --seed 5
-done
-[ -f "$speech/real-2/right.jsonl" ] || unislu tools transcripts "$WORK/pair-1" "$speech/real-2/manifest.jsonl"
-unislu tools cache --encoder "$WHISPER_BASE" "$WORK/ears-cache" "$speech"/{years,letters}/manifest.jsonl
-ears ears-4
-[ -f "$WORK/ears/tokenizer.json" ] || unislu tools average "$third=0.5" "$RUNS/default-base-ears-4/last=0.5" "$WORK/ears"
+[ -f "$WORK/ears/tokenizer.json" ] || unislu tools average "$half=0.5" "$RUNS/default-base-ears-3/last=0.5" "$WORK/ears"
 
 # The tagger, on those transcripts.
 encoder=$WORK/encoder_hidden.onnx

@@ -13,7 +13,7 @@ import pytest
 
 from unislu.data.records import Record, read_records, write_records
 
-SCRIPT = Path(__file__).parents[2] / "recipes/default-base/varied.py"
+SCRIPT = Path(__file__).parents[2] / "recipes/experiments/varied.py"
 
 
 @pytest.fixture(scope="module")

@@ -43,10 +43,10 @@ pytestmark = [
 ]
 RECIPE = Path(__file__).parents[2] / "recipes/default-base"
 CLIPS, STEPS = 3, 2
-SAID = "we met Anna at NBC in 2014"
+SAID = "we met Anna in Berlin on Monday"
 PREFIX = ("<|startoftranscript|>", "<|en|>", "<|transcribe|>", "<|notimestamps|>")
-#: The types of Anna, NBC and 2014.
-TYPES = {"slue-voxpopuli": ("PERSON", "ORG", "WHEN"), "earnings21": ("person", "org", "date")}
+#: The types of Anna, Berlin and Monday.
+TYPES = {"slue-voxpopuli": ("PERSON", "PLACE", "WHEN"), "earnings21": ("person", "gpe", "date")}
 #: `make-pair.sh` takes a second part of the sentences from the 421st on.
 LONG, FEW = 480, 40
 #: Stands for `unislu`, with a voice that is always there.
@@ -97,10 +97,10 @@ def sentences(corpus: str, count: int) -> list[dict[str, Any]]:
     rows = []
     for number, word in enumerate(islice(words, count)):
         text = f"{SAID} near {word}"
-        types = next((types for name, types in TYPES.items() if name in corpus), ("person", "company", "day"))
+        types = next((types for name, types in TYPES.items() if name in corpus), ("person", "city", "day"))
         entities = [
             {"start": text.index(name), "end": text.index(name) + len(name), "type": type_}
-            for name, type_ in zip(("Anna", "NBC", "2014"), types, strict=True)
+            for name, type_ in zip(("Anna", "Berlin", "Monday"), types, strict=True)
         ]
         rows.append({"id": f"{corpus.rpartition('/')[2]}-{number}", "text": text, "entities": entities})
     return rows
@@ -226,17 +226,15 @@ def test_from_texts_to_the_bundle_of_two_decoders(tmp_path: Path) -> None:
         assert done.returncode == 0, f"{script}:\n{done.stdout[-4000:]}"
     assert not list(elsewhere.iterdir())
 
-    for run in ("", "-2", "-ears", "-ears-2", "-ears-3", "-ears-4", "-tags", "-tags-2"):
+    for run in ("", "-2", "-ears", "-ears-2", "-ears-3", "-tags", "-tags-2"):
         assert (work / "runs" / f"default-base{run}" / f"checkpoint-{STEPS}" / "state.json").is_file()
     for name in ("slue-train", "mit-movie-eng", "open", "talk", "meld-train"):
         assert len(list(read_records(work / "speech" / name / "manifest.jsonl"))) == CLIPS
         told = list(read_records(work / "speech" / name / "recognised.jsonl"))
         assert told and {record.text for record in told} == {sentence}
-    for name in ("years", "letters"):
-        assert len(list(read_records(work / "speech" / name / "manifest.jsonl"))) == CLIPS
     bundle = open_bundle(work / "pair")
     assert bundle.tagger is not None
     result = unislu.load(bundle.path, threads=1).analyze(
-        sung(3.0, 300), sample_rate=SAMPLE_RATE, entities=["person", "company"], vad="energy"
+        sung(3.0, 300), sample_rate=SAMPLE_RATE, entities=["person", "city"], vad="energy"
     )  # a tone is no speech to Silero
     assert result.text == sentence and result.entities is not None and result.sentiment is not None

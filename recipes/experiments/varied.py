@@ -1,6 +1,6 @@
 """Sentences with other years and other abbreviations than a corpus has, as people say them. Deterministic.
 
-    python recipes/default-base/varied.py MANIFEST OUT [--years N] [--letters N] [--seed S]
+    python recipes/experiments/varied.py MANIFEST OUT [--years N] [--letters N] [--seed S]
 
 A year in figures or an abbreviation in MANIFEST (cased texts, such as `right.jsonl` of `unislu tools
 transcripts`) becomes another, and some words around it a record of OUT/years.jsonl or OUT/letters.jsonl:
