@@ -5,7 +5,8 @@
 A year in figures or an abbreviation in MANIFEST (cased texts, such as `right.jsonl` of `unislu tools
 transcripts`) becomes another, and some words around it a record of OUT/years.jsonl or OUT/letters.jsonl:
 `text` as it is written (`2013`, `EBRD`), `spoken` as it is said (`two thousand and thirteen`, `E B R D`). A
-corpus of speeches has each of them a few times, too few to learn to write any of them down.
+corpus of speeches has each of them a few times, too few to learn to write any of them down. Needs
+`pip install ".[texts]"`.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from random import Random
 
 from unislu.data.abbreviations import SAID, SPELLED
 from unislu.data.records import Record, read_records, write_records
+from unislu.data.spoken import numbers
 
 YEAR = re.compile(r"\b(?:19|20)\d\d\b")
 ABBREVIATION = re.compile(r"\b[A-Z]{2,6}\b")
@@ -25,11 +27,6 @@ ABBREVIATION = re.compile(r"\b[A-Z]{2,6}\b")
 KEPT = frozenset("EU UK US UN IT WHO".split())
 ORDINARY = sorted(SPELLED - KEPT)
 LETTERS = "ABCDEFGHIKLMNOPRSTUVW"
-BELOW_20 = (
-    "zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen "
-    "seventeen eighteen nineteen"
-).split()
-TENS = "twenty thirty forty fifty sixty seventy eighty ninety".split()
 
 
 def main() -> None:
@@ -84,7 +81,7 @@ def with_other_years(text: str, rng: Random) -> tuple[str, str]:
     start = rng.randint(1985, 1999) if rng.random() < 1 / 6 else rng.randint(2000, 2030)
     years = [start + rng.randint(1, 6) * n for n, _ in enumerate(YEAR.findall(text))]
     return replaced(text, YEAR, list(map(str, years))), replaced(
-        text, YEAR, [said(year, rng) for year in years]
+        text, YEAR, [numbers.year(year, rng) for year in years]
     )
 
 
@@ -107,22 +104,6 @@ def replaced(text: str, place: re.Pattern[str], new: Sequence[str]) -> str:
     """The text with each match replaced by the next of the list."""
     rest = iter(new)
     return place.sub(lambda _: next(rest), text)
-
-
-def said(year: int, rng: Random) -> str:
-    """1999: nineteen ninety-nine; 2013: two thousand and thirteen, or twenty thirteen."""
-    century, rest = divmod(year, 100)
-    if 2000 <= year < 2010 or (century == 20 and rng.random() < 0.75):
-        return "two thousand" + (f" and {below_100(rest)}" if rest else "")
-    return f"{below_100(century)} {below_100(rest)}"
-
-
-def below_100(number: int) -> str:
-    """A number in words."""
-    if number < 20:
-        return BELOW_20[number]
-    tens, unit = divmod(number, 10)
-    return TENS[tens - 2] + (f" {BELOW_20[unit]}" if unit else "")
 
 
 if __name__ == "__main__":
